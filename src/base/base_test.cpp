@@ -1,0 +1,101 @@
+#include <gtest/gtest.h>
+
+#include "base/crypto.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "base/texts.h"
+#include "base/yaml.h"
+
+namespace mamori {
+namespace {
+
+TEST(Fold, MakesWidthCaseAndKanaEqual) {
+  EXPECT_EQ(fold("ﾊﾟｿｺﾝ ＰＣ－００１"), fold("ぱそこん pc-001"));
+  EXPECT_EQ(fold("ルーター"), fold("るーたー"));
+  EXPECT_EQ(fold_heading("管理番号（※）"), fold_heading("管理 番号"));
+}
+
+TEST(Decode, ReadsUtf8WithAndWithoutMarkAndCp932) {
+  const auto cp932 = encode_cp932("種別,管理番号①〜\r\n");
+  ASSERT_FALSE(cp932);  // the wave dash U+301C is not in Windows-31J
+  const auto bytes = encode_cp932("種別,髙橋①\r\n");
+  ASSERT_TRUE(bytes);
+  const auto text = decode_japanese(*bytes);
+  ASSERT_TRUE(text);
+  EXPECT_EQ(text->text, "種別,髙橋①\r\n");
+  EXPECT_EQ(text->encoding, Encoding::cp932);
+  EXPECT_EQ(decode_japanese("\xEF\xBB\xBFあ")->text, "あ");
+  const auto broken = decode_japanese("ok\nab\xFF\xFF");
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code, "base.text.encoding");
+  EXPECT_EQ(broken.error().facts[0].second, "2");
+}
+
+TEST(Crypto, SealedSecretsOpenOnlyWithTheirKey) {
+  crypto_ready();
+  const TemporaryFolder folder;
+  const auto sealer = Sealer::open_or_make(folder.path() / "a");
+  const auto other = Sealer::open_or_make(folder.path() / "b");
+  const auto sealed = sealer->seal(Secret("合言葉"));
+  EXPECT_EQ(sealer->open(sealed)->reveal(), "合言葉");
+  EXPECT_FALSE(other->open(sealed));
+  EXPECT_FALSE(sealer->open("x"));
+  const auto again = Sealer::open_or_make(folder.path() / "a");
+  EXPECT_EQ(again->open(sealed)->reveal(), "合言葉");
+}
+
+TEST(Crypto, ASignatureFitsOneMessageAndOneKey) {
+  crypto_ready();
+  const TemporaryFolder folder;
+  const auto key = SigningKey::open_or_make(folder.path() / "k");
+  const auto signature = key->sign("a");
+  EXPECT_TRUE(verify_signature("a", signature, key->public_key()));
+  EXPECT_FALSE(verify_signature("b", signature, key->public_key()));
+  EXPECT_FALSE(verify_signature("a", signature, SigningKey::open_or_make(folder.path() / "l")->public_key()));
+}
+
+TEST(Blobs, NoticeDamage) {
+  crypto_ready();
+  const TemporaryFolder folder;
+  const Blobs blobs(folder.path());
+  const auto hash = blobs.put("証跡");
+  ASSERT_TRUE(hash);
+  EXPECT_EQ(*blobs.get(*hash), "証跡");
+  ASSERT_TRUE(write_file(folder.path() / hash->substr(0, 2) / *hash, "改"));
+  EXPECT_EQ(blobs.get(*hash).error().code, "base.blob.damaged");
+  EXPECT_EQ(blobs.get("../../etc/passwd").error().code, "base.blob.missing");
+}
+
+TEST(Json, RefusesDeepNestingAndTrailingText) {
+  EXPECT_FALSE(parse_json(std::string(5000, '[')));
+  EXPECT_FALSE(parse_json("{} x"));
+  EXPECT_TRUE(parse_json(" {\"a\": [1, 2]} "));
+}
+
+TEST(Yaml, NamesFileAndLineOfAMistake) {
+  const auto bad = Yaml::parse("a: 1\nb: [", "x.yaml");
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().facts[0].second, "x.yaml");
+  const auto unknown = Yaml::parse("a: 1\ntypo: 2\n", "x.yaml");
+  const auto refused = unknown->only({"a"});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().facts[1].second, "2");
+}
+
+TEST(Process, ReportsOutputExitCodeAndTimeOut) {
+  const auto result = run_process({"sh", "-c", "echo out; echo err >&2; exit 3"});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->out, "out\n");
+  EXPECT_EQ(result->err, "err\n");
+  EXPECT_EQ(result->exit_code, 3);
+  EXPECT_EQ(run_process({"no-such-program-here"}).error().code, "base.process.missing");
+  EXPECT_EQ(run_process({"sleep", "30"}, {.limit = std::chrono::milliseconds(100)}).error().code, "base.process.timeout");
+  EXPECT_EQ(run_process({"yes"}, {.largest_output = 1000}).error().code, "base.process.output");
+}
+
+TEST(Fill, LeavesUnknownNamesAlone) { EXPECT_EQ(fill("{a} と {b}{", {{"a", "1"}}), "1 と {b}{"); }
+
+}  // namespace
+}  // namespace mamori

@@ -1,0 +1,29 @@
+// Running an outside program: no shell, a time limit, a limit on its output.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mamori {
+
+struct ProcessResult {
+  int exit_code = 0;  // 128 + signal where it was ended by one
+  std::string out;
+  std::string err;    // at most 64 KiB
+};
+
+struct ProcessOptions {
+  std::map<std::string, std::string> environment = {};  // on top of a minimal one: PATH, HOME, LANG
+  std::chrono::milliseconds limit = std::chrono::seconds(60);
+  std::size_t largest_output = 64u << 20;
+};
+
+// `arguments[0]` is looked up in PATH. Errors: base.process.missing (fact: program), base.process.timeout, base.process.output.
+// An exit code other than 0 is not an error here: the caller knows what it means.
+Result<ProcessResult> run_process(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
+
+}  // namespace mamori

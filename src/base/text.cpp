@@ -1,0 +1,233 @@
+#include "base/text.h"
+
+#include <unicode/normalizer2.h>
+#include <unicode/ucnv.h>
+#include <unicode/unistr.h>
+#include <unicode/utf8.h>
+
+#include <algorithm>
+
+namespace mamori {
+namespace {
+
+constexpr std::string_view kWideSpace = "\xE3\x80\x80";
+constexpr std::string_view kUtf8Bom = "\xEF\xBB\xBF";
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+char32_t fold_code_point(char32_t c) {
+  if (c >= 0x30A1 && c <= 0x30F6) return c - 0x60;  // katakana to hiragana
+  switch (c) {
+    case 0x2010: case 0x2011: case 0x2012: case 0x2013: case 0x2014: case 0x2015: case 0x2212: case 0xFF0D: case 0xFF70:
+      return U'-';
+    default:
+      return c;
+  }
+}
+
+class Converter {
+ public:
+  explicit Converter(const char* name) {
+    UErrorCode status = U_ZERO_ERROR;
+    converter_ = ucnv_open(name, &status);
+    MAMORI_ASSERT(U_SUCCESS(status));
+    ucnv_setToUCallBack(converter_, UCNV_TO_U_CALLBACK_STOP, nullptr, nullptr, nullptr, &status);
+    ucnv_setFromUCallBack(converter_, UCNV_FROM_U_CALLBACK_STOP, nullptr, nullptr, nullptr, &status);
+  }
+  ~Converter() { ucnv_close(converter_); }
+  Converter(const Converter&) = delete;
+  Converter& operator=(const Converter&) = delete;
+  UConverter* get() { return converter_; }
+
+ private:
+  UConverter* converter_ = nullptr;
+};
+
+Error bad_encoding(std::string_view bytes, std::size_t offset) {
+  const auto lines = std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(offset, bytes.size())), '\n');
+  return {ErrorKind::invalid, "base.text.encoding", {{"line", std::to_string(lines + 1)}, {"offset", std::to_string(offset)}}};
+}
+
+Result<std::string> convert(std::string_view bytes, const char* from) {
+  Converter converter(from);
+  std::string out;
+  UChar buffer[4096];
+  const char* source = bytes.data();
+  const char* const end = source + bytes.size();
+  while (true) {
+    UChar* target = buffer;
+    UErrorCode status = U_ZERO_ERROR;
+    ucnv_toUnicode(converter.get(), &target, buffer + std::size(buffer), &source, end, nullptr, true, &status);
+    icu::UnicodeString(buffer, static_cast<int32_t>(target - buffer)).toUTF8String(out);
+    if (status == U_BUFFER_OVERFLOW_ERROR) continue;
+    if (U_FAILURE(status)) return bad_encoding(bytes, static_cast<std::size_t>(source - bytes.data()));
+    return out;
+  }
+}
+
+}  // namespace
+
+std::string_view trim(std::string_view text) {
+  while (true) {
+    if (text.starts_with(kWideSpace)) text.remove_prefix(kWideSpace.size());
+    else if (!text.empty() && static_cast<unsigned char>(text.front()) <= 0x20) text.remove_prefix(1);
+    else break;
+  }
+  while (true) {
+    if (text.ends_with(kWideSpace)) text.remove_suffix(kWideSpace.size());
+    else if (!text.empty() && static_cast<unsigned char>(text.back()) <= 0x20) text.remove_suffix(1);
+    else break;
+  }
+  return text;
+}
+
+bool is_utf8(std::string_view bytes) {
+  if (bytes.size() > 0x7FFFFFFF) return false;
+  const auto size = static_cast<int32_t>(bytes.size());
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  for (int32_t i = 0; i < size;) {
+    if (data[i] < 0x80) {
+      ++i;
+      continue;
+    }
+    UChar32 c;
+    U8_NEXT(data, i, size, c);
+    if (c < 0) return false;
+  }
+  return true;
+}
+
+std::size_t length(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string_view head(std::string_view text, std::size_t count) {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    if ((static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) continue;
+    if (count-- == 0) break;
+  }
+  return text.substr(0, at);
+}
+
+std::string to_half_width(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    if (text.substr(i).starts_with(kWideSpace)) {
+      out += ' ';
+      i += 3;
+    } else if (i + 2 < text.size() && text[i] == '\xEF' && (text[i + 1] == '\xBC' || text[i + 1] == '\xBD')) {
+      const unsigned code = 0xF000u | (static_cast<unsigned>(text[i + 1]) & 0x3Fu) << 6 | (static_cast<unsigned>(text[i + 2]) & 0x3Fu);
+      if (code >= 0xFF01 && code <= 0xFF5E) out += static_cast<char>(code - 0xFEE0);
+      else out += text.substr(i, 3);
+      i += 3;
+    } else {
+      out += text[i++];
+    }
+  }
+  return out;
+}
+
+std::string fold(std::string_view text) {
+  if (is_ascii(text)) return to_lower_ascii(text);
+  static const icu::Normalizer2* const normalizer = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    const auto* found = icu::Normalizer2::getNFKCCasefoldInstance(status);
+    MAMORI_ASSERT(U_SUCCESS(status));
+    return found;
+  }();
+  UErrorCode status = U_ZERO_ERROR;
+  const auto folded = normalizer->normalize(icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size()))), status);
+  icu::UnicodeString out;
+  for (int32_t i = 0; i < folded.length();) {
+    const UChar32 c = folded.char32At(i);
+    out.append(static_cast<UChar32>(fold_code_point(static_cast<char32_t>(c))));
+    i += U16_LENGTH(c);
+  }
+  std::string utf8;
+  out.toUTF8String(utf8);
+  return utf8;
+}
+
+std::string fold_heading(std::string_view text) {
+  static constexpr std::string_view kDropped[] = {"(", ")", "[", "]", "・", "/", "、", ",", ".", "。", ":", "*", "※", "_", "-", "「", "」", "【", "】", "〔", "〕"};
+  const std::string folded = fold(text);
+  std::string out;
+  for (std::size_t i = 0; i < folded.size();) {
+    const std::string_view rest = std::string_view(folded).substr(i);
+    if (static_cast<unsigned char>(rest[0]) <= 0x20) {
+      ++i;
+      continue;
+    }
+    const auto* const drop = std::find_if(std::begin(kDropped), std::end(kDropped), [&](std::string_view d) { return rest.starts_with(d); });
+    if (drop != std::end(kDropped)) {
+      i += drop->size();
+      continue;
+    }
+    out += folded[i++];
+  }
+  return out;
+}
+
+Result<Decoded> decode_japanese(std::string_view bytes) {
+  if (bytes.starts_with(kUtf8Bom)) {
+    bytes.remove_prefix(kUtf8Bom.size());
+    if (!is_utf8(bytes)) return bad_encoding(bytes, 0);
+    return Decoded{std::string(bytes), Encoding::utf8};
+  }
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
+    auto text = MAMORI_TRY(convert(bytes, "UTF-16"));
+    return Decoded{std::move(text), Encoding::utf8};
+  }
+  if (is_utf8(bytes)) return Decoded{std::string(bytes), Encoding::utf8};
+  auto text = MAMORI_TRY(convert(bytes, "windows-31j"));
+  return Decoded{std::move(text), Encoding::cp932};
+}
+
+Result<std::string> encode_cp932(std::string_view text) {
+  Converter converter("windows-31j");
+  const auto source = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
+  std::string out(static_cast<std::size_t>(source.length()) * 2 + 16, '\0');
+  UErrorCode status = U_ZERO_ERROR;
+  const auto written = ucnv_fromUChars(converter.get(), out.data(), static_cast<int32_t>(out.size()), source.getBuffer(), source.length(), &status);
+  if (U_FAILURE(status)) return Error{ErrorKind::invalid, "base.text.unencodable"};
+  out.resize(static_cast<std::size_t>(written));
+  return out;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const auto at = text.find(separator);
+    parts.push_back(text.substr(0, at));
+    if (at == text.npos) return parts;
+    text.remove_prefix(at + 1);
+  }
+}
+
+std::string to_lower_ascii(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  return out;
+}
+
+std::string escape_xml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace mamori

@@ -1,0 +1,50 @@
+// Text: UTF-8 everywhere inside; Japanese legacy encodings only at the border.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mamori {
+
+// One sentence or label in both languages of the product.
+struct Words {
+  std::string ja;
+  std::string en;
+  bool operator==(const Words&) const = default;
+  const std::string& in(std::string_view language) const { return language == "en" && !en.empty() ? en : ja; }
+};
+
+std::string_view trim(std::string_view text);  // ASCII white space and U+3000 (ideographic space)
+bool is_utf8(std::string_view bytes);
+// Length in code points. Requires: is_utf8(text).
+std::size_t length(std::string_view text);
+// The first `count` code points.
+std::string_view head(std::string_view text, std::size_t count);
+
+// Full-width ASCII (U+FF01…FF5E) and the ideographic space to their half-width forms; nothing else.
+std::string to_half_width(std::string_view text);
+// For searching and comparing: NFKC, case folded (Unicode NFKC_Casefold), katakana to hiragana, dashes of all kinds to '-'.
+std::string fold(std::string_view text);
+// fold() without white space, brackets and punctuation: headings of other people's spreadsheets.
+std::string fold_heading(std::string_view text);
+
+enum class Encoding { utf8, cp932 };
+struct Decoded {
+  std::string text;
+  Encoding encoding;
+};
+// UTF-8 with or without BOM, else CP932 (Windows-31J). UTF-16 with BOM is accepted too, since Excel writes it as "Unicode text".
+// Error: base.text.encoding (facts: line, offset) where the bytes are neither.
+Result<Decoded> decode_japanese(std::string_view bytes);
+// Error: base.text.unencodable where a character has no CP932 form.
+Result<std::string> encode_cp932(std::string_view text);
+
+std::vector<std::string_view> split(std::string_view text, char separator);
+std::string to_lower_ascii(std::string_view text);
+// &, <, >, " and ' as entities: for XML, SVG and HTML.
+std::string escape_xml(std::string_view text);
+
+}  // namespace mamori

@@ -1,0 +1,40 @@
+// One connection to SQLite or PostgreSQL. Parameters are written `?`, never glued into the text.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "store/value.h"
+
+namespace mamori::store {
+
+enum class Engine { sqlite, postgresql };
+
+// Threads: used by one at a time. Errors of all calls: store.duplicate and store.reference (conflict), store.timeout,
+// store.read-only, store.disk-full, store.unreachable, store.corrupt, store.failed (fact: reason).
+class Connection {
+ public:
+  virtual ~Connection() = default;
+  virtual Engine engine() const = 0;
+  // Calls `take` for each row as it comes.
+  virtual Status each(std::string_view sql, const Row& parameters, const std::function<void(Row&)>& take) = 0;
+  virtual Result<Rows> query(std::string_view sql, const Row& parameters = {}) = 0;
+  // The number of rows changed.
+  virtual Result<std::int64_t> execute(std::string_view sql, const Row& parameters = {}) = 0;
+  // The same statement for many parameter rows; PostgreSQL gets them in a pipeline.
+  virtual Status execute_many(std::string_view sql, const std::vector<Row>& parameters) = 0;
+  // Several statements without parameters or results.
+  virtual Status script(std::string_view sql) = 0;
+  // From now on this connection can only read, and a statement that takes longer is ended (store.timeout).
+  virtual Status restrict_to_reading(std::chrono::milliseconds limit) = 0;
+};
+
+Result<std::unique_ptr<Connection>> open_sqlite(const std::string& file);
+Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url);
+
+}  // namespace mamori::store

@@ -1,0 +1,101 @@
+// The database behind everything: an embedded SQLite file, or PostgreSQL. Same calls, same tests.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "store/connection.h"
+#include "store/journal.h"
+
+namespace mamori::store {
+
+// One step of a module's schema: runs once, in the order given, inside a transaction. Written in the common subset of both engines;
+// {text} stands for a text type that compares by bytes on both.
+struct Migration {
+  std::string_view name;  // "identity.1"
+  std::string_view sql;
+};
+
+class Database;
+
+// A connection on loan; goes back when the lease ends.
+class Lease {
+ public:
+  Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home, std::unique_ptr<Connection> connection);
+  ~Lease();
+  Lease(Lease&&) noexcept;
+  Lease& operator=(Lease&&) = delete;
+  Connection& operator*() const { return *connection_; }
+  Connection* operator->() const { return connection_.get(); }
+
+ private:
+  Database* database_;
+  std::vector<std::unique_ptr<Connection>>* home_;
+  std::unique_ptr<Connection> connection_;
+};
+
+// All or nothing: rolled back unless commit() succeeds. Journal entries are chained and written by commit().
+class Transaction {
+ public:
+  ~Transaction();
+  Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+
+  Connection& operator*() { return *lease_; }
+  Connection* operator->() { return &*lease_; }
+  void journal(const Actor& actor, Change change);
+  Status commit();
+
+ private:
+  friend class Database;
+  Transaction(Database& database, std::unique_lock<std::mutex> writer, Lease lease);
+  Status write_journal();
+
+  Database* database_;
+  std::unique_lock<std::mutex> writer_;  // SQLite allows one writer
+  Lease lease_;
+  std::vector<JournalEntry> entries_;
+  bool open_ = true;
+};
+
+// Threads: all calls may come from several. `clock` outlives the Database.
+class Database {
+ public:
+  // `url`: "sqlite:FILE" or "postgresql://…" (libpq's connection URI).
+  static Result<std::unique_ptr<Database>> open(const std::string& url, const Clock& clock);
+
+  Engine engine() const { return engine_; }
+  const Clock& clock() const { return clock_; }
+
+  Result<Lease> read();
+  Result<Transaction> begin();
+  // A connection that can only read, whose statements are ended after kQuestionLimit: for SQL that comes from data files.
+  Result<Lease> question();
+  Status migrate(std::span<const Migration> migrations);
+
+  static constexpr std::chrono::milliseconds kQuestionLimit{5000};
+
+ private:
+  friend class Lease;
+  Database(std::string url, Engine engine, const Clock& clock) : url_(std::move(url)), engine_(engine), clock_(clock) {}
+  Result<std::unique_ptr<Connection>> connect() const;
+  Result<Lease> lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted);
+
+  std::string url_;
+  Engine engine_;
+  const Clock& clock_;
+  std::mutex writer_;
+  std::mutex mutex_;  // guards the two lists
+  std::vector<std::unique_ptr<Connection>> idle_;
+  std::vector<std::unique_ptr<Connection>> idle_questions_;
+};
+
+// "TEXT", or on PostgreSQL text that compares by bytes, as SQLite's does.
+std::string_view text_type(Engine engine);
+
+}  // namespace mamori::store

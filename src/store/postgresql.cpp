@@ -1,0 +1,234 @@
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <unordered_map>
+
+#include "store/connection.h"
+
+namespace mamori::store {
+namespace {
+
+constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kFloat4 = 700, kFloat8 = 701, kNumeric = 1700;
+constexpr std::size_t kPipelineBatch = 500;
+
+struct ResultDeleter {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+using PgResult = std::unique_ptr<PGresult, ResultDeleter>;
+
+// `?` outside quotes to $1, $2 …
+std::string number_parameters(std::string_view sql) {
+  std::string out;
+  int next = 1;
+  char quote = 0;
+  for (const char c : sql) {
+    if (quote) {
+      if (c == quote) quote = 0;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '?') {
+      out += fmt::format("${}", next++);
+      continue;
+    }
+    out += c;
+  }
+  return out;
+}
+
+struct Bound {
+  std::vector<std::string> kept;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+};
+
+Bound bind(const Row& parameters) {
+  Bound bound;
+  bound.kept.reserve(parameters.size());
+  for (const auto& value : parameters) {
+    if (is_null(value)) {
+      bound.values.push_back(nullptr);
+      bound.lengths.push_back(0);
+      continue;
+    }
+    if (const auto* text = std::get_if<std::string>(&value)) {
+      bound.values.push_back(text->c_str());
+      bound.lengths.push_back(static_cast<int>(text->size()));
+      continue;
+    }
+    if (const auto* truth = std::get_if<bool>(&value)) bound.kept.emplace_back(*truth ? "t" : "f");
+    else bound.kept.push_back(as_text(value));
+    bound.values.push_back(bound.kept.back().c_str());
+    bound.lengths.push_back(static_cast<int>(bound.kept.back().size()));
+  }
+  return bound;
+}
+
+Oid type_of(const Value& value) {
+  if (std::holds_alternative<std::string>(value)) return kText;
+  if (std::holds_alternative<std::int64_t>(value)) return kInt8;
+  if (std::holds_alternative<double>(value)) return kFloat8;
+  if (std::holds_alternative<bool>(value)) return kBool;
+  return 0;  // NULL: the server infers
+}
+
+Value cell_of(const PGresult* result, int row, int column) {
+  if (PQgetisnull(result, row, column)) return {};
+  const char* text = PQgetvalue(result, row, column);
+  switch (PQftype(result, column)) {
+    case kBool: return static_cast<std::int64_t>(text[0] == 't');
+    case kInt2:
+    case kInt4:
+    case kInt8: return static_cast<std::int64_t>(std::strtoll(text, nullptr, 10));
+    case kFloat4:
+    case kFloat8: return std::strtod(text, nullptr);
+    case kNumeric: {  // SUM over BIGINT is NUMERIC: an integer unless it has a fraction
+      const std::string_view view(text);
+      if (view.find('.') == view.npos) return static_cast<std::int64_t>(std::strtoll(text, nullptr, 10));
+      return std::strtod(text, nullptr);
+    }
+    default: return std::string(text, static_cast<std::size_t>(PQgetlength(result, row, column)));
+  }
+}
+
+class PostgreSql final : public Connection {
+ public:
+  explicit PostgreSql(PGconn* handle) : handle_(handle) {}
+  ~PostgreSql() override { PQfinish(handle_); }
+
+  Engine engine() const override { return Engine::postgresql; }
+
+  Status each(std::string_view sql, const Row& parameters, const std::function<void(Row&)>& take) override {
+    const auto result = MAMORI_TRY(run(sql, parameters));
+    const int columns = PQnfields(result.get());
+    Row row;
+    for (int i = 0; i < PQntuples(result.get()); ++i) {
+      row.clear();
+      for (int j = 0; j < columns; ++j) row.push_back(cell_of(result.get(), i, j));
+      take(row);
+    }
+    return {};
+  }
+
+  Result<Rows> query(std::string_view sql, const Row& parameters) override {
+    const auto result = MAMORI_TRY(run(sql, parameters));
+    Rows rows;
+    for (int j = 0; j < PQnfields(result.get()); ++j) rows.columns.emplace_back(PQfname(result.get(), j));
+    rows.rows.reserve(static_cast<std::size_t>(PQntuples(result.get())));
+    for (int i = 0; i < PQntuples(result.get()); ++i) {
+      Row row;
+      row.reserve(rows.columns.size());
+      for (int j = 0; j < PQnfields(result.get()); ++j) row.push_back(cell_of(result.get(), i, j));
+      rows.rows.push_back(std::move(row));
+    }
+    return rows;
+  }
+
+  Result<std::int64_t> execute(std::string_view sql, const Row& parameters) override {
+    const auto result = MAMORI_TRY(run(sql, parameters));
+    return std::strtoll(PQcmdTuples(result.get()), nullptr, 10);
+  }
+
+  Status execute_many(std::string_view sql, const std::vector<Row>& parameters) override {
+    const auto numbered = number_parameters(sql);
+    if (PQenterPipelineMode(handle_) != 1) return error(nullptr);
+    Status outcome;
+    for (std::size_t start = 0; start < parameters.size() && outcome; start += kPipelineBatch) {
+      const auto end = std::min(parameters.size(), start + kPipelineBatch);
+      for (std::size_t i = start; i < end; ++i) {
+        const auto bound = bind(parameters[i]);
+        std::vector<Oid> types;
+        for (const auto& value : parameters[i]) types.push_back(type_of(value));
+        PQsendQueryParams(handle_, numbered.c_str(), static_cast<int>(parameters[i].size()), types.data(), bound.values.data(), bound.lengths.data(), nullptr, 0);
+      }
+      if (PQpipelineSync(handle_) != 1) return error(nullptr);
+      for (std::size_t i = start; i < end; ++i) {
+        while (PgResult result{PQgetResult(handle_)}) {
+          const auto status = PQresultStatus(result.get());
+          if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED && outcome) outcome = error(result.get());
+        }
+      }
+      const PgResult sync{PQgetResult(handle_)};
+    }
+    PQexitPipelineMode(handle_);
+    return outcome;
+  }
+
+  Status script(std::string_view sql) override {
+    const PgResult result{PQexec(handle_, std::string(sql).c_str())};
+    const auto status = PQresultStatus(result.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) return error(result.get());
+    return {};
+  }
+
+  Status restrict_to_reading(std::chrono::milliseconds limit) override {
+    return script(fmt::format("SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = {}", limit.count(), limit.count()));
+  }
+
+ private:
+  Error error(const PGresult* result) const {
+    const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
+    const std::string_view code = state ? state : "";
+    std::string reason = result ? PQresultErrorMessage(result) : PQerrorMessage(handle_);
+    while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+    const Facts facts = {{"reason", reason}};
+    if (code == "23505") return {ErrorKind::conflict, "store.duplicate", facts};
+    if (code == "23503") return {ErrorKind::conflict, "store.reference", facts};
+    if (code == "57014" || code == "55P03") return {ErrorKind::exhausted, "store.timeout", facts};
+    if (code == "25006" || code == "42501") return {ErrorKind::forbidden, "store.read-only", facts};
+    if (code == "53100") return {ErrorKind::exhausted, "store.disk-full", facts};
+    if (code.starts_with("40")) return {ErrorKind::unavailable, "store.busy", facts};
+    if (code.empty() || code.starts_with("08") || code.starts_with("57P")) return {ErrorKind::unavailable, "store.unreachable", facts};
+    if (code.starts_with("XX")) return {ErrorKind::corrupt, "store.corrupt", facts};
+    return {ErrorKind::internal, "store.failed", facts};
+  }
+
+  Result<PgResult> run(std::string_view sql, const Row& parameters) {
+    if (PQstatus(handle_) == CONNECTION_BAD) {  // the server was restarted: connect again, once
+      PQreset(handle_);
+      prepared_.clear();
+    }
+    std::string key(sql);
+    std::vector<Oid> types;
+    for (const auto& value : parameters) {
+      types.push_back(type_of(value));
+      key += static_cast<char>('0' + value.index());
+    }
+    auto found = prepared_.find(key);
+    if (found == prepared_.end()) {
+      if (prepared_.size() >= 256) {
+        MAMORI_TRY(script("DEALLOCATE ALL"));
+        prepared_.clear();
+      }
+      const auto name = fmt::format("q{}", next_name_++);
+      const PgResult made{PQprepare(handle_, name.c_str(), number_parameters(sql).c_str(), static_cast<int>(types.size()), types.data())};
+      if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) return error(made.get());
+      found = prepared_.emplace(std::move(key), name).first;
+    }
+    const auto bound = bind(parameters);
+    PgResult result{PQexecPrepared(handle_, found->second.c_str(), static_cast<int>(parameters.size()), bound.values.data(), bound.lengths.data(), nullptr, 0)};
+    const auto status = PQresultStatus(result.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) return error(result.get());
+    return result;
+  }
+
+  PGconn* handle_;
+  std::unordered_map<std::string, std::string> prepared_;
+  int next_name_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url) {
+  PGconn* handle = PQconnectdb(url.c_str());
+  auto connection = std::make_unique<PostgreSql>(handle);
+  if (PQstatus(handle) != CONNECTION_OK) {
+    std::string reason = PQerrorMessage(handle);
+    while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+    return Error{ErrorKind::unavailable, "store.unreachable", {{"reason", reason}}};
+  }
+  PQsetNoticeProcessor(handle, [](void*, const char*) {}, nullptr);
+  MAMORI_TRY(connection->script("SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET client_min_messages = warning"));
+  return std::unique_ptr<Connection>(std::move(connection));
+}
+
+}  // namespace mamori::store

@@ -1,0 +1,204 @@
+#include <sqlite3.h>
+
+#include <unordered_map>
+
+#include "store/connection.h"
+
+namespace mamori::store {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+// What a read-only question may do: select, read tables, call functions that have no effect.
+int authorise(void*, int action, const char*, const char* name, const char*, const char*) {
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+      return SQLITE_OK;
+    case SQLITE_FUNCTION:
+      return name && std::string_view(name) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
+    default:
+      return SQLITE_DENY;
+  }
+}
+
+class Sqlite final : public Connection {
+ public:
+  explicit Sqlite(sqlite3* handle) : handle_(handle) {}
+  ~Sqlite() override {
+    for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+    sqlite3_close(handle_);
+  }
+
+  Engine engine() const override { return Engine::sqlite; }
+
+  Status each(std::string_view sql, const Row& parameters, const std::function<void(Row&)>& take) override {
+    auto* statement = MAMORI_TRY(prepare(sql));
+    const Guard guard(statement);
+    MAMORI_TRY(bind(statement, parameters));
+    return step_all(statement, take);
+  }
+
+  Result<Rows> query(std::string_view sql, const Row& parameters) override {
+    auto* statement = MAMORI_TRY(prepare(sql));
+    const Guard guard(statement);
+    MAMORI_TRY(bind(statement, parameters));
+    Rows rows;
+    for (int i = 0; i < sqlite3_column_count(statement); ++i) rows.columns.emplace_back(sqlite3_column_name(statement, i));
+    MAMORI_TRY(step_all(statement, [&](Row& row) { rows.rows.push_back(std::move(row)); }));
+    return rows;
+  }
+
+  Result<std::int64_t> execute(std::string_view sql, const Row& parameters) override {
+    auto* statement = MAMORI_TRY(prepare(sql));
+    const Guard guard(statement);
+    MAMORI_TRY(bind(statement, parameters));
+    MAMORI_TRY(step_all(statement, [](Row&) {}));
+    return sqlite3_changes64(handle_);
+  }
+
+  Status execute_many(std::string_view sql, const std::vector<Row>& parameters) override {
+    auto* statement = MAMORI_TRY(prepare(sql));
+    for (const auto& row : parameters) {
+      const Guard guard(statement);
+      MAMORI_TRY(bind(statement, row));
+      MAMORI_TRY(step_all(statement, [](Row&) {}));
+    }
+    return {};
+  }
+
+  Status script(std::string_view sql) override {
+    if (sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return error();
+    return {};
+  }
+
+  Status restrict_to_reading(std::chrono::milliseconds limit) override {
+    sqlite3_set_authorizer(handle_, nullptr, nullptr);  // it would refuse the pragmas of a second call
+    MAMORI_TRY(script("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON;"));
+    limit_ = limit;
+    sqlite3_set_authorizer(handle_, authorise, nullptr);
+    sqlite3_progress_handler(handle_, 1000, [](void* self) { return Steady::now() > static_cast<Sqlite*>(self)->deadline_ ? 1 : 0; }, this);
+    return {};
+  }
+
+ private:
+  struct Guard {
+    explicit Guard(sqlite3_stmt* s) : statement(s) {}
+    ~Guard() {
+      sqlite3_reset(statement);
+      sqlite3_clear_bindings(statement);
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    sqlite3_stmt* statement;
+  };
+
+  Error error() const {
+    const int code = sqlite3_extended_errcode(handle_);
+    const Facts facts = {{"reason", sqlite3_errmsg(handle_)}};
+    switch (code) {
+      case SQLITE_CONSTRAINT_UNIQUE:
+      case SQLITE_CONSTRAINT_PRIMARYKEY:
+        return {ErrorKind::conflict, "store.duplicate", facts};
+      case SQLITE_CONSTRAINT_FOREIGNKEY:
+        return {ErrorKind::conflict, "store.reference", facts};
+      default:
+        break;
+    }
+    switch (code & 0xFF) {
+      case SQLITE_INTERRUPT: return {ErrorKind::exhausted, "store.timeout", facts};
+      case SQLITE_AUTH:
+      case SQLITE_READONLY: return {ErrorKind::forbidden, "store.read-only", facts};
+      case SQLITE_FULL: return {ErrorKind::exhausted, "store.disk-full", facts};
+      case SQLITE_BUSY:
+      case SQLITE_LOCKED: return {ErrorKind::unavailable, "store.busy", facts};
+      case SQLITE_CANTOPEN:
+      case SQLITE_IOERR: return {ErrorKind::unavailable, "store.unreachable", facts};
+      case SQLITE_CORRUPT:
+      case SQLITE_NOTADB: return {ErrorKind::corrupt, "store.corrupt", facts};
+      default: return {ErrorKind::internal, "store.failed", facts};
+    }
+  }
+
+  Result<sqlite3_stmt*> prepare(std::string_view sql) {
+    deadline_ = Steady::now() + limit_;
+    const auto found = statements_.find(std::string(sql));
+    if (found != statements_.end()) return found->second;
+    if (statements_.size() >= 256) {  // questions come in many forms; forget them all rather than grow for ever
+      for (auto& [text, old] : statements_) sqlite3_finalize(old);
+      statements_.clear();
+    }
+    sqlite3_stmt* statement = nullptr;
+    const char* rest = nullptr;
+    if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, &rest) != SQLITE_OK) return error();
+    if (!statement) return Error{ErrorKind::internal, "store.failed", {{"reason", "empty statement"}}};
+    statements_.emplace(sql, statement);
+    return statement;
+  }
+
+  Status bind(sqlite3_stmt* statement, const Row& parameters) {
+    if (sqlite3_bind_parameter_count(statement) != static_cast<int>(parameters.size()))
+      return Error{ErrorKind::internal, "store.failed", {{"reason", "wrong number of parameters"}}};
+    int index = 0;
+    for (const auto& value : parameters) {
+      ++index;
+      int code = SQLITE_OK;
+      if (const auto* text = std::get_if<std::string>(&value))
+        code = sqlite3_bind_text(statement, index, text->data(), static_cast<int>(text->size()), SQLITE_STATIC);
+      else if (const auto* number = std::get_if<std::int64_t>(&value)) code = sqlite3_bind_int64(statement, index, *number);
+      else if (const auto* real = std::get_if<double>(&value)) code = sqlite3_bind_double(statement, index, *real);
+      else if (const auto* truth = std::get_if<bool>(&value)) code = sqlite3_bind_int(statement, index, *truth ? 1 : 0);
+      else code = sqlite3_bind_null(statement, index);
+      if (code != SQLITE_OK) return error();
+    }
+    return {};
+  }
+
+  Status step_all(sqlite3_stmt* statement, const std::function<void(Row&)>& take) {
+    Row row;
+    while (true) {
+      const int code = sqlite3_step(statement);
+      if (code == SQLITE_DONE) return {};
+      if (code != SQLITE_ROW) return error();
+      const int columns = sqlite3_column_count(statement);
+      row.assign(static_cast<std::size_t>(columns), Value{});
+      for (int i = 0; i < columns; ++i) {
+        auto& cell = row[static_cast<std::size_t>(i)];
+        switch (sqlite3_column_type(statement, i)) {
+          case SQLITE_INTEGER: cell = static_cast<std::int64_t>(sqlite3_column_int64(statement, i)); break;
+          case SQLITE_FLOAT: cell = sqlite3_column_double(statement, i); break;
+          case SQLITE_TEXT:
+          case SQLITE_BLOB:
+            cell = std::string(reinterpret_cast<const char*>(sqlite3_column_text(statement, i)), static_cast<std::size_t>(sqlite3_column_bytes(statement, i)));
+            break;
+          default: break;
+        }
+      }
+      take(row);
+    }
+  }
+
+  sqlite3* handle_;
+  std::unordered_map<std::string, sqlite3_stmt*> statements_;
+  std::chrono::milliseconds limit_ = std::chrono::hours(24);
+  Steady::time_point deadline_ = Steady::time_point::max();
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> open_sqlite(const std::string& file) {
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  auto connection = std::make_unique<Sqlite>(handle);
+  if (code != SQLITE_OK)
+    return Error{ErrorKind::unavailable, "store.unreachable", {{"reason", handle ? sqlite3_errmsg(handle) : "out of memory"}}};
+  sqlite3_busy_timeout(handle, 10'000);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  // FULL: what was acknowledged survives a power cut, also in WAL mode.
+  MAMORI_TRY(connection->script("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
+                                "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;"));
+  return std::unique_ptr<Connection>(std::move(connection));
+}
+
+}  // namespace mamori::store
