@@ -38,10 +38,10 @@ struct JournalEntry {
 };
 
 struct JournalFilter {
-  std::vector<std::string> facilities;
-  std::string subject;
-  std::string record;
-  std::string actor;
+  std::vector<std::string> facilities = {};
+  std::string subject = {};
+  std::string record = {};
+  std::string actor = {};
   std::int64_t before = 0;  // entries older than this sequence number; 0 = from the newest
   std::size_t limit = 50;
 };

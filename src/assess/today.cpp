@@ -1,0 +1,149 @@
+// What to do today: findings, dates that come near, unknown devices; most urgent first.
+#include <fmt/format.h>
+
+#include "assess/assessor.h"
+
+namespace mamori::assess {
+namespace {
+
+// The framework in force whose items the Today page speaks of: the newest facility list.
+constexpr std::string_view kCurrent = "mhlw-facility-r7";
+constexpr std::string_view kCurrentPharmacy = "mhlw-pharmacy-r7";
+
+int urgency_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::gap: return 20;
+    case Verdict::stale: return 40;
+    case Verdict::no_evidence: return 60;
+    case Verdict::met:
+    case Verdict::not_applicable: return 100;
+  }
+  MAMORI_UNREACHABLE();
+}
+
+Words reason_of(const ItemResult& item, Verdict verdict) {
+  std::size_t violations = 0;
+  for (const auto* control : item.controls)
+    if (control->verdict == verdict) violations += control->violations;
+  switch (verdict) {
+    case Verdict::gap:
+      if (violations > 0) return {fmt::format("{}件が該当します。", violations), fmt::format("{} records concerned.", violations)};
+      return {"必要な記録がまだありません。", "A needed record is missing."};
+    case Verdict::stale: return {"証跡の有効期間が過ぎています。", "The evidence has outlived its validity."};
+    case Verdict::no_evidence: return {"確認できる記録や読み取りがまだありません。", "Nothing recorded or measured can answer it yet."};
+    case Verdict::met:
+    case Verdict::not_applicable: return {};
+  }
+  MAMORI_UNREACHABLE();
+}
+
+Words step_of(const ItemResult& item, Verdict verdict, std::string& link) {
+  for (const auto* control : item.controls)
+    if (control->verdict == verdict) {
+      link = verdict == Verdict::gap || control->evidence.empty() ? control->control->link : "sources";
+      return control->control->next_step;
+    }
+  return item.next_step;
+}
+
+}  // namespace
+
+Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
+  const auto now = ledger_.database().clock().now();
+  const auto today = iso_date(date_of(now));
+  const auto soon = iso_date(add_days(date_of(now), 60));
+  const auto state = MAMORI_TRY(facility_of(facility));
+  std::vector<TodayRow> rows;
+
+  const std::string current(state.kind == "pharmacy" ? kCurrentPharmacy : kCurrent);
+  if (catalog_.find_framework(current)) {
+    const auto result = MAMORI_TRY(framework(facility, current));
+    for (const auto& item : result.items) {
+      TodayRow row;
+      row.key = current + " " + item.item->id;
+      row.link = fmt::format("checklists/{}?item={}", current, item.item->id);
+      const Words name = {fmt::format("{} {}", item.item->number, item.item->text.ja), fmt::format("{} {}", item.item->number, item.item->text.en)};
+      if (item.contradiction == Contradiction::declared_yes_measured_gap) {
+        row.kind = "contradiction";
+        row.urgency = 0;
+        row.text = {"申告と測定が一致しません：" + name.ja, "Declared and measured disagree: " + name.en};
+        row.reason = {fmt::format("{}さんが「はい」と答えましたが、{}", item.declared->by, reason_of(item, Verdict::gap).ja),
+                      fmt::format("{} answered yes, but: {}", item.declared->by, reason_of(item, Verdict::gap).en)};
+        rows.push_back(std::move(row));
+        continue;
+      }
+      if (item.declared && item.declared->answer == Answer::no && !item.declared->target_on.empty() && item.declared->target_on <= soon && item.verdict != Verdict::met) {
+        TodayRow target = row;
+        target.kind = "target";
+        target.key += " target";
+        target.urgency = item.declared->target_on < today ? 5 : 30;
+        target.date = item.declared->target_on;
+        target.text = {"目標日が近づいています：" + name.ja, "Target date near: " + name.en};
+        target.reason = {item.declared->target_on < today ? "目標日を過ぎました。" : "目標日まで60日以内です。", item.declared->target_on < today ? "The target date has passed." : "Within 60 days."};
+        rows.push_back(std::move(target));
+      }
+      if (item.verdict == Verdict::met || item.verdict == Verdict::not_applicable) continue;
+      row.kind = std::string(name_of(item.verdict));
+      row.urgency = urgency_of(item.verdict);
+      row.reason = reason_of(item, item.verdict);
+      std::string step_link;
+      const auto step = step_of(item, item.verdict, step_link);
+      row.text = step.ja.empty() ? name : step;
+      row.reason.ja = name.ja + " ― " + row.reason.ja;
+      row.reason.en = name.en + " - " + row.reason.en;
+      rows.push_back(std::move(row));
+    }
+  }
+
+  auto lease = MAMORI_TRY(ledger_.database().read());
+  const auto count_row = [&](std::string kind, int urgency, const std::string& sql, store::Row parameters, Words text, Words reason, std::string link) -> Status {
+    const auto found = MAMORI_TRY(lease->query(sql, parameters));
+    const auto count = store::as_integer(found.rows[0][0]);
+    if (count == 0) return {};
+    TodayRow row;
+    row.key = kind;
+    row.kind = std::move(kind);
+    row.urgency = urgency;
+    const auto filled = [&](std::string pattern) {
+      if (const auto at = pattern.find("{count}"); at != pattern.npos) pattern.replace(at, 7, std::to_string(count));
+      return pattern;
+    };
+    row.text = {filled(text.ja), filled(text.en)};
+    row.reason = std::move(reason);
+    row.date = found.rows[0].size() > 1 ? store::as_text(found.rows[0][1]) : "";
+    row.link = std::move(link);
+    rows.push_back(std::move(row));
+    return {};
+  };
+  MAMORI_TRY(count_row("candidate", 25, "SELECT COUNT(*) FROM r_observed_host WHERE facility = ? AND retired_at IS NULL AND decision = 'open' AND present", {facility},
+                       {"台帳にない機器が{count}台見つかりました", "{count} devices not in the ledger were found"}, {"受け入れるか、説明を残してください。", "Accept or explain them."}, "sources?tab=candidates"));
+  MAMORI_TRY(count_row("takeout", 10, "SELECT COUNT(*) FROM r_takeout WHERE facility = ? AND retired_at IS NULL AND back_at IS NULL AND due_at < ?", {facility, to_millis(now)},
+                       {"返却予定を過ぎた持出しが{count}件あります", "{count} take-outs are overdue"}, {"持出者に返却を求めてください。", "Ask for them back."}, "ledgers/takeout?sort=due_at"));
+  MAMORI_TRY(count_row("contract_end", 50, "SELECT COUNT(*), MIN(ends_on) FROM r_contract WHERE facility = ? AND retired_at IS NULL AND ends_on >= ? AND ends_on <= ?", {facility, today, soon},
+                       {"60日以内に終わる契約が{count}件あります", "{count} contracts end within 60 days"}, {"更新するか、アカウントの停止を準備してください。", "Renew, or prepare to end the accounts."}, "ledgers/contract?sort=ends_on"));
+  MAMORI_TRY(count_row("support_end", 55, "SELECT COUNT(*), MIN(support_end) FROM r_asset WHERE facility = ? AND retired_at IS NULL AND support_end >= ? AND support_end <= ?", {facility, today, soon},
+                       {"60日以内にサポートが終わる機器が{count}台あります", "Support of {count} devices ends within 60 days"}, {"更新の計画を立ててください。", "Plan their replacement."}, "ledgers/asset?sort=support_end"));
+
+  std::map<std::string, std::string> put_off;
+  MAMORI_TRY(lease->each("SELECT row_key, until FROM put_off WHERE facility = ? AND until > ?", {facility, today}, [&](store::Row& row) { put_off[store::as_text(row[0])] = store::as_text(row[1]); }));
+  std::erase_if(rows, [&](const TodayRow& row) { return put_off.contains(row.key); });
+  std::stable_sort(rows.begin(), rows.end(), [](const TodayRow& a, const TodayRow& b) { return a.urgency < b.urgency; });
+  return rows;
+}
+
+Status Assessor::put_off(const store::Actor& actor, const std::string& facility, const std::string& key, const std::string& until, const std::string& reason) {
+  const auto now = ledger_.database().clock().now();
+  const auto date = parse_loose_date(until);
+  Error bad{ErrorKind::invalid, "assess.put_off.invalid"};
+  if (!date || *date <= date_of(now) || days_between(date_of(now), *date) > 92) bad.problems.push_back({"until", "assess.put_off.until", {}});
+  if (trim(reason).empty()) bad.problems.push_back({"reason", "assess.put_off.reason", {}});
+  if (key.empty() || key.size() > 200) bad.problems.push_back({"key", "assess.put_off.key", {}});
+  if (!bad.problems.empty()) return bad;
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  MAMORI_TRY(transaction->execute("INSERT INTO put_off VALUES (?,?,?,?,?) ON CONFLICT (facility, row_key) DO UPDATE SET until = excluded.until, reason = excluded.reason, put_off_by = excluded.put_off_by",
+                                  {facility, key, iso_date(*date), reason, actor.name}));
+  transaction.journal(actor, {facility, "today", key, "put_off", "", json::serialize(json::object{{"until", iso_date(*date)}}), reason});
+  return transaction.commit();
+}
+
+}  // namespace mamori::assess

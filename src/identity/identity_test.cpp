@@ -1,0 +1,132 @@
+#include <gtest/gtest.h>
+#include <liboath/oath.h>
+
+#include "base/crypto.h"
+#include "identity/users.h"
+#include "testing/clock.h"
+#include "testing/postgres.h"
+
+namespace mamori::identity {
+namespace {
+
+const store::Actor kActor{"u0", "試験", "test"};
+const char* const kGood = "mizu-Umi7 kaze&Tsuki";
+
+std::vector<std::string> complaints(const std::string& password) {
+  const auto status = check_password(Secret(password), {{"こころ病院", "Koro Hospital", "Koro Taro"}});
+  std::vector<std::string> codes;
+  if (!status)
+    for (const auto& problem : status.error().problems) codes.push_back(problem.code.substr(std::string("identity.password.").size()));
+  return codes;
+}
+
+bool complains(const std::string& password, const std::string& about) {
+  const auto codes = complaints(password);
+  return std::find(codes.begin(), codes.end(), about) != codes.end();
+}
+
+TEST(PasswordRule, KnowsTheDangerousClassesOf2024) {
+  EXPECT_TRUE(complains("Administrator1!", "known"));
+  EXPECT_TRUE(complains("12345678901234Aa", "sequence"));
+  EXPECT_TRUE(complains("pa$$w0rd-2024-X", "known"));
+  EXPECT_TRUE(complains("i234567&9i234567&9A", "sequence"));
+  EXPECT_TRUE(complains("qwertyuiop7410A!", "sequence"));
+  EXPECT_TRUE(complains("KoroTaro-xK27f!q", "name"));
+  EXPECT_TRUE(complains("1234", "short"));
+  EXPECT_TRUE(complains("aB1!aB1!aB1!aB1!", "repeated"));
+  EXPECT_TRUE(complains("kazetsukimizuumi", "kinds"));
+}
+
+TEST(PasswordRule, AcceptsLongMixedOnes) {
+  for (const auto* good : {kGood, "Rv8#tLq2!xWmZ", "青い空-Kumo9-風車-ame"}) EXPECT_TRUE(complaints(good).empty()) << good << " " << complaints(good)[0];
+}
+
+class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
+ protected:
+  static void SetUpTestSuite() { crypto_ready(); }
+  testing::ManualClock clock_;
+  testing::FreshDatabase database_{GetParam(), clock_};
+  TemporaryFolder folder_;
+  Sealer sealer_ = *Sealer::open_or_make(folder_.path() / "seal");
+  std::unique_ptr<Users> users_ = std::move(Users::open(*database_, sealer_)).take();
+  User user_ = *users_->create(kActor, {"tanaka", "田中", Secret(kGood), {{"f1", {Role::planning_manager}}}}, {});
+
+  std::string code_of(const Result<SignedIn>& result) { return result ? "ok" : result.error().code; }
+  std::string sign_in(const std::string& password, const std::string& totp = "") { return code_of(users_->sign_in("tanaka", Secret(password), totp, "127.0.0.1", "test")); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+
+TEST_P(OnBothEngines, LocksAfterFiveFailuresForAQuarterOfAnHour) {
+  for (int i = 0; i < kFailuresBeforeLock; ++i) EXPECT_EQ(sign_in("wrong"), "identity.login.failed");
+  EXPECT_EQ(sign_in("wrong"), "identity.login.failed");
+  EXPECT_EQ(sign_in(kGood), "identity.login.locked");
+  clock_.advance(kLockTime);
+  EXPECT_EQ(sign_in(kGood), "ok");
+}
+
+TEST_P(OnBothEngines, AnUnknownNameLooksLikeAWrongPassword) {
+  EXPECT_EQ(code_of(users_->sign_in("nobody", Secret(kGood), "", "", "")), "identity.login.failed");
+}
+
+TEST_P(OnBothEngines, ASessionEndsByTimeRevocationAndDisabling) {
+  auto first = users_->sign_in("tanaka", Secret(kGood), "", "10.0.0.1", "Firefox");
+  auto second = users_->sign_in("tanaka", Secret(kGood), "", "10.0.0.2", "Chrome");
+  ASSERT_TRUE(users_->session(first->token));
+  EXPECT_EQ(users_->sessions(user_.id)->size(), 2u);
+  EXPECT_FALSE(users_->revoke(kActor, "someone else", first->session.id));
+  ASSERT_TRUE(users_->revoke(kActor, user_.id, first->session.id));
+  EXPECT_FALSE(users_->session(first->token));
+  ASSERT_TRUE(users_->session(second->token));
+  clock_.advance(std::chrono::minutes(59));
+  ASSERT_TRUE(users_->session(second->token));
+  clock_.advance(std::chrono::minutes(61));
+  EXPECT_FALSE(users_->session(second->token));
+  auto third = users_->sign_in("tanaka", Secret(kGood), "", "", "");
+  ASSERT_TRUE(users_->set_enabled(kActor, user_.id, false));
+  EXPECT_FALSE(users_->session(third->token));
+  EXPECT_EQ(sign_in(kGood), "identity.login.failed");
+  EXPECT_FALSE(users_->session(Secret("")));
+}
+
+TEST_P(OnBothEngines, ASecondFactorIsAskedForAndEachCodeCountsOnce) {
+  const auto base32 = users_->begin_totp(user_.id);
+  ASSERT_TRUE(base32);
+  EXPECT_EQ(sign_in(kGood), "ok") << "not before it is confirmed";
+  char* secret = nullptr;
+  std::size_t size = 0;
+  ASSERT_EQ(oath_base32_decode(base32->data(), base32->size(), &secret, &size), OATH_OK);
+  const auto code = [&] {
+    char text[8];
+    oath_totp_generate(secret, size, static_cast<time_t>(to_millis(clock_.now()) / 1000), 30, 0, 6, text);
+    return std::string(text);
+  };
+  EXPECT_FALSE(users_->confirm_totp(kActor, user_.id, "000000"));
+  ASSERT_TRUE(users_->confirm_totp(kActor, user_.id, code()));
+  EXPECT_EQ(sign_in(kGood), "identity.totp.needed");
+  EXPECT_EQ(sign_in(kGood, code()), "identity.totp.wrong") << "already used";
+  clock_.advance(std::chrono::seconds(30));
+  EXPECT_EQ(sign_in(kGood, code()), "ok");
+  EXPECT_EQ(sign_in(kGood, code()), "identity.totp.wrong");
+  std::free(secret);
+}
+
+TEST_P(OnBothEngines, RolesCountInTheirFacilityOnly) {
+  ASSERT_TRUE(users_->set_roles(kActor, user_.id, "f2", {Role::inspector}));
+  const auto user = users_->get(user_.id);
+  EXPECT_TRUE(user->may(Permission::findings_declare, "f1"));
+  EXPECT_FALSE(user->may(Permission::findings_declare, "f2"));
+  EXPECT_FALSE(user->may(Permission::findings_read, "f3"));
+  EXPECT_EQ(user->facilities_with(Permission::findings_read), (std::vector<std::string>{"f1", "f2"}));
+  EXPECT_EQ(users_->list({"f3"})->size(), 0u);
+}
+
+TEST_P(OnBothEngines, ALoginIsTakenOnce) {
+  const auto again = users_->create(kActor, {"tanaka", "別人", Secret(kGood), {}}, {});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().problems[0].code, "identity.login.taken");
+}
+
+}  // namespace
+}  // namespace mamori::identity

@@ -1,0 +1,379 @@
+#include "identity/users.h"
+
+#include <fmt/format.h>
+#include <liboath/oath.h>
+
+#include "base/text.h"
+
+namespace mamori::identity {
+namespace {
+
+constexpr store::Migration kSchema[] = {
+    {"identity.1",
+     "CREATE TABLE users (id {text} PRIMARY KEY, login {text} NOT NULL UNIQUE, name {text} NOT NULL, password_hash {text} NOT NULL, enabled BOOLEAN NOT NULL,"
+     " totp_sealed {text}, totp_pending {text}, totp_step BIGINT NOT NULL, failures BIGINT NOT NULL, locked_until BIGINT, created_at BIGINT NOT NULL, last_login_at BIGINT);"
+     "CREATE TABLE user_roles (user_id {text} NOT NULL REFERENCES users (id), facility {text} NOT NULL, role {text} NOT NULL, PRIMARY KEY (user_id, facility, role));"
+     "CREATE TABLE sessions (id {text} PRIMARY KEY, token_hash {text} NOT NULL UNIQUE, user_id {text} NOT NULL REFERENCES users (id), started_at BIGINT NOT NULL,"
+     " last_seen_at BIGINT NOT NULL, address {text} NOT NULL, agent {text} NOT NULL);"},
+};
+
+constexpr std::string_view kUserColumns = "id, login, name, enabled, totp_sealed, locked_until, last_login_at";
+constexpr int kTotpStep = 30;
+constexpr int kTotpWindow = 1;  // steps of clock difference that are forgiven
+
+Error login_failed() { return {ErrorKind::unauthenticated, "identity.login.failed"}; }
+Error no_session() { return {ErrorKind::unauthenticated, "identity.session.none"}; }
+Error no_user() { return {ErrorKind::not_found, "identity.user.missing"}; }
+
+std::optional<Instant> instant_or_none(const store::Value& value) {
+  if (store::is_null(value)) return std::nullopt;
+  return from_millis(store::as_integer(value));
+}
+
+User user_of(const store::Row& row) {
+  User user;
+  user.id = store::as_text(row[0]);
+  user.login = store::as_text(row[1]);
+  user.name = store::as_text(row[2]);
+  user.enabled = store::as_integer(row[3]) != 0;
+  user.has_totp = !store::is_null(row[4]);
+  user.locked_until = instant_or_none(row[5]);
+  user.last_login_at = instant_or_none(row[6]);
+  return user;
+}
+
+Session session_of(const store::Row& row) {
+  return {store::as_text(row[0]), store::as_text(row[1]), from_millis(store::as_integer(row[2])), from_millis(store::as_integer(row[3])), store::as_text(row[4]), store::as_text(row[5])};
+}
+
+Status add_roles(store::Connection& connection, User& user) {
+  return connection.each("SELECT facility, role FROM user_roles WHERE user_id = ?", {user.id}, [&](store::Row& row) {
+    if (const auto role = parse_role(store::as_text(row[1]))) user.roles[store::as_text(row[0])].insert(*role);
+  });
+}
+
+std::string role_names(const std::set<Role>& roles) {
+  json::array names;
+  for (const auto role : roles) names.emplace_back(name_of(role));
+  return json::serialize(json::object{{"roles", names}});
+}
+
+std::string some_facility(const User& user) { return user.roles.empty() ? "" : user.roles.begin()->first; }
+
+std::string to_base32(const std::string& bytes) {
+  char* text = nullptr;
+  std::size_t size = 0;
+  MAMORI_ASSERT(oath_base32_encode(bytes.data(), bytes.size(), &text, &size) == OATH_OK);
+  std::string out(text, size);
+  std::free(text);
+  while (out.ends_with('=')) out.pop_back();
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> User::facilities_with(Permission permission) const {
+  std::vector<std::string> out;
+  for (const auto& [facility, held] : roles)
+    for (const auto role : held)
+      if (allows(role, permission)) {
+        out.push_back(facility);
+        break;
+      }
+  return out;
+}
+
+bool User::may(Permission permission, const std::string& facility) const {
+  const auto found = roles.find(facility);
+  if (found == roles.end()) return false;
+  for (const auto role : found->second)
+    if (allows(role, permission)) return true;
+  return false;
+}
+
+Result<std::unique_ptr<Users>> Users::open(store::Database& database, const Sealer& sealer) {
+  MAMORI_TRY(database.migrate(kSchema));
+  oath_init();
+  return std::unique_ptr<Users>(new Users(database, sealer));
+}
+
+Result<bool> Users::any() const {
+  auto lease = MAMORI_TRY(database_.read());
+  const auto rows = MAMORI_TRY(lease->query("SELECT id FROM users LIMIT 1"));
+  return !rows.rows.empty();
+}
+
+Result<User> Users::read_user(store::Connection& connection, const std::string& column, const std::string& value) const {
+  const auto rows = MAMORI_TRY(connection.query(fmt::format("SELECT {} FROM users WHERE {} = ?", kUserColumns, column), {value}));
+  if (rows.rows.empty()) return no_user();
+  auto user = user_of(rows.rows[0]);
+  MAMORI_TRY(add_roles(connection, user));
+  return user;
+}
+
+Result<User> Users::create(const store::Actor& actor, const NewUser& fresh, const PasswordContext& context) {
+  const auto login = std::string(trim(fresh.login));
+  Error bad{ErrorKind::invalid, "identity.user.invalid"};
+  if (login.size() < 2 || login.size() > 64 || login.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") != login.npos)
+    bad.problems.push_back({"login", "identity.login.bad", {}});
+  if (trim(fresh.name).empty() || length(fresh.name) > 100) bad.problems.push_back({"name", "identity.name.bad", {}});
+  auto names = context;
+  names.names.push_back(fresh.login);
+  names.names.push_back(fresh.name);
+  if (const auto strong = check_password(fresh.password, names); !strong)
+    bad.problems.insert(bad.problems.end(), strong.error().problems.begin(), strong.error().problems.end());
+  if (!bad.problems.empty()) return bad;
+  const auto hash = MAMORI_TRY(hash_password(fresh.password));
+
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto now = to_millis(database_.clock().now());
+  User user;
+  user.id = new_id(now);
+  user.login = login;
+  user.name = std::string(trim(fresh.name));
+  user.roles = fresh.roles;
+  const auto made = transaction->execute("INSERT INTO users (id, login, name, password_hash, enabled, totp_step, failures, created_at) VALUES (?,?,?,?,?,?,?,?)",
+                                         {user.id, user.login, user.name, hash, true, std::int64_t{0}, std::int64_t{0}, now});
+  if (!made) {
+    if (made.error().code != "store.duplicate") return made.error();
+    bad.kind = ErrorKind::conflict;
+    bad.problems.push_back({"login", "identity.login.taken", {{"login", login}}});
+    return bad;
+  }
+  for (const auto& [facility, roles] : user.roles) {
+    for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {user.id, facility, std::string(name_of(role))}));
+    transaction.journal(actor, {facility, "user", user.id, "created", "", role_names(roles), user.login});
+  }
+  MAMORI_TRY(transaction.commit());
+  return user;
+}
+
+Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  const auto before = user.roles.contains(facility) ? user.roles.at(facility) : std::set<Role>{};
+  MAMORI_TRY(transaction->execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, facility}));
+  for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {id, facility, std::string(name_of(role))}));
+  transaction.journal(actor, {facility, "user", id, "updated", role_names(before), role_names(roles), user.login});
+  MAMORI_TRY(transaction.commit());
+  return get(id);
+}
+
+Status Users::set_enabled(const store::Actor& actor, const std::string& id, bool enabled) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  MAMORI_TRY(transaction->execute("UPDATE users SET enabled = ? WHERE id = ?", {enabled, id}));
+  if (!enabled) MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE user_id = ?", {id}));
+  transaction.journal(actor, {some_facility(user), "user", id, enabled ? "enabled" : "disabled", "", "", user.login});
+  return transaction.commit();
+}
+
+Status Users::set_password(const store::Actor& actor, const std::string& id, const Secret& password, const PasswordContext& context) {
+  const auto user = MAMORI_TRY(get(id));
+  auto names = context;
+  names.names.push_back(user.login);
+  names.names.push_back(user.name);
+  MAMORI_TRY(check_password(password, names));
+  const auto hash = MAMORI_TRY(hash_password(password));
+  auto transaction = MAMORI_TRY(database_.begin());
+  MAMORI_TRY(transaction->execute("UPDATE users SET password_hash = ?, failures = 0, locked_until = NULL WHERE id = ?", {hash, id}));
+  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE user_id = ?", {id}));
+  transaction.journal(actor, {some_facility(user), "user", id, "password_changed", "", "", user.login});
+  return transaction.commit();
+}
+
+Result<bool> Users::password_is(const std::string& id, const Secret& password) const {
+  auto lease = MAMORI_TRY(database_.read());
+  const auto rows = MAMORI_TRY(lease->query("SELECT password_hash FROM users WHERE id = ?", {id}));
+  return !rows.rows.empty() && password_matches(store::as_text(rows.rows[0][0]), password);
+}
+
+Status Users::unlock(const store::Actor& actor, const std::string& id) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  MAMORI_TRY(transaction->execute("UPDATE users SET failures = 0, locked_until = NULL WHERE id = ?", {id}));
+  transaction.journal(actor, {some_facility(user), "user", id, "unlocked", "", "", user.login});
+  return transaction.commit();
+}
+
+Result<User> Users::get(const std::string& id) const {
+  auto lease = MAMORI_TRY(database_.read());
+  return read_user(*lease, "id", id);
+}
+
+Result<User> Users::find_login(const std::string& login) const {
+  auto lease = MAMORI_TRY(database_.read());
+  return read_user(*lease, "login", login);
+}
+
+Result<std::vector<User>> Users::list(const std::vector<std::string>& facilities) const {
+  auto lease = MAMORI_TRY(database_.read());
+  std::vector<User> users;
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM users ORDER BY login", kUserColumns), {}, [&](store::Row& row) { users.push_back(user_of(row)); }));
+  for (auto& user : users) MAMORI_TRY(add_roles(*lease, user));
+  std::erase_if(users, [&](const User& user) {
+    return std::none_of(facilities.begin(), facilities.end(), [&](const std::string& facility) { return user.roles.contains(facility); });
+  });
+  return users;
+}
+
+Result<bool> Users::accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed, const std::string& code, std::int64_t last_step) {
+  const auto secret = MAMORI_TRY(sealer_.open(sealed));
+  if (code.size() != 6 || code.find_first_not_of("0123456789") != code.npos) return false;
+  const auto now = static_cast<time_t>(to_millis(database_.clock().now()) / 1000);
+  int offset = 0;
+  const int found = oath_totp_validate2(secret.reveal().data(), secret.reveal().size(), now, kTotpStep, 0, kTotpWindow, &offset, code.c_str());
+  if (found < 0) return false;
+  const auto step = static_cast<std::int64_t>(now) / kTotpStep + offset;
+  if (step <= last_step) return false;  // a code that was overlooked over a shoulder is worth nothing
+  MAMORI_TRY(transaction->execute("UPDATE users SET totp_step = ? WHERE id = ?", {step, id}));
+  return true;
+}
+
+Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password, const std::string& totp, const std::string& address, const std::string& agent) {
+  std::string id, hash, sealed;
+  bool enabled = false;
+  {
+    auto lease = MAMORI_TRY(database_.read());
+    const auto rows = MAMORI_TRY(lease->query("SELECT id, password_hash, enabled FROM users WHERE login = ?", {login}));
+    if (!rows.rows.empty()) {
+      id = store::as_text(rows.rows[0][0]);
+      hash = store::as_text(rows.rows[0][1]);
+      enabled = store::as_integer(rows.rows[0][2]) != 0;
+    }
+  }
+  // The slow part stands outside the transaction. An unknown name costs the same time as a known one.
+  static const std::string kNobody = *hash_password(Secret("nobody has this password"));
+  const bool right = password_matches(id.empty() ? kNobody : hash, password) && !id.empty() && enabled;
+  if (id.empty()) return login_failed();
+
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto now = database_.clock().now();
+  const auto state = MAMORI_TRY(transaction->query("SELECT failures, locked_until, totp_sealed, totp_step FROM users WHERE id = ?", {id}));
+  const auto failures = store::as_integer(state.rows[0][0]);
+  const auto locked_until = instant_or_none(state.rows[0][1]);
+  sealed = store::as_text(state.rows[0][2]);
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  const store::Actor actor{id, user.name, "web " + address};
+  if (locked_until && now < *locked_until)
+    return right ? Error{ErrorKind::unauthenticated, "identity.login.locked", {{"minutes", std::to_string((*locked_until - now).count() / 60000 + 1)}}} : login_failed();
+
+  const auto count_failure = [&]() -> Status {
+    const bool lock = failures + 1 >= kFailuresBeforeLock;
+    MAMORI_TRY(transaction->execute("UPDATE users SET failures = ?, locked_until = ? WHERE id = ?",
+                                    {lock ? std::int64_t{0} : failures + 1, lock ? store::Value(to_millis(now + kLockTime)) : store::Value(), id}));
+    if (lock) transaction.journal(actor, {some_facility(user), "user", id, "locked", "", "", user.login});
+    return transaction.commit();
+  };
+  if (!right) {
+    MAMORI_TRY(count_failure());
+    return login_failed();
+  }
+  if (!sealed.empty()) {
+    if (totp.empty()) return Error{ErrorKind::unauthenticated, "identity.totp.needed"};
+    if (!MAMORI_TRY(accept_code(transaction, id, sealed, totp, store::as_integer(state.rows[0][3])))) {
+      MAMORI_TRY(count_failure());
+      return Error{ErrorKind::unauthenticated, "identity.totp.wrong"};
+    }
+  }
+  SignedIn signed_in{Secret(to_hex(random_bytes(32))), {new_id(to_millis(now)), id, now, now, address, std::string(head(is_utf8(agent) ? agent : "", 200))}};
+  MAMORI_TRY(transaction->execute("UPDATE users SET failures = 0, locked_until = NULL, last_login_at = ? WHERE id = ?", {to_millis(now), id}));
+  MAMORI_TRY(transaction->execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?)", {signed_in.session.id, sha256_hex(signed_in.token.reveal()), id, to_millis(now), to_millis(now),
+                                                                                 address, signed_in.session.agent}));
+  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE last_seen_at < ? OR started_at < ?", {to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)}));
+  transaction.journal(actor, {some_facility(user), "user", id, "signed_in", "", "", user.login});
+  MAMORI_TRY(transaction.commit());
+  return signed_in;
+}
+
+Result<std::pair<User, Session>> Users::session(const Secret& token) {
+  const auto now = database_.clock().now();
+  std::optional<std::pair<User, Session>> found;
+  {
+    auto lease = MAMORI_TRY(database_.read());
+    const auto rows = MAMORI_TRY(lease->query("SELECT id, user_id, started_at, last_seen_at, address, agent FROM sessions WHERE token_hash = ?", {sha256_hex(token.reveal())}));
+    if (rows.rows.empty()) return no_session();
+    auto session = session_of(rows.rows[0]);
+    if (now - session.last_seen_at > kIdleLimit || now - session.started_at > kSessionLimit) return no_session();
+    auto user = MAMORI_TRY(read_user(*lease, "id", session.user));
+    if (!user.enabled) return no_session();
+    found.emplace(std::move(user), std::move(session));
+  }
+  if (now - found->second.last_seen_at > std::chrono::minutes(1)) {  // not a write for each request
+    auto transaction = MAMORI_TRY(database_.begin());
+    MAMORI_TRY(transaction->execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", {to_millis(now), found->second.id}));
+    MAMORI_TRY(transaction.commit());
+  }
+  return std::move(*found);
+}
+
+Status Users::sign_out(const std::string& session_id) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE id = ?", {session_id}));
+  return transaction.commit();
+}
+
+Result<std::vector<Session>> Users::sessions(const std::string& user) const {
+  auto lease = MAMORI_TRY(database_.read());
+  const auto now = database_.clock().now();
+  std::vector<Session> out;
+  MAMORI_TRY(lease->each("SELECT id, user_id, started_at, last_seen_at, address, agent FROM sessions WHERE user_id = ? AND last_seen_at >= ? AND started_at >= ? ORDER BY last_seen_at DESC",
+                         {user, to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)}, [&](store::Row& row) { out.push_back(session_of(row)); }));
+  return out;
+}
+
+Status Users::revoke(const store::Actor& actor, const std::string& user, const std::string& session_id) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto count = MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", {session_id, user}));
+  if (count == 0) return Error{ErrorKind::not_found, "identity.session.none"};
+  const auto owner = MAMORI_TRY(read_user(*transaction, "id", user));
+  transaction.journal(actor, {some_facility(owner), "user", user, "session_revoked", "", "", owner.login});
+  return transaction.commit();
+}
+
+Result<std::string> Users::begin_totp(const std::string& id) {
+  const auto secret = random_bytes(20);
+  auto transaction = MAMORI_TRY(database_.begin());
+  MAMORI_TRY(transaction->execute("UPDATE users SET totp_pending = ? WHERE id = ?", {sealer_.seal(Secret(secret)), id}));
+  MAMORI_TRY(transaction.commit());
+  return to_base32(secret);
+}
+
+Status Users::confirm_totp(const store::Actor& actor, const std::string& id, const std::string& code) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto rows = MAMORI_TRY(transaction->query("SELECT totp_pending FROM users WHERE id = ?", {id}));
+  if (rows.rows.empty() || store::is_null(rows.rows[0][0])) return Error{ErrorKind::conflict, "identity.totp.none"};
+  const auto sealed = store::as_text(rows.rows[0][0]);
+  if (!MAMORI_TRY(accept_code(transaction, id, sealed, code, 0))) return Error{ErrorKind::invalid, "identity.totp.wrong"};
+  MAMORI_TRY(transaction->execute("UPDATE users SET totp_sealed = totp_pending, totp_pending = NULL WHERE id = ?", {id}));
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  transaction.journal(actor, {some_facility(user), "user", id, "totp_set", "", "", user.login});
+  return transaction.commit();
+}
+
+Status Users::remove_totp(const store::Actor& actor, const std::string& id) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  MAMORI_TRY(transaction->execute("UPDATE users SET totp_sealed = NULL, totp_pending = NULL, totp_step = 0 WHERE id = ?", {id}));
+  transaction.journal(actor, {some_facility(user), "user", id, "totp_removed", "", "", user.login});
+  return transaction.commit();
+}
+
+json::object to_json(const User& user) {
+  json::object roles;
+  for (const auto& [facility, held] : user.roles) {
+    json::array names;
+    for (const auto role : held) names.emplace_back(name_of(role));
+    roles[facility] = std::move(names);
+  }
+  json::object out = {{"id", user.id}, {"login", user.login}, {"name", user.name}, {"enabled", user.enabled}, {"totp", user.has_totp}, {"roles", std::move(roles)}};
+  if (user.locked_until) out["locked_until"] = iso_instant(*user.locked_until);
+  if (user.last_login_at) out["last_login_at"] = iso_instant(*user.last_login_at);
+  return out;
+}
+
+json::object to_json(const Session& session) {
+  return {{"id", session.id}, {"started_at", iso_instant(session.started_at)}, {"last_seen_at", iso_instant(session.last_seen_at)}, {"address", session.address}, {"agent", session.agent}};
+}
+
+}  // namespace mamori::identity

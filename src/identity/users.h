@@ -1,0 +1,101 @@
+// Users, their roles per facility, sessions, second factor, lock-out.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "identity/password.h"
+#include "identity/permission.h"
+#include "store/database.h"
+
+namespace mamori::identity {
+
+constexpr int kFailuresBeforeLock = 5;
+constexpr std::chrono::minutes kLockTime{15};
+constexpr std::chrono::minutes kIdleLimit{60};
+constexpr std::chrono::hours kSessionLimit{12};
+
+struct User {
+  std::string id;
+  std::string login;
+  std::string name;
+  bool enabled = true;
+  bool has_totp = false;
+  std::optional<Instant> locked_until;
+  std::optional<Instant> last_login_at;
+  std::map<std::string, std::set<Role>> roles;  // by facility
+
+  // The facilities in which one of the user's roles allows it.
+  std::vector<std::string> facilities_with(Permission permission) const;
+  bool may(Permission permission, const std::string& facility) const;
+};
+
+struct Session {
+  std::string id;  // public name, for listing and revoking; not the token
+  std::string user;
+  Instant started_at, last_seen_at;
+  std::string address;
+  std::string agent;
+};
+
+struct NewUser {
+  std::string login;
+  std::string name;
+  Secret password;
+  std::map<std::string, std::set<Role>> roles;
+};
+
+struct SignedIn {
+  Secret token;  // for the cookie: 256 random bits; only its hash is stored
+  Session session;
+};
+
+// Threads: all calls may come from several. `database` and `sealer` outlive it.
+class Users {
+ public:
+  static Result<std::unique_ptr<Users>> open(store::Database& database, const Sealer& sealer);
+
+  Result<bool> any() const;
+  // Errors: identity.login.taken, identity.login.bad, identity.password.weak.
+  Result<User> create(const store::Actor& actor, const NewUser& user, const PasswordContext& context);
+  Result<User> set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles);
+  Status set_enabled(const store::Actor& actor, const std::string& id, bool enabled);  // disabling ends all sessions
+  Status set_password(const store::Actor& actor, const std::string& id, const Secret& password, const PasswordContext& context);  // ends all sessions
+  Result<bool> password_is(const std::string& id, const Secret& password) const;
+  Status unlock(const store::Actor& actor, const std::string& id);
+  Result<User> get(const std::string& id) const;
+  Result<User> find_login(const std::string& login) const;
+  // Those with a role in one of `facilities`.
+  Result<std::vector<User>> list(const std::vector<std::string>& facilities) const;
+
+  // Wrong name, wrong password, disabled and locked look the same from outside (identity.login.failed), but a locked account that gives
+  // the right password is told so (identity.login.locked). With a second factor: identity.totp.needed until `totp` is right.
+  // A code is accepted once.
+  Result<SignedIn> sign_in(const std::string& login, const Secret& password, const std::string& totp, const std::string& address, const std::string& agent);
+  // Error: identity.session.none; extends the idle limit.
+  Result<std::pair<User, Session>> session(const Secret& token);
+  Status sign_out(const std::string& session_id);
+  Result<std::vector<Session>> sessions(const std::string& user) const;
+  // Error: identity.session.none where the session is not of that user.
+  Status revoke(const store::Actor& actor, const std::string& user, const std::string& session_id);
+
+  // A new secret (base32) that counts only after confirm_totp() with a code made from it (RFC 6238, SHA-1, 6 digits, 30 s).
+  Result<std::string> begin_totp(const std::string& id);
+  Status confirm_totp(const store::Actor& actor, const std::string& id, const std::string& code);
+  Status remove_totp(const store::Actor& actor, const std::string& id);
+
+ private:
+  Users(store::Database& database, const Sealer& sealer) : database_(database), sealer_(sealer) {}
+  Result<User> read_user(store::Connection& connection, const std::string& column, const std::string& value) const;
+  Result<bool> accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed, const std::string& code, std::int64_t last_step);
+
+  store::Database& database_;
+  const Sealer& sealer_;
+};
+
+json::object to_json(const User& user);
+json::object to_json(const Session& session);
+
+}  // namespace mamori::identity

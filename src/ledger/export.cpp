@@ -1,0 +1,40 @@
+#include "ledger/export.h"
+
+#include "ledger/field_value.h"
+
+namespace mamori::ledger {
+
+Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, const ListQuery& query, ExportColumns columns, std::string_view language) {
+  ExportTable table;
+  std::vector<const Field*> fields;
+  for (const auto& field : reg.fields)
+    if (columns == ExportColumns::all || field.in_print) fields.push_back(&field);
+  const bool numbered = reg.numbering.has_value();
+  // The handbook's ledger (article 5) starts with the kind, then the control number.
+  std::size_t number_at = 0;
+  if (numbered && !fields.empty() && fields[0]->type == FieldType::choice) number_at = 1;
+  for (std::size_t i = 0; i <= fields.size(); ++i) {
+    if (numbered && i == number_at) table.headings.push_back(language == "en" ? "Control number" : "管理番号");
+    if (i < fields.size()) table.headings.push_back(fields[i]->label.in(language));
+  }
+  MAMORI_TRY(ledger.each(reg, query, [&](const Record& record) {
+    std::vector<std::string> row;
+    for (std::size_t i = 0; i <= fields.size(); ++i) {
+      if (numbered && i == number_at) row.push_back(record.number);
+      if (i == fields.size()) break;
+      const auto& field = *fields[i];
+      if (field.type == FieldType::ref) {
+        const auto label = record.ref_labels.find(field.name);
+        row.push_back(label == record.ref_labels.end() ? "" : label->second);
+      } else {
+        const auto* value = record.fields.if_contains(field.name);
+        row.push_back(value ? display(field, *value, language) : "");
+      }
+    }
+    table.rows.push_back(std::move(row));
+    return true;
+  }));
+  return table;
+}
+
+}  // namespace mamori::ledger

@@ -1,0 +1,360 @@
+#include "ledger/import.h"
+
+#include <algorithm>
+#include <set>
+
+#include "ledger/detail/rows.h"
+#include "ledger/field_value.h"
+
+namespace mamori::ledger {
+namespace {
+
+constexpr std::size_t kHeadingSearch = 30;
+constexpr std::size_t kSamples = 3;
+
+using HeadingIndex = std::map<std::string, std::string, std::less<>>;  // folded heading → field
+
+HeadingIndex heading_index(const Register& reg) {
+  HeadingIndex index;
+  const auto add = [&](std::string_view heading, const std::string& field) {
+    if (const auto folded = fold_heading(heading); !folded.empty()) index.emplace(folded, field);
+  };
+  for (const auto& field : reg.fields) {
+    add(field.label.ja, field.name);
+    add(field.label.en, field.name);
+    add(field.name, field.name);
+  }
+  for (const auto& field : reg.fields)
+    for (const auto& heading : field.headings) add(heading, field.name);
+  if (reg.numbering || reg.find("number") == nullptr)
+    for (const auto* heading : {"管理番号", "番号", "No.", "No", "control number", "number", "資産番号", "機器番号", "台帳番号", "管理No", "ID番号"}) add(heading, "number");
+  return index;
+}
+
+bool is_filler(const std::vector<std::string>& row) {
+  return std::all_of(row.begin(), row.end(), [](const std::string& cell) {
+    const auto text = trim(cell);
+    return text.empty() || text == ":" || text == "：" || text == "…" || text == "・・・" || text == "〃";
+  });
+}
+
+std::size_t recognised(const std::vector<std::string>& row, const HeadingIndex& index, const ImportOptions& options) {
+  std::set<std::string> fields;
+  for (const auto& cell : row) {
+    const auto found = index.find(fold_heading(cell));
+    if (found != index.end()) fields.insert(found->second);
+    else if (options.mapping.contains(std::string(trim(cell)))) fields.insert(cell);
+  }
+  return fields.size();
+}
+
+struct Found {
+  const sheet::Table* table = nullptr;
+  std::size_t row = 0;
+};
+
+Result<Found> find_heading(const Register& reg, const std::vector<sheet::Table>& tables, const HeadingIndex& index, const ImportOptions& options) {
+  Found best;
+  std::size_t most = 0;
+  for (const auto& table : tables) {
+    if (!options.sheet.empty() && table.name != options.sheet) continue;
+    if (options.heading_line > 0) {
+      if (options.heading_line > table.rows.size()) break;
+      return Found{&table, options.heading_line - 1};
+    }
+    for (std::size_t i = 0; i < std::min(kHeadingSearch, table.rows.size()); ++i) {
+      const auto count = recognised(table.rows[i], index, options);
+      if (count > most) {
+        most = count;
+        best = {&table, i};
+      }
+    }
+  }
+  if (most >= std::min<std::size_t>(2, reg.fields.size())) return best;
+  std::string known;
+  for (const auto& field : reg.fields)
+    if (field.in_list || field.required) known += (known.empty() ? "" : "・") + field.label.ja;
+  return Error{ErrorKind::invalid, "ledger.import.no-heading", {{"register", reg.label.ja}, {"register_en", reg.label.en}, {"headings", known}}};
+}
+
+std::map<std::string, std::string> remembered(store::Connection& connection, const Register& reg, const std::string& facility) {
+  std::map<std::string, std::string> mapping;
+  static_cast<void>(connection.each("SELECT heading, field FROM import_mapping WHERE facility = ? AND register = ?", {facility, reg.name},
+                                    [&](store::Row& row) { mapping[store::as_text(row[0])] = store::as_text(row[1]); }).has_value());
+  return mapping;
+}
+
+Result<std::vector<ImportColumn>> map_columns(const Register& reg, const std::vector<std::string>& headings, const HeadingIndex& index,
+                                              const std::map<std::string, std::string>& before, const ImportOptions& options) {
+  std::vector<ImportColumn> columns;
+  std::set<std::string> used;
+  for (const auto& cell : headings) {
+    ImportColumn column;
+    column.heading = std::string(trim(cell));
+    const auto folded = fold_heading(cell);
+    if (const auto given = options.mapping.find(column.heading); given != options.mapping.end()) {
+      column.field = given->second;
+      column.by_hand = true;
+    } else if (const auto known = before.find(folded); known != before.end()) {
+      column.field = known->second;
+      column.by_hand = true;
+    } else if (const auto found = index.find(folded); found != index.end()) {
+      column.field = found->second;
+    }
+    if (!column.field.empty() && column.field != "number" && !reg.find(column.field))
+      return Error{ErrorKind::invalid, "ledger.field.unknown", {{"field", column.field}, {"field_en", column.field}}};
+    if (!column.field.empty() && !used.insert(column.field).second) column.field.clear();  // the first column of a field counts
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
+// What the records already there are found by.
+struct Existing {
+  std::map<std::string, Record, std::less<>> by_number;
+  std::map<std::string, Record, std::less<>> by_key;
+};
+
+std::string key_of(const Register& reg, const json::object& fields) {
+  std::string key;
+  for (const auto& name : reg.key) {
+    const auto* value = fields.if_contains(name);
+    if (!value || value->is_null()) return "";
+    key += json::serialize(*value) + "\n";
+  }
+  return key;
+}
+
+Result<Existing> read_existing(store::Connection& connection, const Register& reg, const std::string& facility) {
+  Existing existing;
+  MAMORI_TRY(connection.each("SELECT " + detail::columns(reg) + " FROM " + reg.table() + " WHERE facility = ? ORDER BY retired_at IS NULL", {facility}, [&](store::Row& row) {
+    auto record = detail::record_of(reg, row);
+    if (!record.retired_at && !reg.key.empty())
+      if (auto key = key_of(reg, record.fields); !key.empty()) existing.by_key[std::move(key)] = record;
+    if (!record.number.empty()) existing.by_number[record.number] = std::move(record);
+  }));
+  return existing;
+}
+
+// References are looked up once per text.
+class CachedResolver {
+ public:
+  CachedResolver(const Ledger& ledger, store::Connection& connection, const std::string& facility) : ledger_(ledger), connection_(connection), facility_(facility) {}
+  Result<std::string> operator()(const Field& field, const std::string& text) {
+    const auto key = field.to + "\n" + text;
+    if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
+    auto id = MAMORI_TRY(ledger_.resolve(connection_, facility_, field, text));
+    ids_[key] = id;
+    return id;
+  }
+
+ private:
+  const Ledger& ledger_;
+  store::Connection& connection_;
+  const std::string& facility_;
+  std::map<std::string, std::string> ids_;
+};
+
+// A choice that is spelt in no known way goes to the field's fallback, its spelling is kept in another field.
+void apply_fallbacks(const Register& reg, json::object& given) {
+  for (const auto& field : reg.fields) {
+    if (field.fallback.empty()) continue;
+    const auto* value = given.if_contains(field.name);
+    if (!value || normalise(field, *value)) continue;
+    if (!field.keep_in.empty()) {
+      const auto kept = text_of(given, field.keep_in);
+      given[field.keep_in] = text_of(given, field.name) + (kept.empty() ? "" : " " + kept);
+    }
+    given[field.name] = field.fallback;
+  }
+}
+
+void plan_line(const Register& reg, ImportLine& line, json::object given, const Existing& existing, const Ledger::Resolver& resolve, std::map<std::string, std::size_t>& numbers_seen) {
+  apply_fallbacks(reg, given);
+  const auto number = std::string(trim(text_of(given, "number")));
+  const Record* before = nullptr;
+  if (!number.empty()) {
+    if (const auto [seen, fresh] = numbers_seen.emplace(number, line.line); !fresh) {
+      line.problems.push_back({"number", "ledger.import.twice", {{"number", number}, {"line", std::to_string(seen->second)}}});
+      return;
+    }
+    if (const auto found = existing.by_number.find(number); found != existing.by_number.end()) before = &found->second;
+  }
+  json::object base;
+  if (before) base = before->fields;
+  else
+    for (const auto& field : reg.fields)
+      if (!field.initial.empty() && !given.contains(field.name)) given[field.name] = field.initial;
+  auto checked = Ledger::check(reg, given, base, resolve);
+  if (!checked) {
+    line.problems = checked.error().problems;
+    if (line.problems.empty()) line.problems.push_back({"", checked.error().code, checked.error().facts});
+    return;
+  }
+  if (!before && number.empty() && !reg.key.empty()) {
+    const auto key = key_of(reg, *checked);
+    if (const auto found = existing.by_key.find(key); found != existing.by_key.end()) {
+      before = &found->second;
+      // once more over what is there, so that columns which the file lacks stay
+      checked = Ledger::check(reg, given, before->fields, resolve);
+    } else if (!key.empty()) {
+      if (const auto [seen, fresh] = numbers_seen.emplace("\n" + key, line.line); !fresh) {
+        line.problems.push_back({"", "ledger.import.same", {{"line", std::to_string(seen->second)}}});
+        return;
+      }
+    }
+  }
+  line.fields = std::move(checked).take();
+  if (!number.empty()) line.fields["number"] = number;
+  if (!before) {
+    line.outcome = LineOutcome::created;
+    return;
+  }
+  line.id = before->id;
+  for (const auto& field : reg.fields) {
+    const auto* then = before->fields.if_contains(field.name);
+    const auto* now = line.fields.if_contains(field.name);
+    if ((then && now && *then != *now) || (then == nullptr) != (now == nullptr)) line.changed_fields.push_back(field.name);
+  }
+  if (before->retired_at) {
+    line.problems.push_back({"number", "ledger.import.retired", {{"number", number}, {"reason", before->retired_reason}}});
+    line.outcome = LineOutcome::rejected;
+    return;
+  }
+  line.outcome = line.changed_fields.empty() ? LineOutcome::unchanged : LineOutcome::changed;
+}
+
+}  // namespace
+
+std::string_view name_of(LineOutcome outcome) {
+  switch (outcome) {
+    case LineOutcome::created: return "new";
+    case LineOutcome::changed: return "changed";
+    case LineOutcome::unchanged: return "unchanged";
+    case LineOutcome::rejected: return "rejected";
+  }
+  MAMORI_UNREACHABLE();
+}
+
+std::size_t ImportPlan::count(LineOutcome outcome) const {
+  return static_cast<std::size_t>(std::count_if(lines.begin(), lines.end(), [&](const ImportLine& line) { return line.outcome == outcome; }));
+}
+
+Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::string& facility, const std::vector<sheet::Table>& tables, const ImportOptions& options) {
+  if (!options.sheet.empty() && std::none_of(tables.begin(), tables.end(), [&](const sheet::Table& table) { return table.name == options.sheet; }))
+    return Error{ErrorKind::not_found, "ledger.import.sheet", {{"sheet", options.sheet}}};
+  auto lease = MAMORI_TRY(ledger.database().read());
+  auto index = heading_index(reg);
+  const auto before = remembered(*lease, reg, facility);
+  for (const auto& [heading, field] : before) index.insert_or_assign(heading, field);
+  const auto found = MAMORI_TRY(find_heading(reg, tables, index, options));
+
+  ImportPlan plan;
+  plan.sheet = found.table->name;
+  for (const auto& table : tables) plan.sheets.push_back(table.name);
+  plan.heading_line = found.row + 1;
+  const auto& headings = found.table->rows[found.row];
+  plan.columns = MAMORI_TRY(map_columns(reg, headings, index, before, options));
+  plan.skipped = found.row;
+
+  const auto existing = MAMORI_TRY(read_existing(*lease, reg, facility));
+  CachedResolver cached(ledger, *lease, facility);
+  const Ledger::Resolver resolve = [&](const Field& field, const std::string& text) { return cached(field, text); };
+  std::map<std::string, std::size_t> numbers_seen;
+  for (std::size_t i = found.row + 1; i < found.table->rows.size(); ++i) {
+    const auto& row = found.table->rows[i];
+    if (is_filler(row) || recognised(row, index, options) >= std::max<std::size_t>(2, recognised(headings, index, options))) {
+      ++plan.skipped;
+      continue;
+    }
+    ImportLine line;
+    line.line = i + 1;
+    line.cells = row;
+    json::object given;
+    for (std::size_t c = 0; c < std::min(row.size(), plan.columns.size()); ++c) {
+      auto& column = plan.columns[c];
+      const auto text = trim(row[c]);
+      if (!text.empty() && column.samples.size() < kSamples) column.samples.emplace_back(head(text, 40));
+      if (!column.field.empty() && !text.empty()) given[column.field] = text;
+    }
+    plan_line(reg, line, std::move(given), existing, resolve, numbers_seen);
+    plan.lines.push_back(std::move(line));
+  }
+  return plan;
+}
+
+Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportPlan& plan, const std::string& file_name) {
+  auto transaction = MAMORI_TRY(ledger.database().begin());
+  const auto reason = "import: " + file_name;
+  std::vector<json::object> fresh;
+  ImportResult result;
+  for (const auto& line : plan.lines) {
+    if (line.outcome == LineOutcome::created) fresh.push_back(line.fields);
+    if (line.outcome != LineOutcome::changed) continue;
+    const auto before = MAMORI_TRY(ledger.get_in(*transaction, reg, {facility}, line.id));
+    Write write{{}, reason};
+    for (const auto& name : line.changed_fields) {
+      const auto* value = line.fields.if_contains(name);
+      write.fields[name] = value ? *value : json::value(nullptr);
+    }
+    const auto after = MAMORI_TRY(ledger.update_in(transaction, actor, reg, before, write));
+    result.records.emplace_back(after.id, after.version);
+    ++result.changed;
+  }
+  result.created = fresh.size();
+  std::vector<std::string> ids;
+  MAMORI_TRY(ledger.create_many(transaction, actor, reg, facility, std::move(fresh), reason, &ids));
+  for (auto& id : ids) result.records.emplace_back(std::move(id), 1);
+  for (const auto& column : plan.columns) {
+    if (!column.by_hand) continue;
+    MAMORI_TRY(transaction->execute("INSERT INTO import_mapping VALUES (?,?,?,?) ON CONFLICT (facility, register, heading) DO UPDATE SET field = excluded.field",
+                                    {facility, reg.name, fold_heading(column.heading), column.field}));
+  }
+  MAMORI_TRY(transaction.commit());
+  return result;
+}
+
+Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportResult& result, const std::string& reason) {
+  auto transaction = MAMORI_TRY(ledger.database().begin());
+  std::size_t undone = 0;
+  for (const auto& [id, version] : result.records) {
+    const auto record = ledger.get_in(*transaction, reg, {facility}, id);
+    if (!record || record->version != version || record->retired_at) continue;
+    if (version == 1) {
+      MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
+    } else {
+      const auto entries = MAMORI_TRY(store::read_journal(*transaction, {.facilities = {facility}, .subject = reg.name, .record = id, .limit = 1}));
+      if (entries.empty()) continue;
+      const auto state = MAMORI_TRY(parse_json_object(entries[0].change.before));
+      Write write{{}, reason};
+      for (const auto& field : reg.fields) {
+        const auto* then = state.if_contains(field.name);
+        write.fields[field.name] = then ? *then : json::value(nullptr);
+      }
+      MAMORI_TRY(ledger.update_in(transaction, actor, reg, *record, write));
+    }
+    ++undone;
+  }
+  MAMORI_TRY(transaction.commit());
+  return undone;
+}
+
+std::vector<std::vector<std::string>> rejected_rows(const ImportPlan& plan, const Words& reason_heading, std::string_view language, const std::function<std::string(const Problem&)>& sentence) {
+  std::vector<std::vector<std::string>> rows;
+  std::vector<std::string> headings;
+  for (const auto& column : plan.columns) headings.push_back(column.heading);
+  headings.push_back(reason_heading.in(language));
+  rows.push_back(headings);
+  for (const auto& line : plan.lines) {
+    if (line.outcome != LineOutcome::rejected) continue;
+    auto cells = line.cells;
+    cells.resize(plan.columns.size());
+    std::string reasons = std::to_string(line.line) + (language == "en" ? ": " : "行目: ");
+    for (const auto& problem : line.problems) reasons += sentence(problem) + " ";
+    cells.push_back(reasons);
+    rows.push_back(std::move(cells));
+  }
+  return rows;
+}
+
+}  // namespace mamori::ledger

@@ -1,0 +1,61 @@
+// Import of the sheets that people really have. First a plan, in which nothing is written; then all of its good lines or none.
+#pragma once
+
+#include "ledger/ledger.h"
+#include "sheet/table.h"
+
+namespace mamori::ledger {
+
+enum class LineOutcome { created, changed, unchanged, rejected };
+std::string_view name_of(LineOutcome outcome);
+
+struct ImportLine {
+  std::size_t line = 0;          // in the file, from 1
+  LineOutcome outcome = LineOutcome::rejected;
+  std::vector<std::string> cells;  // as read
+  json::object fields;           // checked, with "number" where given
+  std::string id;                // changed, unchanged: of the record it meets
+  std::vector<std::string> changed_fields;
+  std::vector<Problem> problems;
+};
+
+struct ImportColumn {
+  std::string heading;
+  std::string field;             // "" = not imported
+  bool by_hand = false;          // from a remembered or given mapping, not recognised by itself
+  std::vector<std::string> samples;
+};
+
+struct ImportPlan {
+  std::string sheet;
+  std::vector<std::string> sheets;  // all that the file has
+  std::size_t heading_line = 0;     // from 1
+  std::vector<ImportColumn> columns;
+  std::vector<ImportLine> lines;
+  std::size_t skipped = 0;          // title lines, empty lines, repeated headings, rows of ":"
+  std::size_t count(LineOutcome outcome) const;
+};
+
+struct ImportOptions {
+  std::string sheet;                             // "" = the first with a heading line
+  std::map<std::string, std::string> mapping;    // heading → field, "" to leave it out; wins over recognition
+  std::size_t heading_line = 0;                  // 0 = find it
+};
+
+// Errors: ledger.import.no-heading (nothing in the first 30 lines looks like this register's headings), ledger.import.sheet.
+Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::string& facility, const std::vector<sheet::Table>& tables, const ImportOptions& options);
+
+struct ImportResult {
+  std::size_t created = 0, changed = 0;
+  std::vector<std::pair<std::string, std::int64_t>> records;  // id and version now, for undo
+};
+// Writes the created and changed lines in one transaction and remembers the mapping.
+Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportPlan& plan, const std::string& file_name);
+// Takes an import back: what it created is retired, what it changed gets its former state. Records that someone has changed since stay.
+// The number taken back.
+Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportResult& result, const std::string& reason);
+
+// The rejected lines with their line number and reasons, to be mended and imported again. `sentence` turns a problem into words.
+std::vector<std::vector<std::string>> rejected_rows(const ImportPlan& plan, const Words& reason_heading, std::string_view language, const std::function<std::string(const Problem&)>& sentence);
+
+}  // namespace mamori::ledger

@@ -1,0 +1,411 @@
+#include "ledger/ledger.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/crypto.h"
+#include "base/texts.h"
+#include "ledger/detail/rows.h"
+#include "ledger/field_value.h"
+
+namespace mamori::ledger {
+namespace {
+
+
+Error missing() { return {ErrorKind::not_found, "ledger.record.missing"}; }
+
+std::string label_of(const Register& reg, const std::string& number, const json::object& fields) {
+  std::string label;
+  for (const auto& name : reg.label_fields) {
+    std::string part;
+    if (name == "number") {
+      part = number;
+    } else if (const auto* value = fields.if_contains(name); value && !value->is_null()) {
+      part = display(*reg.find(name), *value, "ja");
+    }
+    if (!part.empty()) label += (label.empty() ? "" : " ") + part;
+  }
+  return label.empty() ? number : label;
+}
+
+// What the list's search box looks in.
+std::string search_text(const Register& reg, const Record& record) {
+  std::string text = record.number + "\n" + record.label;
+  for (const auto& field : reg.fields) {
+    const auto* value = record.fields.if_contains(field.name);
+    if (!value || value->is_null() || field.type == FieldType::ref || field.type == FieldType::file || value->is_bool()) continue;
+    const auto shown = display(field, *value, "ja");
+    if (record.label.find(shown) == record.label.npos) text += "\n" + shown;
+  }
+  return fold(text);
+}
+
+Error number_taken(const std::string& number) {
+  Error error{ErrorKind::conflict, "ledger.record.invalid"};
+  error.problems.push_back({"number", "ledger.number.taken", {{"number", number}}});
+  return error;
+}
+
+json::object journal_form(const Record& record) {
+  json::object out = record.fields;
+  if (!record.number.empty()) out["number"] = record.number;
+  if (record.retired_at) out["retired_reason"] = record.retired_reason;
+  return out;
+}
+
+std::string numbering_prefix(const Numbering& rule, const json::object& fields) {
+  const auto found = rule.prefixes.find(text_of(fields, rule.by));
+  return found == rule.prefixes.end() ? rule.otherwise : found->second;
+}
+
+// "PC-014" under prefix "PC-" → 14; 0 where it is not of that form.
+std::int64_t serial_of(std::string_view number, std::string_view prefix) {
+  if (!number.starts_with(prefix)) return 0;
+  number.remove_prefix(prefix.size());
+  std::int64_t serial = 0;
+  const auto [end, failure] = std::from_chars(number.data(), number.data() + number.size(), serial);
+  return failure == std::errc{} && end == number.data() + number.size() && serial < 1'000'000'000 ? serial : 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, const Registers& registers) {
+  std::unique_ptr<Ledger> ledger(new Ledger(database, registers));
+  MAMORI_TRY(ledger->make_tables());
+  return ledger;
+}
+
+Status Ledger::make_tables() {
+  const bool sqlite = database_.engine() == store::Engine::sqlite;
+  const Facts types = {{"text", std::string(store::text_type(database_.engine()))}};
+  auto transaction = MAMORI_TRY(database_.begin());
+  if (!sqlite) MAMORI_TRY(transaction->script("SELECT pg_advisory_xact_lock(8270642)"));
+  MAMORI_TRY(transaction->script(fill("CREATE TABLE IF NOT EXISTS import_mapping (facility {text} NOT NULL, register {text} NOT NULL, heading {text} NOT NULL,"
+                                      " field {text} NOT NULL, PRIMARY KEY (facility, register, heading))", types)));
+  for (const auto& reg : registers_.all()) {
+    const auto table = reg.table();
+    MAMORI_TRY(transaction->script(fill(
+        fmt::format("CREATE TABLE IF NOT EXISTS {} (id {{text}} PRIMARY KEY, facility {{text}} NOT NULL, number {{text}} NOT NULL, label {{text}} NOT NULL,"
+                    " version BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, retired_at BIGINT, retired_reason {{text}} NOT NULL,"
+                    " search {{text}} NOT NULL)", table), types)));
+    const auto existing = MAMORI_TRY(transaction->query(sqlite ? fmt::format("SELECT name FROM pragma_table_info('{}')", table)
+                                                               : fmt::format("SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '{}'", table)));
+    const auto has = [&](const std::string& column) {
+      return std::any_of(existing.rows.begin(), existing.rows.end(), [&](const store::Row& row) { return store::as_text(row[0]) == column; });
+    };
+    for (const auto& field : reg.fields)
+      if (!has(field.name)) MAMORI_TRY(transaction->script(fill(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, field.name, column_type(field.type)), types)));
+    MAMORI_TRY(transaction->script(fmt::format("CREATE INDEX IF NOT EXISTS {0}_list ON {0} (facility, number, id);"
+                                               "CREATE UNIQUE INDEX IF NOT EXISTS {0}_number ON {0} (facility, number) WHERE number <> '';", table)));
+    for (const auto& field : reg.fields)
+      if (field.type == FieldType::ref) MAMORI_TRY(transaction->script(fmt::format("CREATE INDEX IF NOT EXISTS {0}_{1} ON {0} ({1}) WHERE {1} IS NOT NULL", table, field.name)));
+  }
+  return transaction.commit();
+}
+
+Result<const Register*> Ledger::find_register(std::string_view name) const {
+  const auto* found = registers_.find(name);
+  if (!found) return Error{ErrorKind::not_found, "ledger.register.unknown", {{"register", std::string(name)}}};
+  return found;
+}
+
+Result<json::object> Ledger::check(const Register& reg, const json::object& given, const json::object& base, const Resolver& resolve) {
+  json::object fields = base;
+  Error error{ErrorKind::invalid, "ledger.record.invalid"};
+  for (const auto& [key, value] : given) {
+    if (key == "number") continue;
+    const auto* field = reg.find(key);
+    if (!field) {
+      error.problems.push_back({std::string(key), "ledger.field.unknown", {{"field", std::string(key)}, {"field_en", std::string(key)}}});
+      continue;
+    }
+    auto kept = normalise(*field, value);
+    if (kept && field->type == FieldType::ref && kept->is_string()) {
+      auto id = resolve(*field, std::string(kept->get_string()));
+      if (id) kept = json::value(*id);
+      else kept = std::move(id).take_error();
+    }
+    if (!kept) {
+      for (auto& problem : kept.error().problems) error.problems.push_back(std::move(problem));
+      if (kept.error().problems.empty()) return std::move(kept).take_error();
+      continue;
+    }
+    if (kept->is_null()) fields.erase(key);
+    else fields[key] = std::move(kept).take();
+  }
+  for (const auto& field : reg.fields)
+    if (field.required && !fields.contains(field.name) &&
+        std::none_of(error.problems.begin(), error.problems.end(), [&](const Problem& problem) { return problem.field == field.name; }))
+      error.problems.push_back({field.name, "ledger.field.required", {{"field", field.label.ja}, {"field_en", field.label.en}}});
+  if (!error.problems.empty()) return error;
+  return fields;
+}
+
+Result<std::string> Ledger::resolve(store::Connection& connection, const std::string& facility, const Field& field, const std::string& text) const {
+  const auto* target = registers_.find(field.to);
+  const auto found = MAMORI_TRY(connection.query(
+      fmt::format("SELECT id FROM {} WHERE facility = ? AND (id = ? OR number = ? OR label = ?) ORDER BY CASE WHEN id = ? THEN 0 WHEN number = ? THEN 1 ELSE 2 END, retired_at IS NOT NULL, id LIMIT 1", target->table()),
+      {facility, text, text, text, text, text}));
+  if (found.rows.empty()) {
+    Error error{ErrorKind::invalid, "ledger.record.invalid"};
+    error.problems.push_back({field.name, "ledger.field.ref",
+                              {{"field", field.label.ja}, {"field_en", field.label.en}, {"value", std::string(head(text, 60))}, {"register", target->label.ja}, {"register_en", target->label.en}}});
+    return error;
+  }
+  return store::as_text(found.rows[0][0]);
+}
+
+Result<std::string> Ledger::issue_number(store::Connection& connection, const Register& reg, const std::string& facility, const json::object& fields) {
+  const auto prefix = numbering_prefix(*reg.numbering, fields);
+  const auto rows = MAMORI_TRY(connection.query(
+      fmt::format("SELECT number FROM {} WHERE facility = ? AND number >= ? AND number < ? ORDER BY LENGTH(number) DESC, number DESC LIMIT 20", reg.table()),
+      {facility, prefix, prefix + "\x7f"}));
+  std::int64_t highest = 0;
+  for (const auto& row : rows.rows) highest = std::max(highest, serial_of(store::as_text(row[0]), prefix));
+  return fmt::format("{}{:0{}}", prefix, highest + 1, reg.numbering->width);
+}
+
+Status Ledger::write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh) {
+  auto row = detail::row_of(reg, record);
+  row.emplace_back(search_text(reg, record));
+  Status written;
+  if (fresh) {
+    auto outcome = connection.execute(detail::insert_sql(reg), row);
+    if (!outcome) written = std::move(outcome).take_error();
+  } else {
+    row.emplace_back(record.id);
+    row.emplace_back(record.version - 1);
+    auto outcome = connection.execute(detail::update_sql(reg), row);
+    if (!outcome) written = std::move(outcome).take_error();
+    else if (*outcome != 1) written = Error{ErrorKind::conflict, "ledger.record.changed"};
+  }
+  if (!written && written.error().code == "store.duplicate") return number_taken(record.number);
+  return written;
+}
+
+Result<Record> Ledger::create_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write) {
+  const auto now = database_.clock().now();
+  Record record;
+  record.id = new_id(to_millis(now));
+  record.facility = reg.name == "facility" ? record.id : facility;
+  json::object initial;
+  for (const auto& field : reg.fields)
+    if (!field.initial.empty() && !write.fields.contains(field.name)) initial[field.name] = MAMORI_TRY(normalise(field, json::value(field.initial)));
+  record.fields = MAMORI_TRY(check(reg, write.fields, initial, [&](const Field& field, const std::string& text) { return resolve(*transaction, record.facility, field, text); }));
+  record.number = std::string(trim(text_of(write.fields, "number")));
+  if (length(record.number) > 60) return number_taken(record.number.substr(0, 60));
+  if (record.number.empty() && reg.numbering) record.number = MAMORI_TRY(issue_number(*transaction, reg, record.facility, record.fields));
+  record.label = label_of(reg, record.number, record.fields);
+  record.version = 1;
+  record.created_at = record.updated_at = now;
+  MAMORI_TRY(write_row(*transaction, reg, record, true));
+  transaction.journal(actor, {record.facility, reg.name, record.id, "created", "", json::serialize(journal_form(record)), write.reason});
+  return record;
+}
+
+Status Ledger::create_many(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, std::vector<json::object> records, const std::string& reason, std::vector<std::string>* ids) {
+  const auto now = database_.clock().now();
+  std::map<std::string, std::int64_t> highest;  // by prefix
+  const auto raise = [&](const std::string& number) {
+    for (auto& [prefix, serial] : highest) serial = std::max(serial, serial_of(number, prefix));
+  };
+  if (reg.numbering) {
+    for (const auto& fields : records) highest.emplace(numbering_prefix(*reg.numbering, fields), 0);
+    MAMORI_TRY(transaction->each(fmt::format("SELECT number FROM {} WHERE facility = ? AND number <> ''", reg.table()), {facility}, [&](store::Row& row) { raise(store::as_text(row[0])); }));
+    for (const auto& fields : records) raise(text_of(fields, "number"));
+  }
+  std::vector<store::Row> rows;
+  rows.reserve(records.size());
+  for (auto& fields : records) {
+    Record record;
+    record.id = new_id(to_millis(now));
+    record.facility = facility;
+    record.number = text_of(fields, "number");
+    fields.erase("number");
+    record.fields = std::move(fields);
+    if (record.number.empty() && reg.numbering) {
+      const auto prefix = numbering_prefix(*reg.numbering, record.fields);
+      record.number = fmt::format("{}{:0{}}", prefix, ++highest[prefix], reg.numbering->width);
+    }
+    record.label = label_of(reg, record.number, record.fields);
+    record.version = 1;
+    record.created_at = record.updated_at = now;
+    auto row = detail::row_of(reg, record);
+    row.emplace_back(search_text(reg, record));
+    rows.push_back(std::move(row));
+    if (!reg.observed) transaction.journal(actor, {facility, reg.name, record.id, "created", "", json::serialize(journal_form(record)), reason});
+    if (ids) ids->push_back(record.id);
+  }
+  return transaction->execute_many(detail::insert_sql(reg), rows);
+}
+
+Result<Record> Ledger::update_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const Record& before, const Write& write) {
+  Record record = before;
+  record.ref_labels.clear();
+  record.fields = MAMORI_TRY(check(reg, write.fields, before.fields, [&](const Field& field, const std::string& text) { return resolve(*transaction, record.facility, field, text); }));
+  if (const auto number = std::string(trim(text_of(write.fields, "number"))); !number.empty()) record.number = number;
+  if (record.fields == before.fields && record.number == before.number) return before;  // nothing changed: no history of nothing
+  record.label = label_of(reg, record.number, record.fields);
+  ++record.version;
+  record.updated_at = database_.clock().now();
+  MAMORI_TRY(write_row(*transaction, reg, record, false));
+  transaction.journal(actor, {record.facility, reg.name, record.id, "updated", json::serialize(journal_form(before)), json::serialize(journal_form(record)), write.reason});
+  return record;
+}
+
+Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const Record& before, const std::string& reason) {
+  if (trim(reason).empty()) {
+    Error error{ErrorKind::invalid, "ledger.record.invalid"};
+    error.problems.push_back({"reason", "ledger.retire.reason", {}});
+    return error;
+  }
+  Record record = before;
+  ++record.version;
+  record.updated_at = database_.clock().now();
+  record.retired_at = record.updated_at;
+  record.retired_reason = reason;
+  MAMORI_TRY(write_row(*transaction, reg, record, false));
+  transaction.journal(actor, {record.facility, reg.name, record.id, "retired", json::serialize(journal_form(before)), json::serialize(journal_form(record)), reason});
+  return record;
+}
+
+Result<Record> Ledger::get_in(store::Connection& connection, const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {
+  const auto rows = MAMORI_TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE id = ?", detail::columns(reg), reg.table()), {id}));
+  if (rows.rows.empty()) return missing();
+  std::vector<Record> records = {detail::record_of(reg, rows.rows[0])};
+  if (std::find(facilities.begin(), facilities.end(), records[0].facility) == facilities.end()) return missing();
+  MAMORI_TRY(add_ref_labels(connection, reg, records));
+  return std::move(records[0]);
+}
+
+Result<Record> Ledger::get(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {
+  auto lease = MAMORI_TRY(database_.read());
+  return get_in(*lease, reg, facilities, id);
+}
+
+Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg, std::vector<Record>& records) const {
+  for (const auto& field : reg.fields) {
+    if (field.type != FieldType::ref) continue;
+    std::map<std::string, std::string> labels;
+    for (const auto& record : records)
+      if (const auto id = text_of(record.fields, field.name); !id.empty()) labels.emplace(id, "");
+    if (labels.empty()) continue;
+    const auto* target = registers_.find(field.to);
+    store::Row ids;
+    std::string marks;
+    const auto look_up = [&]() -> Status {
+      if (ids.empty()) return {};
+      auto status = connection.each(fmt::format("SELECT id, label, number FROM {} WHERE id IN ({})", target->table(), marks), ids,
+                                    [&](store::Row& row) { labels[store::as_text(row[0])] = store::as_text(row[1]); });
+      ids.clear();
+      marks.clear();
+      return status;
+    };
+    for (const auto& [id, label] : labels) {
+      marks += marks.empty() ? "?" : ",?";
+      ids.emplace_back(id);
+      if (ids.size() == 500) MAMORI_TRY(look_up());
+    }
+    MAMORI_TRY(look_up());
+    for (auto& record : records)
+      if (const auto id = text_of(record.fields, field.name); !id.empty()) record.ref_labels[field.name] = labels[id];
+  }
+  return {};
+}
+
+Result<Record> Ledger::create(const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto record = MAMORI_TRY(create_in(transaction, actor, reg, facility, write));
+  MAMORI_TRY(transaction.commit());
+  return get(reg, {record.facility}, record.id);
+}
+
+namespace {
+
+Status expect_version(const Record& record, std::int64_t version) {
+  if (record.version == version) return {};
+  return Error{ErrorKind::conflict, "ledger.record.changed", {{"label", record.label}, {"version", std::to_string(record.version)}}};
+}
+
+}  // namespace
+
+Result<Record> Ledger::update(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const Write& write) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  MAMORI_TRY(expect_version(before, version));
+  MAMORI_TRY(update_in(transaction, actor, reg, before, write));
+  MAMORI_TRY(transaction.commit());
+  return get(reg, facilities, id);
+}
+
+Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const std::string& reason) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  MAMORI_TRY(expect_version(before, version));
+  MAMORI_TRY(retire_in(transaction, actor, reg, before, reason));
+  MAMORI_TRY(transaction.commit());
+  return get(reg, facilities, id);
+}
+
+Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const std::string& reason) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  MAMORI_TRY(expect_version(before, version));
+  Record record = before;
+  ++record.version;
+  record.updated_at = database_.clock().now();
+  record.retired_at.reset();
+  record.retired_reason.clear();
+  MAMORI_TRY(write_row(*transaction, reg, record, false));
+  transaction.journal(actor, {record.facility, reg.name, record.id, "restored", json::serialize(journal_form(before)), json::serialize(journal_form(record)), reason});
+  MAMORI_TRY(transaction.commit());
+  return get(reg, facilities, id);
+}
+
+Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, std::int64_t sequence, const std::string& reason) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  MAMORI_TRY(expect_version(before, version));
+  const auto entry = MAMORI_TRY(store::read_journal_entry(*transaction, sequence));
+  if (entry.change.subject != reg.name || entry.change.record != id) return missing();
+  auto state = MAMORI_TRY(parse_json_object(entry.change.after));
+  state.erase("retired_reason");
+  Write write{{}, reason};
+  for (const auto& field : reg.fields) {
+    const auto* then = state.if_contains(field.name);
+    write.fields[field.name] = then ? *then : json::value(nullptr);
+  }
+  if (const auto number = text_of(state, "number"); !number.empty()) write.fields["number"] = number;
+  MAMORI_TRY(update_in(transaction, actor, reg, before, write));
+  MAMORI_TRY(transaction.commit());
+  return get(reg, facilities, id);
+}
+
+Result<std::vector<store::JournalEntry>> Ledger::history(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {
+  auto lease = MAMORI_TRY(database_.read());
+  const auto record = MAMORI_TRY(get_in(*lease, reg, facilities, id));
+  return store::read_journal(*lease, {.facilities = {record.facility}, .subject = reg.name, .record = id, .limit = 500});
+}
+
+json::object to_json(const Register& reg, const Record& record) {
+  json::object labels;
+  for (const auto& [field, label] : record.ref_labels) labels[field] = label;
+  json::object out = {{"id", record.id},
+                      {"register", reg.name},
+                      {"facility", record.facility},
+                      {"number", record.number},
+                      {"label", record.label},
+                      {"version", record.version},
+                      {"created_at", iso_instant(record.created_at)},
+                      {"updated_at", iso_instant(record.updated_at)},
+                      {"fields", record.fields},
+                      {"refs", std::move(labels)}};
+  if (record.retired_at) {
+    out["retired_at"] = iso_instant(*record.retired_at);
+    out["retired_reason"] = record.retired_reason;
+  }
+  return out;
+}
+
+}  // namespace mamori::ledger

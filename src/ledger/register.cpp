@@ -1,0 +1,178 @@
+#include "ledger/register.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/yaml.h"
+
+namespace mamori::ledger {
+namespace {
+
+constexpr std::array<std::string_view, 16> kTypeNames = {"text", "long_text", "integer", "number", "boolean", "date", "datetime", "choice",
+                                                         "ref",  "mac",       "ip",      "cidr",   "email",   "phone", "url",     "file"};
+
+const std::set<std::string_view> kReserved = {
+    // columns that every record has
+    "id", "facility", "number", "label", "version", "created_at", "updated_at", "retired_at", "retired_reason", "search",
+    // SQL words of either engine that would need quotes in a control
+    "user", "order", "group", "table", "select", "where", "from", "to", "end", "start", "all", "any", "check", "column", "default", "limit",
+    "offset", "references", "window", "when", "case", "then", "else", "and", "or", "not", "null", "in", "is", "like", "by", "on", "as", "set"};
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 40 && text[0] >= 'a' && text[0] <= 'z' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == text.npos;
+}
+
+Result<Field> parse_field(const std::string& name, const Yaml& yaml) {
+  MAMORI_TRY(yaml.only({"type", "label", "help", "to", "choices", "fallback", "keep_in", "headings", "initial", "required", "list", "print", "longest", "min", "max"}));
+  Field field;
+  field.name = name;
+  if (!is_name(name) || kReserved.contains(name)) return yaml.error("field name not allowed: " + name);
+  const auto type = yaml["type"].text("text");
+  const auto* const found = std::find(kTypeNames.begin(), kTypeNames.end(), type);
+  if (found == kTypeNames.end()) return yaml.error("unknown type: " + type);
+  field.type = static_cast<FieldType>(found - kTypeNames.begin());
+  field.label = yaml["label"].words();
+  if (field.label.ja.empty() || field.label.en.empty()) return yaml.error("label needs ja and en: " + name);
+  field.help = yaml["help"].words();
+  field.to = yaml["to"].text();
+  field.fallback = yaml["fallback"].text();
+  field.keep_in = yaml["keep_in"].text();
+  field.headings = yaml["headings"].texts();
+  field.initial = yaml["initial"].text();
+  field.required = yaml["required"].boolean(false);
+  field.in_list = yaml["list"].boolean(false);
+  field.in_print = yaml["print"].boolean(field.in_list);
+  field.longest = static_cast<std::size_t>(yaml["longest"].integer(field.type == FieldType::long_text ? 4000 : 500));
+  if (yaml["min"].present()) field.least = yaml["min"].number(0);
+  if (yaml["max"].present()) field.most = yaml["max"].number(0);
+  for (const auto& [value, choice] : yaml["choices"].members()) {
+    MAMORI_TRY(choice.only({"ja", "en", "also"}));
+    field.choices.push_back({value, choice.words(), choice["also"].texts()});
+  }
+  if ((field.type == FieldType::choice) == field.choices.empty()) return yaml.error("choices belong to type choice: " + name);
+  if ((field.type == FieldType::ref) == field.to.empty()) return yaml.error("'to' belongs to type ref: " + name);
+  return field;
+}
+
+Result<Register> parse_register(const Yaml& yaml) {
+  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key", "numbering", "observed", "life", "writers", "readers", "hint", "example"}));
+  Register reg;
+  reg.name = MAMORI_TRY(yaml.required_text("register"));
+  if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
+  reg.label = yaml["label"].words();
+  if (reg.label.ja.empty() || reg.label.en.empty()) return yaml.error("label needs ja and en");
+  reg.description = yaml["description"].words();
+  reg.group = yaml["group"].text("other");
+  reg.requirements = yaml["requirement"].texts();
+  for (const auto& [name, field] : yaml["fields"].members()) {
+    if (reg.find(name)) return field.error("field stands twice: " + name);
+    reg.fields.push_back(MAMORI_TRY(parse_field(name, field)));
+  }
+  if (reg.fields.empty()) return yaml.error("no fields");
+  reg.label_fields = yaml["called"].texts();
+  if (reg.label_fields.empty()) reg.label_fields = {reg.fields[0].name};
+  reg.key = yaml["key"].texts();
+  for (const auto* list : {&reg.label_fields, &reg.key})
+    for (const auto& name : *list)
+      if (name != "number" && !reg.find(name)) return yaml.error("unknown field: " + name);
+  for (const auto& field : reg.fields)
+    if (!field.keep_in.empty() && !reg.find(field.keep_in)) return yaml.error("unknown field: " + field.keep_in);
+  if (const auto numbering = yaml["numbering"]; numbering.present()) {
+    MAMORI_TRY(numbering.only({"by", "prefixes", "otherwise", "width"}));
+    Numbering rule;
+    rule.by = numbering["by"].text();
+    if (!rule.by.empty() && !reg.find(rule.by)) return numbering.error("unknown field: " + rule.by);
+    for (const auto& [value, prefix] : numbering["prefixes"].members()) rule.prefixes[value] = prefix.text();
+    rule.otherwise = MAMORI_TRY(numbering.required_text("otherwise"));
+    rule.width = static_cast<int>(numbering["width"].integer(3));
+    reg.numbering = rule;
+  }
+  reg.observed = yaml["observed"].boolean(false);
+  if (const auto life = yaml["life"]; life.present()) {
+    const auto duration = parse_duration(life.text());
+    if (!duration) return life.error("not an ISO 8601 duration: " + life.text());
+    reg.life = *duration;
+  }
+  reg.writers = yaml["writers"].texts();
+  if (reg.writers.empty() && !reg.observed) reg.writers = {"safety_officer", "planning_manager", "operator"};
+  reg.readers = yaml["readers"].texts();
+  if (reg.readers.empty()) reg.readers = {"director", "safety_officer", "planning_manager", "operator", "inspector"};
+  reg.hint = yaml["hint"].words();
+  for (const auto& [name, value] : yaml["example"].members()) reg.example[name] = value.text();
+  return reg;
+}
+
+}  // namespace
+
+std::string_view name_of(FieldType type) { return kTypeNames[static_cast<std::size_t>(type)]; }
+
+const Field* Register::find(std::string_view field) const {
+  for (const auto& candidate : fields)
+    if (candidate.name == field) return &candidate;
+  return nullptr;
+}
+
+Result<Registers> Registers::load(const std::filesystem::path& directory) {
+  Registers registers;
+  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(directory))) {
+    auto reg = MAMORI_TRY(parse_register(yaml));
+    if (registers.index_.contains(reg.name)) return yaml.error("register stands twice: " + reg.name);
+    registers.index_[reg.name] = registers.registers_.size();
+    registers.registers_.push_back(std::move(reg));
+  }
+  MAMORI_TRY(registers.check());
+  return registers;
+}
+
+Status Registers::check() const {
+  for (const auto& reg : registers_)
+    for (const auto& field : reg.fields)
+      if (field.type == FieldType::ref && !find(field.to))
+        return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", reg.name}, {"line", "0"}, {"reason", field.name + " points to the unknown register " + field.to}}};
+  return {};
+}
+
+const Register* Registers::find(std::string_view name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &registers_[found->second];
+}
+
+namespace {
+
+json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
+
+}  // namespace
+
+json::object to_json(const Register& reg) {
+  json::array fields;
+  for (const auto& field : reg.fields) {
+    json::object out = {{"name", field.name}, {"type", name_of(field.type)}, {"label", words_json(field.label)}, {"required", field.required}, {"list", field.in_list}};
+    if (!field.help.ja.empty()) out["help"] = words_json(field.help);
+    if (!field.to.empty()) out["to"] = field.to;
+    if (!field.initial.empty()) out["initial"] = field.initial;
+    out["longest"] = field.longest;
+    if (!field.choices.empty()) {
+      json::array choices;
+      for (const auto& choice : field.choices) choices.push_back(json::object{{"value", choice.value}, {"label", words_json(choice.label)}});
+      out["choices"] = std::move(choices);
+    }
+    fields.push_back(std::move(out));
+  }
+  json::object example;
+  for (const auto& [name, value] : reg.example) example[name] = value;
+  json::array requirements(reg.requirements.begin(), reg.requirements.end());
+  return {{"name", reg.name},
+          {"label", words_json(reg.label)},
+          {"description", words_json(reg.description)},
+          {"hint", words_json(reg.hint)},
+          {"group", reg.group},
+          {"observed", reg.observed},
+          {"numbered", reg.numbering.has_value()},
+          {"requirements", std::move(requirements)},
+          {"fields", std::move(fields)},
+          {"example", std::move(example)}};
+}
+
+}  // namespace mamori::ledger

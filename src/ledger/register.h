@@ -1,0 +1,93 @@
+// Registers (機器台帳, アカウント, 委託先 …) are data: one YAML file each, from which come table, validation, API, list, form, import,
+// export and print. What a file may say: docs/howto/add-a-register.md.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "base/text.h"
+#include "base/time.h"
+
+namespace mamori::ledger {
+
+enum class FieldType { text, long_text, integer, number, boolean, date, datetime, choice, ref, mac, ip, cidr, email, phone, url, file };
+std::string_view name_of(FieldType type);
+
+struct Choice {
+  std::string value;
+  Words label;
+  std::vector<std::string> also;  // other spellings met in people's spreadsheets
+};
+
+struct Field {
+  std::string name;
+  FieldType type = FieldType::text;
+  Words label;
+  Words help;
+  std::string to;                     // ref: the register it points to
+  std::vector<Choice> choices;
+  std::string fallback;               // choice: the value an unknown spelling is imported as …
+  std::string keep_in;                // … and the text field that then keeps the spelling
+  std::vector<std::string> headings;  // other people's column headings
+  std::string initial;                // value of a new record, as text
+  bool required = false;
+  bool in_list = false;               // a column of the list as first shown
+  bool in_print = false;
+  std::size_t longest = 500;          // characters
+  std::optional<double> least, most;
+};
+
+// Control numbers such as PC-001: the prefix may depend on a choice field.
+struct Numbering {
+  std::string by;
+  std::map<std::string, std::string> prefixes;
+  std::string otherwise;
+  int width = 3;
+};
+
+struct Register {
+  std::string name;
+  Words label;
+  Words description;
+  std::string group;                       // where it stands in the ledgers' menu
+  std::vector<std::string> requirements;
+  std::vector<Field> fields;
+  std::vector<std::string> label_fields;   // what a record is called, joined by a space
+  std::vector<std::string> key;            // fields that identify a record in an import without control number
+  std::optional<Numbering> numbering;
+  bool observed = false;                   // filled by collectors; people read it
+  Duration life{};                         // observed: older facts are stale
+  std::vector<std::string> writers;        // roles that may change records; see identity/permission.h
+  std::vector<std::string> readers;
+  Words hint;                              // for the empty list: what belongs here
+  std::map<std::string, std::string> example;
+
+  const Field* find(std::string_view field) const;
+  std::string table() const { return "r_" + name; }
+};
+
+class Registers {
+ public:
+  // Every *.yaml under `directory`. Errors: base.yaml.bad with file and line: unknown key or type, duplicate, reference to an
+  // unknown register, a name that is an SQL word.
+  static Result<Registers> load(const std::filesystem::path& directory);
+
+  const Register* find(std::string_view name) const;
+  const std::vector<Register>& all() const { return registers_; }
+
+ private:
+  Status check() const;
+  std::vector<Register> registers_;
+  std::map<std::string, std::size_t, std::less<>> index_;
+};
+
+// As the API serves it to the browser: labels in both languages, fields in order.
+json::object to_json(const Register& reg);
+
+}  // namespace mamori::ledger

@@ -1,0 +1,51 @@
+#include "ledger/detail/rows.h"
+#include "ledger/field_value.h"
+
+namespace mamori::ledger::detail {
+
+std::string columns(const Register& reg) {
+  std::string text(kFixedColumns);
+  for (const auto& field : reg.fields) text += ", " + field.name;
+  return text;
+}
+
+std::string insert_sql(const Register& reg) {
+  std::string marks = "?";
+  for (std::size_t i = 1; i < kFixedCount + reg.fields.size() + 1; ++i) marks += ",?";
+  return "INSERT INTO " + reg.table() + " (" + columns(reg) + ", search) VALUES (" + marks + ")";
+}
+
+std::string update_sql(const Register& reg) {
+  std::string sets;
+  for (const auto name : split(columns(reg) + ", search", ',')) sets += (sets.empty() ? "" : ", ") + std::string(trim(name)) + " = ?";
+  return "UPDATE " + reg.table() + " SET " + sets + " WHERE id = ? AND version = ?";
+}
+
+store::Row row_of(const Register& reg, const Record& record) {
+  store::Row row = {record.id, record.facility, record.number, record.label, record.version, to_millis(record.created_at), to_millis(record.updated_at),
+                    record.retired_at ? store::Value(to_millis(*record.retired_at)) : store::Value(), record.retired_reason};
+  row.reserve(row.size() + reg.fields.size() + 3);
+  for (const auto& field : reg.fields) {
+    const auto* value = record.fields.if_contains(field.name);
+    row.push_back(value ? to_column(field, *value) : store::Value());
+  }
+  return row;
+}
+
+Record record_of(const Register& reg, const store::Row& row) {
+  Record record;
+  record.id = store::as_text(row[0]);
+  record.facility = store::as_text(row[1]);
+  record.number = store::as_text(row[2]);
+  record.label = store::as_text(row[3]);
+  record.version = store::as_integer(row[4]);
+  record.created_at = from_millis(store::as_integer(row[5]));
+  record.updated_at = from_millis(store::as_integer(row[6]));
+  if (!store::is_null(row[7])) record.retired_at = from_millis(store::as_integer(row[7]));
+  record.retired_reason = store::as_text(row[8]);
+  for (std::size_t i = 0; i < reg.fields.size(); ++i)
+    if (!store::is_null(row[kFixedCount + i])) record.fields[reg.fields[i].name] = from_column(reg.fields[i], row[kFixedCount + i]);
+  return record;
+}
+
+}  // namespace mamori::ledger::detail
