@@ -59,6 +59,7 @@ class [[nodiscard]] Result {
   T take() && { MAMORI_ASSERT(has_value()); return std::move(std::get<0>(state_)); }
   const T& operator*() const& { return value(); }
   T& operator*() & { return value(); }
+  T operator*() && { return std::move(*this).take(); }  // by value: `for (x : *load())` is safe
   const T* operator->() const { return &value(); }
   T* operator->() { return &value(); }
   T value_or(T otherwise) && { return has_value() ? std::move(std::get<0>(state_)) : std::move(otherwise); }

@@ -215,12 +215,13 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     MAMORI_TRY(transaction->each(fmt::format("SELECT number FROM {} WHERE facility = ? AND number <> ''", reg.table()), {facility}, [&](store::Row& row) { raise(store::as_text(row[0])); }));
     for (const auto& fields : records) raise(text_of(fields, "number"));
   }
+  const bool given_ids = ids && ids->size() == records.size();
   std::vector<store::Row> rows;
   rows.reserve(records.size());
   for (auto& fields : records) {
     Record record;
-    record.id = new_id(to_millis(now));
-    record.facility = facility;
+    record.id = given_ids ? (*ids)[rows.size()] : new_id(to_millis(now));
+    record.facility = reg.name == "facility" ? record.id : facility;
     record.number = text_of(fields, "number");
     fields.erase("number");
     record.fields = std::move(fields);
@@ -234,8 +235,8 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     auto row = detail::row_of(reg, record);
     row.emplace_back(search_text(reg, record));
     rows.push_back(std::move(row));
-    if (!reg.observed) transaction.journal(actor, {facility, reg.name, record.id, "created", "", json::serialize(journal_form(record)), reason});
-    if (ids) ids->push_back(record.id);
+    if (!reg.observed) transaction.journal(actor, {record.facility, reg.name, record.id, "created", "", json::serialize(journal_form(record)), reason});
+    if (ids && !given_ids) ids->push_back(record.id);
   }
   return transaction->execute_many(detail::insert_sql(reg), rows);
 }

@@ -16,8 +16,9 @@ std::string insert_sql(const Register& reg) {
 }
 
 std::string update_sql(const Register& reg) {
+  const auto names = columns(reg) + ", search";
   std::string sets;
-  for (const auto name : split(columns(reg) + ", search", ',')) sets += (sets.empty() ? "" : ", ") + std::string(trim(name)) + " = ?";
+  for (const auto name : split(names, ',')) sets += (sets.empty() ? "" : ", ") + std::string(trim(name)) + " = ?";
   return "UPDATE " + reg.table() + " SET " + sets + " WHERE id = ? AND version = ?";
 }
 
