@@ -1,0 +1,46 @@
+// Directory entries, however they came: over LDAP (RFC 4511) or from an LDIF file (RFC 2849).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/crypto.h"
+#include "collect/reading.h"
+
+namespace mamori::collect::ldap {
+
+struct Entry {
+  std::string dn;
+  std::map<std::string, std::vector<std::string>> attributes;  // names in lower case
+  std::string first(const std::string& name) const;
+  bool has_class(std::string_view name) const;  // objectClass, case folded
+};
+
+struct Directory {
+  std::vector<Entry> entries;
+  bool encrypted = false;  // how it was reached
+};
+
+struct Settings {
+  std::string url;                     // ldaps://host[:636], or ldap://host[:389] (then StartTLS is required)
+  std::string base;                    // e.g. DC=hospital,DC=local
+  std::string bind_dn;                 // empty: anonymous
+  Secret password;
+  std::string ca_file;                 // PEM of the certificate authority; empty: the system's
+  std::vector<std::string> privileged_groups;  // beside the built-in names
+  std::chrono::seconds limit{120};     // for the whole reading
+};
+
+// Reads only: searches, nothing else. Errors: collect.ldap.unreachable, collect.ldap.tls, collect.ldap.credentials, collect.ldap.timeout,
+// collect.ldap.base, collect.ldap.refused (fact: reason), collect.ldap.too-many.
+Result<Directory> read_directory(const Settings& settings);
+
+// Error: collect.ldif.bad (fact: line).
+Result<Directory> parse_ldif(std::string_view text);
+std::string write_ldif(const Directory& directory);  // without password attributes
+
+// Accounts, groups and policies as facts; Active Directory, Samba AD and OpenLDAP (with and without the ppolicy overlay) are recognised.
+std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups);
+
+}  // namespace mamori::collect::ldap

@@ -1,0 +1,21 @@
+// Network scans: nmap's XML output (its DTD, version 1.05), from a file or from a run of our own.
+#pragma once
+
+#include "collect/reading.h"
+
+namespace mamori::collect::nmap {
+
+// Hosts that are up, with address, MAC, name, maker, guessed OS and open ports. Entities are refused, a cut-off file (nmap was
+// interrupted) is refused too: absent hosts would look like silent ones.
+// Errors: collect.nmap.bad (fact: offset), collect.nmap.entities, collect.nmap.unfinished, collect.nmap.too-many.
+Result<Reading> parse_xml(std::string_view xml);
+
+struct Settings {
+  std::vector<std::string> targets;  // addresses and CIDR ranges, only
+  bool ports = true;                 // look at the most common 100 TCP ports; else only who answers
+  std::chrono::seconds limit{900};
+};
+// Runs nmap with polite timing (-T3) and no scripts. Errors: collect.nmap.missing, collect.nmap.target, collect.nmap.failed (fact: reason).
+Result<Reading> scan(const Settings& settings);
+
+}  // namespace mamori::collect::nmap

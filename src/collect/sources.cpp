@@ -1,0 +1,437 @@
+#include "collect/sources.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "collect/backup/backup.h"
+#include "collect/ldap/entry.h"
+#include "collect/nmap/nmap.h"
+#include "ledger/observed.h"
+
+namespace mamori::collect {
+namespace {
+
+constexpr store::Migration kSchema[] = {
+    {"collect.1",
+     "CREATE TABLE source (id {text} PRIMARY KEY, facility {text} NOT NULL, name {text} NOT NULL, kind {text} NOT NULL, settings {text} NOT NULL, secret {text},"
+     " every_minutes BIGINT NOT NULL, enabled BOOLEAN NOT NULL, last_run_at BIGINT, last_success_at BIGINT, failing_since BIGINT, last_error {text} NOT NULL, last_facts {text} NOT NULL,"
+     " UNIQUE (facility, name));"
+     "CREATE TABLE source_run (id {text} PRIMARY KEY, source {text} NOT NULL REFERENCES source (id), started_at BIGINT NOT NULL, finished_at BIGINT NOT NULL, run_by {text} NOT NULL,"
+     " error {text} NOT NULL, error_facts {text} NOT NULL, counts {text} NOT NULL, evidence {text} NOT NULL);"
+     "CREATE INDEX source_run_source ON source_run (source, started_at);"},
+};
+
+constexpr std::string_view kColumns =
+    "id, facility, name, kind, settings, secret, every_minutes, enabled, last_run_at, last_success_at, failing_since, last_error, last_facts";
+
+std::string facts_text(const Facts& facts) {
+  json::object object;
+  for (const auto& [key, value] : facts) object[key] = value;
+  return json::serialize(object);
+}
+
+Facts parse_facts(const std::string& text) {
+  Facts facts;
+  if (const auto object = parse_json_object(text.empty() ? "{}" : text))
+    for (const auto& [key, value] : *object)
+      if (value.is_string()) facts.emplace_back(key, value.get_string());
+  return facts;
+}
+
+std::optional<Instant> instant_or_none(const store::Value& value) { return store::is_null(value) ? std::nullopt : std::optional(from_millis(store::as_integer(value))); }
+
+Source source_of(const store::Row& row) {
+  Source source;
+  source.id = store::as_text(row[0]);
+  source.facility = store::as_text(row[1]);
+  source.name = store::as_text(row[2]);
+  source.kind = parse_source_kind(store::as_text(row[3])).value_or(SourceKind::directory);
+  if (auto settings = parse_json_object(store::as_text(row[4]))) source.settings = std::move(settings).take();
+  source.has_secret = !store::is_null(row[5]);
+  source.every_minutes = store::as_integer(row[6]);
+  source.enabled = store::as_integer(row[7]) != 0;
+  source.last_run_at = instant_or_none(row[8]);
+  source.last_success_at = instant_or_none(row[9]);
+  source.failing_since = instant_or_none(row[10]);
+  source.last_error = store::as_text(row[11]);
+  source.last_facts = parse_facts(store::as_text(row[12]));
+  return source;
+}
+
+Error no_source() { return {ErrorKind::not_found, "collect.source.missing"}; }
+
+Status check(const SourceWrite& write) {
+  Error bad{ErrorKind::invalid, "collect.source.invalid"};
+  const auto complain = [&](std::string field, std::string code) { bad.problems.push_back({std::move(field), "collect.source." + code, {}}); };
+  const auto kind = parse_source_kind(write.kind);
+  if (trim(write.name).empty() || length(write.name) > 100) complain("name", "name");
+  if (!kind) complain("kind", "kind");
+  if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) || write.every_minutes > 525600) complain("every_minutes", "every");
+  const auto given = [&](std::string_view key) { return !trim(text_of(write.settings, key)).empty(); };
+  if (kind == SourceKind::directory) {
+    const auto url = text_of(write.settings, "url");
+    if (!url.empty() && !url.starts_with("ldaps://") && !url.starts_with("ldap://")) complain("url", "url");
+    if (!url.empty() && !given("base")) complain("base", "base");
+  } else if (kind == SourceKind::backup) {
+    if (!backup::parse_kind(text_of(write.settings, "kind"))) complain("settings.kind", "backup-kind");
+    if (!given("repository")) complain("repository", "repository");
+  }
+  if (!bad.problems.empty()) return bad;
+  return {};
+}
+
+std::vector<std::string> words_of(const json::object& settings, std::string_view key) {
+  std::vector<std::string> out;
+  std::string text = text_of(settings, key);
+  for (char& c : text)
+    if (c == ',' || c == '\n' || c == ' ' || c == '\t') c = key == "privileged_groups" && c == ' ' ? ' ' : '\n';
+  for (const auto part : split(text, '\n'))
+    if (!trim(part).empty()) out.emplace_back(trim(part));
+  return out;
+}
+
+json::object run_summary(const Run& run) {
+  json::object out = {{"counts", run.counts}};
+  if (!run.error.empty()) out["error"] = run.error;
+  if (!run.evidence.empty()) out["evidence"] = run.evidence;
+  return out;
+}
+
+// Which ledger record a fact is about.
+class Matcher {
+ public:
+  static Result<Matcher> load(store::Connection& connection, const std::string& facility, std::string_view reg) {
+    Matcher matcher;
+    const auto read = [&](const std::string& sql, auto&& take) { return connection.each(sql, {facility}, take); };
+    if (reg == "observed_account") {
+      MAMORI_TRY(read("SELECT id, staff_number, email, name FROM r_person WHERE facility = ? AND retired_at IS NULL", [&](store::Row& row) {
+        const auto id = store::as_text(row[0]);
+        matcher.add("number", store::as_text(row[1]), id);
+        matcher.add("mail", store::as_text(row[2]), id);
+        matcher.add("name", without_spaces(store::as_text(row[3])), id);
+      }));
+      MAMORI_TRY(read("SELECT person, login FROM r_account WHERE facility = ? AND retired_at IS NULL AND person IS NOT NULL", [&](store::Row& row) { matcher.add("login", store::as_text(row[1]), store::as_text(row[0])); }));
+    } else if (reg == "observed_host") {
+      // Retired devices are looked for too: one that answers must be recognised (AST-08). Those in use come last and win.
+      MAMORI_TRY(read("SELECT id, mac, ip, hostname FROM r_asset WHERE facility = ? ORDER BY retired_at IS NULL", [&](store::Row& row) {
+        const auto id = store::as_text(row[0]);
+        matcher.set("mac", store::as_text(row[1]), id);
+        matcher.set("ip", store::as_text(row[2]), id);
+        matcher.set("host", short_name(store::as_text(row[3])), id);
+      }));
+    } else if (reg == "observed_backup") {
+      MAMORI_TRY(read("SELECT id, repository, name FROM r_backup_job WHERE facility = ? AND retired_at IS NULL", [&](store::Row& row) {
+        matcher.set("repository", store::as_text(row[2]), store::as_text(row[0]));
+        matcher.set("repository", store::as_text(row[1]), store::as_text(row[0]));
+      }));
+    }
+    return matcher;
+  }
+
+  void match(std::string_view reg, json::object& fact) const {
+    const auto link = [&](std::string_view field, std::initializer_list<std::pair<std::string_view, std::string>> clues) {
+      for (const auto& [kind, value] : clues) {
+        const auto id = find(kind, value);
+        if (id.empty()) continue;
+        fact[field] = id;
+        if (reg == "observed_host") fact["matched_by"] = kind;
+        return true;
+      }
+      return false;
+    };
+    if (reg == "observed_account") {
+      link("person", {{"number", text_of(fact, "employee_number")}, {"login", text_of(fact, "login")}, {"mail", text_of(fact, "email")}, {"name", without_spaces(text_of(fact, "display_name"))}});
+    } else if (reg == "observed_host") {
+      // A MAC that the ledger has under another address is still that device; an address whose MAC differs from the ledger's is not.
+      const auto mac = text_of(fact, "mac");
+      if (!link("asset", {{"mac", mac}}) && !link("asset", {{"ip", text_of(fact, "ip")}, {"host", short_name(text_of(fact, "hostname"))}})) fact["decision"] = "open";
+    } else if (reg == "observed_backup") {
+      link("job", {{"repository", text_of(fact, "repository")}});
+    }
+  }
+
+ private:
+  static std::string without_spaces(std::string text) {
+    std::string folded = fold(text), out;
+    for (const char c : folded)
+      if (c != ' ') out += c;
+    return out;
+  }
+  static std::string short_name(const std::string& host) { return host.substr(0, host.find('.')); }
+  void set(std::string_view kind, const std::string& value, const std::string& id) {
+    if (!value.empty()) ids_[std::string(kind) + "\n" + fold(value)] = id;
+  }
+  // Two persons of one name: the name tells nothing.
+  void add(std::string_view kind, const std::string& value, const std::string& id) {
+    if (value.empty()) return;
+    auto [entry, fresh] = ids_.emplace(std::string(kind) + "\n" + fold(value), id);
+    if (!fresh && entry->second != id) entry->second.clear();
+  }
+  std::string find(std::string_view kind, const std::string& value) const {
+    if (value.empty()) return "";
+    const auto found = ids_.find(std::string(kind) + "\n" + fold(value));
+    return found == ids_.end() ? "" : found->second;
+  }
+  std::map<std::string, std::string> ids_;
+};
+
+}  // namespace
+
+std::string_view name_of(SourceKind kind) {
+  switch (kind) {
+    case SourceKind::directory: return "directory";
+    case SourceKind::network: return "network";
+    case SourceKind::backup: return "backup";
+  }
+  MAMORI_UNREACHABLE();
+}
+
+std::optional<SourceKind> parse_source_kind(std::string_view name) {
+  for (const auto kind : {SourceKind::directory, SourceKind::network, SourceKind::backup})
+    if (name_of(kind) == name) return kind;
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const Blobs& blobs) {
+  MAMORI_TRY(ledger.database().migrate(kSchema));
+  return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs));
+}
+
+Result<Source> Sources::create(const store::Actor& actor, const std::string& facility, const SourceWrite& write) {
+  MAMORI_TRY(check(write));
+  const auto id = new_id(to_millis(ledger_.database().clock().now()));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  const auto made = transaction->execute("INSERT INTO source (id, facility, name, kind, settings, secret, every_minutes, enabled, last_error, last_facts) VALUES (?,?,?,?,?,?,?,?,'','{}')",
+                                         {id, facility, std::string(trim(write.name)), write.kind, json::serialize(write.settings),
+                                          write.secret && !write.secret->empty() ? store::Value(sealer_.seal(*write.secret)) : store::Value(), write.every_minutes, write.enabled});
+  if (!made) {
+    if (made.error().code != "store.duplicate") return made.error();
+    Error taken{ErrorKind::conflict, "collect.source.invalid"};
+    taken.problems.push_back({"name", "collect.source.taken", {{"name", write.name}}});
+    return taken;
+  }
+  transaction.journal(actor, {facility, "source", id, "created", "", json::serialize(json::object{{"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}), ""});
+  MAMORI_TRY(transaction.commit());
+  return get({facility}, id);
+}
+
+Result<Source> Sources::update(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, const SourceWrite& write) {
+  MAMORI_TRY(check(write));
+  const auto before = MAMORI_TRY(get(facilities, id));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  MAMORI_TRY(transaction->execute("UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?", {std::string(trim(write.name)), json::serialize(write.settings), write.every_minutes, write.enabled, id}));
+  if (write.secret) MAMORI_TRY(transaction->execute("UPDATE source SET secret = ? WHERE id = ?", {write.secret->empty() ? store::Value() : store::Value(sealer_.seal(*write.secret)), id}));
+  transaction.journal(actor, {before.facility, "source", id, "updated", json::serialize(before.settings), json::serialize(write.settings), ""});
+  MAMORI_TRY(transaction.commit());
+  return get(facilities, id);
+}
+
+Result<Source> Sources::get(const std::vector<std::string>& facilities, const std::string& id) const {
+  auto lease = MAMORI_TRY(ledger_.database().read());
+  const auto rows = MAMORI_TRY(lease->query(fmt::format("SELECT {} FROM source WHERE id = ?", kColumns), {id}));
+  if (rows.rows.empty()) return no_source();
+  auto source = source_of(rows.rows[0]);
+  if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end()) return no_source();
+  return source;
+}
+
+Result<std::vector<Source>> Sources::list(const std::vector<std::string>& facilities) const {
+  auto lease = MAMORI_TRY(ledger_.database().read());
+  std::vector<Source> out;
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source ORDER BY name", kColumns), {}, [&](store::Row& row) {
+    auto source = source_of(row);
+    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end()) out.push_back(std::move(source));
+  }));
+  return out;
+}
+
+Result<std::vector<Run>> Sources::runs(const std::vector<std::string>& facilities, const std::string& id, std::size_t limit) const {
+  MAMORI_TRY(get(facilities, id));
+  auto lease = MAMORI_TRY(ledger_.database().read());
+  std::vector<Run> out;
+  MAMORI_TRY(lease->each("SELECT id, started_at, finished_at, run_by, error, error_facts, counts, evidence FROM source_run WHERE source = ? ORDER BY started_at DESC LIMIT ?",
+                         {id, static_cast<std::int64_t>(limit)}, [&](store::Row& row) {
+                           Run run{store::as_text(row[0]), from_millis(store::as_integer(row[1])), from_millis(store::as_integer(row[2])), store::as_text(row[3]), store::as_text(row[4]), parse_facts(store::as_text(row[5])), {}, store::as_text(row[7])};
+                           if (auto counts = parse_json_object(store::as_text(row[6]))) run.counts = std::move(counts).take();
+                           out.push_back(std::move(run));
+                         }));
+  return out;
+}
+
+Result<Reading> Sources::read(const Source& source) const {
+  Secret secret;
+  if (source.has_secret) {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    const auto rows = MAMORI_TRY(lease->query("SELECT secret FROM source WHERE id = ?", {source.id}));
+    secret = MAMORI_TRY(sealer_.open(store::as_text(rows.rows.at(0)[0])));
+  }
+  switch (source.kind) {
+    case SourceKind::directory: {
+      ldap::Settings settings{text_of(source.settings, "url"), text_of(source.settings, "base"), text_of(source.settings, "bind_dn"), secret, text_of(source.settings, "ca_file"), words_of(source.settings, "privileged_groups")};
+      const auto directory = MAMORI_TRY(ldap::read_directory(settings));
+      return Reading{ldap::interpret(directory, settings.privileged_groups), ldap::write_ldif(directory), "ldif"};
+    }
+    case SourceKind::network: {
+      // Only segments for which someone has allowed it are scanned.
+      nmap::Settings settings{words_of(source.settings, "targets"), boolean_of(source.settings, "ports", true)};
+      auto lease = MAMORI_TRY(ledger_.database().read());
+      std::set<std::string> allowed;
+      MAMORI_TRY(lease->each("SELECT cidr FROM r_segment WHERE facility = ? AND retired_at IS NULL AND scan_allowed AND cidr IS NOT NULL", {source.facility}, [&](store::Row& row) { allowed.insert(store::as_text(row[0])); }));
+      if (settings.targets.empty()) settings.targets.assign(allowed.begin(), allowed.end());
+      if (settings.targets.empty()) return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", ""}}};
+      for (const auto& target : settings.targets)
+        if (!allowed.contains(target)) return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", target}}};
+      return nmap::scan(settings);
+    }
+    case SourceKind::backup: {
+      backup::Settings settings;
+      settings.kind = backup::parse_kind(text_of(source.settings, "kind")).value_or(backup::Kind::folder);
+      settings.repository = text_of(source.settings, "repository");
+      settings.name = source.name;
+      settings.password = secret;
+      settings.pattern = text_of(source.settings, "pattern", "*");
+      if (settings.pattern.empty()) settings.pattern = "*";
+      settings.append_only = boolean_of(source.settings, "append_only");
+      return backup::read_repository(settings);
+    }
+  }
+  MAMORI_UNREACHABLE();
+}
+
+Status Sources::reconcile(store::Connection& connection, const Source& source, Reading& reading) const {
+  for (auto& set : reading.sets) {
+    const auto matcher = MAMORI_TRY(Matcher::load(connection, source.facility, set.reg));
+    for (auto& fact : set.facts) {
+      matcher.match(set.reg, fact);
+      if (set.reg == "observed_backup") {
+        const auto before = MAMORI_TRY(connection.query("SELECT size_bytes FROM r_observed_backup WHERE facility = ? AND source = ? AND repository = ?", {source.facility, source.name, text_of(fact, "repository")}));
+        if (!before.rows.empty() && !store::is_null(before.rows[0][0])) fact["previous_bytes"] = store::as_integer(before.rows[0][0]);
+      }
+    }
+  }
+  return {};
+}
+
+Result<Run> Sources::record(const store::Actor& actor, const Source& source, const Result<Reading>& outcome, Instant at) {
+  Run run;
+  run.id = new_id(to_millis(at));
+  run.started_at = at;
+  run.finished_at = std::max(at, ledger_.database().clock().now());
+  run.by = actor.name;
+  if (outcome && !outcome->raw.empty()) run.evidence = MAMORI_TRY(blobs_.put(outcome->raw));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  if (outcome) {
+    auto reading = *outcome;
+    MAMORI_TRY(reconcile(*transaction, source, reading));
+    for (auto& set : reading.sets) {
+      const auto* reg = MAMORI_TRY(ledger_.find_register(set.reg));
+      const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility, source.name, std::move(set.facts), at, {"decision_reason", "first_seen_at"}));
+      run.counts[set.reg] = json::object{{"fresh", counts.fresh}, {"known", counts.known}, {"gone", counts.gone}};
+    }
+    // What was explained stays explained.
+    MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND source = ? AND asset IS NULL AND decision_reason IS NOT NULL", {source.facility, source.name}));
+  } else {
+    run.error = outcome.error().code;
+    run.error_facts = outcome.error().facts;
+  }
+  MAMORI_TRY(transaction->execute("INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?)", {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at), run.by, run.error, facts_text(run.error_facts), json::serialize(run.counts), run.evidence}));
+  MAMORI_TRY(transaction->execute("UPDATE source SET last_run_at = ?, last_error = ?, last_facts = ? WHERE id = ?", {to_millis(at), run.error, facts_text(run.error_facts), source.id}));
+  if (run.error.empty()) MAMORI_TRY(transaction->execute("UPDATE source SET last_success_at = ?, failing_since = NULL WHERE id = ?", {to_millis(at), source.id}));
+  else MAMORI_TRY(transaction->execute("UPDATE source SET failing_since = COALESCE(failing_since, ?) WHERE id = ?", {to_millis(at), source.id}));
+  transaction.journal(actor, {source.facility, "source", source.id, run.error.empty() ? "read" : "read_failed", "", json::serialize(run_summary(run)), source.name});
+  MAMORI_TRY(transaction.commit());
+  return run;
+}
+
+Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
+  const auto source = MAMORI_TRY(get(facilities, id));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!running_.insert(id).second) return Error{ErrorKind::conflict, "collect.source.busy", {{"name", source.name}}};
+  }
+  struct Done {
+    Sources& sources;
+    const std::string& id;
+    ~Done() {
+      const std::lock_guard lock(sources.mutex_);
+      sources.running_.erase(id);
+    }
+  } done{*this, id};
+  const auto started = ledger_.database().clock().now();
+  const auto reading = read(source);
+  return record(actor, source, reading, started);
+}
+
+Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes) {
+  const auto source = MAMORI_TRY(get(facilities, id));
+  const auto parse = [&]() -> Result<Reading> {
+    switch (source.kind) {
+      case SourceKind::directory: {
+        const auto directory = MAMORI_TRY(ldap::parse_ldif(bytes));
+        return Reading{ldap::interpret(directory, words_of(source.settings, "privileged_groups")), std::string(bytes), "ldif"};
+      }
+      case SourceKind::network: return nmap::parse_xml(bytes);
+      case SourceKind::backup: return backup::parse_listing(bytes, source.name);
+    }
+    MAMORI_UNREACHABLE();
+  };
+  const auto reading = MAMORI_TRY(parse());  // a bad file is the sender's error, not a failure of the source
+  return record(actor, source, reading, ledger_.database().clock().now());
+}
+
+Result<std::vector<Source>> Sources::due() const {
+  const auto now = ledger_.database().clock().now();
+  auto lease = MAMORI_TRY(ledger_.database().read());
+  std::vector<Source> out;
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source WHERE enabled AND every_minutes > 0 AND (last_run_at IS NULL OR last_run_at + every_minutes * 60000 <= ?)", kColumns), {to_millis(now)},
+                         [&](store::Row& row) { out.push_back(source_of(row)); }));
+  return out;
+}
+
+Result<ledger::Record> Sources::accept_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const json::object& fields) {
+  const auto* hosts = MAMORI_TRY(ledger_.find_register("observed_host"));
+  const auto* assets = MAMORI_TRY(ledger_.find_register("asset"));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  const auto seen = MAMORI_TRY(ledger_.get_in(*transaction, *hosts, facilities, host));
+  ledger::Write write{fields, "found by " + text_of(seen.fields, "source")};
+  for (const auto* name : {"mac", "ip", "hostname", "maker"})
+    if (const auto value = text_of(seen.fields, name); !value.empty() && !write.fields.contains(name)) write.fields[name] = value;
+  const auto asset = MAMORI_TRY(ledger_.create_in(transaction, actor, *assets, seen.facility, write));
+  MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET asset = ?, decision = 'accepted', matched_by = 'hand', version = version + 1 WHERE id = ?", {asset.id, host}));
+  MAMORI_TRY(transaction.commit());
+  return asset;
+}
+
+Status Sources::explain_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const std::string& reason) {
+  if (trim(reason).empty() || length(reason) > 500) {
+    Error bad{ErrorKind::invalid, "collect.source.invalid"};
+    bad.problems.push_back({"reason", "collect.candidate.reason", {}});
+    return bad;
+  }
+  const auto* hosts = MAMORI_TRY(ledger_.find_register("observed_host"));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  const auto seen = MAMORI_TRY(ledger_.get_in(*transaction, *hosts, facilities, host));
+  MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET decision = CASE WHEN asset IS NULL THEN 'explained' ELSE decision END, decision_reason = ?, version = version + 1 WHERE id = ?", {reason, host}));
+  transaction.journal(actor, {seen.facility, "observed_host", host, "explained", "", json::serialize(json::object{{"label", seen.label}}), reason});
+  return transaction.commit();
+}
+
+json::object to_json(const Source& source) {
+  json::object facts;
+  for (const auto& [key, value] : source.last_facts) facts[key] = value;
+  json::object out = {{"id", source.id}, {"name", source.name}, {"kind", name_of(source.kind)}, {"settings", source.settings}, {"has_secret", source.has_secret},
+                      {"every_minutes", source.every_minutes}, {"enabled", source.enabled}, {"last_error", source.last_error}, {"last_facts", std::move(facts)}};
+  const auto put = [&](std::string_view name, const std::optional<Instant>& at) { out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr); };
+  put("last_run_at", source.last_run_at);
+  put("last_success_at", source.last_success_at);
+  put("failing_since", source.failing_since);
+  return out;
+}
+
+json::object to_json(const Run& run) {
+  json::object facts;
+  for (const auto& [key, value] : run.error_facts) facts[key] = value;
+  return {{"id", run.id}, {"started_at", iso_instant(run.started_at)}, {"finished_at", iso_instant(run.finished_at)}, {"by", run.by}, {"error", run.error}, {"error_facts", std::move(facts)}, {"counts", run.counts}, {"evidence", run.evidence}};
+}
+
+}  // namespace mamori::collect

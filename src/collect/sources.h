@@ -1,0 +1,91 @@
+// Sources: what is read, how often, how the last runs went. A run never writes to its source.
+#pragma once
+
+#include <mutex>
+#include <set>
+
+#include "base/crypto.h"
+#include "base/file.h"
+#include "collect/reading.h"
+#include "ledger/ledger.h"
+
+namespace mamori::collect {
+
+enum class SourceKind { directory, network, backup };
+std::string_view name_of(SourceKind kind);
+std::optional<SourceKind> parse_source_kind(std::string_view name);
+
+struct Source {
+  std::string id;
+  std::string facility;
+  std::string name;
+  SourceKind kind = SourceKind::directory;
+  json::object settings;   // directory: url base bind_dn ca_file privileged_groups; network: targets ports; backup: kind repository pattern append_only
+  bool has_secret = false;
+  std::int64_t every_minutes = 0;  // 0 = by hand only
+  bool enabled = true;
+  std::optional<Instant> last_run_at, last_success_at, failing_since;
+  std::string last_error;      // code of data/texts
+  Facts last_facts;
+};
+
+struct Run {
+  std::string id;
+  Instant started_at, finished_at;
+  std::string by;
+  std::string error;          // "" = success
+  Facts error_facts;
+  json::object counts;        // register → {fresh, known, gone}
+  std::string evidence;       // blob hash of the raw bytes
+};
+
+struct SourceWrite {
+  std::string name;
+  std::string kind;
+  json::object settings;
+  std::optional<Secret> secret;  // absent: as it was
+  std::int64_t every_minutes = 0;
+  bool enabled = true;
+};
+
+// Threads: all calls may come from several; two runs of one source never overlap (collect.source.busy). What it is given outlives it.
+class Sources {
+ public:
+  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer, const Blobs& blobs);
+
+  // Errors: collect.source.invalid with problems per field.
+  Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
+  Result<Source> update(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, const SourceWrite& write);
+  Result<Source> get(const std::vector<std::string>& facilities, const std::string& id) const;
+  Result<std::vector<Source>> list(const std::vector<std::string>& facilities) const;
+  Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id, std::size_t limit = 20) const;
+
+  // Reads now. A failure of the source is a Run with an error, not an Error.
+  Result<Run> run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id);
+  // The same from a file: LDIF, nmap XML, restic or borg listing, by the source's kind.
+  Result<Run> run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes);
+  // Facts as if just read; for the demonstration and for readers outside this class.
+  Result<Run> record(const store::Actor& actor, const Source& source, const Result<Reading>& reading, Instant at);
+  // Those whose time has come.
+  Result<std::vector<Source>> due() const;
+
+  // An unknown device that answered: into the ledger (`fields` of a new asset), or explained.
+  Result<ledger::Record> accept_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const json::object& fields);
+  Status explain_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const std::string& reason);
+
+ private:
+  Sources(ledger::Ledger& ledger, const Sealer& sealer, const Blobs& blobs) : ledger_(ledger), sealer_(sealer), blobs_(blobs) {}
+  Result<Reading> read(const Source& source) const;
+  Status reconcile(store::Connection& connection, const Source& source, Reading& reading) const;
+
+  ledger::Ledger& ledger_;
+  const Sealer& sealer_;
+  const Blobs& blobs_;
+  std::mutex mutex_;  // guards running_
+  std::set<std::string> running_;
+};
+
+json::object to_json(const Source& source);
+json::object to_json(const Run& run);
+
+}  // namespace mamori::collect
