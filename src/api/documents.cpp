@@ -1,0 +1,68 @@
+#include <charconv>
+
+#include "api/access.h"
+#include "api/handlers.h"
+
+namespace mamori::api {
+namespace {
+
+constexpr const char* kPdf = "application/pdf";
+constexpr const char* kXlsx = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+Result<report::Request> request_of(const Call& call) {
+  report::Request request;
+  request.facility = MAMORI_TRY(call.facility());
+  request.language = call.language();
+  request.printed_by = call.user->name;
+  request.format = call.request.parameter("format", "pdf") == "xlsx" ? report::Format::xlsx : report::Format::pdf;
+  return request;
+}
+
+http::Reply document_reply(std::string bytes, report::Format format, const std::string& name) {
+  auto reply = http::Reply::file(std::move(bytes), format == report::Format::pdf ? kPdf : kXlsx, name + (format == report::Format::pdf ? ".pdf" : ".xlsx"));
+  if (format == report::Format::pdf) reply.headers.back().second.replace(0, std::string_view("attachment").size(), "inline");
+  return reply;
+}
+
+}  // namespace
+
+Result<http::Reply> get_checklist_document(const Call& call, Services& services) {
+  const auto request = MAMORI_TRY(request_of(call));
+  return document_reply(MAMORI_TRY(report::checklist({services.ledger, services.assessor, services.texts}, request, call.at("framework"), call.request.parameter("vendor"))), request.format, call.at("framework"));
+}
+
+Result<http::Reply> get_register_document(const Call& call, Services& services) {
+  const auto request = MAMORI_TRY(request_of(call));
+  const auto to = MAMORI_TRY(access(call, services, Use::read));
+  if (std::find(to.facilities.begin(), to.facilities.end(), request.facility) == to.facilities.end()) return Error{ErrorKind::forbidden, "api.forbidden"};
+  return document_reply(MAMORI_TRY(report::register_list({services.ledger, services.assessor, services.texts}, request, to.reg->name)), request.format, to.reg->label.in(request.language));
+}
+
+Result<http::Reply> get_matrix_document(const Call& call, Services& services) {
+  const auto request = MAMORI_TRY(request_of(call));
+  return document_reply(MAMORI_TRY(report::access_matrix({services.ledger, services.assessor, services.texts}, request)), request.format, "access-rights");
+}
+
+Result<http::Reply> get_package(const Call& call, Services& services) {
+  report::PackageRequest package;
+  package.request = MAMORI_TRY(request_of(call));
+  package.key = &services.signing_key;
+  package.blobs = &services.blobs;
+  return http::Reply::file(MAMORI_TRY(report::inspection_package({services.ledger, services.assessor, services.texts}, package)), "application/zip", "inspection-package_" + iso_date(date_of(services.clock.now())) + ".zip");
+}
+
+Result<http::Reply> list_journal(const Call& call, Services& services) {
+  store::JournalFilter filter;
+  filter.facilities = {MAMORI_TRY(call.facility())};
+  filter.subject = call.request.parameter("subject");
+  filter.record = call.request.parameter("record");
+  const auto before = call.request.parameter("before");
+  std::from_chars(before.data(), before.data() + before.size(), filter.before);
+  filter.limit = 100;
+  auto lease = MAMORI_TRY(services.database.read());
+  json::array items;
+  for (const auto& entry : MAMORI_TRY(store::read_journal(*lease, filter))) items.push_back(to_json(entry));
+  return http::Reply::json(json::object{{"items", std::move(items)}});
+}
+
+}  // namespace mamori::api

@@ -1,0 +1,28 @@
+// Every route there is, with the permission it demands.
+#pragma once
+
+#include "api/services.h"
+
+namespace mamori::api {
+
+struct Route {
+  http::Method method;
+  std::string_view path;                // with {names}
+  identity::Permission permission;      // no default: a route without one does not compile
+  Handler handler;
+  std::string_view summary;             // for the OpenAPI document
+};
+
+const std::vector<Route>& routes();
+
+// Finds the route, checks session, permission and cross-site forgery, calls the handler. Everything that is not a route is 404.
+http::Reply dispatch(const http::Request& request, Services& services);
+
+// OpenAPI 3.1, made from routes().
+json::object openapi(std::string_view version);
+
+inline constexpr std::string_view kSessionCookie = "mamori_session";
+// Browsers send it only from our own pages (it needs a CORS preflight elsewhere): the second fence beside SameSite=Strict.
+inline constexpr const char* kForgeryHeader = "x-mamori";
+
+}  // namespace mamori::api

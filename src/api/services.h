@@ -1,0 +1,60 @@
+// What the handlers work with. Built by server/wiring.cpp; everything outlives the handlers.
+#pragma once
+
+#include "assess/assessor.h"
+#include "base/file.h"
+#include "base/texts.h"
+#include "collect/sources.h"
+#include "http/message.h"
+#include "identity/users.h"
+#include "ledger/import.h"
+#include "ledger/ledger.h"
+#include "report/report.h"
+
+namespace mamori::api {
+
+// An import between preview and undo. In memory: a restart ends it, what was applied stays.
+struct PendingImport {
+  std::string user, facility, reg, file_name;
+  std::vector<sheet::Table> tables;
+  ledger::ImportOptions options;
+  std::optional<ledger::ImportResult> applied;
+  Instant at;
+};
+
+struct Services {
+  const Clock& clock;
+  const Texts& texts;
+  store::Database& database;
+  identity::Users& users;
+  ledger::Ledger& ledger;
+  const catalog::Catalog& catalog;
+  assess::Assessor& assessor;
+  collect::Sources& sources;
+  const Blobs& blobs;
+  const SigningKey& signing_key;
+  std::string version;
+  std::mutex mutex = {};                             // guards what follows
+  std::map<std::string, PendingImport> imports = {};
+  std::string setup_secret = {};                     // of the first-use wizard; "" when users exist
+};
+
+// A request after authentication: who asks, and in which facilities this route's permission holds.
+struct Call {
+  const http::Request& request;
+  std::map<std::string, std::string> path;  // {register} → asset
+  const identity::User* user = nullptr;
+  const identity::Session* session = nullptr;
+  std::vector<std::string> facilities;      // where the permission holds; never empty behind a permission
+
+  std::string language() const;
+  store::Actor actor() const;
+  // The facility meant: ?facility=…, or the only one. Error: api.facility.needed, api.facility.forbidden.
+  Result<std::string> facility() const;
+  Result<json::object> body() const;         // JSON object; error: base.json.bad
+  const std::string& at(const std::string& name) const { return path.at(name); }
+};
+
+using Handler = Result<http::Reply> (*)(const Call&, Services&);
+
+}  // namespace mamori::api

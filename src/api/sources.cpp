@@ -1,0 +1,86 @@
+#include "api/handlers.h"
+
+namespace mamori::api {
+namespace {
+
+// With the sentence of its last error, so that the page shows what happened and what to do.
+json::object source_json(const collect::Source& source, const Texts& texts) {
+  auto out = collect::to_json(source);
+  if (!source.last_error.empty()) {
+    const auto words = texts.both(source.last_error, source.last_facts);
+    out["last_error_text"] = json::object{{"ja", words.ja}, {"en", words.en}};
+  }
+  return out;
+}
+
+json::object run_json(const collect::Run& run, const Texts& texts) {
+  auto out = collect::to_json(run);
+  if (!run.error.empty()) {
+    const auto words = texts.both(run.error, run.error_facts);
+    out["error_text"] = json::object{{"ja", words.ja}, {"en", words.en}};
+  }
+  return out;
+}
+
+collect::SourceWrite write_of(const json::object& body) {
+  collect::SourceWrite write;
+  write.name = text_of(body, "name");
+  write.kind = text_of(body, "kind");
+  if (const auto* settings = body.if_contains("settings"); settings && settings->is_object()) write.settings = settings->get_object();
+  if (body.contains("secret")) write.secret = Secret(text_of(body, "secret"));
+  write.every_minutes = integer_of(body, "every_minutes");
+  write.enabled = boolean_of(body, "enabled", true);
+  return write;
+}
+
+}  // namespace
+
+Result<http::Reply> list_sources(const Call& call, Services& services) {
+  json::array items;
+  for (const auto& source : MAMORI_TRY(services.sources.list({MAMORI_TRY(call.facility())}))) items.push_back(source_json(source, services.texts));
+  return http::Reply::json(json::object{{"items", std::move(items)}});
+}
+
+Result<http::Reply> create_source(const Call& call, Services& services) {
+  const auto facility = MAMORI_TRY(call.facility());
+  return http::Reply::json(source_json(MAMORI_TRY(services.sources.create(call.actor(), facility, write_of(MAMORI_TRY(call.body())))), services.texts), 201);
+}
+
+Result<http::Reply> change_source(const Call& call, Services& services) {
+  return http::Reply::json(source_json(MAMORI_TRY(services.sources.update(call.actor(), call.facilities, call.at("id"), write_of(MAMORI_TRY(call.body())))), services.texts));
+}
+
+Result<http::Reply> run_source(const Call& call, Services& services) {
+  return http::Reply::json(run_json(MAMORI_TRY(services.sources.run(call.actor(), call.facilities, call.at("id"))), services.texts));
+}
+
+Result<http::Reply> read_source_file(const Call& call, Services& services) {
+  return http::Reply::json(run_json(MAMORI_TRY(services.sources.run_file(call.actor(), call.facilities, call.at("id"), call.request.body)), services.texts));
+}
+
+Result<http::Reply> source_runs(const Call& call, Services& services) {
+  json::array items;
+  for (const auto& run : MAMORI_TRY(services.sources.runs(call.facilities, call.at("id")))) items.push_back(run_json(run, services.texts));
+  return http::Reply::json(json::object{{"items", std::move(items)}});
+}
+
+Result<http::Reply> list_candidates(const Call& call, Services& services) {
+  const auto* reg = MAMORI_TRY(services.ledger.find_register("observed_host"));
+  const auto page = MAMORI_TRY(services.ledger.list(*reg, {.facilities = {MAMORI_TRY(call.facility())}, .conditions = {{"decision", ledger::Comparison::equal, "open"}, {"present", ledger::Comparison::equal, "true"}}, .sort = "label", .limit = 200}));
+  json::array items;
+  for (const auto& record : page.items) items.push_back(ledger::to_json(*reg, record));
+  return http::Reply::json(json::object{{"items", std::move(items)}, {"total", page.total}});
+}
+
+Result<http::Reply> decide_candidate(const Call& call, Services& services) {
+  const auto body = MAMORI_TRY(call.body());
+  if (text_of(body, "decision") == "explain") {
+    MAMORI_TRY(services.sources.explain_candidate(call.actor(), call.facilities, call.at("id"), text_of(body, "reason")));
+    return http::Reply::nothing();
+  }
+  const auto* fields = body.if_contains("fields");
+  const auto record = MAMORI_TRY(services.sources.accept_candidate(call.actor(), call.facilities, call.at("id"), fields && fields->is_object() ? fields->get_object() : json::object{}));
+  return http::Reply::json(ledger::to_json(*MAMORI_TRY(services.ledger.find_register("asset")), record), 201);
+}
+
+}  // namespace mamori::api

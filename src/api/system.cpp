@@ -1,0 +1,76 @@
+#include "api/handlers.h"
+#include "api/routes.h"
+#include "http/listener.h"
+
+namespace mamori::api {
+
+Result<http::Reply> get_health(const Call&, Services& services) {
+  auto lease = MAMORI_TRY(services.database.read());
+  MAMORI_TRY(lease->query("SELECT 1"));
+  return http::Reply::json(json::object{{"status", "ok"}});
+}
+
+Result<http::Reply> get_metrics(const Call& call, Services& services) {
+  if (!http::is_loopback(call.request.remote)) return Error{ErrorKind::forbidden, "api.forbidden"};
+  auto lease = MAMORI_TRY(services.database.read());
+  const auto rows = MAMORI_TRY(lease->query("SELECT (SELECT sequence FROM journal_head), (SELECT COUNT(*) FROM sessions), (SELECT COUNT(*) FROM source WHERE failing_since IS NOT NULL)"));
+  const auto& row = rows.rows.at(0);
+  http::Reply reply;
+  reply.content_type = "text/plain; version=0.0.4";
+  reply.body = fmt::format("# TYPE mamori_journal_entries counter\nmamori_journal_entries {}\n# TYPE mamori_sessions gauge\nmamori_sessions {}\n# TYPE mamori_sources_failing gauge\nmamori_sources_failing {}\n",
+                           store::as_integer(row[0]), store::as_integer(row[1]), store::as_integer(row[2]));
+  return reply;
+}
+
+Result<http::Reply> get_openapi(const Call&, Services& services) { return http::Reply::json(openapi(services.version)); }
+
+Result<http::Reply> get_state(const Call& call, Services& services) {
+  const std::lock_guard lock(services.mutex);
+  return http::Reply::json(json::object{{"version", services.version}, {"setup", !services.setup_secret.empty()}, {"signed_in", call.user != nullptr}});
+}
+
+Result<FirstUseDone> first_use(Services& services, const FirstUse& given, const std::string& origin) {
+  const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
+  MAMORI_TRY(identity::check_password(given.password, {{given.facility_name, given.login, given.user_name}}));  // before the facility exists
+  const store::Actor actor{"", given.user_name, origin};
+  ledger::Write write{{{"name", given.facility_name}, {"kind", given.facility_kind}, {"has_vendor", given.has_vendor}}, "first use"};
+  if (given.beds > 0) write.fields["beds"] = given.beds;
+  const auto facility = MAMORI_TRY(services.ledger.create(actor, *reg, "", write));
+  const auto user = MAMORI_TRY(services.users.create(actor, {given.login, given.user_name, given.password, {{facility.id, {identity::Role::planning_manager}}}}, {{given.facility_name}}));
+  return FirstUseDone{facility.id, user.id};
+}
+
+Result<http::Reply> post_setup(const Call& call, Services& services) {
+  const auto body = MAMORI_TRY(call.body());
+  const std::lock_guard lock(services.mutex);
+  if (services.setup_secret.empty()) return Error{ErrorKind::conflict, "api.setup.done"};
+  if (!equal_constant_time(sha256_hex(text_of(body, "secret")), sha256_hex(services.setup_secret))) return Error{ErrorKind::forbidden, "api.setup.secret"};
+  FirstUse given{text_of(body, "facility_name"), text_of(body, "facility_kind"), integer_of(body, "beds"), boolean_of(body, "has_vendor", true), text_of(body, "login"), text_of(body, "user_name"), Secret(text_of(body, "password"))};
+  const auto done = MAMORI_TRY(first_use(services, given, "web " + call.request.remote));
+  services.setup_secret.clear();
+  return http::Reply::json(json::object{{"facility", done.facility}}, 201);
+}
+
+Result<http::Reply> search(const Call& call, Services& services) {
+  constexpr std::size_t kPerRegister = 5, kMost = 30;
+  const auto text = call.request.parameter("text");
+  json::array hits;
+  if (trim(text).empty()) return http::Reply::json(json::object{{"items", hits}});
+  for (const auto& reg : services.ledger.registers().all()) {
+    if (hits.size() >= kMost) break;
+    std::vector<std::string> readable;
+    for (const auto& facility : call.facilities)
+      for (const auto role : call.user->roles.at(facility))
+        if (std::find(reg.readers.begin(), reg.readers.end(), identity::name_of(role)) != reg.readers.end()) {
+          readable.push_back(facility);
+          break;
+        }
+    if (readable.empty()) continue;
+    const auto page = MAMORI_TRY(services.ledger.list(reg, {.facilities = readable, .text = text, .sort = "label", .limit = kPerRegister}));
+    for (const auto& record : page.items)
+      hits.push_back(json::object{{"register", reg.name}, {"register_label", {{"ja", reg.label.ja}, {"en", reg.label.en}}}, {"id", record.id}, {"number", record.number}, {"label", record.label}});
+  }
+  return http::Reply::json(json::object{{"items", std::move(hits)}});
+}
+
+}  // namespace mamori::api

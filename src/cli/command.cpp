@@ -1,0 +1,105 @@
+#include "cli/command.h"
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/crypto.h"
+#include "base/log.h"
+
+namespace mamori::cli {
+
+int exit_code_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::invalid: return 2;
+    case ErrorKind::not_found: return 3;
+    case ErrorKind::unauthenticated:
+    case ErrorKind::forbidden:
+    case ErrorKind::conflict: return 4;
+    case ErrorKind::exhausted:
+    case ErrorKind::unavailable: return 5;
+    case ErrorKind::corrupt:
+    case ErrorKind::internal: return 6;
+  }
+  MAMORI_UNREACHABLE();
+}
+
+Result<Session> Session::open(const Common& common) {
+  const auto home = MAMORI_TRY(server::find_home(common.home));
+  Session session;
+  session.clock = std::make_unique<SystemClock>();
+  session.installation = MAMORI_TRY(server::Installation::open(common.data, common.database, home, *session.clock));
+  return session;
+}
+
+Result<std::string> Session::facility(const Common& common) {
+  const auto* reg = MAMORI_TRY(services().ledger.find_register("facility"));
+  auto lease = MAMORI_TRY(services().database.read());
+  const auto rows = MAMORI_TRY(lease->query("SELECT id, label FROM " + reg->table() + " WHERE retired_at IS NULL ORDER BY label"));
+  if (rows.rows.empty()) return Error{ErrorKind::not_found, "cli.facility.none"};
+  if (common.facility.empty()) {
+    if (rows.rows.size() == 1) return store::as_text(rows.rows[0][0]);
+    return Error{ErrorKind::invalid, "api.facility.needed"};
+  }
+  for (const auto& row : rows.rows)
+    if (store::as_text(row[0]) == common.facility || store::as_text(row[1]) == common.facility) return store::as_text(row[0]);
+  return Error{ErrorKind::not_found, "cli.facility.unknown", {{"facility", common.facility}}};
+}
+
+store::Actor Session::actor() const {
+  const char* name = std::getenv("SUDO_USER");
+  if (!name) name = std::getenv("USER");
+  return {"", name ? name : "command line", "command line"};
+}
+
+int fail(const Error& error, const Common& common) {
+  std::string sentence = describe(error);
+  if (const auto home = server::find_home(common.home))
+    if (const auto texts = Texts::load(home->data / "texts")) sentence = texts->sentence(error, common.language);
+  std::fprintf(stderr, "mamori: %s\n", sentence.c_str());
+  return exit_code_of(error.kind);
+}
+
+void progress(std::string_view text, std::size_t done, std::size_t all) {
+  if (!::isatty(2)) return;
+  const auto percent = all == 0 ? 100 : done * 100 / all;
+  std::fprintf(stderr, "\r[%3zu%%] %.*s%s", percent, static_cast<int>(text.size()), text.data(), done >= all ? "\n" : "");
+  std::fflush(stderr);
+}
+
+int run_mamori(int argc, char** argv) {
+  CLI::App app{"Mamori (守り): information-security safety management of medical institutions, from measured evidence", "mamori"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("mamori ") + server::kVersion);
+  app.footer("Exit codes: 0 done; 1 the answer is bad; 2 wrong use; 3 not found; 4 not allowed or conflict; 5 unreachable or no space; 6 damaged.");
+  app.fallthrough();
+  Common common;
+  app.add_option("--data", common.data, "directory that holds everything (default: mamori-data)")->type_name("DIR");
+  app.add_option("--database", common.database, "postgresql://… instead of the embedded database")->type_name("URL")->envname("MAMORI_DATABASE");
+  app.add_option("--home", common.home, "where registers, controls and web pages are")->type_name("DIR");
+  app.add_option("--language", common.language, "ja or en")->check(CLI::IsMember({"ja", "en"}))->envname("MAMORI_LANGUAGE");
+  app.add_option("--facility", common.facility, "id or name, where there are several")->type_name("NAME");
+  Runner run;
+  add_init(app, common, run);
+  add_serve(app, common, run);
+  add_demo(app, common, run);
+  add_import(app, common, run);
+  add_export(app, common, run);
+  add_collect(app, common, run);
+  add_assess(app, common, run);
+  add_document(app, common, run);
+  add_verify(app, common, run);
+  add_user(app, common, run);
+  add_completion(app, common, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  crypto_ready();
+  return run();
+}
+
+}  // namespace mamori::cli

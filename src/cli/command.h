@@ -1,0 +1,54 @@
+// The `mamori` command. One file per command; each calls the same domain functions as the API.
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "server/wiring.h"
+
+namespace mamori::cli {
+
+// 0 done · 1 the answer is bad (rejected lines, gaps asked for with --strict, a package that does not verify) · 2 wrong use ·
+// 3 not found · 4 not allowed, conflict · 5 cannot be reached, no space · 6 damaged data or our own error
+int exit_code_of(ErrorKind kind);
+
+struct Common {
+  std::filesystem::path data = "mamori-data";
+  std::string database;
+  std::filesystem::path home;
+  std::string language = "ja";
+  std::string facility;  // id or name; needed only where there are several
+};
+
+class Session {
+ public:
+  // Opens the installation; prints the reason and gives an exit code where it cannot.
+  static Result<Session> open(const Common& common);
+  api::Services& services() { return installation->services(); }
+  Result<std::string> facility(const Common& common);
+  store::Actor actor() const;
+
+  std::unique_ptr<SystemClock> clock;
+  std::unique_ptr<server::Installation> installation;
+};
+
+// Prints the error's sentence in the chosen language; returns its exit code.
+int fail(const Error& error, const Common& common);
+// "[ 40%] text" on standard error, only where someone looks at it (a terminal).
+void progress(std::string_view text, std::size_t done, std::size_t all);
+
+using Runner = std::function<int()>;
+void add_init(CLI::App& app, Common& common, Runner& run);
+void add_serve(CLI::App& app, Common& common, Runner& run);
+void add_demo(CLI::App& app, Common& common, Runner& run);
+void add_import(CLI::App& app, Common& common, Runner& run);
+void add_export(CLI::App& app, Common& common, Runner& run);
+void add_collect(CLI::App& app, Common& common, Runner& run);
+void add_assess(CLI::App& app, Common& common, Runner& run);
+void add_document(CLI::App& app, Common& common, Runner& run);
+void add_verify(CLI::App& app, Common& common, Runner& run);
+void add_user(CLI::App& app, Common& common, Runner& run);
+void add_completion(CLI::App& app, Common& common, Runner& run);
+
+int run_mamori(int argc, char** argv);
+
+}  // namespace mamori::cli

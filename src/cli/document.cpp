@@ -1,0 +1,61 @@
+#include <cstdio>
+
+#include "cli/command.h"
+#include "report/report.h"
+
+namespace mamori::cli {
+namespace {
+
+struct Given {
+  std::string kind, name, output, format = "pdf", vendor;
+};
+
+int make_document(const Common& common, const Given& given) {
+  auto session = Session::open(common);
+  if (!session) return fail(session.error(), common);
+  auto& services = session->services();
+  const auto facility = session->facility(common);
+  if (!facility) return fail(facility.error(), common);
+  report::Request request{*facility, common.language, session->actor().name, given.format == "xlsx" ? report::Format::xlsx : report::Format::pdf};
+  const report::Context context{services.ledger, services.assessor, services.texts};
+  Result<std::string> made = Error{ErrorKind::invalid, "cli.document.kind"};
+  if (given.kind == "checklist") {
+    std::string vendor;
+    if (!given.vendor.empty()) {
+      const auto page = services.ledger.list(**services.ledger.find_register("vendor"), {.facilities = {*facility}, .conditions = {{"number", ledger::Comparison::equal, given.vendor}}, .limit = 1});
+      if (!page) return fail(page.error(), common);
+      if (page->items.empty()) return fail({ErrorKind::not_found, "ledger.record.missing"}, common);
+      vendor = page->items[0].id;
+    }
+    made = report::checklist(context, request, given.name, vendor);
+  } else if (given.kind == "register") {
+    made = report::register_list(context, request, given.name);
+  } else if (given.kind == "access-rights") {
+    made = report::access_matrix(context, request);
+  } else if (given.kind == "inspection-package") {
+    report::PackageRequest package;
+    package.request = request;
+    package.key = &services.signing_key;
+    package.blobs = &services.blobs;
+    package.progress = [](int done, int all) { progress("inspection package", static_cast<std::size_t>(done), static_cast<std::size_t>(all)); };
+    made = report::inspection_package(context, package);
+  }
+  if (!made) return fail(made.error(), common);
+  const auto written = write_file(given.output, *made);
+  return written ? 0 : fail(written.error(), common);
+}
+
+}  // namespace
+
+void add_document(CLI::App& app, Common& common, Runner& run) {
+  auto* command = app.add_subcommand("document", "make a checklist, a register, the access-right matrix or the inspection package");
+  auto given = std::make_shared<Given>();
+  command->add_option("kind", given->kind, "checklist, register, access-rights or inspection-package")->required()->check(CLI::IsMember({"checklist", "register", "access-rights", "inspection-package"}));
+  command->add_option("name", given->name, "framework id, or register");
+  command->add_option("-o,--output", given->output, "file")->required();
+  command->add_option("--format", given->format, "pdf or xlsx")->check(CLI::IsMember({"pdf", "xlsx"}));
+  command->add_option("--vendor", given->vendor, "vendor number, for vendor forms");
+  command->callback([&common, &run, given] { run = [&common, given] { return make_document(common, *given); }; });
+}
+
+}  // namespace mamori::cli

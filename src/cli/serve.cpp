@@ -1,0 +1,33 @@
+#include "server/serve.h"
+
+#include <cstdio>
+
+#include "cli/command.h"
+
+namespace mamori::cli {
+
+void add_serve(CLI::App& app, Common& common, Runner& run) {
+  auto* command = app.add_subcommand("serve", "start the server");
+  auto options = std::make_shared<server::ServeOptions>();
+  auto quiet = std::make_shared<bool>(false);
+  command->add_option("--address", options->listener.address, "address to listen on (default 127.0.0.1; beyond loopback TLS is compulsory)");
+  command->add_option("--port", options->listener.port, "port (default 8080; 0 = any free one)");
+  command->add_option("--certificate", options->listener.certificate_file, "TLS certificate (PEM); beyond loopback one is made where none is given")->check(CLI::ExistingFile);
+  command->add_option("--key", options->listener.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
+  command->callback([&common, &run, options, quiet] {
+    run = [&common, options]() -> int {
+      auto session = Session::open(common);
+      if (!session) return fail(session.error(), common);
+      const auto& texts = session->services().texts;
+      options->ready = [&](const std::string& url, const std::string& setup_secret) {
+        std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());
+        if (!setup_secret.empty()) std::printf("%s\n", texts.get("cli.serve.setup", common.language, {{"url", url + "/setup?secret=" + setup_secret}}).c_str());
+        std::fflush(stdout);
+      };
+      const auto status = server::serve(*session->installation, *options);
+      return status ? 0 : fail(status.error(), common);
+    };
+  });
+}
+
+}  // namespace mamori::cli

@@ -1,0 +1,61 @@
+#include <cstdio>
+
+#include "cli/command.h"
+#include "report/report.h"
+
+namespace mamori::cli {
+namespace {
+
+struct Given {
+  std::string file, key, format = "text";
+};
+
+int print_failure(const Error& error, const Common& common, const Given& given) {
+  if (given.format == "json") {
+    json::object facts;
+    for (const auto& [key, value] : error.facts) facts[key] = value;
+    std::printf("%s", pretty(json::object{{"valid", false}, {"reason", error.code}, {"facts", std::move(facts)}}).c_str());
+  }
+  fail(error, common);
+  return 1;
+}
+
+// A package file, or the data directory (its change journal) where no file is given.
+int verify(const Common& common, const Given& given) {
+  const auto home = server::find_home(common.home);
+  if (!home) return fail(home.error(), common);
+  const auto texts = Texts::load(home->data / "texts");
+  if (!texts) return fail(texts.error(), common);
+  if (given.file.empty()) {
+    auto session = Session::open(common);
+    if (!session) return fail(session.error(), common);
+    auto lease = session->services().database.read();
+    if (!lease) return fail(lease.error(), common);
+    const auto state = store::verify_journal(**lease);
+    if (!state) return print_failure(state.error(), common, given);
+    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"entries", state->entries}, {"head", state->head}}).c_str());
+    else std::printf("%s\n", texts->get("cli.verify.journal", common.language, {{"entries", std::to_string(state->entries)}, {"head", state->head}}).c_str());
+    return 0;
+  }
+  const auto bytes = read_file(given.file, std::size_t{2} << 30);
+  if (!bytes) return fail(bytes.error(), common);
+  const auto verified = report::verify_package(*bytes, given.key);
+  if (!verified) return print_failure(verified.error(), common, given);
+  if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"facility", verified->facility}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"files", verified->files}}).c_str());
+  else std::printf("%s\n", texts->get("cli.verify.package", common.language, {{"facility", verified->facility}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"files", std::to_string(verified->files)}}).c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Common& common, Runner& run) {
+  auto* command = app.add_subcommand("verify", "check an inspection package (needs no database), or the change journal");
+  auto given = std::make_shared<Given>();
+  command->add_option("file", given->file, "the package; without it the journal of --data is checked");
+  command->add_option("--key", given->key, "public key (hex) that must have signed it");
+  command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  command->footer("Exit codes: 0 whole; 1 altered, with the first place named; others as `mamori --help`.");
+  command->callback([&common, &run, given] { run = [&common, given] { return verify(common, *given); }; });
+}
+
+}  // namespace mamori::cli

@@ -1,0 +1,34 @@
+// The demonstration hospital, generated from a seed: 300 beds, about 1,200 devices, 650 staff, 25 vendors, with readings of a
+// directory, a network scan and backups, and the planted defects that data/demo/defects.yaml lists. Everything else is in order.
+#pragma once
+
+#include "assess/assessor.h"
+#include "collect/sources.h"
+#include "identity/users.h"
+#include "ledger/ledger.h"
+
+namespace mamori::demo {
+
+struct Parts {
+  ledger::Ledger& ledger;
+  collect::Sources& sources;
+  assess::Assessor& assessor;
+  identity::Users& users;
+};
+
+struct SignIn {
+  std::string login;
+  std::string name;
+  std::string role;
+  Secret password;  // generated, different each time
+};
+
+struct Hospital {
+  std::string facility;
+  std::vector<SignIn> sign_ins;
+};
+
+// Dates are relative to the clock's today, so that the demonstration does not age. Same seed and day, same ledger.
+Result<Hospital> make_hospital(const Parts& parts, std::uint64_t seed);
+
+}  // namespace mamori::demo

@@ -1,0 +1,51 @@
+// HTTP/1.1 and TLS. Connections are coroutines on two threads; handlers run as plain functions on a pool of workers.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "http/message.h"
+
+namespace mamori::http {
+
+struct Limits {
+  std::size_t header = 16u << 10;
+  std::size_t body = 1u << 20;            // of ordinary requests
+  std::size_t upload = 72u << 20;         // where upload_prefixes match the path
+  std::vector<std::string> upload_prefixes = {"/api/v1/imports", "/api/v1/sources/", "/api/v1/blobs"};
+  std::size_t connections = 512;
+  int seconds = 30;                       // to send a request; an idle connection may stay twice as long
+};
+
+struct ListenerOptions {
+  std::string address = "127.0.0.1";
+  int port = 8080;                        // 0 = any free one
+  std::string certificate_file, key_file; // both: TLS
+  int workers = 4;
+  Limits limits = {};
+};
+
+class Listener {
+ public:
+  // Errors: http.listen.address, http.listen.taken (fact: port), http.listen.plain (beyond loopback TLS is compulsory),
+  // http.listen.certificate.
+  static Result<std::unique_ptr<Listener>> open(const ListenerOptions& options, Handler handler);
+  ~Listener();
+  int port() const;
+  // Accepts until stop(); returns then.
+  void run();
+  void stop();
+
+ private:
+  struct State;
+  explicit Listener(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+bool is_loopback(const std::string& address);
+
+// A self-signed certificate (EC P-256, 825 days, for localhost and `host`) made where the files do not exist yet.
+Status make_certificate(const std::string& certificate_file, const std::string& key_file, const std::string& host);
+
+}  // namespace mamori::http

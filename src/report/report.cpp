@@ -1,0 +1,173 @@
+#include "report/report.h"
+
+#include <fmt/format.h>
+
+#include "document/pdf.h"
+#include "ledger/export.h"
+#include "ledger/field_value.h"
+#include "sheet/table.h"
+
+namespace mamori::report {
+namespace {
+
+struct TableDocument {
+  std::string title;
+  std::vector<std::string> subtitle;
+  std::vector<document::PdfColumn> columns;
+  std::vector<std::vector<std::string>> rows;
+  document::Orientation orientation = document::Orientation::landscape;
+};
+
+std::string both_dates(const std::string& iso) {
+  const auto date = parse_iso_date(iso);
+  return date ? japanese_date(*date) : iso;
+}
+
+std::string shown_date(const std::string& iso, const std::string& language) { return language == "en" ? iso : both_dates(iso); }
+
+Result<std::string> facility_name(const Context& context, const std::string& facility) {
+  const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
+  const auto record = MAMORI_TRY(context.ledger.get(*reg, {facility}, facility));
+  return record.label;
+}
+
+// The short hash lets a reader see whether two printed pages come from the same content.
+std::string content_hash(const TableDocument& table) {
+  Sha256 hash;
+  hash.add(table.title);
+  for (const auto& row : table.rows)
+    for (const auto& cell : row) {
+      hash.add(cell);
+      hash.add("\x1f");
+    }
+  return hash.finish_hex().substr(0, 16);
+}
+
+Result<std::string> render(const Context& context, const Request& request, TableDocument table) {
+  const auto facility = MAMORI_TRY(facility_name(context, request.facility));
+  const auto now = context.ledger.database().clock().now();
+  const auto printed = context.texts.get("report.printed", request.language, {{"at", request.language == "en" ? local_minute(now) : japanese_date(date_of(now)) + " " + local_minute(now).substr(11)}, {"by", request.printed_by}});
+  if (table.rows.empty()) {
+    std::vector<std::string> none(table.columns.size());
+    if (!none.empty()) none[0] = context.texts.get("report.none", request.language);
+    table.rows.push_back(std::move(none));
+  }
+  if (request.format == Format::xlsx) {
+    sheet::Page page;
+    page.name = table.title;
+    page.title_lines = {facility, table.title};
+    page.title_lines.insert(page.title_lines.end(), table.subtitle.begin(), table.subtitle.end());
+    page.title_lines.push_back(printed);
+    for (const auto& column : table.columns) page.columns.push_back({column.heading, 8 + column.weight * 7});
+    page.rows = std::move(table.rows);
+    return sheet::write_xlsx({page});
+  }
+  document::PdfDocument pdf;
+  pdf.facility = facility;
+  pdf.title = table.title;
+  pdf.subtitle = table.subtitle;
+  pdf.footer = printed;
+  pdf.check = content_hash(table);
+  pdf.orientation = table.orientation;
+  document::PdfSection section;
+  section.table.columns = std::move(table.columns);
+  section.table.rows = std::move(table.rows);
+  pdf.sections.push_back(std::move(section));
+  return document::draw_pdf(pdf);
+}
+
+std::string measured_text(const Context& context, const assess::ItemResult& item, const std::string& language) {
+  std::string text = std::string(assess::sign_of(item.verdict)) + " " + context.texts.get("verdict." + std::string(assess::name_of(item.verdict)), language);
+  if (!item.item->levels.empty()) text += fmt::format(" (Lv{})", item.level);
+  if (item.contradiction != assess::Contradiction::none) text = "⚠ " + context.texts.get("contradiction." + std::string(assess::name_of(item.contradiction)), language) + "\n" + text;
+  return text;
+}
+
+std::string evidence_text(const Context& context, const assess::ItemResult& item, const std::string& language) {
+  std::string text;
+  if (item.declared && !item.declared->remark.empty()) text += item.declared->remark + "\n";
+  for (const auto* control : item.controls) {
+    if (control->verdict == assess::Verdict::not_applicable) continue;
+    std::string line = std::string(assess::sign_of(control->verdict)) + " " + control->control->title.in(language);
+    if (control->violations > 0) line += context.texts.get("report.violations", language, {{"count", std::to_string(control->violations)}});
+    for (const auto& evidence : control->evidence)
+      if (evidence.observed_at) line += context.texts.get("report.observed", language, {{"at", local_minute(*evidence.observed_at)}});
+    text += line + "\n";
+  }
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework, const std::string& vendor) {
+  const auto result = MAMORI_TRY(context.assessor.framework(request.facility, framework, vendor));
+  const auto& language = request.language;
+  const auto heading = [&](std::string_view key) { return context.texts.get("report.checklist." + std::string(key), language); };
+  TableDocument table;
+  table.title = result.framework->title.in(language);
+  table.subtitle = {result.framework->source.in(language)};
+  if (!vendor.empty()) {
+    const auto* reg = MAMORI_TRY(context.ledger.find_register("vendor"));
+    table.subtitle.push_back(context.texts.get("report.vendor", language, {{"vendor", MAMORI_TRY(context.ledger.get(*reg, {request.facility}, vendor)).label}}));
+  }
+  table.columns = {{heading("number"), 0.7}, {heading("object"), 0.9}, {heading("item"), 3.2}, {heading("answer"), 0.8}, {heading("confirmed"), 1.3}, {heading("target"), 1.3}, {heading("measured"), 1.3}, {heading("remark"), 4.2}};
+  for (const auto& item : result.items) {
+    std::string answer, confirmed, target;
+    if (item.declared) {
+      answer = context.texts.get("answer." + std::string(assess::name_of(item.declared->answer)), language);
+      confirmed = shown_date(item.declared->confirmed_on, language) + "\n" + item.declared->by;
+      target = shown_date(item.declared->target_on, language);
+    }
+    table.rows.push_back({item.item->number, item.item->object.in(language), item.item->text.in(language), answer, confirmed, target, measured_text(context, item, language), evidence_text(context, item, language)});
+  }
+  return render(context, request, std::move(table));
+}
+
+Result<std::string> register_list(const Context& context, const Request& request, const std::string& name) {
+  const auto* reg = MAMORI_TRY(context.ledger.find_register(name));
+  const auto exported = MAMORI_TRY(ledger::export_table(context.ledger, *reg, {.facilities = {request.facility}, .sort = reg->numbering ? "number" : "label"}, ledger::ExportColumns::printed, request.language));
+  TableDocument table;
+  table.title = reg->label.in(request.language);
+  if (name == "asset") table.title = context.texts.get("report.title.asset", request.language);
+  if (name == "usage_log") table.title = context.texts.get("report.title.usage_log", request.language);
+  table.subtitle = {context.texts.get("report.count", request.language, {{"count", std::to_string(exported.rows.size())}})};
+  for (const auto& heading : exported.headings) table.columns.push_back({heading, 1});
+  table.rows = exported.rows;
+  return render(context, request, std::move(table));
+}
+
+Result<std::string> access_matrix(const Context& context, const Request& request) {
+  const auto* rights = MAMORI_TRY(context.ledger.find_register("access_right"));
+  const auto* classes = MAMORI_TRY(context.ledger.find_register("information_class"));
+  std::vector<std::pair<std::string, std::string>> columns;  // id, label
+  MAMORI_TRY(context.ledger.each(*classes, {.facilities = {request.facility}, .sort = "label"}, [&](const ledger::Record& record) {
+    columns.emplace_back(record.id, record.label);
+    return true;
+  }));
+  std::map<std::string, std::map<std::string, std::string>> cells;  // job → class → right
+  const auto& level = *rights->find("level");
+  MAMORI_TRY(context.ledger.each(*rights, {.facilities = {request.facility}, .sort = "label"}, [&](const ledger::Record& record) {
+    auto& cell = cells[text_of(record.fields, "job")][text_of(record.fields, "information_class")];
+    const auto* value = record.fields.if_contains("level");
+    std::string shown = value ? ledger::display(level, *value, request.language) : "";
+    if (const auto duty = text_of(record.fields, "duty"); !duty.empty()) shown += "（" + duty + "）";
+    cell += (cell.empty() ? "" : "\n") + shown;
+    return true;
+  }));
+  TableDocument table;
+  table.title = context.texts.get("report.title.access_matrix", request.language);
+  table.columns.push_back({rights->find("job")->label.in(request.language), 1.4});
+  for (const auto& [id, label] : columns) table.columns.push_back({label, 1});
+  for (const auto& [job, by_class] : cells) {
+    std::vector<std::string> row = {job};
+    for (const auto& [id, label] : columns) {
+      const auto found = by_class.find(id);
+      row.push_back(found == by_class.end() ? "－" : found->second);
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return render(context, request, std::move(table));
+}
+
+}  // namespace mamori::report

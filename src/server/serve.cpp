@@ -1,0 +1,168 @@
+#include "server/serve.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <thread>
+
+#include "api/problem.h"
+#include "api/routes.h"
+#include "base/log.h"
+
+namespace mamori::server {
+namespace {
+
+constexpr std::size_t kLargestPage = 16u << 20;
+
+// Only one server per directory; the lock goes with the process, however it ends.
+class DirectoryLock {
+ public:
+  static Result<DirectoryLock> take(const std::filesystem::path& directory) {
+    const int file = ::open((directory / "serve.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || ::flock(file, LOCK_EX | LOCK_NB) != 0) {
+      if (file >= 0) ::close(file);
+      return Error{ErrorKind::conflict, "server.busy", {{"directory", directory.string()}}};
+    }
+    return DirectoryLock(file);
+  }
+  DirectoryLock(DirectoryLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  DirectoryLock& operator=(DirectoryLock&&) = delete;
+  ~DirectoryLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+
+ private:
+  explicit DirectoryLock(int file) : file_(file) {}
+  int file_;
+};
+
+std::string_view type_of(const std::string& path) {
+  static const std::vector<std::pair<std::string_view, std::string_view>> kTypes = {
+      {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"}, {".svg", "image/svg+xml"}, {".png", "image/png"}, {".json", "application/json"}, {".woff2", "font/woff2"}, {".webmanifest", "application/manifest+json"}};
+  for (const auto& [ending, type] : kTypes)
+    if (path.ends_with(ending)) return type;
+  return "application/octet-stream";
+}
+
+http::Reply page(const http::Request& request, const std::filesystem::path& web) {
+  if (request.method != http::Method::get && request.method != http::Method::head) return {.status = 405};
+  std::string path = request.path;
+  const bool clean = path.find("..") == path.npos && path.find("//") == path.npos && path.find('\\') == path.npos;
+  if (!clean) return {.status = 404, .content_type = "text/plain", .headers = {}, .body = ""};
+  const auto known = path.size() > 1 && std::filesystem::is_regular_file(web / path.substr(1));
+  if (!known) {
+    if (path.starts_with("/assets/")) return {.status = 404, .content_type = "text/plain", .headers = {}, .body = ""};
+    path = "/index.html";  // the pages' own addresses
+  }
+  http::Reply reply;
+  reply.content_type = type_of(path);
+  auto file = web / path.substr(1);
+  const bool zipped = request.header("accept-encoding").find("gzip") != std::string::npos && std::filesystem::exists(file.string() + ".gz");
+  if (zipped) {
+    file += ".gz";
+    reply.headers.emplace_back("Content-Encoding", "gzip");
+  }
+  auto bytes = read_file(file, kLargestPage);
+  if (!bytes) return {.status = 404, .content_type = "text/plain; charset=utf-8", .headers = {}, .body = "The web pages are not built.\n"};
+  reply.body = std::move(bytes).take();
+  reply.headers.emplace_back("Vary", "Accept-Encoding");
+  reply.headers.emplace_back("Cache-Control", path.starts_with("/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
+  return reply;
+}
+
+void secure(http::Reply& reply, const http::Request& request) {
+  const auto add = [&](const char* name, const char* value) { reply.headers.emplace_back(name, value); };
+  add("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+  add("X-Content-Type-Options", "nosniff");
+  add("Referrer-Policy", "same-origin");
+  add("Cross-Origin-Opener-Policy", "same-origin");
+  add("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
+  if (request.secure) add("Strict-Transport-Security", "max-age=31536000");
+  if (request.path.starts_with("/api/")) add("Cache-Control", "no-store");
+}
+
+// Runs what is due, once a minute; several servers on one database are kept apart by the sources' own times.
+class Scheduler {
+ public:
+  explicit Scheduler(api::Services& services) : services_(services), thread_([this] { loop(); }) {}
+  ~Scheduler() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+ private:
+  void loop() {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, std::chrono::seconds(60), [this] { return stopping_; })) {
+      lock.unlock();
+      if (const auto due = services_.sources.due()) {
+        for (const auto& source : *due) {
+          const auto run = services_.sources.run({"", "schedule", "schedule"}, {source.facility}, source.id);
+          if (!run) log::warning("source " + source.name + ": " + describe(run.error()));
+          else if (!run->error.empty()) log::warning("source " + source.name + ": " + run->error);
+        }
+      } else {
+        log::error("scheduler: " + describe(due.error()));
+      }
+      lock.lock();
+    }
+  }
+  api::Services& services_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+http::Reply answer(const http::Request& request, Installation& installation) {
+  const bool api = request.path.starts_with("/api/") || request.path == "/healthz" || request.path == "/metrics";
+  auto reply = api ? api::dispatch(request, installation.services()) : page(request, installation.home().web);
+  secure(reply, request);
+  return reply;
+}
+
+Status serve(Installation& installation, ServeOptions options) {
+  const auto lock = MAMORI_TRY(DirectoryLock::take(installation.directory()));
+  auto& services = installation.services();
+  if (!http::is_loopback(options.listener.address) && options.listener.certificate_file.empty()) {
+    MAMORI_TRY(make_directory(installation.directory() / "tls"));
+    options.listener.certificate_file = installation.directory() / "tls/certificate.pem";
+    options.listener.key_file = installation.directory() / "tls/key.pem";
+    MAMORI_TRY(http::make_certificate(options.listener.certificate_file, options.listener.key_file, options.listener.address));
+  }
+  if (!MAMORI_TRY(services.users.any())) services.setup_secret = random_token(20);
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread starts: all inherit it
+  ::signal(SIGPIPE, SIG_IGN);
+
+  const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
+  const Scheduler scheduler(services);
+  std::thread waiter([&] {
+    int number = 0;
+    sigwait(&signals, &number);
+    listener->stop();
+  });
+  const bool tls = !options.listener.certificate_file.empty();
+  options.ready(fmt::format("{}://{}:{}", tls ? "https" : "http", options.listener.address == "0.0.0.0" || options.listener.address == "::" ? "localhost" : options.listener.address, listener->port()), services.setup_secret);
+  listener->run();
+  waiter.join();
+  return {};
+}
+
+}  // namespace mamori::server

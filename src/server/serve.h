@@ -1,0 +1,20 @@
+// `mamori serve`: listener, static pages, scheduled readings.
+#pragma once
+
+#include "http/listener.h"
+#include "server/wiring.h"
+
+namespace mamori::server {
+
+struct ServeOptions {
+  http::ListenerOptions listener;
+  std::function<void(const std::string& url, const std::string& setup_secret)> ready = [](const std::string&, const std::string&) {};
+};
+
+// Until SIGINT or SIGTERM. Errors: server.busy (another server owns the directory), http.listen.*.
+Status serve(Installation& installation, ServeOptions options);
+
+// The reply to any request: the API, else the built pages with their security headers. Exposed for tests.
+http::Reply answer(const http::Request& request, Installation& installation);
+
+}  // namespace mamori::server

@@ -1,0 +1,36 @@
+#include "server/wiring.h"
+
+namespace mamori::server {
+namespace {
+
+constexpr store::Migration kSchema[] = {
+    {"api.1", "CREATE TABLE saved_view (id {text} PRIMARY KEY, user_id {text} NOT NULL, register {text} NOT NULL, name {text} NOT NULL, query {text} NOT NULL);"},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::path& directory, const std::string& database, const Home& home, const Clock& clock) {
+  crypto_ready();
+  std::unique_ptr<Installation> made(new Installation);
+  made->directory_ = directory;
+  made->home_ = home;
+  made->texts_ = MAMORI_TRY(Texts::load(home.data / "texts"));
+  MAMORI_TRY(make_directory(directory));
+  MAMORI_TRY(make_directory(directory / "keys"));
+  MAMORI_TRY(make_directory(directory / "blobs"));
+  made->sealer_ = MAMORI_TRY(Sealer::open_or_make(directory / "keys/sealing.key"));
+  made->signing_key_ = MAMORI_TRY(SigningKey::open_or_make(directory / "keys/signing.key"));
+  made->blobs_.emplace(directory / "blobs");
+  made->database_ = MAMORI_TRY(store::Database::open(database.empty() ? "sqlite:" + (directory / "ledger.db").string() : database, clock));
+  MAMORI_TRY(made->database_->migrate(kSchema));
+  made->registers_ = MAMORI_TRY(ledger::Registers::load(home.data / "registers"));
+  made->ledger_ = MAMORI_TRY(ledger::Ledger::open(*made->database_, *made->registers_));
+  made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
+  made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_));
+  made->sources_ = MAMORI_TRY(collect::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_));
+  made->users_ = MAMORI_TRY(identity::Users::open(*made->database_, *made->sealer_));
+  made->services_.reset(new api::Services{clock, made->texts_, *made->database_, *made->users_, *made->ledger_, *made->catalog_, *made->assessor_, *made->sources_, *made->blobs_, *made->signing_key_, kVersion});
+  return made;
+}
+
+}  // namespace mamori::server

@@ -1,0 +1,39 @@
+// The whole program, built top to bottom; destruction runs backwards.
+#pragma once
+
+#include "api/services.h"
+#include "server/home.h"
+
+namespace mamori::server {
+
+// The one directory that Mamori owns: ledger.db (unless PostgreSQL), blobs/, keys/, tls/.
+class Installation {
+ public:
+  // `database`: "" = DIR/ledger.db, else postgresql://… Creates what is missing. Errors: base.*, store.*, and what the data files say.
+  static Result<std::unique_ptr<Installation>> open(const std::filesystem::path& directory, const std::string& database, const Home& home, const Clock& clock);
+
+  api::Services& services() { return *services_; }
+  const std::filesystem::path& directory() const { return directory_; }
+  const Home& home() const { return home_; }
+
+ private:
+  Installation() = default;
+  std::filesystem::path directory_;
+  Home home_;
+  Texts texts_;
+  std::unique_ptr<store::Database> database_;
+  std::optional<Sealer> sealer_;
+  std::optional<SigningKey> signing_key_;
+  std::optional<Blobs> blobs_;
+  std::optional<ledger::Registers> registers_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::optional<catalog::Catalog> catalog_;
+  std::unique_ptr<assess::Assessor> assessor_;
+  std::unique_ptr<collect::Sources> sources_;
+  std::unique_ptr<identity::Users> users_;
+  std::unique_ptr<api::Services> services_;
+};
+
+inline constexpr const char* kVersion = "0.1.0";
+
+}  // namespace mamori::server
