@@ -1,0 +1,76 @@
+// Starts the real program on a free loopback port with data of its own, and the real browser.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const program = join(here, "../../build/release/bin/mamori");
+export const output = join(here, "output");
+mkdirSync(output, { recursive: true });
+const axe = readFileSync(join(here, "node_modules/axe-core/axe.min.js"), "utf8");
+
+export function folder() {
+  const path = mkdtempSync(join(tmpdir(), "mamori-e2e-"));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export function mamori(...words) {
+  const run = spawnSync(program, words, { encoding: "utf8", maxBuffer: 1 << 28 });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+}
+
+export function demo(path) {
+  const made = mamori("demo", "--data", path);
+  if (made.code !== 0) throw new Error(made.err);
+  const users = {};
+  for (const line of made.out.split("\n")) {
+    const found = /^\s+(\S+)\s+(\S+)\s+(\S+)$/.exec(line);
+    if (found) users[found[1]] = { password: found[2], role: found[3] };
+  }
+  return users;
+}
+
+export async function serve(path, ...more) {
+  const child = spawn(program, ["serve", "--data", path, "--port", "0", "--language", "en", ...more], { stdio: ["ignore", "pipe", "pipe"] });
+  let text = "", err = "";
+  child.stderr.on("data", (bytes) => (err += bytes));
+  const started = Date.now();
+  await new Promise((resolve, reject) => {
+    child.stdout.on("data", (bytes) => {
+      text += bytes;
+      if (text.includes("Press Ctrl+C")) setTimeout(resolve, 100);
+    });
+    child.on("exit", (code) => reject(new Error(`server ended with ${code}: ${err}`)));
+  });
+  const url = /(https?:\/\/[^\s/]+?)\.? /.exec(text)[1].replace(/\.$/, "");
+  return {
+    url, pid: child.pid, milliseconds: Date.now() - started,
+    setup: /(https?:\/\/\S+\/setup\?secret=\S+)/.exec(text)?.[1],
+    stop: () => new Promise((resolve) => { child.removeAllListeners("exit"); child.on("exit", resolve); child.kill("SIGTERM"); }),
+  };
+}
+
+export const launch = () =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+
+export async function axeProblems(page) {
+  await page.evaluate(axe);  // as the debugger, so that our content security policy does not stop it
+  const result = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  return result.violations.map((violation) => `${violation.id}: ${violation.help} — ${violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+}
+
+export async function signIn(page, url, login, password) {
+  await page.goto(url);
+  await page.getByLabel(/ログインID|Login/).fill(login);
+  await page.getByLabel(/パスワード|Password/).fill(password);
+  await page.getByRole("button", { name: /サインイン|Sign in/ }).click();
+  await page.waitForSelector(".shell");
+}
+
+export const shot = (page, name) => page.screenshot({ path: join(output, `${name}.png`), fullPage: true });

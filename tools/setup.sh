@@ -1,0 +1,53 @@
+# Sourced by ./run and ./test: installs what is missing (Debian packages, npm packages) and builds. Quick when nothing has changed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+
+install_packages() {
+  local missing=() name
+  for name in "$@"; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "Installing: ${missing[*]}"
+  local sudo=()
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -qq
+  # policy-rc.d would be nicer; these packages' own services are simply not needed and are left as the package starts them.
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+build_packages=(build-essential cmake ninja-build ccache mold pkg-config libboost1.81-dev libboost-json1.81-dev libssl-dev libsodium-dev
+  libsqlite3-dev libpq-dev libicu-dev libyaml-cpp-dev libpugixml-dev libzip-dev libxlsxwriter-dev libpango1.0-dev libqrencode-dev liboath-dev
+  libldap-dev libcli11-dev libspdlog-dev libfmt-dev fonts-noto-cjk nmap restic borgbackup)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev postgresql slapd ldap-utils samba samba-ad-provision samba-dsdb-modules
+  iproute2 chromium poppler-utils openssl clang-14 libclang-rt-14-dev sqlite3 curl)
+
+install_build() {
+  install_packages "${build_packages[@]}"
+  command -v npm >/dev/null || install_packages nodejs npm
+}
+
+# npm ci only when the lock file is newer than what is installed
+npm_install() {
+  [ "$1/node_modules/.installed" -nt "$1/package-lock.json" ] && return
+  say "npm packages of $1"
+  (cd "$1" && npm ci --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.installed)
+}
+
+build_web() {
+  npm_install web
+  if [ ! -f web/dist/index.html ] || [ -n "$(find web/src web/public web/index.html web/package-lock.json web/vite.config.ts -newer web/dist/index.html -print -quit)" ]; then
+    say "Building the web pages"
+    (cd web && npm run --silent build >build.log 2>&1 || { cat build.log >&2; exit 1; })
+    touch web/dist/index.html
+  fi
+}
+
+build_preset() {  # preset target…
+  local preset=$1
+  shift
+  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  ninja -C "build/$preset" "$@" >"build/$preset/build.log" 2>&1 || { grep -E 'error|FAILED' -A3 "build/$preset/build.log" | head -60 >&2; exit 1; }
+}

@@ -1,0 +1,72 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { ApiProblem, get, type Me } from "../api/client";
+import { Account } from "../features/account/Account";
+import { Checklist } from "../features/checklists/Checklist";
+import { Checklists } from "../features/checklists/Checklists";
+import { Documents } from "../features/documents/Documents";
+import { Import } from "../features/import/Import";
+import { Journal } from "../features/journal/Journal";
+import { Ledgers } from "../features/ledgers/Ledgers";
+import { RecordList } from "../features/ledgers/RecordList";
+import { RecordPage } from "../features/ledgers/RecordPage";
+import { Sources } from "../features/sources/Sources";
+import { Setup } from "../features/start/Setup";
+import { SignIn } from "../features/start/SignIn";
+import { Today } from "../features/today/Today";
+import { Users } from "../features/users/Users";
+import { useTexts } from "../texts/context";
+import { Loading, PageHead, Problem } from "../ui/ui";
+import { Link, useRouter } from "./router";
+import { SessionContext, useMay } from "./session";
+import { Shell } from "./Shell";
+
+// Every page there is: first part of the path, the permission it needs, what is drawn.
+const pages: { name: string; permission: string; draw: (parts: string[]) => React.ReactNode }[] = [
+  { name: "", permission: "findings_read", draw: () => <Today /> },
+  { name: "checklists", permission: "findings_read", draw: ([, framework]) => (framework ? <Checklist key={framework} id={framework} /> : <Checklists />) },
+  { name: "ledgers", permission: "ledger_read", draw: ([, register, id]) => (id ? <RecordPage key={id} register={register!} id={id} /> : register ? <RecordList key={register} register={register} /> : <Ledgers />) },
+  { name: "import", permission: "ledger_write", draw: ([, register]) => <Import register={register} /> },
+  { name: "sources", permission: "sources_read", draw: () => <Sources /> },
+  { name: "documents", permission: "documents_make", draw: () => <Documents /> },
+  { name: "users", permission: "users_manage", draw: () => <Users /> },
+  { name: "journal", permission: "journal_read", draw: () => <Journal /> },
+  { name: "account", permission: "own_account", draw: () => <Account /> },
+];
+
+function Page() {
+  const t = useTexts();
+  const may = useMay();
+  const { location } = useRouter();
+  const parts = location.path.split("/").filter(Boolean).map(decodeURIComponent);
+  const page = pages.find((candidate) => candidate.name === (parts[0] ?? ""));
+  if (!page) return <><PageHead title={t("app.not_found")} /><Link to="/">{t("app.go_home")}</Link></>;
+  if (!may(page.permission)) {
+    // Where Today is not for someone (staff), the first page is what is.
+    if (page.name === "" && may("ledger_read")) return <Ledgers />;
+    if (page.name === "") return <Account />;
+    return <PageHead title={t("app.forbidden")} />;
+  }
+  return page.draw(parts);
+}
+
+export function App() {
+  const { location } = useRouter();
+  const me = useQuery({ queryKey: ["me"], queryFn: () => get<Me>("/api/v1/session"), retry: false, staleTime: 60_000 });
+  const [chosen, setChosen] = useState(() => localStorage.getItem("facility") ?? "");
+  const session = useMemo(() => {
+    const first = me.data?.facilities.find((facility) => facility.id === chosen) ?? me.data?.facilities[0];
+    if (!me.data || !first) return null;
+    return { me: me.data, facility: first, setFacility: (id: string) => { localStorage.setItem("facility", id); setChosen(id); } };
+  }, [me.data, chosen]);
+
+  if (location.path === "/setup") return <Setup />;
+  if (me.isPending) return <main className="alone"><Loading /></main>;
+  if (me.error instanceof ApiProblem && me.error.status === 401) return <SignIn />;
+  if (!session) return <main className="alone"><Problem error={me.error} retry={() => void me.refetch()} /></main>;
+  return (
+    <SessionContext.Provider value={session}>
+      <Shell><Page key={session.facility.id} /></Shell>
+    </SessionContext.Provider>
+  );
+}

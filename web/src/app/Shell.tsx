@@ -1,0 +1,102 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState, type ReactNode } from "react";
+import { call, get, query, type Words } from "../api/client";
+import { useLanguage, useTexts, useWords } from "../texts/context";
+import type { TextKey } from "../texts/texts";
+import { Button, Dialog, Problem, TextField } from "../ui/ui";
+import { Link, useRouter } from "./router";
+import { useMay, useSession } from "./session";
+
+const places: { to: string; text: TextKey; permission: string; phone?: boolean }[] = [
+  { to: "/", text: "nav.today", permission: "findings_read", phone: true },
+  { to: "/checklists", text: "nav.checklists", permission: "findings_read", phone: true },
+  { to: "/ledgers", text: "nav.ledgers", permission: "ledger_read", phone: true },
+  { to: "/import", text: "nav.import", permission: "ledger_write" },
+  { to: "/sources", text: "nav.sources", permission: "sources_read", phone: true },
+  { to: "/documents", text: "nav.documents", permission: "documents_make", phone: true },
+  { to: "/users", text: "nav.users", permission: "users_manage" },
+  { to: "/journal", text: "nav.journal", permission: "journal_read" },
+  { to: "/account", text: "nav.account", permission: "own_account" },
+];
+
+type Hit = { register: string; register_label: Words; id: string; number: string; label: string };
+
+function Search({ close }: { close: () => void }) {
+  const t = useTexts();
+  const words = useWords();
+  const [text, setText] = useState("");
+  const hits = useQuery({ queryKey: ["search", text], queryFn: () => get<{ items: Hit[] }>(`/api/v1/search${query({ text })}`), enabled: text.trim().length > 0, placeholderData: (before) => before });
+  const pages = places.filter((place) => text.trim() && t(place.text).includes(text.trim()));
+  return (
+    <Dialog title={t("app.search")} close={close}>
+      <TextField label={t("app.search.hint")} value={text} autoFocus onChange={(event) => setText(event.target.value)} />
+      {hits.error && <Problem error={hits.error} />}
+      <ul className="hits" aria-live="polite">
+        {pages.map((place) => <li key={place.to}><Link to={place.to} onClick={close}>{t(place.text)}</Link></li>)}
+        {hits.data?.items.map((hit) => (
+          <li key={hit.id}>
+            <Link to={`/ledgers/${hit.register}/${hit.id}`} onClick={close}><span className="quiet-text">{words(hit.register_label)}</span> {hit.label || hit.number}</Link>
+          </li>
+        ))}
+        {text.trim() && hits.data?.items.length === 0 && pages.length === 0 && <li>{t("app.search.none")}</li>}
+      </ul>
+    </Dialog>
+  );
+}
+
+export function Shell({ children }: { children: ReactNode }) {
+  const t = useTexts();
+  const { language, setLanguage } = useLanguage();
+  const { me, facility, setFacility } = useSession();
+  const may = useMay();
+  const client = useQueryClient();
+  const { location, go } = useRouter();
+  const [searching, setSearching] = useState(false);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+        event.preventDefault();
+        setSearching(true);
+      }
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, []);
+  const here = (to: string) => (to === "/" ? location.path === "/" : location.path.startsWith(to));
+  const signOut = async () => {
+    await call("DELETE", "/api/v1/session").catch(() => undefined);
+    client.clear();
+    go("/");
+    window.location.reload();
+  };
+  return (
+    <div className="shell">
+      <a className="skip" href="#content">{t("app.skip")}</a>
+      <header className="top">
+        <Link to="/" className="brand"><img src="/icon.svg" alt="" width="28" height="28" />{t("app.name")}</Link>
+        <span className="where">
+          {me.facilities.length > 1 ? (
+            <select aria-label={t("app.facility")} value={facility.id} onChange={(event) => setFacility(event.target.value)}>
+              {me.facilities.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
+            </select>
+          ) : facility.name}
+        </span>
+        <Button kind="quiet" className="search-button" onClick={() => setSearching(true)}>{t("app.search")}</Button>
+        <Button kind="quiet" lang={language === "ja" ? "en" : "ja"} onClick={() => setLanguage(language === "ja" ? "en" : "ja")}>{t("app.language")}</Button>
+        <Link to="/account" className="me">{me.name}</Link>
+        <Button kind="quiet" onClick={() => void signOut()}>{t("app.sign_out")}</Button>
+      </header>
+      <nav className="rail" aria-label={t("app.menu")}>
+        <ul>
+          {places.filter((place) => may(place.permission)).map((place) => (
+            <li key={place.to} className={place.phone ? "" : "desk-only"}>
+              <Link to={place.to} aria-current={here(place.to) ? "page" : undefined}>{t(place.text)}</Link>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <main id="content" tabIndex={-1}>{children}</main>
+      {searching && <Search close={() => setSearching(false)} />}
+    </div>
+  );
+}

@@ -1,0 +1,72 @@
+// Addresses: the path chooses the page, the query string holds the view, so that a view can be sent to a colleague.
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type AnchorHTMLAttributes, type ReactNode } from "react";
+
+type Location = { path: string; search: URLSearchParams };
+const read = (): Location => ({ path: window.location.pathname, search: new URLSearchParams(window.location.search) });
+const Context = createContext<{ location: Location; go: (to: string, replace?: boolean) => void }>({ location: { path: "/", search: new URLSearchParams() }, go: () => {} });
+
+// A form with unsaved work asks before the page is left.
+let guard: (() => boolean) | null = null;
+export function useLeaveGuard(unsaved: boolean, message: string) {
+  useEffect(() => {
+    if (!unsaved) return;
+    const before = (event: BeforeUnloadEvent) => event.preventDefault();
+    guard = () => window.confirm(message);
+    window.addEventListener("beforeunload", before);
+    return () => {
+      guard = null;
+      window.removeEventListener("beforeunload", before);
+    };
+  }, [unsaved, message]);
+}
+
+export function RouterProvider({ children }: { children: ReactNode }) {
+  const [location, setLocation] = useState(read);
+  useEffect(() => {
+    const changed = () => setLocation(read());
+    window.addEventListener("popstate", changed);
+    return () => window.removeEventListener("popstate", changed);
+  }, []);
+  const go = useCallback((to: string, replace = false) => {
+    const samePage = to.split("?")[0] === window.location.pathname;
+    if (!samePage && guard && !guard()) return;
+    window.history[replace ? "replaceState" : "pushState"](null, "", to);
+    setLocation(read());
+    if (!samePage) {
+      window.scrollTo(0, 0);
+      document.getElementById("content")?.focus();
+    }
+  }, []);
+  const value = useMemo(() => ({ location, go }), [location, go]);
+  return <Context.Provider value={value}>{children}</Context.Provider>;
+}
+
+export const useRouter = () => useContext(Context);
+
+// Changes some values of the query string, keeps the rest.
+export function useSearch() {
+  const { location, go } = useRouter();
+  const set = (values: Record<string, string>) => {
+    const search = new URLSearchParams(location.search);
+    for (const [key, value] of Object.entries(values)) if (value) search.set(key, value); else search.delete(key);
+    const text = search.toString();
+    go(location.path + (text ? `?${text}` : ""), true);
+  };
+  return [location.search, set] as const;
+}
+
+export function Link({ to, onClick, ...rest }: { to: string } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+  const { go } = useRouter();
+  return (
+    <a
+      {...rest}
+      href={to}
+      onClick={(event) => {
+        onClick?.(event);
+        if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+        event.preventDefault();
+        go(to);
+      }}
+    />
+  );
+}

@@ -1,0 +1,16 @@
+import { createContext, useContext } from "react";
+import type { Facility, Me } from "../api/client";
+
+// Who is signed in, and for which facility the pages speak.
+export const SessionContext = createContext<{ me: Me; facility: Facility; setFacility: (id: string) => void } | null>(null);
+
+export function useSession() {
+  const session = useContext(SessionContext);
+  if (!session) throw new Error("no session");
+  return session;
+}
+
+export function useMay() {
+  const { facility } = useSession();
+  return (permission: string) => facility.permissions.includes(permission);
+}

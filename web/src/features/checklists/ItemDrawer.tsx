@@ -1,0 +1,111 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { get, post, query, type ControlInfo, type FrameworkInfo, type ItemInfo, type Verdict } from "../../api/client";
+import { Link } from "../../app/router";
+import { useMay, useSession } from "../../app/session";
+import { useDates, useTexts, useWords } from "../../texts/context";
+import type { TextKey } from "../../texts/texts";
+import { Button, Dialog, ErrorSummary, Notice, Sign, TextArea, TextField, signs, useProblemText } from "../../ui/ui";
+
+function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: ItemInfo; vendor: string }) {
+  const t = useTexts();
+  const client = useQueryClient();
+  const { facility } = useSession();
+  const [answer, setAnswer] = useState<string>(item.declared?.answer ?? "");
+  const [confirmed, setConfirmed] = useState(new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 10));
+  const [target, setTarget] = useState(item.declared?.target_on ?? "");
+  const [remark, setRemark] = useState(item.declared?.remark ?? "");
+  const declare = useMutation({
+    mutationFn: () => post(`/api/v1/frameworks/${framework.framework}/items/${encodeURIComponent(item.item)}/declaration${query({ facility: facility.id })}`, { answer, confirmed_on: confirmed, target_on: target, remark, vendor }),
+    onSuccess: async () => { await Promise.all([client.invalidateQueries({ queryKey: ["framework"] }), client.invalidateQueries({ queryKey: ["today"] }), client.invalidateQueries({ queryKey: ["frameworks"] })]); },
+  });
+  const wrong = useProblemText(declare.error);
+  return (
+    <form className="declare" onSubmit={(event) => { event.preventDefault(); declare.mutate(); }}>
+      <ErrorSummary error={declare.error} />
+      {declare.isSuccess && <Notice>{t("app.saved")}</Notice>}
+      <fieldset className="answers">
+        <legend>{t("check.declare")}</legend>
+        {(["yes", "no", "not_applicable"] as const).map((one) => (
+          <label key={one} className="check"><input type="radio" name="answer" value={one} checked={answer === one} onChange={() => setAnswer(one)} />{t(`answer.${one}`)}</label>
+        ))}
+        {wrong("answer") && <p className="problem">{wrong("answer")}</p>}
+      </fieldset>
+      <TextField label={t("check.confirmed")} type="date" value={confirmed} problem={wrong("confirmed_on")} onChange={(event) => setConfirmed(event.target.value)} />
+      {answer === "no" && <TextField label={t("check.target")} type="date" required value={target} problem={wrong("target_on")} onChange={(event) => setTarget(event.target.value)} />}
+      <TextArea label={t("check.remark")} value={remark} problem={wrong("remark")} onChange={(event) => setRemark(event.target.value)} />
+      <Button kind="primary" type="submit" disabled={declare.isPending || !answer}>{t("check.declare")}</Button>
+    </form>
+  );
+}
+
+function Control({ control }: { control: ControlInfo }) {
+  const t = useTexts();
+  const words = useWords();
+  const dates = useDates();
+  const { facility } = useSession();
+  const [open, setOpen] = useState(false);
+  const history = useQuery({
+    queryKey: ["history", facility.id, control.control],
+    queryFn: () => get<{ items: { at: string; verdict: Verdict; violations: number }[] }>(`/api/v1/controls/${control.control}/history${query({ facility: facility.id })}`),
+    enabled: open,
+  });
+  return (
+    <li className="control">
+      <p className="control-head"><Sign verdict={control.verdict} /> {words(control.title)}</p>
+      <p className="quiet-text">
+        {control.violations > 0 ? t("check.violations", { n: control.violations }) : t("check.subjects", { n: control.subjects })}
+        {control.since && <>　{t("check.since", { on: dates.day(control.since) })}</>}
+      </p>
+      {control.records.length > 0 && (
+        <ul className="records">
+          {control.records.slice(0, 12).map((record) => <li key={record.id}><Link to={`/ledgers/${record.register}/${record.id}`}>{record.label || record.id}</Link>{record.detail && <span className="quiet-text">　{record.detail}</span>}</li>)}
+          {control.violations > 12 && <li><Link to={`/${control.link}`}>{t("check.more_records", { n: control.violations - 12 })}</Link></li>}
+        </ul>
+      )}
+      {control.evidence.map((evidence) => (
+        <p key={evidence.register} className="evidence">
+          {t("check.evidence")}: {evidence.observed_at ? <>{evidence.sources.join("、")}　<time dateTime={evidence.observed_at} title={dates.time(evidence.observed_at)}>{dates.ago(evidence.observed_at)}</time></> : t("check.evidence.none")}
+          {evidence.stale && <>　<Sign verdict="stale" /></>}
+        </p>
+      ))}
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>{t("check.history")}</summary>
+        <ul className="history-line">{history.data?.items.map((change) => <li key={change.at}>{signs[change.verdict]} {t(`verdict.${change.verdict}`)}{change.violations > 0 && `（${change.violations}）`}　<time dateTime={change.at}>{dates.time(change.at)}</time></li>)}</ul>
+      </details>
+    </li>
+  );
+}
+
+export function ItemDrawer({ framework, item, vendor, close }: { framework: FrameworkInfo; item: ItemInfo; vendor: string; close: () => void }) {
+  const t = useTexts();
+  const words = useWords();
+  const dates = useDates();
+  const may = useMay();
+  return (
+    <Dialog drawer title={`${item.number}　${words(item.text)}`} close={close}>
+      {item.contradiction && <div className="notice bad contradiction-big" role="alert"><strong>⚠ {t("contradiction")}</strong><p>{t(`contradiction.${item.contradiction}` as TextKey)}</p></div>}
+      <dl className="two-answers">
+        <div><dt>{t("check.measured")}</dt><dd><Sign verdict={item.verdict} /></dd></div>
+        <div>
+          <dt>{t("check.declared")}</dt>
+          <dd>{item.declared ? <><strong>{t(`answer.${item.declared.answer}`)}</strong><br /><span className="quiet-text">{t("check.declared.by", { by: item.declared.by, on: dates.day(item.declared.confirmed_on) })}</span>
+            {item.declared.target_on && <><br />{t("check.target")}: {dates.day(item.declared.target_on)}</>}{item.declared.remark && <><br />{item.declared.remark}</>}</> : <span className="quiet-text">{t("check.declared.none")}</span>}</dd>
+        </div>
+      </dl>
+      {words(item.next_step) && (
+        <section className="next">
+          <h3>{t("check.next")}</h3>
+          <p>{words(item.next_step)}</p>
+          {item.link && <Link className="button primary" to={`/${item.link}`}>{t("check.go")}</Link>}
+        </section>
+      )}
+      {item.levels && <ol className="levels">{item.levels.map((level) => <li key={level.level} value={level.level} className={(item.level ?? 0) >= level.level ? "reached" : ""}>Lv{level.level} {words(level.text)} {(item.level ?? 0) >= level.level ? "○" : ""}</li>)}</ol>}
+      <section>
+        <h3>{t("check.controls")}</h3>
+        <ul className="controls">{item.controls.map((control) => <Control key={control.control} control={control} />)}</ul>
+      </section>
+      {may("findings_declare") && (!framework.per_vendor || vendor) && <Declare framework={framework} item={item} vendor={vendor} />}
+    </Dialog>
+  );
+}

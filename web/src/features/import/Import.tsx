@@ -1,0 +1,127 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { call, post, query, type FieldProblem } from "../../api/client";
+import { Link, useRouter } from "../../app/router";
+import { useSession } from "../../app/session";
+import { useLanguage, useTexts, useWords } from "../../texts/context";
+import type { TextKey } from "../../texts/texts";
+import { Button, ErrorSummary, Notice, PageHead, QueryView, SelectField } from "../../ui/ui";
+import { useRegisters } from "../ledgers/registers";
+
+type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
+type Plan = { id: string; recognised?: boolean; sheet: string; sheets: string[]; heading_line: number; skipped: number; counts: Record<string, number>; columns: { heading: string; field: string; samples: string[] }[]; lines: Line[] };
+type Applied = { created: number; changed: number };
+const outcomes = ["new", "changed", "unchanged", "rejected"] as const;
+
+// Drop a file → what was understood → preview by line → result with undo.
+export function Import({ register }: { register?: string }) {
+  const t = useTexts();
+  const words = useWords();
+  const { language } = useLanguage();
+  const { facility } = useSession();
+  const { go } = useRouter();
+  const client = useQueryClient();
+  const registers = useRegisters();
+  const [file, setFile] = useState<File | null>(null);
+  const [plan, setPlan] = useState<Plan | null>(null);
+  const [mapping, setMapping] = useState<Record<string, string>>({});
+  const chosen = register ?? "asset";
+  const read = useMutation({
+    mutationFn: () => call<Plan>("POST", `/api/v1/imports${query({ register: chosen, facility: facility.id, file: file?.name })}`, file!),
+    onSuccess: (made) => { setPlan(made); setMapping({}); apply.reset(); undo.reset(); },
+  });
+  const again = useMutation({
+    mutationFn: (sheet: string) => post<Plan>(`/api/v1/imports/${plan!.id}/plan`, { mapping, sheet, heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0 }),
+    onSuccess: (made) => setPlan({ ...made, recognised: true }),
+  });
+  const apply = useMutation({ mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }), onSuccess: () => client.invalidateQueries() });
+  const undo = useMutation({ mutationFn: () => post<{ undone: number }>(`/api/v1/imports/${plan!.id}/undo`), onSuccess: () => client.invalidateQueries() });
+  const good = plan ? (plan.counts.new ?? 0) + (plan.counts.changed ?? 0) : 0;
+  return (
+    <>
+      <PageHead title={t("import.title")} lead={t("import.lead")} />
+      <QueryView query={registers}>
+        {(data) => {
+          const info = data.items.find((one) => one.name === chosen);
+          return (
+            <>
+              <form className="import-start" onSubmit={(event) => { event.preventDefault(); if (file) read.mutate(); }}
+                onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); setFile(event.dataTransfer.files[0] ?? null); }}>
+                <SelectField label={t("import.register")} value={chosen} onChange={(event) => { setPlan(null); go(`/import/${event.target.value}`); }}>
+                  {data.items.filter((one) => one.writable && one.name !== "facility").map((one) => <option key={one.name} value={one.name}>{words(one.label)}</option>)}
+                </SelectField>
+                <div className="field"><label htmlFor="import-file">{t("import.file")}</label><input id="import-file" type="file" accept=".csv,.xlsx,.txt,.tsv" onChange={(event) => setFile(event.target.files?.[0] ?? null)} /></div>
+                <Button kind="primary" type="submit" disabled={!file || read.isPending}>{t("import.read")}</Button>
+              </form>
+              <ErrorSummary error={read.error ?? again.error ?? apply.error ?? undo.error} />
+              {undo.data ? <Notice>{t("import.undone", { n: undo.data.undone })}</Notice> : apply.data && (
+                <Notice>
+                  <p>{t("import.done", { a: apply.data.created, b: apply.data.changed })}</p>
+                  <p className="actions"><Link className="button secondary" to={`/ledgers/${chosen}`}>{t("import.open")}</Link><Button onClick={() => undo.mutate()}>{t("import.undo")}</Button></p>
+                </Notice>
+              )}
+              {plan && info && (
+                <>
+                  <section aria-labelledby="understood">
+                    <h2 id="understood">{t("import.understood")}</h2>
+                    {plan.recognised === false && <Notice kind="plain">{t("import.unknown")}</Notice>}
+                    <p>{t("import.heading_line", { n: plan.heading_line })}</p>
+                    {plan.sheets.length > 1 && (
+                      <SelectField label={t("import.sheet")} value={plan.sheet} onChange={(event) => again.mutate(event.target.value)}>{plan.sheets.map((sheet) => <option key={sheet}>{sheet}</option>)}</SelectField>
+                    )}
+                    <div className="table-scroll" tabIndex={0} role="region" aria-labelledby="understood">
+                      <table className="grid plain">
+                        <thead><tr><th scope="col">{t("import.column")}</th><th scope="col">{t("import.field")}</th><th scope="col">{t("import.samples")}</th></tr></thead>
+                        <tbody>
+                          {plan.columns.filter((column) => column.heading).map((column) => (
+                            <tr key={column.heading}>
+                              <td>{column.heading}</td>
+                              <td>
+                                <select aria-label={`${column.heading}: ${t("import.field")}`} value={mapping[column.heading] ?? column.field} onChange={(event) => setMapping({ ...mapping, [column.heading]: event.target.value })}>
+                                  <option value="">{t("import.skip")}</option>
+                                  {info.numbered && <option value="number">{t("ledger.number")}</option>}
+                                  {info.fields.map((field) => <option key={field.name} value={field.name}>{words(field.label)}</option>)}
+                                </select>
+                              </td>
+                              <td className="quiet-text">{column.samples.join(" / ")}</td>
+                            </tr>
+                          ))}
+                        </tbody>
+                      </table>
+                    </div>
+                    {Object.keys(mapping).length > 0 && <Button kind="primary" onClick={() => again.mutate(plan.sheet)}>{t("import.again")}</Button>}
+                  </section>
+                  <section aria-labelledby="lines">
+                    <h2 id="lines">{t("import.lines")}</h2>
+                    <p className="counts">{outcomes.map((outcome) => <span key={outcome} className={`sign outcome-${outcome}`}>{t(`import.outcome.${outcome}`)} {plan.counts[outcome] ?? 0}</span>)}</p>
+                    {!apply.data && (
+                      <p className="actions">
+                        <Button kind="primary" disabled={good === 0 || apply.isPending} onClick={() => apply.mutate("good")}>{t("import.apply", { n: good })}</Button>
+                        {(plan.counts.rejected ?? 0) > 0 && <Button disabled={apply.isPending} onClick={() => apply.mutate("all")}>{t("import.apply_all")}</Button>}
+                        {(plan.counts.rejected ?? 0) > 0 && <a className="button secondary" href={`/api/v1/imports/${plan.id}/rejected${query({ language })}`}>{t("import.rejected_file")}</a>}
+                      </p>
+                    )}
+                    <div className="table-scroll" tabIndex={0} role="region" aria-labelledby="lines">
+                      <table className="grid plain">
+                        <thead><tr><th scope="col">{t("import.line")}</th><th scope="col">{t("import.outcome")}</th><th scope="col">{t("import.reason")}</th></tr></thead>
+                        <tbody>
+                          {plan.lines.slice(0, 200).map((line) => (
+                            <tr key={line.line}>
+                              <td>{line.line}</td>
+                              <td><span className={`sign outcome-${line.outcome}`}>{t(`import.outcome.${line.outcome}` as TextKey)}</span></td>
+                              <td>{line.problems.map((problem, index) => <p key={index} className="problem">{problem[language]}</p>)}<span className="quiet-text">{line.cells.filter(Boolean).join(" / ")}</span></td>
+                            </tr>
+                          ))}
+                        </tbody>
+                      </table>
+                    </div>
+                  </section>
+                </>
+              )}
+            </>
+          );
+        }}
+      </QueryView>
+    </>
+  );
+}

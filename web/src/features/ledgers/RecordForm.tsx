@@ -1,0 +1,102 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
+import { call, get, query, type FieldInfo, type Page, type RecordInfo, type RegisterInfo, type Value } from "../../api/client";
+import { useLeaveGuard } from "../../app/router";
+import { useSession } from "../../app/session";
+import { useTexts, useWords } from "../../texts/context";
+import { Button, ErrorSummary, Notice, SelectField, TextArea, TextField, useProblemText } from "../../ui/ui";
+
+type Form = Record<string, string>;
+
+const toText = (field: FieldInfo, value: Value | undefined): string => {
+  if (value === null || value === undefined) return "";
+  if (field.type === "datetime") return new Date(new Date(String(value)).getTime() + 9 * 3600e3).toISOString().slice(0, 16);
+  return String(value);
+};
+
+// A reference: type to find, choose from what exists.
+function RefField({ field, value, shown, problem, id, change }: { field: FieldInfo; value: string; shown: string; problem?: string; id: string; change: (value: string) => void }) {
+  const words = useWords();
+  const { facility } = useSession();
+  const [text, setText] = useState(shown);
+  const list = useId();
+  const found = useQuery({ queryKey: ["refs", field.to, text], queryFn: () => get<Page<RecordInfo>>(`/api/v1/registers/${field.to}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`), placeholderData: (before) => before });
+  return (
+    <>
+      <TextField id={id} label={words(field.label)} help={words(field.help)} required={field.required} problem={problem} value={text} list={list} autoComplete="off"
+        onChange={(event) => {
+          setText(event.target.value);
+          const match = found.data?.items.find((one) => one.label === event.target.value || one.number === event.target.value);
+          change(event.target.value === shown ? value : match?.id ?? event.target.value);
+        }} />
+      <datalist id={list}>{found.data?.items.map((one) => <option key={one.id} value={one.label}>{one.number}</option>)}</datalist>
+    </>
+  );
+}
+
+function AttachmentField({ field, value, problem, id, change }: { field: FieldInfo; value: string; problem?: string; id: string; change: (value: string) => void }) {
+  const words = useWords();
+  const send = useMutation({ mutationFn: async (file: File) => ({ name: file.name, ...(await call<{ hash: string }>("POST", "/api/v1/blobs", file)) }), onSuccess: ({ hash, name }) => change(`${hash}:${name}`) });
+  const [hash, name] = [value.slice(0, 64), value.slice(65)];
+  return (
+    <>
+      <TextField id={id} label={words(field.label)} type="file" problem={problem} onChange={(event) => { const file = event.target.files?.[0]; if (file) send.mutate(file); }} />
+      {value && <p><a href={`/api/v1/blobs/${hash}${query({ name })}`}>{name}</a></p>}
+    </>
+  );
+}
+
+export function RecordForm({ info, record, done }: { info: RegisterInfo; record?: RecordInfo; done: (record: RecordInfo) => void }) {
+  const t = useTexts();
+  const words = useWords();
+  const client = useQueryClient();
+  const { facility } = useSession();
+  const prefix = useId();
+  const initial = () => Object.fromEntries(info.fields.map((field) => [field.name, record ? toText(field, record.fields[field.name]) : field.initial ?? ""])) as Form;
+  const [form, setForm] = useState<Form>(initial);
+  const [number, setNumber] = useState(record?.number ?? "");
+  const [reason, setReason] = useState("");
+  const [start] = useState(() => JSON.stringify(initial()));
+  const changed = info.fields.filter((field) => (record ? form[field.name] !== toText(field, record.fields[field.name]) : form[field.name] !== ""));
+  const save = useMutation({
+    mutationFn: () => {
+      const fields: Record<string, Value> = Object.fromEntries(changed.map((field) => [field.name, form[field.name] || null]));
+      if (number && number !== record?.number) fields.number = number;
+      return record
+        ? call<RecordInfo>("PATCH", `/api/v1/registers/${info.name}/records/${record.id}`, { fields, reason }, { "If-Match": `"${record.version}"` })
+        : call<RecordInfo>("POST", `/api/v1/registers/${info.name}/records${query({ facility: facility.id })}`, { fields, reason });
+    },
+    onSuccess: async (saved) => {
+      await Promise.all(["records", "record", "registers", "today", "framework", "frameworks"].map((key) => client.invalidateQueries({ queryKey: [key] })));
+      done(saved);
+    },
+  });
+  useLeaveGuard(!save.isSuccess && (JSON.stringify(form) !== start || number !== (record?.number ?? "")), t("record.leave"));
+  const wrong = useProblemText(save.error);
+  const ids = Object.fromEntries([...info.fields.map((field) => field.name), "number"].map((name) => [name, `${prefix}${name}`]));
+  const set = (name: string) => (value: string) => setForm((before) => ({ ...before, [name]: value }));
+  return (
+    <form className="record-form" noValidate onSubmit={(event) => { event.preventDefault(); save.mutate(); }}>
+      <ErrorSummary error={save.error} ids={ids} />
+      {save.isSuccess && <Notice>{t("app.saved")}</Notice>}
+      {info.numbered && <TextField id={ids.number} label={t("ledger.number")} help={record ? undefined : t("record.number.auto")} value={number} problem={wrong("number")} onChange={(event) => setNumber(event.target.value)} />}
+      {info.fields.map((field) => {
+        const common = { id: ids[field.name]!, label: words(field.label), help: words(field.help) || undefined, required: field.required, problem: wrong(field.name), value: form[field.name] ?? "" };
+        if (field.type === "ref") return <RefField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} shown={record?.refs[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
+        if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
+        if (field.type === "choice" || field.type === "boolean")
+          return (
+            <SelectField key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)}>
+              <option value="">{t("record.unset")}</option>
+              {field.type === "boolean" ? <><option value="true">○ {t("record.yes")}</option><option value="false">－ {t("record.no")}</option></> : field.choices?.map((choice) => <option key={choice.value} value={choice.value}>{words(choice.label)}</option>)}
+            </SelectField>
+          );
+        if (field.type === "long_text") return <TextArea key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)} />;
+        const type = field.type === "date" ? "date" : field.type === "datetime" ? "datetime-local" : "text";
+        return <TextField key={field.name} {...common} type={type} onChange={(event) => set(field.name)(event.target.value)} />;
+      })}
+      {record && <TextField label={t("record.reason")} value={reason} onChange={(event) => setReason(event.target.value)} />}
+      <div className="actions sticky"><Button kind="primary" type="submit" disabled={save.isPending}>{t("app.save")}</Button></div>
+    </form>
+  );
+}

@@ -1,0 +1,145 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { call, get, post, query, type RecordInfo, type Words } from "../../api/client";
+import { useSearch } from "../../app/router";
+import { useMay, useSession } from "../../app/session";
+import { useDates, useTexts, useWords } from "../../texts/context";
+import type { TextKey } from "../../texts/texts";
+import { Button, Dialog, ErrorSummary, Notice, PageHead, Problem, QueryView, SelectField, Sign, TextField, useProblemText } from "../../ui/ui";
+import { useRegisters } from "../ledgers/registers";
+
+type Source = { id: string; name: string; kind: string; settings: Record<string, string>; every_minutes: number; enabled: boolean; last_run_at: string | null; last_success_at: string | null; failing_since: string | null; last_error: string; last_error_text?: Words };
+type Run = { error: string; error_text?: Words; counts: Record<string, { fresh: number; known: number; gone: number }> };
+
+function NewSource({ close }: { close: () => void }) {
+  const t = useTexts();
+  const client = useQueryClient();
+  const { facility } = useSession();
+  const [form, setForm] = useState({ name: "", kind: "directory", url: "ldaps://", base: "", bind_dn: "", ca_file: "", targets: "", backup: "restic", repository: "", secret: "", every: "1440" });
+  const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
+  const make = useMutation({
+    mutationFn: () => post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, {
+      name: form.name, kind: form.kind, secret: form.secret, every_minutes: Number(form.every),
+      settings: form.kind === "directory" ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file } : form.kind === "network" ? { targets: form.targets } : { kind: form.backup, repository: form.repository },
+    }),
+    onSuccess: async () => { await client.invalidateQueries({ queryKey: ["sources"] }); close(); },
+  });
+  const wrong = useProblemText(make.error);
+  return (
+    <Dialog drawer title={t("sources.new")} close={close}>
+      <form onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
+        <ErrorSummary error={make.error} />
+        <SelectField label={t("sources.kind")} value={form.kind} onChange={(event) => set({ kind: event.target.value })}>
+          {["directory", "network", "backup"].map((kind) => <option key={kind} value={kind}>{t(`sources.kind.${kind}` as TextKey)}</option>)}
+        </SelectField>
+        <TextField label={t("sources.name")} required value={form.name} problem={wrong("name")} onChange={(event) => set({ name: event.target.value })} />
+        {form.kind === "directory" && <>
+          <TextField label={t("sources.url")} required value={form.url} problem={wrong("url")} onChange={(event) => set({ url: event.target.value })} />
+          <TextField label={t("sources.base")} required value={form.base} problem={wrong("base")} onChange={(event) => set({ base: event.target.value })} />
+          <TextField label={t("sources.bind_dn")} value={form.bind_dn} onChange={(event) => set({ bind_dn: event.target.value })} />
+          <TextField label={t("sources.ca_file")} value={form.ca_file} onChange={(event) => set({ ca_file: event.target.value })} />
+        </>}
+        {form.kind === "network" && <TextField label={t("sources.targets")} value={form.targets} onChange={(event) => set({ targets: event.target.value })} />}
+        {form.kind === "backup" && <>
+          <SelectField label={t("sources.backup_kind")} value={form.backup} onChange={(event) => set({ backup: event.target.value })}><option value="restic">restic</option><option value="borg">borg</option><option value="folder">{t("sources.folder")}</option></SelectField>
+          <TextField label={t("sources.repository")} required value={form.repository} problem={wrong("repository")} onChange={(event) => set({ repository: event.target.value })} />
+        </>}
+        {form.kind !== "network" && <TextField label={t("sources.secret")} type="password" autoComplete="new-password" value={form.secret} onChange={(event) => set({ secret: event.target.value })} />}
+        <SelectField label={t("sources.every")} value={form.every} problem={wrong("every_minutes")} onChange={(event) => set({ every: event.target.value })}>
+          <option value="0">{t("sources.by_hand")}</option>
+          {[60, 360, 720, 1440, 10080].map((minutes) => <option key={minutes} value={minutes}>{t("sources.hours", { n: minutes / 60 })}</option>)}
+        </SelectField>
+        <div className="actions"><Button kind="primary" type="submit" disabled={make.isPending}>{t("app.save")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
+      </form>
+    </Dialog>
+  );
+}
+
+function SourceRow({ source }: { source: Source }) {
+  const t = useTexts();
+  const words = useWords();
+  const dates = useDates();
+  const may = useMay();
+  const client = useQueryClient();
+  const done = () => client.invalidateQueries();
+  const run = useMutation({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
+  const file = useMutation({ mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen), onSuccess: done });
+  const result = run.data ?? file.data;
+  const id = `file-${source.id}`;
+  return (
+    <li className="source">
+      <div className="source-head">
+        <h2>{source.name}</h2>
+        <span className="chip">{t(`sources.kind.${source.kind}` as TextKey)}</span>
+        {source.failing_since ? <Sign verdict="gap" /> : source.last_success_at ? <Sign verdict="met" /> : <Sign verdict="no_evidence" />}
+      </div>
+      <p className="quiet-text">
+        {t("sources.last")}: {source.last_success_at ? <time dateTime={source.last_success_at} title={dates.time(source.last_success_at)}>{dates.ago(source.last_success_at)}</time> : t("sources.never")}
+        　{t("sources.every")}: {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
+      </p>
+      {source.failing_since && source.last_error_text && <div className="notice bad"><p>{t("sources.failing", { on: dates.time(source.failing_since) })}</p><p>{words(source.last_error_text)}</p></div>}
+      {(run.error || file.error) && <Problem error={run.error ?? file.error} />}
+      {result && (result.error_text ? <div className="notice bad" role="alert">{words(result.error_text)}</div> : Object.entries(result.counts).map(([reg, count]) => <Notice key={reg}>{t("sources.result", { a: count.fresh, b: count.known, c: count.gone })}</Notice>))}
+      {may("sources_manage") && (
+        <div className="actions">
+          <Button onClick={() => run.mutate()} disabled={run.isPending} aria-label={`${t("sources.run")}: ${source.name}`}>{run.isPending ? t("app.loading") : t("sources.run")}</Button>
+          <label className="button secondary" htmlFor={id}>{t("sources.file")}<span className="only-read"> {source.name}</span></label>
+          <input id={id} type="file" className="only-read" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) file.mutate(chosen); }} />
+        </div>
+      )}
+    </li>
+  );
+}
+
+function Candidate({ host }: { host: RecordInfo }) {
+  const t = useTexts();
+  const words = useWords();
+  const client = useQueryClient();
+  const may = useMay();
+  const registers = useRegisters();
+  const [mode, setMode] = useState<"" | "accept" | "explain">("");
+  const [kind, setKind] = useState("pc");
+  const [reason, setReason] = useState("");
+  const decide = useMutation({
+    mutationFn: () => post(`/api/v1/candidates/${host.id}`, mode === "accept" ? { decision: "accept", fields: { kind } } : { decision: "explain", reason }),
+    onSuccess: () => client.invalidateQueries(),
+  });
+  const wrong = useProblemText(decide.error);
+  const kinds = registers.data?.items.find((one) => one.name === "asset")?.fields.find((field) => field.name === "kind")?.choices ?? [];
+  return (
+    <li className="source">
+      <p><strong>{host.label}</strong>　{String(host.fields.mac ?? "")}　{String(host.fields.maker ?? "")}　<span className="quiet-text">{String(host.fields.open_ports ?? "")}</span></p>
+      {may("sources_manage") && <div className="actions"><Button onClick={() => setMode("accept")} aria-label={`${t("sources.accept")}: ${host.label}`}>{t("sources.accept")}</Button><Button kind="quiet" onClick={() => setMode("explain")} aria-label={`${t("sources.explain")}: ${host.label}`}>{t("sources.explain")}</Button></div>}
+      {mode && (
+        <Dialog title={mode === "accept" ? t("sources.accept") : t("sources.explain")} close={() => setMode("")}>
+          <form onSubmit={(event) => { event.preventDefault(); decide.mutate(); }}>
+            <ErrorSummary error={decide.error} />
+            {mode === "accept" ? <SelectField label={t("sources.kind")} value={kind} onChange={(event) => setKind(event.target.value)}>{kinds.map((choice) => <option key={choice.value} value={choice.value}>{words(choice.label)}</option>)}</SelectField>
+              : <TextField label={t("sources.explain.reason")} required value={reason} problem={wrong("reason")} onChange={(event) => setReason(event.target.value)} />}
+            <Button kind="primary" type="submit">{t("app.save")}</Button>
+          </form>
+        </Dialog>
+      )}
+    </li>
+  );
+}
+
+export function Sources() {
+  const t = useTexts();
+  const may = useMay();
+  const { facility } = useSession();
+  const [search, setSearch] = useSearch();
+  const sources = useQuery({ queryKey: ["sources", facility.id], queryFn: () => get<{ items: Source[] }>(`/api/v1/sources${query({ facility: facility.id })}`) });
+  const candidates = useQuery({ queryKey: ["candidates", facility.id], queryFn: () => get<{ items: RecordInfo[]; total: number }>(`/api/v1/candidates${query({ facility: facility.id })}`) });
+  return (
+    <>
+      <PageHead title={t("sources.title")} lead={t("sources.lead")}>{may("sources_manage") && <Button kind="primary" onClick={() => setSearch({ new: "1" })}>{t("sources.new")}</Button>}</PageHead>
+      <section aria-labelledby="candidates">
+        <h2 id="candidates">{t("sources.candidates")}{candidates.data && candidates.data.total > 0 && `（${candidates.data.total}）`}</h2>
+        <QueryView query={candidates}>{(data) => data.items.length === 0 ? <p className="quiet-text">{t("sources.candidates.none")}</p> : <ul className="sources">{data.items.map((host) => <Candidate key={host.id} host={host} />)}</ul>}</QueryView>
+      </section>
+      <QueryView query={sources}>{(data) => data.items.length === 0 ? <Notice kind="plain">{t("sources.none")}</Notice> : <ul className="sources">{data.items.map((source) => <SourceRow key={source.id} source={source} />)}</ul>}</QueryView>
+      {search.get("new") && <NewSource close={() => setSearch({ new: "" })} />}
+    </>
+  );
+}

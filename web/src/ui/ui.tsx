@@ -1,0 +1,172 @@
+// Small pieces that every page uses.
+import { useEffect, useId, useRef, type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes } from "react";
+import type { UseQueryResult } from "@tanstack/react-query";
+import { ApiProblem, type FieldProblem, type Verdict } from "../api/client";
+import { useLanguage, useTexts, useWords } from "../texts/context";
+
+export function Button({ kind = "secondary", ...rest }: { kind?: "primary" | "secondary" | "quiet" | "danger" } & ButtonHTMLAttributes<HTMLButtonElement>) {
+  return <button type="button" {...rest} className={`button ${kind} ${rest.className ?? ""}`} />;
+}
+
+export const signs: Record<Verdict, string> = { met: "○", gap: "×", stale: "△", no_evidence: "？", not_applicable: "－" };
+
+// Sign, word and colour together: never colour alone.
+export function Sign({ verdict, long = true }: { verdict: Verdict; long?: boolean }) {
+  const t = useTexts();
+  return (
+    <span className={`sign ${verdict}`}>
+      <span aria-hidden="true">{signs[verdict]}</span>
+      <span className={long ? "" : "only-read"}>{t(`verdict.${verdict}`)}</span>
+    </span>
+  );
+}
+
+export function Loading() {
+  const t = useTexts();
+  return <p className="loading" role="status">{t("app.loading")}</p>;
+}
+
+export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
+  const t = useTexts();
+  const words = useWords();
+  const problem = error instanceof ApiProblem ? error : null;
+  return (
+    <div className="notice bad" role="alert">
+      <p>{problem ? words(problem.words) : String(error)}</p>
+      {retry && <Button onClick={retry}>{t("app.retry")}</Button>}
+    </div>
+  );
+}
+
+// Loading, error, offline, empty and full: drawn here, everywhere the same. What was read once stays while it is read again.
+export function QueryView<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
+  if (query.data !== undefined)
+    return (
+      <>
+        {query.error && <Problem error={query.error} retry={() => void query.refetch()} />}
+        {children(query.data)}
+      </>
+    );
+  if (query.error) return <Problem error={query.error} retry={() => void query.refetch()} />;
+  return <Loading />;
+}
+
+type Labelled = { label: string; help?: string; problem?: string; required?: boolean };
+
+function Around({ id, label, help, problem, required, children }: Labelled & { id: string; children: ReactNode }) {
+  const t = useTexts();
+  return (
+    <div className={`field ${problem ? "wrong" : ""}`}>
+      <label htmlFor={id}>
+        {label}
+        {required && <span className="required">{t("app.required")}</span>}
+      </label>
+      {help && <p className="help" id={`${id}-help`}>{help}</p>}
+      {children}
+      {problem && <p className="problem" id={`${id}-problem`}>{problem}</p>}
+    </div>
+  );
+}
+
+const described = (id: string, { help, problem }: Labelled) => [help ? `${id}-help` : "", problem ? `${id}-problem` : ""].filter(Boolean).join(" ") || undefined;
+
+export function TextField({ label, help, problem, required, ...rest }: Labelled & InputHTMLAttributes<HTMLInputElement>) {
+  const made = useId();
+  const id = rest.id ?? made;
+  return (
+    <Around {...{ id, label, help, problem, required }}>
+      <input {...rest} id={id} aria-invalid={!!problem} aria-describedby={described(id, { label, help, problem })} aria-required={required} />
+    </Around>
+  );
+}
+
+export function TextArea({ label, help, problem, required, ...rest }: Labelled & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  const made = useId();
+  const id = rest.id ?? made;
+  return (
+    <Around {...{ id, label, help, problem, required }}>
+      <textarea rows={3} {...rest} id={id} aria-invalid={!!problem} aria-describedby={described(id, { label, help, problem })} aria-required={required} />
+    </Around>
+  );
+}
+
+export function SelectField({ label, help, problem, required, children, ...rest }: Labelled & SelectHTMLAttributes<HTMLSelectElement>) {
+  const made = useId();
+  const id = rest.id ?? made;
+  return (
+    <Around {...{ id, label, help, problem, required }}>
+      <select {...rest} id={id} aria-invalid={!!problem} aria-describedby={described(id, { label, help, problem })} aria-required={required}>{children}</select>
+    </Around>
+  );
+}
+
+export function problemsOf(error: unknown): FieldProblem[] {
+  return error instanceof ApiProblem ? error.errors : [];
+}
+
+export function useProblemText(error: unknown) {
+  const { language } = useLanguage();
+  const problems = problemsOf(error);
+  return (field: string) => problems.filter((problem) => problem.field === field).map((problem) => problem[language]).join(" ") || undefined;
+}
+
+// The summary above a form: what is wrong, and a jump to each field.
+export function ErrorSummary({ error, ids = {} }: { error: unknown; ids?: Record<string, string> }) {
+  const t = useTexts();
+  const { language } = useLanguage();
+  const words = useWords();
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (error) box.current?.focus();
+  }, [error]);
+  if (!error) return null;
+  const problems = problemsOf(error);
+  return (
+    <div className="notice bad" role="alert" tabIndex={-1} ref={box}>
+      <p><strong>{problems.length > 0 ? t("app.errors") : error instanceof ApiProblem ? words(error.words) : String(error)}</strong></p>
+      {problems.length > 0 && <ul>{problems.map((problem, index) => <li key={index}>{ids[problem.field] ? <a href={`#${ids[problem.field]}`}>{problem[language]}</a> : problem[language]}</li>)}</ul>}
+    </div>
+  );
+}
+
+// A modal dialog or a drawer from the right: focus stays inside, Escape closes, focus goes back afterwards.
+export function Dialog({ title, drawer = false, close, children }: { title: ReactNode; drawer?: boolean; close: () => void; children: ReactNode }) {
+  const t = useTexts();
+  const box = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    box.current?.showModal();
+    return () => before?.focus();
+  }, []);
+  return (
+    <dialog ref={box} className={drawer ? "drawer" : "dialog"} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); close(); }} onClick={(event) => { if (event.target === box.current) close(); }}>
+      <div className="dialog-inside">
+        <header className="dialog-head">
+          <h2 id={id}>{title}</h2>
+          <Button kind="quiet" onClick={close} aria-label={t("app.close")}>✕</Button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+export function PageHead({ title, lead, children }: { title: string; lead?: string; children?: ReactNode }) {
+  useEffect(() => {
+    document.title = `${title} - Mamori`;
+  }, [title]);
+  return (
+    <header className="page-head">
+      <div>
+        <h1>{title}</h1>
+        {lead && <p className="lead">{lead}</p>}
+      </div>
+      {children && <div className="actions">{children}</div>}
+    </header>
+  );
+}
+
+export function Notice({ kind = "good", children }: { kind?: "good" | "bad" | "plain"; children: ReactNode }) {
+  return <div className={`notice ${kind}`} role="status">{children}</div>;
+}
