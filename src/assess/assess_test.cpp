@@ -19,6 +19,7 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   testing::FreshDatabase database_{GetParam(), clock_};
   ledger::Registers registers_ = std::move(ledger::Registers::load(kSource / "data/registers")).take();
   std::unique_ptr<ledger::Ledger> ledger_ = std::move(ledger::Ledger::open(*database_, registers_)).take();
+  Texts texts_ = std::move(Texts::load(kSource / "data/texts")).take();
   catalog::Catalog catalog_ = load_catalog();
   std::unique_ptr<Assessor> assessor_ = open_assessor();
 
@@ -28,7 +29,7 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
     return std::move(catalog).take();
   }
   std::unique_ptr<Assessor> open_assessor() {
-    auto opened = Assessor::open(*ledger_, catalog_);
+    auto opened = Assessor::open(*ledger_, catalog_, texts_);
     if (!opened) ADD_FAILURE() << describe(opened.error());
     return std::move(opened).take();
   }

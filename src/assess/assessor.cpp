@@ -111,7 +111,7 @@ std::string_view name_of(Contradiction contradiction) {
   MAMORI_UNREACHABLE();
 }
 
-Result<std::unique_ptr<Assessor>> Assessor::open(ledger::Ledger& ledger, const catalog::Catalog& catalog) {
+Result<std::unique_ptr<Assessor>> Assessor::open(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
   for (const auto& control : catalog.controls()) {
     for (const auto* sql : {&control.subjects, &control.violations}) {
@@ -126,7 +126,7 @@ Result<std::unique_ptr<Assessor>> Assessor::open(ledger::Ledger& ledger, const c
       if (!ledger.registers().find(name))
         return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", control.file}, {"line", "0"}, {"reason", "unknown evidence register " + name}}};
   }
-  return std::unique_ptr<Assessor>(new Assessor(ledger, catalog));
+  return std::unique_ptr<Assessor>(new Assessor(ledger, catalog, texts));
 }
 
 Result<Assessor::Facility> Assessor::facility_of(const std::string& id) const {
@@ -353,7 +353,8 @@ Result<FrameworkResult> Assessor::framework(const std::string& facility, const s
       if (result.verdict != wanted) continue;
       for (const auto* control : result.controls) {
         if (control->verdict != wanted) continue;
-        result.next_step = control->control->next_step;
+        // Old evidence is mended by reading its source again, not by changing what it says.
+        result.next_step = wanted == Verdict::stale ? texts_.both("assess.read-again") : control->control->next_step;
         result.link = wanted == Verdict::gap ? control->control->link : control->evidence.empty() ? control->control->link : "sources";
         break;
       }

@@ -8,6 +8,7 @@
 
 #include "assess/verdict.h"
 #include "base/json.h"
+#include "base/texts.h"
 #include "catalog/catalog.h"
 #include "ledger/ledger.h"
 
@@ -92,7 +93,7 @@ using ControlResults = std::map<std::string, ControlResult>;
 // Threads: all calls may come from several. What it is given outlives it.
 class Assessor {
  public:
-  static Result<std::unique_ptr<Assessor>> open(ledger::Ledger& ledger, const catalog::Catalog& catalog);
+  static Result<std::unique_ptr<Assessor>> open(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts);
 
   // Every control for one facility; restricted to one vendor's records where `vendor` is given. Kept for a minute while nothing changes.
   Result<std::shared_ptr<const ControlResults>> controls(const std::string& facility, const std::string& vendor = "");
@@ -117,7 +118,7 @@ class Assessor {
   const catalog::Catalog& catalog() const { return catalog_; }
 
  private:
-  Assessor(ledger::Ledger& ledger, const catalog::Catalog& catalog) : ledger_(ledger), catalog_(catalog) {}
+  Assessor(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts) : ledger_(ledger), catalog_(catalog), texts_(texts) {}
   struct Facility {
     std::string id, kind;
     long long beds = 0;
@@ -134,6 +135,7 @@ class Assessor {
 
   ledger::Ledger& ledger_;
   const catalog::Catalog& catalog_;
+  const Texts& texts_;
   struct Kept {
     std::int64_t sequence = -1;
     Instant at;

@@ -21,30 +21,15 @@ int urgency_of(Verdict verdict) {
   MAMORI_UNREACHABLE();
 }
 
-Words reason_of(const ItemResult& item, Verdict verdict) {
+Words reason_of(const Texts& texts, const ItemResult& item, Verdict verdict) {
   std::size_t violations = 0;
   for (const auto* control : item.controls)
     if (control->verdict == verdict) violations += control->violations;
-  switch (verdict) {
-    case Verdict::gap:
-      if (violations > 0) return {fmt::format("{}件が該当します。", violations), fmt::format("{} records concerned.", violations)};
-      return {"必要な記録がまだありません。", "A needed record is missing."};
-    case Verdict::stale: return {"証跡の有効期間が過ぎています。", "The evidence has outlived its validity."};
-    case Verdict::no_evidence: return {"確認できる記録や読み取りがまだありません。", "Nothing recorded or measured can answer it yet."};
-    case Verdict::met:
-    case Verdict::not_applicable: return {};
-  }
-  MAMORI_UNREACHABLE();
+  if (verdict == Verdict::gap && violations > 0) return texts.both("today.reason.records", {{"count", std::to_string(violations)}});
+  return texts.both("today.reason." + std::string(name_of(verdict)));
 }
 
-Words step_of(const ItemResult& item, Verdict verdict, std::string& link) {
-  for (const auto* control : item.controls)
-    if (control->verdict == verdict) {
-      link = verdict == Verdict::gap || control->evidence.empty() ? control->control->link : "sources";
-      return control->control->next_step;
-    }
-  return item.next_step;
-}
+Words joined(const Words& a, std::string_view between, const Words& b) { return {a.ja + std::string(between) + b.ja, a.en + std::string(between) + b.en}; }
 
 }  // namespace
 
@@ -62,67 +47,55 @@ Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
       TodayRow row;
       row.key = current + " " + item.item->id;
       row.link = fmt::format("checklists/{}?item={}", current, item.item->id);
-      const Words name = {fmt::format("{} {}", item.item->number, item.item->text.ja), fmt::format("{} {}", item.item->number, item.item->text.en)};
+      const auto name = joined({item.item->number, item.item->number}, " ", item.item->text);
+      const auto about = [&](std::string_view key) { return Words{texts_.get(key, "ja", {{"item", name.ja}}), texts_.get(key, "en", {{"item", name.en}})}; };
       if (item.contradiction == Contradiction::declared_yes_measured_gap) {
         row.kind = "contradiction";
         row.urgency = 0;
-        row.text = {"申告と測定が一致しません：" + name.ja, "Declared and measured disagree: " + name.en};
-        row.reason = {fmt::format("{}さんが「はい」と答えましたが、{}", item.declared->by, reason_of(item, Verdict::gap).ja),
-                      fmt::format("{} answered yes, but: {}", item.declared->by, reason_of(item, Verdict::gap).en)};
+        row.text = about("today.contradiction");
+        row.reason = joined(texts_.both("today.answered_yes", {{"by", item.declared->by}}), "", reason_of(texts_, item, Verdict::gap));
         rows.push_back(std::move(row));
         continue;
       }
       if (item.declared && item.declared->answer == Answer::no && !item.declared->target_on.empty() && item.declared->target_on <= soon && item.verdict != Verdict::met) {
+        const bool past = item.declared->target_on < today;
         TodayRow target = row;
         target.kind = "target";
         target.key += " target";
-        target.urgency = item.declared->target_on < today ? 5 : 30;
+        target.urgency = past ? 5 : 30;
         target.date = item.declared->target_on;
-        target.text = {"目標日が近づいています：" + name.ja, "Target date near: " + name.en};
-        target.reason = {item.declared->target_on < today ? "目標日を過ぎました。" : "目標日まで60日以内です。", item.declared->target_on < today ? "The target date has passed." : "Within 60 days."};
+        target.text = about("today.target");
+        target.reason = texts_.both(past ? "today.target.past" : "today.target.soon");
         rows.push_back(std::move(target));
       }
       if (item.verdict == Verdict::met || item.verdict == Verdict::not_applicable) continue;
       row.kind = std::string(name_of(item.verdict));
       row.urgency = urgency_of(item.verdict);
-      row.reason = reason_of(item, item.verdict);
-      std::string step_link;
-      const auto step = step_of(item, item.verdict, step_link);
-      row.text = step.ja.empty() ? name : step;
-      row.reason.ja = name.ja + " ― " + row.reason.ja;
-      row.reason.en = name.en + " - " + row.reason.en;
+      row.text = item.next_step.ja.empty() ? name : item.next_step;
+      row.reason = joined(name, " ― ", reason_of(texts_, item, item.verdict));
       rows.push_back(std::move(row));
     }
   }
 
   auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto count_row = [&](std::string kind, int urgency, const std::string& sql, store::Row parameters, Words text, Words reason, std::string link) -> Status {
+  const auto count_row = [&](const std::string& kind, int urgency, const std::string& sql, const store::Row& parameters, std::string link) -> Status {
     const auto found = MAMORI_TRY(lease->query(sql, parameters));
     const auto count = store::as_integer(found.rows[0][0]);
     if (count == 0) return {};
     TodayRow row;
-    row.key = kind;
-    row.kind = std::move(kind);
+    row.key = row.kind = kind;
     row.urgency = urgency;
-    const auto filled = [&](std::string pattern) {
-      if (const auto at = pattern.find("{count}"); at != pattern.npos) pattern.replace(at, 7, std::to_string(count));
-      return pattern;
-    };
-    row.text = {filled(text.ja), filled(text.en)};
-    row.reason = std::move(reason);
+    row.text = texts_.both("today." + kind, {{"count", std::to_string(count)}});
+    row.reason = texts_.both("today." + kind + ".why");
     row.date = found.rows[0].size() > 1 ? store::as_text(found.rows[0][1]) : "";
     row.link = std::move(link);
     rows.push_back(std::move(row));
     return {};
   };
-  MAMORI_TRY(count_row("candidate", 25, "SELECT COUNT(*) FROM r_observed_host WHERE facility = ? AND retired_at IS NULL AND decision = 'open' AND present", {facility},
-                       {"台帳にない機器が{count}台見つかりました", "{count} devices not in the ledger were found"}, {"受け入れるか、説明を残してください。", "Accept or explain them."}, "sources?tab=candidates"));
-  MAMORI_TRY(count_row("takeout", 10, "SELECT COUNT(*) FROM r_takeout WHERE facility = ? AND retired_at IS NULL AND back_at IS NULL AND due_at < ?", {facility, to_millis(now)},
-                       {"返却予定を過ぎた持出しが{count}件あります", "{count} take-outs are overdue"}, {"持出者に返却を求めてください。", "Ask for them back."}, "ledgers/takeout?sort=due_at"));
-  MAMORI_TRY(count_row("contract_end", 50, "SELECT COUNT(*), MIN(ends_on) FROM r_contract WHERE facility = ? AND retired_at IS NULL AND ends_on >= ? AND ends_on <= ?", {facility, today, soon},
-                       {"60日以内に終わる契約が{count}件あります", "{count} contracts end within 60 days"}, {"更新するか、アカウントの停止を準備してください。", "Renew, or prepare to end the accounts."}, "ledgers/contract?sort=ends_on"));
-  MAMORI_TRY(count_row("support_end", 55, "SELECT COUNT(*), MIN(support_end) FROM r_asset WHERE facility = ? AND retired_at IS NULL AND support_end >= ? AND support_end <= ?", {facility, today, soon},
-                       {"60日以内にサポートが終わる機器が{count}台あります", "Support of {count} devices ends within 60 days"}, {"更新の計画を立ててください。", "Plan their replacement."}, "ledgers/asset?sort=support_end"));
+  MAMORI_TRY(count_row("candidate", 25, "SELECT COUNT(*) FROM r_observed_host WHERE facility = ? AND retired_at IS NULL AND decision = 'open' AND present", {facility}, "sources?tab=candidates"));
+  MAMORI_TRY(count_row("takeout", 10, "SELECT COUNT(*) FROM r_takeout WHERE facility = ? AND retired_at IS NULL AND back_at IS NULL AND due_at < ?", {facility, to_millis(now)}, "ledgers/takeout?sort=due_at"));
+  MAMORI_TRY(count_row("contract_end", 50, "SELECT COUNT(*), MIN(ends_on) FROM r_contract WHERE facility = ? AND retired_at IS NULL AND ends_on >= ? AND ends_on <= ?", {facility, today, soon}, "ledgers/contract?sort=ends_on"));
+  MAMORI_TRY(count_row("support_end", 55, "SELECT COUNT(*), MIN(support_end) FROM r_asset WHERE facility = ? AND retired_at IS NULL AND support_end >= ? AND support_end <= ?", {facility, today, soon}, "ledgers/asset?sort=support_end"));
 
   std::map<std::string, std::string> put_off;
   MAMORI_TRY(lease->each("SELECT row_key, until FROM put_off WHERE facility = ? AND until > ?", {facility, today}, [&](store::Row& row) { put_off[store::as_text(row[0])] = store::as_text(row[1]); }));

@@ -26,7 +26,7 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->registers_ = MAMORI_TRY(ledger::Registers::load(home.data / "registers"));
   made->ledger_ = MAMORI_TRY(ledger::Ledger::open(*made->database_, *made->registers_));
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
-  made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_));
+  made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_, made->texts_));
   made->sources_ = MAMORI_TRY(collect::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_));
   made->users_ = MAMORI_TRY(identity::Users::open(*made->database_, *made->sealer_));
   made->services_.reset(new api::Services{clock, made->texts_, *made->database_, *made->users_, *made->ledger_, *made->catalog_, *made->assessor_, *made->sources_, *made->blobs_, *made->signing_key_, kVersion});

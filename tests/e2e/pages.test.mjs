@@ -12,7 +12,7 @@ describe("the demonstration hospital in the browser", () => {
     users = demo(data.path);
     server = await serve(data.path);
     browser = await launch();
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
     page.setDefaultTimeout(20000);
     await signIn(page, server.url, "manager", users.manager.password);
   });

@@ -90,6 +90,8 @@ Result<std::string> run(const std::vector<std::string>& words, const std::map<st
   auto result = run_process(words, {.environment = environment, .limit = settings.limit});
   if (!result) return result.error().code == "base.process.missing" ? Error{ErrorKind::unavailable, "collect.backup.missing", {{"program", words[0]}}} : result.error();
   if (result->exit_code != 0) return failure_of(*result, settings);
+  // restic lists what it can read and says the rest on standard error, with exit code 0.
+  if (result->err.find("could not load") != std::string::npos) return damaged(settings.name, std::string(head(is_utf8(result->err) ? trim(result->err) : "", 300)));
   return std::move(result->out);
 }
 

@@ -20,6 +20,11 @@ export function useLeaveGuard(unsaved: boolean, message: string) {
   }, [unsaved, message]);
 }
 
+// After saving: what the form holds is safe, so leaving needs no question.
+export function allowLeaving() {
+  guard = null;
+}
+
 export function RouterProvider({ children }: { children: ReactNode }) {
   const [location, setLocation] = useState(read);
   useEffect(() => {

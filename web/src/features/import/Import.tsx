@@ -69,7 +69,7 @@ export function Import({ register }: { register?: string }) {
                     {plan.sheets.length > 1 && (
                       <SelectField label={t("import.sheet")} value={plan.sheet} onChange={(event) => again.mutate(event.target.value)}>{plan.sheets.map((sheet) => <option key={sheet}>{sheet}</option>)}</SelectField>
                     )}
-                    <div className="table-scroll" tabIndex={0} role="region" aria-labelledby="understood">
+                    <div className="table-scroll" tabIndex={0} role="region" aria-label={t("import.column")}>
                       <table className="grid plain">
                         <thead><tr><th scope="col">{t("import.column")}</th><th scope="col">{t("import.field")}</th><th scope="col">{t("import.samples")}</th></tr></thead>
                         <tbody>
@@ -101,7 +101,7 @@ export function Import({ register }: { register?: string }) {
                         {(plan.counts.rejected ?? 0) > 0 && <a className="button secondary" href={`/api/v1/imports/${plan.id}/rejected${query({ language })}`}>{t("import.rejected_file")}</a>}
                       </p>
                     )}
-                    <div className="table-scroll" tabIndex={0} role="region" aria-labelledby="lines">
+                    <div className="table-scroll" tabIndex={0} role="region" aria-label={t("import.outcome")}>
                       <table className="grid plain">
                         <thead><tr><th scope="col">{t("import.line")}</th><th scope="col">{t("import.outcome")}</th><th scope="col">{t("import.reason")}</th></tr></thead>
                         <tbody>

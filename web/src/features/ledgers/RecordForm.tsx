@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { call, get, query, type FieldInfo, type Page, type RecordInfo, type RegisterInfo, type Value } from "../../api/client";
-import { useLeaveGuard } from "../../app/router";
+import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
 import { Button, ErrorSummary, Notice, SelectField, TextArea, TextField, useProblemText } from "../../ui/ui";
@@ -68,6 +68,7 @@ export function RecordForm({ info, record, done }: { info: RegisterInfo; record?
     },
     onSuccess: async (saved) => {
       await Promise.all(["records", "record", "registers", "today", "framework", "frameworks"].map((key) => client.invalidateQueries({ queryKey: [key] })));
+      allowLeaving();
       done(saved);
     },
   });

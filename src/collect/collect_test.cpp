@@ -1,0 +1,393 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/process.h"
+#include "collect/backup/backup.h"
+#include "collect/ldap/entry.h"
+#include "collect/nmap/nmap.h"
+#include "collect/sources.h"
+#include "testing/clock.h"
+#include "testing/postgres.h"
+
+namespace mamori::collect {
+namespace {
+
+const store::Actor kActor{"u1", "試験", "test"};
+const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
+
+std::string shell(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(120)) {
+  const auto run = run_process({"sh", "-c", command}, {.limit = limit});
+  EXPECT_TRUE(run && run->exit_code == 0) << command << "\n" << (run ? run->err + run->out : describe(run.error()));
+  return run ? run->out : "";
+}
+
+// Hash of every name and byte below a folder: proof that nothing was written.
+std::string fingerprint(const std::filesystem::path& folder) {
+  return shell("cd '" + folder.string() + "' && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum");
+}
+
+class Child {
+ public:
+  explicit Child(const std::vector<std::string>& words) {
+    process_ = ::fork();
+    if (process_ == 0) {
+      const int null = ::open("/dev/null", O_RDWR);
+      for (int i = 0; i < 3; ++i) ::dup2(null, i);
+      std::vector<char*> argv;
+      for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+      argv.push_back(nullptr);
+      ::execvp(argv[0], argv.data());
+      ::_exit(127);
+    }
+  }
+  ~Child() {
+    ::kill(process_, SIGTERM);
+    for (int i = 0; i < 50; ++i) {
+      if (::waitpid(process_, nullptr, WNOHANG) == process_) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+ private:
+  pid_t process_;
+};
+
+void make_ca(const std::filesystem::path& folder) {
+  shell("cd '" + folder.string() + "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+        " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null && chmod 644 key.pem");
+}
+
+// A real OpenLDAP server with TLS, the memberof of a groupOfNames, and the ppolicy overlay.
+class Slapd {
+ public:
+  Slapd() {
+    const auto dir = folder_.path();
+    make_ca(dir);
+    std::filesystem::create_directory(dir / "db");
+    std::ofstream(dir / "slapd.conf") << "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n"
+                                      << "modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload ppolicy\nTLSCertificateFile " << (dir / "cert.pem").string() << "\nTLSCertificateKeyFile " << (dir / "key.pem").string()
+                                      << "\nsizelimit 5\ndatabase mdb\nsuffix dc=h,dc=example\nrootdn cn=admin,dc=h,dc=example\nrootpw adminpw\ndirectory " << (dir / "db").string()
+                                      << "\nlimits dn.exact=\"cn=reader,dc=h,dc=example\" size.soft=unlimited size.hard=unlimited size.pr=unlimited\n"
+                                      << "access to attrs=userPassword by anonymous auth by * none\naccess to * by dn.exact=\"cn=reader,dc=h,dc=example\" read by * none\n"
+                                      << "overlay ppolicy\nppolicy_default cn=default,dc=h,dc=example\n";
+    std::ofstream ldif(dir / "data.ldif");
+    ldif << "dn: dc=h,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: h\ndc: h\n\ndn: cn=reader,dc=h,dc=example\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: readerpw\n\n"
+         << "dn: cn=default,dc=h,dc=example\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: default\npwdAttribute: userPassword\npwdMinLength: 14\npwdCheckQuality: 2\npwdLockout: TRUE\npwdMaxFailure: 5\npwdLockoutDuration: 900\npwdMaxAge: 0\n\n";
+    for (int i = 0; i < 1203; ++i)
+      ldif << "dn: uid=u" << i << ",dc=h,dc=example\nobjectClass: inetOrgPerson\nuid: u" << i << "\ncn:: " << to_base64("職員" + std::to_string(i)) << "\nsn: x\nemployeeNumber: " << 1000 + i
+           << "\nuserPassword: secret-hash\n" << (i == 7 ? "pwdAccountLockedTime: 000001010000Z\n" : "") << "\n";
+    ldif << "dn: cn=admins,dc=h,dc=example\nobjectClass: groupOfNames\ncn: admins\nmember: uid=u3,dc=h,dc=example\n";
+    ldif.close();
+    shell("slapadd -q -f '" + (dir / "slapd.conf").string() + "' -l '" + (dir / "data.ldif").string() + "'");
+    process_ = std::make_unique<Child>(std::vector<std::string>{"slapd", "-d", "0", "-f", dir / "slapd.conf", "-h", "ldap://127.0.0.1:" + std::to_string(plain_) + " ldaps://127.0.0.1:" + std::to_string(tls_)});
+    for (int i = 0; i < 100; ++i) {
+      const auto up = run_process({"ldapsearch", "-x", "-H", "ldap://127.0.0.1:" + std::to_string(plain_), "-b", "", "-s", "base"});
+      if (up && up->exit_code == 0) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  ldap::Settings settings(bool tls) const {
+    return {tls ? "ldaps://127.0.0.1:" + std::to_string(tls_) : "ldap://127.0.0.1:" + std::to_string(plain_), "dc=h,dc=example", "cn=reader,dc=h,dc=example", Secret("readerpw"), folder_.path() / "cert.pem", {}};
+  }
+
+ private:
+  TemporaryFolder folder_;
+  int plain_ = testing::free_port(), tls_ = testing::free_port();
+  std::unique_ptr<Child> process_;
+};
+
+std::string code_of(const auto& result) { return result ? "ok" : result.error().code; }
+
+TEST(OpenLdap, IsReadOverLdapsAndStartTls) {
+  crypto_ready();
+  const Slapd server;
+  for (const bool tls : {true, false}) {
+    const auto directory = ldap::read_directory(server.settings(tls));
+    ASSERT_TRUE(directory) << describe(directory.error());
+    const auto sets = ldap::interpret(*directory, {});
+    ASSERT_EQ(sets[0].facts.size(), 1203u) << "paged past the server's size limit";
+    std::map<std::string, json::object> by_login;
+    for (const auto& fact : sets[0].facts) by_login[text_of(fact, "login")] = fact;
+    EXPECT_EQ(text_of(by_login["u12"], "display_name"), "職員12");
+    EXPECT_TRUE(boolean_of(by_login["u3"], "privileged"));
+    EXPECT_FALSE(boolean_of(by_login["u7"], "enabled"));
+    ASSERT_EQ(sets[1].facts.size(), 1u);
+    EXPECT_EQ(integer_of(sets[1].facts[0], "min_length"), 14);
+    EXPECT_EQ(integer_of(sets[1].facts[0], "lockout_threshold"), 5);
+    EXPECT_EQ(ldap::write_ldif(*directory).find("secret-hash"), std::string::npos) << "no password leaves the directory";
+    const auto again = ldap::parse_ldif(ldap::write_ldif(*directory));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->entries.size(), directory->entries.size());
+  }
+  auto wrong = server.settings(true);
+  wrong.password = Secret("nope");
+  EXPECT_EQ(code_of(ldap::read_directory(wrong)), "collect.ldap.credentials");
+  auto unknown_ca = server.settings(true);
+  unknown_ca.ca_file = "";
+  EXPECT_NE(code_of(ldap::read_directory(unknown_ca)), "ok") << "an unknown certificate is refused";
+  auto nowhere = server.settings(true);
+  nowhere.base = "dc=other,dc=example";
+  EXPECT_EQ(code_of(ldap::read_directory(nowhere)), "collect.ldap.base");
+}
+
+TEST(Ldap, AServerThatHangsOrIsAbsentEndsWithAnError) {
+  ldap::Settings settings{"ldap://127.0.0.1:" + std::to_string(testing::free_port()), "dc=h", "", Secret(), "", {}};
+  EXPECT_EQ(code_of(ldap::read_directory(settings)), "collect.ldap.unreachable");
+  const int port = testing::free_port();
+  const Child silent({"python3", "-c", "import socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind(('127.0.0.1'," + std::to_string(port) + "))\ns.listen()\nc=s.accept()\ntime.sleep(60)"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(800));
+  settings.url = "ldap://127.0.0.1:" + std::to_string(port);
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_NE(code_of(ldap::read_directory(settings)), "ok");
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(30));
+}
+
+// A real Samba AD domain controller. Where it cannot be started, the reason is said.
+TEST(ActiveDirectory, ASambaDomainIsRead) {
+  const TemporaryFolder folder;
+  const auto dir = folder.path().string();
+  if (!std::filesystem::exists("/usr/sbin/samba") && !std::filesystem::exists("/usr/sbin/samba-ad-dc")) GTEST_SKIP() << "Samba's AD DC is not installed";
+  const auto provisioned = run_process({"samba-tool", "domain", "provision", "--targetdir=" + dir, "--realm=MINATO.EXAMPLE", "--domain=MINATO", "--adminpass=Start-Pass-2026!", "--server-role=dc", "--dns-backend=NONE", "--host-name=dc1", "--host-ip=127.0.0.1",
+                                        "--option=interfaces=lo", "--option=bind interfaces only=yes"}, {.limit = std::chrono::seconds(180)});
+  if (!provisioned || provisioned->exit_code != 0) GTEST_SKIP() << "samba-tool domain provision: " << (provisioned ? provisioned->err.substr(provisioned->err.size() > 600 ? provisioned->err.size() - 600 : 0) : describe(provisioned.error()));
+  const auto conf = dir + "/etc/smb.conf";
+  shell("samba-tool user create tanaka 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir + "/private/sam.ldb --employee-number=10231 2>&1 || samba-tool user create tanaka 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir + "/private/sam.ldb");
+  shell("samba-tool user create leaver 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir + "/private/sam.ldb && samba-tool user disable leaver --configfile=" + conf + " -H " + dir + "/private/sam.ldb");
+  shell("samba-tool domain passwordsettings set --min-pwd-length=13 --account-lockout-threshold=6 --configfile=" + conf + " -H " + dir + "/private/sam.ldb");
+  make_ca(folder.path());
+  shell("chmod 600 " + dir + "/key.pem");
+  const Child server({"/usr/sbin/samba", "--interactive", "--configfile=" + conf, "--option=server services=ldap", "--option=tls enabled=yes", "--option=tls certfile=" + dir + "/cert.pem", "--option=tls keyfile=" + dir + "/key.pem", "--option=tls cafile=" + dir + "/cert.pem", "--option=tls dh params file="});
+  Result<ldap::Directory> directory = Error{ErrorKind::unavailable, "not tried"};
+  for (int i = 0; i < 100 && !directory; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    directory = ldap::read_directory({"ldaps://127.0.0.1", "DC=minato,DC=example", "tanaka@MINATO.EXAMPLE", Secret("Mizu-Umi7-kaze"), dir + "/cert.pem", {}});
+  }
+  if (!directory) GTEST_SKIP() << "Samba's LDAP server did not answer here: " << describe(directory.error());
+  const auto sets = ldap::interpret(*directory, {});
+  std::map<std::string, json::object> by_login;
+  for (const auto& fact : sets[0].facts) by_login[text_of(fact, "login")] = fact;
+  ASSERT_TRUE(by_login.contains("tanaka"));
+  EXPECT_TRUE(boolean_of(by_login["tanaka"], "enabled"));
+  EXPECT_FALSE(boolean_of(by_login["leaver"], "enabled"));
+  EXPECT_TRUE(boolean_of(by_login["Administrator"], "privileged"));
+  EXPECT_FALSE(by_login.contains("DC1$")) << "machines are no accounts of people";
+  ASSERT_FALSE(sets[1].facts.empty());
+  EXPECT_EQ(integer_of(sets[1].facts[0], "min_length"), 13);
+  EXPECT_EQ(integer_of(sets[1].facts[0], "lockout_threshold"), 6);
+  EXPECT_EQ(integer_of(sets[1].facts[0], "max_age_days"), 42) << "Samba's default";
+}
+
+TEST(Ldif, NamesTheLineThatCannotBeRead) {
+  const auto bad = ldap::parse_ldif("dn: a=b\ncn: x\nnonsense\n");
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().facts[0].second, "3");
+  EXPECT_FALSE(ldap::parse_ldif("dn: a=b\njpegPhoto:< file:///etc/passwd\n")) << "nothing is fetched";
+  EXPECT_FALSE(ldap::parse_ldif(""));
+}
+
+TEST(Nmap, ARealScanOfHostsInNetworkNamespacesIsRead) {
+  if (::geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
+  const auto made = run_process({"sh", "-c", "ip netns add mamori-a && ip netns add mamori-b && ip link add mva type veth peer name mvb && ip link set mva netns mamori-a && ip link set mvb netns mamori-b"
+                                             " && ip -n mamori-a addr add 10.77.0.1/24 dev mva && ip -n mamori-b addr add 10.77.0.2/24 dev mvb && ip -n mamori-a link set mva up && ip -n mamori-b link set mvb address 02:00:00:aa:bb:cc && ip -n mamori-b link set mvb up"});
+  struct Away {
+    ~Away() { static_cast<void>(run_process({"sh", "-c", "ip netns del mamori-a; ip netns del mamori-b"}).has_value()); }
+  } away;
+  if (!made || made->exit_code != 0) GTEST_SKIP() << "no network namespaces here: " << (made ? made->err : describe(made.error()));
+  const Child listener({"ip", "netns", "exec", "mamori-b", "python3", "-c", "import socket,time\ns=socket.socket()\ns.bind(('10.77.0.2',23))\ns.listen()\ntime.sleep(60)"});
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  const auto run = run_process({"ip", "netns", "exec", "mamori-a", "nmap", "-oX", "-", "-n", "--top-ports", "100", "10.77.0.2"}, {.limit = std::chrono::seconds(120)});
+  ASSERT_TRUE(run && run->exit_code == 0) << (run ? run->err : "");
+  const auto reading = nmap::parse_xml(run->out);
+  ASSERT_TRUE(reading) << describe(reading.error()) << run->out;
+  ASSERT_EQ(reading->sets[0].facts.size(), 1u);
+  const auto& host = reading->sets[0].facts[0];
+  EXPECT_EQ(text_of(host, "ip"), "10.77.0.2");
+  EXPECT_EQ(text_of(host, "mac"), "02:00:00:AA:BB:CC");
+  EXPECT_EQ(text_of(host, "risky_ports"), "23/telnet");
+}
+
+TEST(Nmap, ScansLoopbackItselfAndRefusesWhatIsNoTarget) {
+  const auto reading = nmap::scan({{"127.0.0.1"}, false});
+  ASSERT_TRUE(reading) << describe(reading.error());
+  EXPECT_EQ(reading->sets[0].facts.size(), 1u);
+  for (const auto* bad : {"-oN/tmp/x", "example.com", "127.0.0.1;id", "", "10.0.0.0/x"}) EXPECT_EQ(code_of(nmap::scan({{bad}, false})), "collect.nmap.target") << bad;
+}
+
+TEST(Nmap, RefusesEntitiesAndCutOffFiles) {
+  EXPECT_EQ(code_of(nmap::parse_xml("<!DOCTYPE a [<!ENTITY x \"y\">]><nmaprun/>")), "collect.nmap.entities");
+  EXPECT_EQ(code_of(nmap::parse_xml("<nmaprun><host/>")), "collect.nmap.unfinished");
+  EXPECT_EQ(code_of(nmap::parse_xml("<nmaprun></nmaprun>")), "collect.nmap.unfinished");
+  EXPECT_EQ(code_of(nmap::parse_xml("hello")), "collect.nmap.bad");
+}
+
+backup::Settings repository(backup::Kind kind, const std::filesystem::path& path) {
+  backup::Settings settings;
+  settings.kind = kind;
+  settings.repository = path;
+  settings.name = "repo";
+  settings.password = Secret("pw");
+  return settings;
+}
+
+TEST(Restic, ARealRepositoryIsReadAndNotWritten) {
+  const TemporaryFolder folder;
+  const auto repo = folder.path() / "repo", data = folder.path() / "data";
+  std::filesystem::create_directory(data);
+  std::ofstream(data / "a") << std::string(100'000, 'x');
+  shell("export RESTIC_PASSWORD=pw; restic -q init -r '" + repo.string() + "' && restic -q --no-cache -r '" + repo.string() + "' backup '" + data.string() + "' && restic -q --no-cache -r '" + repo.string() + "' backup '" + data.string() + "'");
+  const auto before = fingerprint(repo);
+  const auto reading = backup::read_repository(repository(backup::Kind::restic, repo));
+  ASSERT_TRUE(reading) << describe(reading.error());
+  const auto& fact = reading->sets[0].facts[0];
+  EXPECT_EQ(integer_of(fact, "generations"), 2);
+  EXPECT_GT(integer_of(fact, "size_bytes"), 0);
+  EXPECT_TRUE(fact.contains("last_success_at"));
+  EXPECT_EQ(fingerprint(repo), before);
+  auto wrong = repository(backup::Kind::restic, repo);
+  wrong.password = Secret("no");
+  EXPECT_EQ(code_of(backup::read_repository(wrong)), "collect.backup.password");
+  EXPECT_EQ(code_of(backup::read_repository(repository(backup::Kind::restic, folder.path() / "none"))), "collect.backup.not-found");
+  shell("for f in '" + repo.string() + "'/snapshots/*; do chmod u+w $f; printf broken > $f; done");
+  EXPECT_NE(code_of(backup::read_repository(repository(backup::Kind::restic, repo))), "ok") << "a damaged repository is no success";
+}
+
+TEST(Borg, ARealRepositoryIsReadAndNotWrittenAlsoWhileLocked) {
+  const TemporaryFolder folder;
+  const auto repo = folder.path() / "repo", data = folder.path() / "data";
+  std::filesystem::create_directory(data);
+  std::ofstream(data / "a") << std::string(100'000, 'x');
+  shell("export BORG_PASSPHRASE=pw BORG_BASE_DIR='" + folder.path().string() + "/base'; borg init -e repokey '" + repo.string() + "' && borg create '" + repo.string() + "::one' '" + data.string() + "' && borg create '" + repo.string() + "::two' '" + data.string() + "'");
+  std::filesystem::create_directory(repo / "lock.exclusive");  // as a crashed or running backup leaves it
+  const auto before = fingerprint(repo);
+  const auto reading = backup::read_repository(repository(backup::Kind::borg, repo));
+  ASSERT_TRUE(reading) << describe(reading.error());
+  EXPECT_EQ(integer_of(reading->sets[0].facts[0], "generations"), 2);
+  EXPECT_TRUE(boolean_of(reading->sets[0].facts[0], "encrypted"));
+  EXPECT_EQ(fingerprint(repo), before);
+  auto wrong = repository(backup::Kind::borg, repo);
+  wrong.password = Secret("no");
+  EXPECT_EQ(code_of(backup::read_repository(wrong)), "collect.backup.password");
+  EXPECT_EQ(code_of(backup::read_repository(repository(backup::Kind::borg, folder.path() / "none"))), "collect.backup.not-found");
+}
+
+TEST(Folder, CountsDumpsThatHoldSomething) {
+  const TemporaryFolder folder;
+  for (const auto* name : {"db-1.dump", "db-2.dump"}) std::ofstream(folder.path() / name) << "data";
+  std::ofstream(folder.path() / "db-3.dump");  // empty: failed
+  std::ofstream(folder.path() / "readme.txt") << "x";
+  auto settings = repository(backup::Kind::folder, folder.path());
+  settings.pattern = "*.dump";
+  const auto reading = backup::read_repository(settings);
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(integer_of(reading->sets[0].facts[0], "generations"), 2);
+  EXPECT_EQ(integer_of(reading->sets[0].facts[0], "size_bytes"), 8);
+}
+
+class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
+ protected:
+  static void SetUpTestSuite() { crypto_ready(); }
+  testing::ManualClock clock_;
+  testing::FreshDatabase database_{GetParam(), clock_};
+  TemporaryFolder folder_;
+  ledger::Registers registers_ = std::move(ledger::Registers::load(kSource / "data/registers")).take();
+  std::unique_ptr<ledger::Ledger> ledger_ = std::move(ledger::Ledger::open(*database_, registers_)).take();
+  Sealer sealer_ = *Sealer::open_or_make(folder_.path() / "seal");
+  Blobs blobs_{folder_.path() / "blobs"};
+  std::unique_ptr<Sources> sources_ = std::move(Sources::open(*ledger_, sealer_, blobs_)).take();
+
+  ledger::Record make(std::string_view reg, json::object fields) { return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""}); }
+  ledger::RecordPage hosts() { return *ledger_->list(**ledger_->find_register("observed_host"), {.facilities = {"f1"}, .sort = "ip"}); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+
+std::string scan_of(const std::vector<std::pair<std::string, std::string>>& found) {
+  std::string xml = "<nmaprun>";
+  for (const auto& [ip, mac] : found) xml += "<host><status state=\"up\"/><address addr=\"" + ip + "\" addrtype=\"ipv4\"/><address addr=\"" + mac + "\" addrtype=\"mac\"/></host>";
+  return xml + "<runstats><finished/></runstats></nmaprun>";
+}
+
+TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidates) {
+  const auto by_mac = make("asset", {{"kind", "pc"}, {"mac", "02:00:00:00:00:01"}, {"ip", "10.0.0.99"}});
+  const auto retired = make("asset", {{"kind", "pc"}, {"ip", "10.0.0.2"}});
+  ASSERT_TRUE(ledger_->retire(kActor, **ledger_->find_register("asset"), {"f1"}, retired.id, 1, "廃棄"));
+  const auto source = sources_->create(kActor, "f1", {"scan", "network", {}, std::nullopt, 0, true});
+  ASSERT_TRUE(source) << describe(source.error());
+  const auto run = sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.1", "02:00:00:00:00:01"}, {"10.0.0.2", "02:00:00:00:00:02"}, {"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}}));
+  ASSERT_TRUE(run) << describe(run.error());
+  auto page = hosts();
+  ASSERT_EQ(page.total, 4);
+  EXPECT_EQ(text_of(page.items[0].fields, "asset"), by_mac.id);
+  EXPECT_EQ(text_of(page.items[1].fields, "asset"), retired.id) << "a retired device that answers is recognised";
+  EXPECT_EQ(text_of(page.items[2].fields, "decision"), "open");
+
+  const auto accepted = sources_->accept_candidate(kActor, {"f1"}, page.items[2].id, {{"kind", "iot"}});
+  ASSERT_TRUE(accepted) << describe(accepted.error());
+  EXPECT_EQ(accepted->number, "IOT-001");
+  EXPECT_EQ(text_of(accepted->fields, "mac"), "02:00:00:00:00:03");
+  EXPECT_FALSE(sources_->explain_candidate(kActor, {"f1"}, page.items[3].id, " "));
+  ASSERT_TRUE(sources_->explain_candidate(kActor, {"f1"}, page.items[3].id, "検証機"));
+
+  clock_.advance(std::chrono::hours(1));
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}})));
+  page = hosts();
+  EXPECT_FALSE(boolean_of(page.items[0].fields, "present", true)) << "it no longer answers";
+  EXPECT_EQ(text_of(page.items[2].fields, "asset"), accepted->id);
+  EXPECT_EQ(text_of(page.items[3].fields, "decision"), "explained") << "what was explained stays explained";
+  EXPECT_EQ(sources_->explain_candidate(kActor, {"f2"}, page.items[3].id, "x").error().code, "ledger.record.missing");
+}
+
+TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {
+  const auto source = sources_->create(kActor, "f1", {"repo", "backup", {{"kind", "folder"}, {"repository", (folder_.path() / "none").string()}}, Secret("pw"), 60, true});
+  ASSERT_TRUE(source);
+  const auto first = sources_->run(kActor, {"f1"}, source->id);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->error, "collect.backup.not-found");
+  const auto since = clock_.now();
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_EQ(sources_->due()->size(), 1u);
+  ASSERT_TRUE(sources_->run(kActor, {"f1"}, source->id));
+  EXPECT_EQ(sources_->get({"f1"}, source->id)->failing_since, since);
+  EXPECT_EQ(code_of(sources_->run_file(kActor, {"f1"}, source->id, "{")), "collect.backup.file");
+  EXPECT_EQ(sources_->runs({"f1"}, source->id)->size(), 2u) << "a bad file is the sender's error, not a run";
+  EXPECT_EQ(code_of(sources_->run(kActor, {"f2"}, source->id)), "collect.source.missing");
+  std::filesystem::create_directory(folder_.path() / "none");
+  std::ofstream(folder_.path() / "none/a.dump") << "x";
+  ASSERT_TRUE(sources_->run(kActor, {"f1"}, source->id));
+  EXPECT_FALSE(sources_->get({"f1"}, source->id)->failing_since);
+}
+
+TEST_P(OnBothEngines, AScanOfASegmentThatIsNotAllowedIsRefused) {
+  make("segment", {{"name", "医療機器系"}, {"purpose", "medical"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", false}});
+  const auto source = sources_->create(kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 0, true});
+  EXPECT_EQ(sources_->run(kActor, {"f1"}, source->id)->error, "collect.nmap.not-allowed");
+}
+
+TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {
+  const auto numbered = make("person", {{"name", "田中 一郎"}, {"staff_number", "77"}});
+  make("person", {{"name", "鈴木 花子"}});
+  make("person", {{"name", "鈴木 花子"}});
+  const auto mail = make("person", {{"name", "佐藤"}, {"email", "s@example.jp"}});
+  const auto source = sources_->create(kActor, "f1", {"ad", "directory", {{"url", "ldaps://x"}, {"base", "dc=x"}}, std::nullopt, 0, true});
+  const auto person = [](const std::string& login, const std::string& more) { return "dn: cn=" + login + ",dc=x\nobjectClass: user\nobjectClass: person\nsAMAccountName: " + login + "\nuserAccountControl: 512\n" + more + "\n"; };
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, person("a", "employeeID: 77\n") + person("b", "displayName:: " + to_base64("鈴木　花子") + "\n") + person("c", "mail: S@Example.jp\n")));
+  const auto page = ledger_->list(**ledger_->find_register("observed_account"), {.facilities = {"f1"}, .sort = "login"});
+  EXPECT_EQ(text_of(page->items[0].fields, "person"), numbered.id);
+  EXPECT_EQ(text_of(page->items[1].fields, "person"), "") << "two of that name: nothing is guessed";
+  EXPECT_EQ(text_of(page->items[2].fields, "person"), mail.id);
+}
+
+}  // namespace
+}  // namespace mamori::collect

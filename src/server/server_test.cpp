@@ -1,0 +1,256 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "api/handlers.h"
+#include "api/routes.h"
+#include "base/process.h"
+#include "document/zip.h"
+#include "report/report.h"
+#include "server/serve.h"
+#include "testing/clock.h"
+#include "testing/postgres.h"
+
+namespace mamori::server {
+namespace {
+
+using identity::Role;
+const char* const kPassword = "mizu-Umi7 kaze&Tsuki";
+const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
+
+class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
+ protected:
+  testing::ManualClock clock_{*parse_instant("2026-11-21T03:00:00Z")};
+  testing::FreshDatabase database_{GetParam(), clock_};
+  TemporaryFolder folder_;
+  Home home_{kSource / "data", kSource / "web"};
+  std::unique_ptr<Installation> installation_ = open();
+  api::FirstUseDone first_ = *api::first_use(services(), {"みなと病院", "hospital", 300, true, "manager", "企画管理者", Secret(kPassword)}, "test");
+
+  std::unique_ptr<Installation> open() {
+    auto opened = Installation::open(folder_.path(), GetParam() == store::Engine::sqlite ? "" : database_.url(), home_, clock_);
+    if (!opened) ADD_FAILURE() << describe(opened.error());
+    return std::move(opened).take();
+  }
+  api::Services& services() { return installation_->services(); }
+
+  http::Request request(http::Method method, const std::string& target, const std::string& cookie = "", const std::string& body = "") {
+    http::Request made;
+    made.method = method;
+    made.path = target.substr(0, target.find('?'));
+    if (const auto at = target.find('?'); at != target.npos)
+      for (const auto pair : split(std::string_view(target).substr(at + 1), '&')) made.query[std::string(pair.substr(0, pair.find('=')))] = *http::percent_decode(pair.substr(pair.find('=') + 1), true);
+    made.body = body;
+    made.remote = "127.0.0.1";
+    made.headers["x-mamori"] = "1";
+    if (!cookie.empty()) made.headers["cookie"] = std::string(api::kSessionCookie) + "=" + cookie;
+    return made;
+  }
+  http::Reply send(http::Method method, const std::string& target, const std::string& cookie = "", const std::string& body = "") { return answer(request(method, target, cookie, body), *installation_); }
+  std::string user_with(Role role, const std::string& facility) {
+    const auto login = "u-" + std::string(identity::name_of(role)) + random_token(4);
+    EXPECT_TRUE(services().users.create({"", "t", "test"}, {login, "利用者", Secret(kPassword), {{facility, {role}}}}, {}));
+    return services().users.sign_in(login, Secret(kPassword), "", "127.0.0.1", "test")->token.reveal();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+
+std::string filled(std::string path) {
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"{register}", "asset"}, {"{framework}", "mhlw-facility-r7"}, {"{item}", "1(1)"}, {"{control}", "assets.ledger"}})
+    if (const auto at = path.find(name); at != path.npos) path.replace(at, name.size(), value);
+  while (path.find('{') != path.npos) path.replace(path.find('{'), path.find('}') - path.find('{') + 1, "x");
+  return path;
+}
+
+TEST_P(OnBothEngines, EveryRouteRefusesEveryRoleThatLacksItsPermissionAndAdmitsTheOthers) {
+  std::map<Role, std::string> cookies;
+  for (const auto role : identity::kRoles) cookies[role] = user_with(role, first_.facility);
+  std::size_t checked = 0;
+  for (const auto& route : api::routes()) {
+    SCOPED_TRACE(std::string(http::name_of(route.method)) + " " + std::string(route.path));
+    if (route.path == "/api/v1/documents/inspection-package") continue;  // slow; its permission is that of its neighbours, checked by the browser tests
+    if (route.permission == identity::Permission::none_needed) {
+      EXPECT_NE(send(route.method, filled(std::string(route.path)), "", "{}").body.find("identity.session.none") != std::string::npos, true);
+      continue;
+    }
+    EXPECT_EQ(send(route.method, filled(std::string(route.path)), "", "{}").status, 401) << "nobody";
+    EXPECT_EQ(send(route.method, filled(std::string(route.path)), "0123", "{}").status, 401) << "a made-up session";
+    for (const auto role : identity::kRoles) {
+      if (route.path == "/api/v1/session" && route.method == http::Method::delete_) continue;  // would end the session
+      const auto reply = send(route.method, filled(std::string(route.path)), cookies[role], "{}");
+      if (identity::allows(role, route.permission)) {
+        const bool by_register = route.path.find("{register}") != std::string_view::npos || route.path == "/api/v1/imports" || route.path == "/api/v1/views";  // Register::readers and writers decide further
+        if (!by_register) {
+          EXPECT_NE(reply.status, 403) << identity::name_of(role) << " " << reply.body;
+        }
+        EXPECT_NE(reply.status, 401);
+        EXPECT_NE(reply.status, 500) << reply.body;
+      } else {
+        EXPECT_EQ(reply.status, 403) << identity::name_of(role);
+      }
+      ++checked;
+    }
+    if (route.method != http::Method::get) {
+      auto forged = request(route.method, filled(std::string(route.path)), cookies[Role::planning_manager], "{}");
+      forged.headers.erase("x-mamori");
+      EXPECT_EQ(answer(forged, *installation_).status, 403) << "from a foreign page";
+    }
+  }
+  EXPECT_GT(checked, 300u);
+}
+
+TEST_P(OnBothEngines, ARegistersOwnReadersAndWritersAreKept) {
+  const auto staff = user_with(Role::staff, first_.facility), inspector = user_with(Role::inspector, first_.facility), operator_ = user_with(Role::operator_, first_.facility);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/usage_log/records", staff).status, 200);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/account/records", staff).status, 403);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", staff, R"({"fields":{"kind":"pc"}})").status, 403);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/account/records", inspector).status, 200);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", operator_, R"({"fields":{"kind":"pc"}})").status, 201);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/fee_item/records", operator_, R"({"fields":{"code":"FEE-01"}})").status, 403) << "its writers are others";
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/observed_host/records", operator_, R"({"fields":{"source":"x"}})").status, 403) << "nobody writes measured facts";
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/facility/records", operator_, R"({"fields":{"name":"x","kind":"clinic"}})").status, 403);
+}
+
+TEST_P(OnBothEngines, AUserOfOneFacilitySeesNothingOfAnother) {
+  auto& ledger = services().ledger;
+  const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "", {{{"name", "ほか"}, {"kind", "clinic"}}, ""});
+  ASSERT_TRUE(other);
+  const auto here = user_with(Role::planning_manager, first_.facility), there = user_with(Role::planning_manager, other->id);
+  const auto made = send(http::Method::post, "/api/v1/registers/asset/records", here, R"({"fields":{"kind":"pc"}})");
+  const auto id = text_of(*parse_json_object(made.body), "id");
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/asset/records/" + id, here).status, 200);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/asset/records/" + id, there).status, 404);
+  EXPECT_EQ(integer_of(*parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records", there).body), "total"), 0);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/asset/records?facility=" + first_.facility, there).status, 403);
+  for (const auto* path : {"/api/v1/today", "/api/v1/frameworks", "/api/v1/journal", "/api/v1/users", "/api/v1/sources", "/api/v1/documents/registers/asset"})
+    EXPECT_EQ(send(http::Method::get, std::string(path) + "?facility=" + first_.facility, there).status, 403) << path;
+  const auto users = send(http::Method::get, "/api/v1/users", there);
+  EXPECT_EQ(users.body.find("\"login\":\"manager\""), std::string::npos);
+  EXPECT_EQ(send(http::Method::patch, "/api/v1/users/" + first_.user, there, R"({"enabled":false})").status, 404);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/search?text=PC-001", there).body, R"({"items":[]})");
+}
+
+TEST_P(OnBothEngines, TheOpenApiDocumentHoldsEveryRoute) {
+  const auto document = *parse_json_object(send(http::Method::get, "/api/v1/openapi.json").body);
+  const auto& paths = document.at("paths").as_object();
+  std::size_t operations = 0;
+  for (const auto& [path, methods] : paths) operations += methods.as_object().size();
+  EXPECT_EQ(operations, api::routes().size());
+  for (const auto& route : api::routes()) EXPECT_TRUE(paths.contains(route.path)) << route.path;
+}
+
+TEST_P(OnBothEngines, ErrorsSpeakBothLanguagesAndNameTheField) {
+  const auto manager = user_with(Role::planning_manager, first_.facility);
+  const auto reply = send(http::Method::post, "/api/v1/registers/asset/records", manager, R"({"fields":{"kind":"pc","bought_on":"5/32"}})");
+  EXPECT_EQ(reply.status, 422);
+  const auto problem = *parse_json_object(reply.body);
+  const auto& error = problem.at("errors").as_array().at(0).as_object();
+  EXPECT_EQ(text_of(error, "field"), "bought_on");
+  EXPECT_EQ(text_of(error, "ja"), "「購入日」の「5/32」は日付として読めません。2023/5/31 や 令和5年5月31日 のように直してください。");
+  EXPECT_EQ(text_of(error, "en"), "Bought: 5/32 is not a date. Write it like 2023/5/31.");
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", manager, "{").status, 422);
+  EXPECT_EQ(send(http::Method::patch, "/api/v1/registers/asset/records/x", manager, R"({"fields":{}})").status, 422) << "without If-Match";
+  EXPECT_EQ(send(http::Method::get, "/api/v1/nothing", manager).status, 404);
+  EXPECT_EQ(send(http::Method::put, "/api/v1/today", manager).status, 405);
+  EXPECT_EQ(send(http::Method::get, "/../../etc/passwd").status, 404);
+}
+
+TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
+  report::PackageRequest package;
+  package.request = {first_.facility, "ja", "試験"};
+  package.frameworks = {"minimum-measures-2024"};
+  package.key = &services().signing_key;
+  package.blobs = &services().blobs;
+  const auto bytes = report::inspection_package({services().ledger, services().assessor, services().texts}, package);
+  ASSERT_TRUE(bytes) << describe(bytes.error());
+  const auto verified = report::verify_package(*bytes);
+  ASSERT_TRUE(verified) << describe(verified.error());
+  EXPECT_EQ(verified->facility, "みなと病院");
+  const auto files = *document::read_zip(*bytes, 1u << 30);
+  const auto outcome = [&](const std::function<void(document::ZipFiles&)>& change) {
+    auto copy = files;
+    change(copy);
+    const auto result = report::verify_package(*document::write_zip(copy));
+    return result ? std::string("whole") : result.error().code + " " + (result.error().facts.empty() ? "" : result.error().facts[0].second);
+  };
+  EXPECT_EQ(outcome([](auto&) {}), "whole");
+  for (std::size_t i = 0; i + 2 < files.size(); ++i) {
+    EXPECT_EQ(outcome([&](auto& copy) { copy[i].second += " "; }), "report.verify.altered " + files[i].first);
+    EXPECT_EQ(outcome([&](auto& copy) { copy.erase(copy.begin() + static_cast<std::ptrdiff_t>(i)); }), "report.verify.missing " + files[i].first);
+  }
+  EXPECT_EQ(outcome([](auto& copy) { copy.emplace_back("extra.txt", "x"); }), "report.verify.added extra.txt");
+  EXPECT_EQ(outcome([&](auto& copy) { copy[files.size() - 2].second += " "; }), "report.verify.signature ");
+  EXPECT_EQ(report::verify_package(*bytes, std::string(64, '0')).error().code, "report.verify.key");
+  EXPECT_EQ(report::verify_package("no zip").error().code, "document.zip.broken");
+}
+
+TEST(Texts, EveryCodeInTheSourceHasItsSentencesInBothLanguages) {
+  const auto texts = *Texts::load(kSource / "data/texts");
+  for (const auto& [key, words] : texts.all()) {
+    EXPECT_FALSE(words.ja.empty()) << key;
+    EXPECT_FALSE(words.en.empty()) << key;
+  }
+  const std::set<std::string> modules = {"base", "store", "sheet", "ledger", "identity", "assess", "collect", "report", "document", "api", "http", "server", "cli"};
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(kSource / "src")) {
+    if (entry.path().extension() != ".cpp" || entry.path().string().ends_with("_test.cpp")) continue;
+    const auto source = *read_file(entry.path(), 1u << 20);
+    for (std::size_t at = source.find("Error{ErrorKind::"); at != source.npos; at = source.find("Error{ErrorKind::", at + 1)) {
+      const auto quote = source.find('"', at), end = source.find('"', quote + 1);
+      if (quote == source.npos || quote > source.find('\n', at)) continue;
+      const auto code = source.substr(quote + 1, end - quote - 1);
+      if (modules.contains(code.substr(0, code.find('.'))) && !code.ends_with('.')) {
+        EXPECT_TRUE(texts.has(code)) << entry.path().filename() << " " << code;
+      }
+    }
+  }
+}
+
+TEST(Listener, ServesRealConnectionsWithinItsLimits) {
+  http::ListenerOptions options;
+  options.port = 0;
+  options.limits.body = 1000;
+  options.limits.seconds = 2;
+  const auto listener = http::Listener::open(options, [](const http::Request& request) { return http::Reply::json(json::object{{"path", request.path}, {"size", request.body.size()}}); });
+  ASSERT_TRUE(listener) << describe(listener.error());
+  std::thread running([&] { (*listener)->run(); });
+  const auto url = "http://127.0.0.1:" + std::to_string((*listener)->port());
+  const auto curl = [&](const std::string& more) {
+    const auto run = run_process({"sh", "-c", "curl -s -m 20 -o - -w ' %{http_code}' " + more}, {.limit = std::chrono::seconds(30)});
+    return run ? run->out : "";
+  };
+  EXPECT_EQ(curl("'" + url + "/a%20b'"), R"({"path":"/a b","size":0} 200)");
+  EXPECT_EQ(curl("-d abc " + url + "/x"), R"({"path":"/x","size":3} 200)");
+  EXPECT_NE(curl("--data-binary @/bin/ls " + url + "/x").find("413"), std::string::npos);
+  EXPECT_NE(curl("'" + url + "/%zz'").find("400"), std::string::npos);
+  EXPECT_NE(curl("-H \"X: $(head -c 40000 /dev/zero | tr '\\0' a)\" " + url + "/x").find("431"), std::string::npos);
+  // A sender that says nothing is cut off, others are served meanwhile.
+  const auto slow = run_process({"python3", "-c", "import socket,time\ns=socket.create_connection(('127.0.0.1'," + std::to_string((*listener)->port()) + "))\ns.send(b'GET / HT')\ns.settimeout(15)\nt=time.time()\ntry:\n  d=s.recv(10)\nexcept Exception: d=b'?'\nprint(d==b'' and time.time()-t<10)"}, {.limit = std::chrono::seconds(30)});
+  EXPECT_EQ(slow->out, "True\n");
+  EXPECT_EQ(curl(url + "/still"), R"({"path":"/still","size":0} 200)");
+  (*listener)->stop();
+  running.join();
+}
+
+TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
+  const TemporaryFolder folder;
+  http::ListenerOptions options;
+  options.port = 0;
+  options.address = "0.0.0.0";
+  EXPECT_EQ(http::Listener::open(options, {}).error().code, "http.listen.plain");
+  options.address = "127.0.0.1";
+  options.certificate_file = folder.path() / "c.pem";
+  options.key_file = folder.path() / "k.pem";
+  ASSERT_TRUE(http::make_certificate(options.certificate_file, options.key_file, "127.0.0.1"));
+  const auto listener = http::Listener::open(options, [](const http::Request& request) { return http::Reply::json(request.secure); });
+  ASSERT_TRUE(listener) << describe(listener.error());
+  std::thread running([&] { (*listener)->run(); });
+  const auto run = run_process({"curl", "-s", "--cacert", options.certificate_file, "https://127.0.0.1:" + std::to_string((*listener)->port()) + "/"});
+  EXPECT_EQ(run->out, "true");
+  (*listener)->stop();
+  running.join();
+}
+
+}  // namespace
+}  // namespace mamori::server
