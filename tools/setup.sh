@@ -22,18 +22,18 @@ build_packages=(build-essential cmake ninja-build ccache mold pkg-config libboos
   libsqlite3-dev libpq-dev libicu-dev libyaml-cpp-dev libpugixml-dev libzip-dev libxlsxwriter-dev libpango1.0-dev libqrencode-dev liboath-dev
   libldap-dev libcli11-dev libspdlog-dev libfmt-dev fonts-noto-cjk nmap restic borgbackup)
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev postgresql slapd ldap-utils samba samba-ad-provision samba-dsdb-modules samba-vfs-modules samba-vfs-modules
-  iproute2 chromium poppler-utils openssl clang-14 libclang-rt-14-dev sqlite3 curl)
+  iproute2 python3 chromium poppler-utils openssl clang-14 libclang-rt-14-dev sqlite3 curl)
 
 install_build() {
   install_packages "${build_packages[@]}"
   command -v npm >/dev/null || install_packages nodejs npm
 }
 
-# npm ci only when the lock file is newer than what is installed
+# Only when the lock file is newer than what is installed. Not `npm ci`: it refuses a lock file that lacks other platforms' optional packages.
 npm_install() {
   [ "$1/node_modules/.installed" -nt "$1/package-lock.json" ] && return
   say "npm packages of $1"
-  (cd "$1" && npm ci --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.installed)
+  (cd "$1" && npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.installed)
 }
 
 build_web() {
