@@ -48,6 +48,6 @@ build_web() {
 build_preset() {  # preset target…
   local preset=$1
   shift
-  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >/dev/null
+  [ -f "build/$preset/build.ninja" ] || cmake -Wno-dev --preset "$preset" >/dev/null
   ninja -C "build/$preset" "$@" >"build/$preset/build.log" 2>&1 || { grep -E 'error|FAILED' -A3 "build/$preset/build.log" | head -60 >&2; exit 1; }
 }

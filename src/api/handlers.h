@@ -83,6 +83,8 @@ struct FirstUse {
 struct FirstUseDone {
   std::string facility, user;
 };
+// A further facility (a group with several lives in one database); the existing user `given.login` becomes its planning manager.
+Result<std::string> add_facility(Services& services, const store::Actor& actor, const FirstUse& given);
 Result<FirstUseDone> first_use(Services& services, const FirstUse& given, const std::string& origin);
 
 }  // namespace mamori::api

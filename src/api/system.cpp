@@ -29,13 +29,28 @@ Result<http::Reply> get_state(const Call& call, Services& services) {
   return http::Reply::json(json::object{{"version", services.version}, {"setup", !services.setup_secret.empty()}, {"signed_in", call.user != nullptr}});
 }
 
-Result<FirstUseDone> first_use(Services& services, const FirstUse& given, const std::string& origin) {
+namespace {
+
+Result<ledger::Record> make_facility(Services& services, const store::Actor& actor, const FirstUse& given) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
-  MAMORI_TRY(identity::check_password(given.password, {{given.facility_name, given.login, given.user_name}}));  // before the facility exists
-  const store::Actor actor{"", given.user_name, origin};
   ledger::Write write{{{"name", given.facility_name}, {"kind", given.facility_kind}, {"has_vendor", given.has_vendor}}, "first use"};
   if (given.beds > 0) write.fields["beds"] = given.beds;
-  const auto facility = MAMORI_TRY(services.ledger.create(actor, *reg, "", write));
+  return services.ledger.create(actor, *reg, "", write);
+}
+
+}  // namespace
+
+Result<std::string> add_facility(Services& services, const store::Actor& actor, const FirstUse& given) {
+  const auto user = MAMORI_TRY(services.users.find_login(given.login));
+  const auto facility = MAMORI_TRY(make_facility(services, actor, given));
+  MAMORI_TRY(services.users.set_roles(actor, user.id, facility.id, {identity::Role::planning_manager}));
+  return facility.id;
+}
+
+Result<FirstUseDone> first_use(Services& services, const FirstUse& given, const std::string& origin) {
+  MAMORI_TRY(identity::check_password(given.password, {{given.facility_name, given.login, given.user_name}}));  // before the facility exists
+  const store::Actor actor{"", given.user_name, origin};
+  const auto facility = MAMORI_TRY(make_facility(services, actor, given));
   const auto user = MAMORI_TRY(services.users.create(actor, {given.login, given.user_name, given.password, {{facility.id, {identity::Role::planning_manager}}}}, {{given.facility_name}}));
   return FirstUseDone{facility.id, user.id};
 }

@@ -12,6 +12,7 @@ void add_init(CLI::App& app, Common& common, Runner& run) {
     std::string name, kind = "hospital", login = "manager", user_name = "企画管理者", password;
     long long beds = 0;
     bool no_vendor = false;
+    std::string grant;
   };
   auto given = std::make_shared<Given>();
   command->add_option("--name", given->name, "facility name")->required();
@@ -21,10 +22,17 @@ void add_init(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--login", given->login, "first user's login");
   command->add_option("--user-name", given->user_name, "first user's name");
   command->add_option("--password-file", given->password, "file with the first user's password; otherwise one is made and printed")->check(CLI::ExistingFile);
+  command->add_option("--grant", given->grant, "another facility in the same database: this existing login becomes its planning manager");
   command->callback([&common, &run, given] {
     run = [&common, given]() -> int {
       auto session = Session::open(common);
       if (!session) return fail(session.error(), common);
+      if (!given->grant.empty()) {
+        const auto added = api::add_facility(session->services(), session->actor(), {given->name, given->kind, given->beds, !given->no_vendor, given->grant, "", Secret()});
+        if (!added) return fail(added.error(), common);
+        std::printf("facility: %s\n", added->c_str());
+        return 0;
+      }
       const auto any = session->services().users.any();
       if (!any) return fail(any.error(), common);
       if (*any) return fail({ErrorKind::conflict, "api.setup.done"}, common);

@@ -132,6 +132,7 @@ class Builder {
     training("職員業務方針の確認", "rules", 150);
     training("標的型メール訓練", "mail_drill", 90);
     training("BCP訓練（電子カルテ停止）", "emergency_drill", 60);
+    training("厚生労働省 医療情報セキュリティ研修", "ministry", 110);
     const auto ids = MAMORI_TRY(add("training", std::move(trainings)));
     std::vector<json::object> attendance;
     for (int i = 0; i < kStaff; ++i) {
@@ -163,7 +164,7 @@ class Builder {
     MAMORI_TRY(add("clause", std::move(clauses)));
     std::vector<json::object> work;
     for (int i = 0; i < 30; ++i)
-      work.push_back({{"vendor", vendors_[static_cast<std::size_t>(i % 6)]}, {"kind", i % 3 ? "remote" : "on_site"}, {"done_on", ago(10 + i * 9)}, {"worker", "保守担当者"}, {"work", "定期点検"}, {"approved_on", ago(12 + i * 9)}, {"confirmed_on", ago(9 + i * 9)}, {"log_compared", true}, {"result", "異常なし"}});
+      work.push_back({{"vendor", vendors_[static_cast<std::size_t>(i % 6)]}, {"kind", i % 3 ? "remote" : "on_site"}, {"done_on", ago(10 + i * 9)}, {"worker", "保守担当者"}, {"work", "定期点検"}, {"approved_on", ago(12 + i * 9)}, {"confirmed_on", ago(9 + i * 9)}, {"log_compared", true}, {"personal_data", false}, {"result", "異常なし"}});
     MAMORI_TRY(add("maintenance", std::move(work)));
     return {};
   }
@@ -194,8 +195,8 @@ class Builder {
     MAMORI_TRY(add("segment", {{{"name", "電子カルテ系"}, {"cidr", "10.1.0.0/20"}, {"purpose", "business"}, {"scan_allowed", true}, {"separated", true}, {"reviewed_on", ago(100)}},
                                {{"name", "医療機器系"}, {"cidr", "10.2.0.0/20"}, {"purpose", "medical"}, {"scan_allowed", false}, {"separated", true}, {"reviewed_on", ago(100)}},
                                {{"name", "業務用無線"}, {"cidr", "10.3.0.0/22"}, {"purpose", "business"}, {"wireless", true}, {"wifi_encryption", "wpa3"}, {"unregistered_refused", true}, {"separated", true}, {"range_checked", true}, {"reviewed_on", ago(100)}},
-                               {{"name", "病棟無線（旧）"}, {"cidr", "10.3.8.0/24"}, {"purpose", "business"}, {"wireless", true}, {"wifi_encryption", "wpa2_tkip"}, {"unregistered_refused", true}, {"separated", true}, {"reviewed_on", ago(100)}},  // defect: TKIP
-                               {{"name", "来訪者用Wi-Fi"}, {"cidr", "10.9.0.0/22"}, {"purpose", "guest"}, {"wireless", true}, {"wifi_encryption", "wpa2_aes"}, {"separated", true}, {"reviewed_on", ago(100)}}}));
+                               {{"name", "病棟無線（旧）"}, {"cidr", "10.3.8.0/24"}, {"purpose", "business"}, {"wireless", true}, {"wifi_encryption", "wpa2_tkip"}, {"unregistered_refused", true}, {"separated", true}, {"range_checked", true}, {"reviewed_on", ago(100)}},  // defect: TKIP
+                               {{"name", "来訪者用Wi-Fi"}, {"cidr", "10.9.0.0/22"}, {"purpose", "guest"}, {"wireless", true}, {"wifi_encryption", "wpa2_aes"}, {"separated", true}, {"range_checked", true}, {"reviewed_on", ago(100)}}}));
     MAMORI_TRY(add("connection", {{{"name", "インターネット"}, {"kind", "internet"}, {"vendor", vendors_[4]}, {"firewall", true}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}},
                                   {{"name", "電子カルテ保守VPN"}, {"kind", "ipsec_vpn"}, {"vendor", vendors_[0]}, {"firewall", true}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}},
                                   {{"name", "オンライン資格確認"}, {"kind", "ip_vpn"}, {"vendor", vendors_[4]}, {"source_restricted", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}, {"mutual_authentication", true}},
@@ -364,6 +365,7 @@ class Builder {
     document("停止時の紙様式集", "downtime");
     document("院内掲示ポスター", "poster");
     document("体制図", "org_chart");
+    document("電子カルテ操作マニュアル", "manual");
     MAMORI_TRY(add("document", std::move(documents)));
     std::vector<json::object> reviews;
     const auto review = [&](const char* kind, int days) { reviews.push_back({{"kind", kind}, {"done_on", ago(days)}, {"done_by", "情報管理室長"}, {"result", "問題なし"}}); };

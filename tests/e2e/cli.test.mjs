@@ -123,6 +123,13 @@ describe("the command line", () => {
     await open.stop();
   });
 
+  test("a group with several facilities lives in one database; the command asks which one is meant", () => {
+    assert.equal(run("init", "--name", "ひがし病院", "--kind", "hospital", "--beds", "120", "--grant", "manager").code, 0);
+    assert.equal(run("export", "asset", "--format", "json").code, 2);
+    assert.equal(JSON.parse(run("export", "asset", "--format", "json", "--facility", "ひがし病院").out).length, 0);
+    assert.equal(JSON.parse(run("export", "asset", "--format", "json", "--facility", "あおぞら診療所").out).length, 1);
+  });
+
   test("demo refuses a directory that holds a facility", () => {
     assert.equal(run("demo").code, 4);
     const other = folder();
