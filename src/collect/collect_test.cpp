@@ -193,6 +193,7 @@ TEST(Ldif, NamesTheLineThatCannotBeRead) {
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().facts[0].second, "3");
   EXPECT_FALSE(ldap::parse_ldif("dn: a=b\njpegPhoto:< file:///etc/passwd\n")) << "nothing is fetched";
+  EXPECT_FALSE(ldap::parse_ldif("dn: a=b\n;objectClass: t\n")) << "an attribute needs a name";
   EXPECT_FALSE(ldap::parse_ldif(""));
 }
 

@@ -53,6 +53,8 @@ Result<Directory> parse_ldif(std::string_view text) {
     if (colon == line.npos || colon == 0) return bad(logical_line);
     auto name = to_lower_ascii(std::string_view(line).substr(0, colon));
     name = name.substr(0, name.find(';'));
+    // RFC 4512 2.5: a name or an OID
+    if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != name.npos) return bad(logical_line);
     std::string_view rest = std::string_view(line).substr(colon + 1);
     std::string value;
     if (rest.starts_with(":")) {
