@@ -295,6 +295,10 @@ Result<std::shared_ptr<const ControlResults>> Assessor::controls(const std::stri
   auto results = std::make_shared<ControlResults>();
   for (const auto& control : catalog_.controls()) {
     auto result = run_for(control, state, vendor);
+    if (!result && result.error().code == "store.timeout") {  // one slow question must not silence the others
+      (*results)[control.id] = {.control = &control, .verdict = Verdict::no_evidence, .why = "assess.why.timeout"};
+      continue;
+    }
     if (!result) {
       result.error().facts.emplace_back("file", control.file);
       return std::move(result).take_error();
