@@ -312,6 +312,13 @@ Result<std::shared_ptr<const ControlResults>> Assessor::controls(const std::stri
   return std::shared_ptr<const ControlResults>(results);
 }
 
+Words Assessor::what_would_answer(const ControlResult& result) const {
+  const auto* key = result.evidence.empty() ? "assess.fill-first" : "assess.read-first";
+  const auto* reg = ledger_.registers().find(result.evidence.empty() ? result.control->about : result.evidence.front().reg);
+  if (!reg) return result.control->next_step;
+  return {texts_.get(key, "ja", {{"register", reg->label.ja}}), texts_.get(key, "en", {{"register", reg->label.en}})};
+}
+
 Result<FrameworkResult> Assessor::framework(const std::string& facility, const std::string& id, const std::string& vendor) {
   const auto* framework = catalog_.find_framework(id);
   if (!framework) return Error{ErrorKind::not_found, "assess.framework.unknown", {{"framework", id}}};
@@ -357,8 +364,10 @@ Result<FrameworkResult> Assessor::framework(const std::string& facility, const s
       if (result.verdict != wanted) continue;
       for (const auto* control : result.controls) {
         if (control->verdict != wanted) continue;
-        // Old evidence is mended by reading its source again, not by changing what it says.
-        result.next_step = wanted == Verdict::stale ? texts_.both("assess.read-again") : control->control->next_step;
+        // Old evidence is mended by reading its source again, missing evidence by reading it for the first time or by filling the register.
+        if (wanted == Verdict::gap) result.next_step = control->control->next_step;
+        else if (wanted == Verdict::stale) result.next_step = texts_.both("assess.read-again");
+        else result.next_step = what_would_answer(*control);
         result.link = wanted == Verdict::gap ? control->control->link : control->evidence.empty() ? control->control->link : "sources";
         break;
       }

@@ -131,6 +131,8 @@ class Assessor {
   Result<ControlResult> run_for(const catalog::Control& control, const Facility& facility, const std::string& vendor);
   Result<store::Rows> ask(const std::string& sql, const Facility& facility, const std::string& vendor) const;
   Result<std::vector<Evidence>> evidence_of(const catalog::Control& control, const std::string& facility) const;
+  // Which reader or register could answer a control that has no evidence yet.
+  Words what_would_answer(const ControlResult& result) const;
   Status remember(const std::string& facility, ControlResults& results);
 
   ledger::Ledger& ledger_;

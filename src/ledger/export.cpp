@@ -28,7 +28,11 @@ Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, cons
         row.push_back(label == record.ref_labels.end() ? "" : label->second);
       } else {
         const auto* value = record.fields.if_contains(field.name);
-        row.push_back(value ? display(field, *value, language) : "");
+        std::string shown = value ? display(field, *value, language) : "";
+        // Paper shows the era beside the western year; files that may be imported again keep ISO days.
+        if (columns == ExportColumns::printed && field.type == FieldType::date && language != "en")
+          if (const auto date = parse_iso_date(shown)) shown = japanese_date(*date);
+        row.push_back(std::move(shown));
       }
     }
     table.rows.push_back(std::move(row));

@@ -119,6 +119,20 @@ describe("the demonstration hospital in the browser", () => {
     await page.waitForSelector("text=1件を元に戻しました");
   });
 
+  test("a list is filtered by a condition, and the view is saved under a name", async () => {
+    await visit("/ledgers/asset", ".grid tbody tr");
+    await page.getByLabel("条件を加える").selectOption("kind");
+    await page.locator("#filter-value").selectOption("vpn");
+    await page.waitForFunction(() => document.querySelectorAll(".grid tbody tr").length === 6);
+    assert.match(page.url(), /kind=vpn/);
+    await page.getByRole("button", { name: "この条件を保存" }).click();
+    await page.getByLabel("条件の名前").fill("VPN装置");
+    await page.locator("dialog").getByRole("button", { name: "保存する" }).click();
+    await page.waitForSelector(".views .chip a:has-text('VPN装置')");
+    await shot(page, "ledger-filtered");
+    assert.deepEqual(await axeProblems(page), []);
+  });
+
   test("an item is declared, and the answer stands beside the measured one", async () => {
     await visit("/checklists/mhlw-facility-r7?item=2(9)", "dialog[open] .declare");
     await page.locator("dialog").getByLabel("いいえ").check();

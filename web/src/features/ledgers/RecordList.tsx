@@ -56,6 +56,46 @@ function Views({ info, current }: { info: RegisterInfo; current: string }) {
   );
 }
 
+// A condition: a field, then a choice, yes or no, or a part of its text.
+function AddFilter({ info, add }: { info: RegisterInfo; add: (name: string, value: string) => void }) {
+  const t = useTexts();
+  const words = useWords();
+  const [name, setName] = useState("");
+  const [value, setValue] = useState("");
+  const field = info.fields.find((one) => one.name === name);
+  const usable = info.fields.filter((one) => !["ref", "file", "long_text", "datetime"].includes(one.type));
+  const done = (chosen: string) => {
+    if (!field || !chosen) return;
+    add(field.type === "choice" || field.type === "boolean" || field.type === "date" ? name : `${name}.has`, chosen);
+    setName("");
+    setValue("");
+  };
+  return (
+    <>
+      <div className="field">
+        <label htmlFor="filter-field">{t("ledger.condition")}</label>
+        <select id="filter-field" value={name} onChange={(event) => { setName(event.target.value); setValue(""); }}>
+          <option value="">{t("app.none")}</option>
+          {usable.map((one) => <option key={one.name} value={one.name}>{words(one.label)}</option>)}
+        </select>
+      </div>
+      {field && (
+        <div className="field">
+          <label htmlFor="filter-value">{words(field.label)}</label>
+          {field.type === "choice" || field.type === "boolean" ? (
+            <select id="filter-value" value="" onChange={(event) => done(event.target.value)}>
+              <option value="">{t("record.unset")}</option>
+              {field.type === "boolean" ? <><option value="true">{t("record.yes")}</option><option value="false">{t("record.no")}</option></> : field.choices?.map((choice) => <option key={choice.value} value={choice.value}>{words(choice.label)}</option>)}
+            </select>
+          ) : (
+            <input id="filter-value" type={field.type === "date" ? "date" : "text"} value={value} onChange={(event) => setValue(event.target.value)} onKeyDown={(event) => { if (event.key === "Enter") done(value); }} onBlur={() => done(value)} />
+          )}
+        </div>
+      )}
+    </>
+  );
+}
+
 function List({ info }: { info: RegisterInfo }) {
   const t = useTexts();
   const words = useWords();
@@ -121,6 +161,7 @@ function List({ info }: { info: RegisterInfo }) {
           const field = info.fields.find((one) => one.name === name.split(".")[0]);
           return <span key={name} className="chip">{field ? words(field.label) : name}: {field ? shown(field, value) || value : value}<button type="button" aria-label={`${t("app.close")} ${name}`} onClick={() => setSearch({ [name]: "" })}>✕</button></span>;
         })}
+        <AddFilter info={info} add={(name, value) => setSearch({ [name]: value })} />
         {!info.observed && <label className="check"><input type="checkbox" checked={search.get("retired") === "included"} onChange={(event) => setSearch({ retired: event.target.checked ? "included" : "" })} />{t("ledger.retired")}</label>}
         <Button kind="quiet" onClick={() => setChoosing(true)}>{t("ledger.columns")}</Button>
         <Views info={info} current={search.toString()} />
