@@ -52,6 +52,7 @@ describe("the demonstration hospital in the browser", () => {
     test(`${name}: draws and is accessible`, async () => {
       await visit(path, ready);
       await shot(page, name);
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 1440, "nothing sticks out");
       assert.deepEqual(await axeProblems(page), []);
     });
 

@@ -75,7 +75,7 @@ function SourceRow({ source }: { source: Source }) {
       </div>
       <p className="quiet-text">
         {t("sources.last")}: {source.last_success_at ? <time dateTime={source.last_success_at} title={dates.time(source.last_success_at)}>{dates.ago(source.last_success_at)}</time> : t("sources.never")}
-        　{t("sources.every")}: {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
+        {"　"}{t("sources.every")}: {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
       </p>
       {source.failing_since && source.last_error_text && <div className="notice bad"><p>{t("sources.failing", { on: dates.time(source.failing_since) })}</p><p>{words(source.last_error_text)}</p></div>}
       {(run.error || file.error) && <Problem error={run.error ?? file.error} />}
