@@ -92,7 +92,6 @@ Result<http::Reply> list_registers(const Call& call, Services& services) {
     out["writable"] = !reg.observed && !facilities_for(call, reg.writers).empty();
     items.push_back(std::move(out));
   }
-  auto lease = MAMORI_TRY(services.database.read());
   for (auto& item : items) {
     const auto* reg = services.ledger.registers().find(std::string_view(item.at("name").get_string()));
     const auto page = MAMORI_TRY(services.ledger.list(*reg, {.facilities = facilities_for(call, reg->readers), .sort = "label", .limit = 1}));

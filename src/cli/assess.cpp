@@ -21,15 +21,9 @@ int assess_now(const Common& common, const Given& given) {
   }
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  std::string vendor;
-  if (!given.vendor.empty()) {
-    const auto reg = services.ledger.find_register("vendor");
-    const auto page = services.ledger.list(**reg, {.facilities = {*facility}, .conditions = {{"number", ledger::Comparison::equal, given.vendor}}, .limit = 1});
-    if (!page) return fail(page.error(), common);
-    if (page->items.empty()) return fail({ErrorKind::not_found, "ledger.record.missing"}, common);
-    vendor = page->items[0].id;
-  }
-  const auto result = services.assessor.framework(*facility, given.framework, vendor);
+  const auto vendor = session->vendor(*facility, given.vendor);
+  if (!vendor) return fail(vendor.error(), common);
+  const auto result = services.assessor.framework(*facility, given.framework, *vendor);
   if (!result) return fail(result.error(), common);
   bool gaps = false;
   json::array items;

@@ -48,6 +48,14 @@ Result<std::string> Session::facility(const Common& common) {
   return Error{ErrorKind::not_found, "cli.facility.unknown", {{"facility", common.facility}}};
 }
 
+Result<std::string> Session::vendor(const std::string& facility, const std::string& number) {
+  if (number.empty()) return std::string();
+  const auto* reg = MAMORI_TRY(services().ledger.find_register("vendor"));
+  const auto page = MAMORI_TRY(services().ledger.list(*reg, {.facilities = {facility}, .conditions = {{"number", ledger::Comparison::equal, number}}, .limit = 1}));
+  if (page.items.empty()) return Error{ErrorKind::not_found, "ledger.record.missing"};
+  return page.items[0].id;
+}
+
 store::Actor Session::actor() const {
   const char* name = std::getenv("SUDO_USER");
   if (!name) name = std::getenv("USER");

@@ -25,6 +25,8 @@ class Session {
   static Result<Session> open(const Common& common);
   api::Services& services() { return installation->services(); }
   Result<std::string> facility(const Common& common);
+  // The id of the vendor with control number `number` (V-001); "" for "". Error: ledger.record.missing.
+  Result<std::string> vendor(const std::string& facility, const std::string& number);
   store::Actor actor() const;
 
   std::unique_ptr<SystemClock> clock;

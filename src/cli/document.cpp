@@ -20,14 +20,9 @@ int make_document(const Common& common, const Given& given) {
   const report::Context context{services.ledger, services.assessor, services.texts};
   Result<std::string> made = Error{ErrorKind::invalid, "cli.document.kind"};
   if (given.kind == "checklist") {
-    std::string vendor;
-    if (!given.vendor.empty()) {
-      const auto page = services.ledger.list(**services.ledger.find_register("vendor"), {.facilities = {*facility}, .conditions = {{"number", ledger::Comparison::equal, given.vendor}}, .limit = 1});
-      if (!page) return fail(page.error(), common);
-      if (page->items.empty()) return fail({ErrorKind::not_found, "ledger.record.missing"}, common);
-      vendor = page->items[0].id;
-    }
-    made = report::checklist(context, request, given.name, vendor);
+    const auto vendor = session->vendor(*facility, given.vendor);
+    if (!vendor) return fail(vendor.error(), common);
+    made = report::checklist(context, request, given.name, *vendor);
   } else if (given.kind == "register") {
     made = report::register_list(context, request, given.name);
   } else if (given.kind == "access-rights") {

@@ -9,12 +9,11 @@ namespace mamori::cli {
 void add_serve(CLI::App& app, Common& common, Runner& run) {
   auto* command = app.add_subcommand("serve", "start the server");
   auto options = std::make_shared<server::ServeOptions>();
-  auto quiet = std::make_shared<bool>(false);
   command->add_option("--address", options->listener.address, "address to listen on (default 127.0.0.1; beyond loopback TLS is compulsory)");
   command->add_option("--port", options->listener.port, "port (default 8080; 0 = any free one)");
   command->add_option("--certificate", options->listener.certificate_file, "TLS certificate (PEM); beyond loopback one is made where none is given")->check(CLI::ExistingFile);
   command->add_option("--key", options->listener.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
-  command->callback([&common, &run, options, quiet] {
+  command->callback([&common, &run, options] {
     run = [&common, options]() -> int {
       auto session = Session::open(common);
       if (!session) return fail(session.error(), common);

@@ -139,7 +139,7 @@ std::optional<json::object> policy_fact(const Entry& entry, bool encrypted) {
     number("history", "pwdhistorylength");
     fact["complexity"] = (integer(entry.first("pwdproperties")).value_or(0) & 1) != 0;
     const auto age = integer(entry.first("maxpwdage")).value_or(0);
-    fact["max_age_days"] = age < 0 && age > -kNever ? -(age + 0) / kDay : 0;
+    fact["max_age_days"] = age < 0 && age > -kNever ? -age / kDay : 0;
     number("lockout_threshold", "lockoutthreshold");
     const auto duration = integer(entry.first("lockoutduration")).value_or(0);
     fact["lockout_minutes"] = duration < 0 && duration > -kNever ? -duration / kMinute : 0;
