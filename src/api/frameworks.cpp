@@ -47,7 +47,7 @@ Result<http::Reply> declare_item(const Call& call, Services& services) {
     bad.problems.push_back({"answer", "assess.declaration.answer", {}});
     return bad;
   }
-  const auto made = MAMORI_TRY(services.assessor.declare(call.actor(), facility, {call.at("framework"), call.at("item"), text_of(body, "vendor"), *answer, text_of(body, "confirmed_on"), text_of(body, "target_on"), text_of(body, "remark"), "", {}}));
+  const auto made = MAMORI_TRY(services.assessor.declare(call.actor(), facility, {call.at("framework"), call.at("item"), text_of(body, "vendor"), *answer, text_of(body, "confirmed_on"), text_of(body, "target_on"), text_of(body, "remark"), "", {}, static_cast<int>(integer_of(body, "round", 1))}));
   return http::Reply::json(assess::to_json(made));
 }
 

@@ -42,7 +42,7 @@ Result<http::Reply> list_views(const Call&, Services&);
 Result<http::Reply> save_view(const Call&, Services&);
 Result<http::Reply> delete_view(const Call&, Services&);
 Result<http::Reply> put_blob(const Call&, Services&);
-Result<http::Reply> get_blob(const Call&, Services&);
+Result<http::Reply> get_attachment(const Call&, Services&);
 // imports.cpp
 Result<http::Reply> create_import(const Call&, Services&);
 Result<http::Reply> plan_import(const Call&, Services&);

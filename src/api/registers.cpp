@@ -218,9 +218,16 @@ Result<http::Reply> put_blob(const Call& call, Services& services) {
   return http::Reply::json(json::object{{"hash", MAMORI_TRY(services.blobs.put(call.request.body))}}, 201);
 }
 
-Result<http::Reply> get_blob(const Call& call, Services& services) {
+// By way of the record alone: whoever may not read the record cannot reach its file, even with the hash in hand.
+Result<http::Reply> get_attachment(const Call& call, Services& services) {
+  const auto to = MAMORI_TRY(access(call, services, Use::read));
+  const auto* field = to.reg->find(call.at("field"));
+  if (!field || field->type != ledger::FieldType::file) return Error{ErrorKind::not_found, "api.not-found"};
+  const auto record = MAMORI_TRY(services.ledger.get(*to.reg, to.facilities, call.at("id")));
+  const auto value = text_of(record.fields, field->name);  // "SHA-256:name"
+  const auto colon = value.find(':');
   // As a download only, whatever it is: an uploaded page must never run as ours.
-  return http::Reply::file(MAMORI_TRY(services.blobs.get(call.at("hash"))), "application/octet-stream", call.request.parameter("name", "file"));
+  return http::Reply::file(MAMORI_TRY(services.blobs.get(value.substr(0, colon))), "application/octet-stream", colon == value.npos ? "file" : value.substr(colon + 1));
 }
 
 }  // namespace mamori::api

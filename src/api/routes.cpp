@@ -62,15 +62,15 @@ const std::vector<Route>& routes() {
       {post, "/api/v1/registers/{register}/records/{id}/retire", Permission::ledger_write, retire_record, "Retire a record with a reason"},
       {post, "/api/v1/registers/{register}/records/{id}/bring-back", Permission::ledger_write, bring_back_record, "Bring a retired record back"},
       {post, "/api/v1/registers/{register}/records/{id}/revert", Permission::ledger_write, revert_record, "Back to an earlier state"},
+      {get, "/api/v1/registers/{register}/records/{id}/files/{field}", Permission::ledger_read, get_attachment, "The file attached to a record"},
       {get, "/api/v1/registers/{register}/records/{id}/history", Permission::ledger_read, record_history, "The journal of a record"},
       {get, "/api/v1/registers/{register}/export", Permission::ledger_read, export_records, "CSV or XLSX of a list"},
       {get, "/api/v1/views", Permission::ledger_read, list_views, "My saved views"},
       {post, "/api/v1/views", Permission::ledger_read, save_view, "Save a view"},
       {delete_, "/api/v1/views/{id}", Permission::ledger_read, delete_view, "Delete a saved view"},
-      {post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment"},
-      {get, "/api/v1/blobs/{hash}", Permission::ledger_read, get_blob, "An attachment"},
+      {post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment", Body::upload},
 
-      {post, "/api/v1/imports", Permission::ledger_write, create_import, "Upload a sheet: what was understood, line by line; nothing is written"},
+      {post, "/api/v1/imports", Permission::ledger_write, create_import, "Upload a sheet: what was understood, line by line; nothing is written", Body::upload},
       {post, "/api/v1/imports/{id}/plan", Permission::ledger_write, plan_import, "Plan again with another mapping or sheet"},
       {post, "/api/v1/imports/{id}/apply", Permission::ledger_write, apply_import, "Write the good lines, or all or none"},
       {post, "/api/v1/imports/{id}/undo", Permission::ledger_write, undo_import, "Take the import back"},
@@ -87,7 +87,7 @@ const std::vector<Route>& routes() {
       {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
       {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},
       {post, "/api/v1/sources/{id}/run", Permission::sources_manage, run_source, "Read a source now"},
-      {post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file, "Read from a file"},
+      {post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file, "Read from a file", Body::upload},
       {get, "/api/v1/sources/{id}/runs", Permission::sources_read, source_runs, "The last runs"},
       {get, "/api/v1/candidates", Permission::sources_read, list_candidates, "Devices that answered and are not in the ledger"},
       {post, "/api/v1/candidates/{id}", Permission::sources_manage, decide_candidate, "Accept into the ledger, or explain"},
@@ -99,6 +99,11 @@ const std::vector<Route>& routes() {
       {get, "/api/v1/journal", Permission::journal_read, list_journal, "The change journal"},
   };
   return kRoutes;
+}
+
+bool takes_upload(std::string_view path) {
+  std::map<std::string, std::string> names;
+  return path.starts_with('/') && std::any_of(routes().begin(), routes().end(), [&](const Route& route) { return route.body == Body::upload && matches(route.path, path, names); });
 }
 
 std::string Call::language() const {

@@ -5,15 +5,21 @@
 
 namespace mamori::api {
 
+enum class Body { small, upload };     // how much a request may carry: http::Limits
+
 struct Route {
   http::Method method;
   std::string_view path;                // with {names}
   identity::Permission permission;      // no default: a route without one does not compile
   Handler handler;
   std::string_view summary;             // for the OpenAPI document
+  Body body = Body::small;
 };
 
 const std::vector<Route>& routes();
+
+// Whether some route of this path takes files.
+bool takes_upload(std::string_view path);
 
 // Finds the route, checks session, permission and cross-site forgery, calls the handler. Everything that is not a route is 404.
 http::Reply dispatch(const http::Request& request, Services& services);

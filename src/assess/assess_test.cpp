@@ -141,6 +141,23 @@ TEST_P(OnBothEngines, ANoNeedsATargetWithinTheFiscalYear) {
   EXPECT_EQ(code_of({.answer = Answer::yes, .confirmed_on = "きのう"}), "assess.declaration.date");
 }
 
+TEST_P(OnBothEngines, TheSecondAnswerStandsBesideTheFirst) {  // CHK-01
+  const auto facility = make(*Yaml::parse("{}", "case"), "r-");
+  const auto declare = [&](Answer answer, int round, const std::string& target) {
+    return assessor_->declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "1(1)", .vendor = "", .answer = answer, .target_on = target, .round = round});
+  };
+  EXPECT_EQ(declare(Answer::yes, 2, "").error().problems[0].code, "assess.declaration.round_first");
+  EXPECT_EQ(declare(Answer::yes, 3, "").error().problems[0].code, "assess.declaration.round");
+  ASSERT_TRUE(declare(Answer::no, 1, "2027-03-31"));
+  ASSERT_TRUE(declare(Answer::yes, 2, ""));
+  const auto item = assessor_->framework(facility, "mhlw-facility-r7")->items.front();
+  ASSERT_EQ(item.rounds.size(), 2u);
+  EXPECT_EQ(item.rounds[0].answer, Answer::no);
+  EXPECT_EQ(item.rounds[0].target_on, "2027-03-31");
+  EXPECT_EQ(item.rounds[1].answer, Answer::yes);
+  EXPECT_EQ(item.declared->round, 2);
+}
+
 TEST_P(OnBothEngines, OneVendorSeesItsOwnRecordsOnly) {
   const auto facility = make(*Yaml::parse("vendor: [{id: v1, name: A}, {id: v2, name: B}]\nasset:\n  - {id: a1, kind: network, vendor: v1, patched_on: 2020-01-01}\n  - {id: a2, kind: network, vendor: v2, patched_on: 2026-11-01}", "case"), "v-");
   const auto& control = *catalog_.find_control("patches.network");

@@ -21,7 +21,16 @@ constexpr store::Migration kSchema[] = {
      " PRIMARY KEY (facility, control, at));"
      "CREATE TABLE put_off (facility {text} NOT NULL, row_key {text} NOT NULL, until {text} NOT NULL, reason {text} NOT NULL, put_off_by {text} NOT NULL,"
      " PRIMARY KEY (facility, row_key));"},
+    {"assess.2",
+     "CREATE TABLE declaration_2 (facility {text} NOT NULL, framework {text} NOT NULL, item {text} NOT NULL, vendor {text} NOT NULL, round BIGINT NOT NULL, answer {text} NOT NULL,"
+     " confirmed_on {text} NOT NULL, target_on {text} NOT NULL, remark {text} NOT NULL, declared_by {text} NOT NULL, at BIGINT NOT NULL,"
+     " PRIMARY KEY (facility, framework, item, vendor, round));"
+     "INSERT INTO declaration_2 SELECT facility, framework, item, vendor, 1, answer, confirmed_on, target_on, remark, declared_by, at FROM declaration;"
+     "DROP TABLE declaration;"
+     "ALTER TABLE declaration_2 RENAME TO declaration;"},
 };
+
+constexpr std::string_view kDeclarationColumns = "framework, item, vendor, answer, confirmed_on, target_on, remark, declared_by, at, round";
 
 // Views of the registers, as a control sees them: this facility's records that are not retired; retired_NAME has the others.
 std::string views(const ledger::Registers& registers, const std::set<std::string>& words, const std::string& facility, const std::string& vendor, store::Row& parameters) {
@@ -80,6 +89,7 @@ Declaration declaration_of(const store::Row& row) {
   declaration.remark = store::as_text(row[6]);
   declaration.by = store::as_text(row[7]);
   declaration.at = from_millis(store::as_integer(row[8]));
+  declaration.round = static_cast<int>(store::as_integer(row[9]));
   return declaration;
 }
 
@@ -327,14 +337,17 @@ Result<FrameworkResult> Assessor::framework(const std::string& facility, const s
   out.at = ledger_.database().clock().now();
   out.controls = MAMORI_TRY(controls(facility, vendor));
   const auto state = MAMORI_TRY(facility_of(facility));
-  std::map<std::string, Declaration> declared;
-  for (auto& declaration : MAMORI_TRY(declarations(facility, id, vendor))) declared[declaration.item] = declaration;
+  std::map<std::string, std::vector<Declaration>> declared;  // by item, rounds in order
+  for (auto& declaration : MAMORI_TRY(declarations(facility, id, vendor))) declared[declaration.item].push_back(declaration);
 
   const bool whole_applies = applies(framework->applies, state);
   for (const auto& item : framework->items) {
     ItemResult result;
     result.item = &item;
-    if (const auto found = declared.find(item.id); found != declared.end()) result.declared = found->second;
+    if (const auto found = declared.find(item.id); found != declared.end()) {
+      result.rounds = found->second;
+      result.declared = result.rounds.back();
+    }
     const auto add = [&](const std::string& control) { result.controls.push_back(&out.controls->at(control)); };
     for (const auto& control : item.controls) add(control);
     std::vector<Verdict> verdicts;
@@ -381,7 +394,7 @@ Result<FrameworkResult> Assessor::framework(const std::string& facility, const s
 Result<std::vector<Declaration>> Assessor::declarations(const std::string& facility, const std::string& framework, const std::string& vendor) const {
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Declaration> out;
-  MAMORI_TRY(lease->each("SELECT framework, item, vendor, answer, confirmed_on, target_on, remark, declared_by, at FROM declaration WHERE facility = ? AND framework = ? AND vendor = ?",
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM declaration WHERE facility = ? AND framework = ? AND vendor = ? ORDER BY item, round", kDeclarationColumns),
                          {facility, framework, vendor}, [&](store::Row& row) { out.push_back(declaration_of(row)); }));
   return out;
 }
@@ -407,18 +420,27 @@ Result<Declaration> Assessor::declare(const store::Actor& actor, const std::stri
   const auto target = read_day(declaration.target_on, "target_on", declaration.answer == Answer::no);
   if (target && fiscal_year(*target) > fiscal_year(date_of(now)))
     bad.problems.push_back({"target_on", "assess.declaration.target_year", {{"year_end", fmt::format("{}-03-31", fiscal_year(date_of(now)) + 1)}}});
+  if (declaration.round < 1 || declaration.round > kRounds) bad.problems.push_back({"round", "assess.declaration.round", {}});
   if (length(declaration.remark) > 1000) bad.problems.push_back({"remark", "assess.declaration.remark", {}});
   if (!bad.problems.empty()) return bad;
   declaration.by = actor.name;
   declaration.at = now;
 
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const auto before = MAMORI_TRY(transaction->query("SELECT framework, item, vendor, answer, confirmed_on, target_on, remark, declared_by, at FROM declaration WHERE facility = ? AND framework = ? AND item = ? AND vendor = ?",
-                                                    {facility, declaration.framework, declaration.item, declaration.vendor}));
-  MAMORI_TRY(transaction->execute("INSERT INTO declaration VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (facility, framework, item, vendor) DO UPDATE SET answer = excluded.answer,"
+  const auto of_round = [&](int round) {
+    return transaction->query(fmt::format("SELECT {} FROM declaration WHERE facility = ? AND framework = ? AND item = ? AND vendor = ? AND round = ?", kDeclarationColumns),
+                              {facility, declaration.framework, declaration.item, declaration.vendor, static_cast<std::int64_t>(round)});
+  };
+  if (declaration.round > 1 && MAMORI_TRY(of_round(declaration.round - 1)).rows.empty()) {
+    bad.problems.push_back({"round", "assess.declaration.round_first", {}});
+    return bad;
+  }
+  const auto before = MAMORI_TRY(of_round(declaration.round));
+  MAMORI_TRY(transaction->execute("INSERT INTO declaration (facility, framework, item, vendor, answer, confirmed_on, target_on, remark, declared_by, at, round)"
+                                  " VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (facility, framework, item, vendor, round) DO UPDATE SET answer = excluded.answer,"
                                   " confirmed_on = excluded.confirmed_on, target_on = excluded.target_on, remark = excluded.remark, declared_by = excluded.declared_by, at = excluded.at",
                                   {facility, declaration.framework, declaration.item, declaration.vendor, std::string(name_of(declaration.answer)), declaration.confirmed_on,
-                                   declaration.target_on, declaration.remark, declaration.by, to_millis(now)}));
+                                   declaration.target_on, declaration.remark, declaration.by, to_millis(now), static_cast<std::int64_t>(declaration.round)}));
   transaction.journal(actor, {facility, "declaration", declaration.framework + " " + declaration.item + (declaration.vendor.empty() ? "" : " " + declaration.vendor), "declared",
                               before.rows.empty() ? "" : json::serialize(to_json(declaration_of(before.rows[0]))), json::serialize(to_json(declaration)), declaration.remark});
   MAMORI_TRY(transaction.commit());
@@ -454,11 +476,12 @@ json::object to_json(const ControlResult& result) {
 
 json::object to_json(const Declaration& declaration) {
   return {{"answer", name_of(declaration.answer)}, {"confirmed_on", declaration.confirmed_on}, {"target_on", declaration.target_on}, {"remark", declaration.remark},
-          {"by", declaration.by}, {"at", iso_instant(declaration.at)}, {"item", declaration.item}, {"vendor", declaration.vendor}};
+          {"by", declaration.by}, {"at", iso_instant(declaration.at)}, {"item", declaration.item}, {"vendor", declaration.vendor}, {"round", declaration.round}};
 }
 
 json::object to_json(const ItemResult& result) {
-  json::array records, evidence, controls;
+  json::array records, evidence, controls, rounds;
+  for (const auto& declaration : result.rounds) rounds.push_back(to_json(declaration));
   for (const auto* control : result.controls) {
     auto out = to_json(*control);
     for (const auto& record : out["records"].as_array()) records.push_back(record);
@@ -469,6 +492,7 @@ json::object to_json(const ItemResult& result) {
   json::object out = {{"item", result.item->id}, {"number", result.item->number}, {"object", words_json(result.item->object)}, {"text", words_json(result.item->text)},
                       {"requirements", json::array(result.item->requirements.begin(), result.item->requirements.end())},
                       {"verdict", name_of(result.verdict)}, {"declared", result.declared ? json::value(to_json(*result.declared)) : json::value(nullptr)},
+                      {"rounds", std::move(rounds)},
                       {"contradiction", result.contradiction == Contradiction::none ? json::value(nullptr) : json::value(name_of(result.contradiction))},
                       {"records", std::move(records)}, {"evidence", std::move(evidence)}, {"next_step", words_json(result.next_step)}, {"link", result.link}, {"controls", std::move(controls)}};
   if (!result.item->levels.empty()) {

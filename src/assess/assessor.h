@@ -54,7 +54,9 @@ struct Declaration {
   std::string remark;
   std::string by;
   Instant at;
+  int round = 1;                        // the official forms ask twice a year: 1回目, 2回目 (CHK-01)
 };
+constexpr int kRounds = 2;
 
 enum class Contradiction { none, declared_yes_measured_gap, declared_no_measured_met };
 std::string_view name_of(Contradiction contradiction);
@@ -63,7 +65,8 @@ struct ItemResult {
   const catalog::Item* item = nullptr;
   Verdict verdict = Verdict::no_evidence;
   std::vector<const ControlResult*> controls;
-  std::optional<Declaration> declared;
+  std::vector<Declaration> rounds;      // by round; the forms print them beside each other
+  std::optional<Declaration> declared;  // the one that counts now: of the latest round
   Contradiction contradiction = Contradiction::none;
   int level = 0;                        // reached, of graded lists
   Words next_step;
@@ -101,7 +104,8 @@ class Assessor {
   Result<FrameworkResult> framework(const std::string& facility, const std::string& id, const std::string& vendor = "");
   Result<ControlResult> run(const catalog::Control& control, const std::string& facility, const std::string& vendor = "");
 
-  // Errors: assess.item.unknown, assess.declaration.invalid (a "no" needs a target date within the fiscal year; a date that is none).
+  // A declaration of a round replaces what was said for the same round; the journal keeps the former.
+  // Errors: assess.item.unknown, assess.declaration.invalid (a second round without a first; a "no" needs a target date within the fiscal year; a date that is none).
   Result<Declaration> declare(const store::Actor& actor, const std::string& facility, Declaration declaration);
   Result<std::vector<Declaration>> declarations(const std::string& facility, const std::string& framework, const std::string& vendor) const;
   // How the verdict of a control changed, newest first: (instant, verdict, violations).

@@ -51,8 +51,8 @@ class Builder {
     MAMORI_TRY(people());
     MAMORI_TRY(vendors());
     MAMORI_TRY(systems());
-    MAMORI_TRY(network());
     MAMORI_TRY(devices());
+    MAMORI_TRY(network());
     MAMORI_TRY(access());
     MAMORI_TRY(backups());
     MAMORI_TRY(paper());
@@ -132,6 +132,8 @@ class Builder {
     training("職員業務方針の確認", "rules", 150);
     training("標的型メール訓練", "mail_drill", 90);
     training("BCP訓練（電子カルテ停止）", "emergency_drill", 60);
+    training("個人情報ガイダンスの周知", "reading_privacy", 150);
+    training("関係法令の確認", "reading_laws", 140);
     training("厚生労働省 医療情報セキュリティ研修", "ministry", 110);
     const auto ids = MAMORI_TRY(add("training", std::move(trainings)));
     std::vector<json::object> attendance;
@@ -177,11 +179,19 @@ class Builder {
     int order = 0;
     for (const auto& row : kSystems)
       records.push_back({{"name", row.name}, {"kind", row.kind}, {"vendor", vendors_[static_cast<std::size_t>(row.vendor)]}, {"responsible", people_[static_cast<std::size_t>(2 + order % 5)]}, {"patient_data", true}, {"manual_at", "情報管理室 棚B"}, {"storage_place", "院内サーバ"},
-                         {"access_log", "kept"}, {"two_factor", "planned"}, {"two_factor_on", "2027-10-01"}, {"recovery_order", ++order}, {"rto_hours", 24 * order}, {"rpo_hours", 24}, {"care_information", "直近の診療情報、処方、アレルギー、検査結果"}, {"update_plan", "四半期ごとに事業者が適用し、情報管理室が確認する"}});
+                         {"access_log", "kept"}, {"login_means", "password"}, {"auto_lock_minutes", 10}, {"signature", "none"}, {"measures_by", "with_vendor"}, {"monitored", true}, {"two_factor", "planned"}, {"two_factor_on", "2027-10-01"}, {"recovery_order", ++order}, {"rto_hours", 24 * order}, {"rpo_hours", 24}, {"care_information", "直近の診療情報、処方、アレルギー、検査結果"}, {"update_plan", "四半期ごとに事業者が適用し、情報管理室が確認する"}});
     records[0]["two_factor"] = "used";
+    records[0]["login_means"] = "ic_card";
+    records[0]["login_rule"] = "運用管理規程 4.2";
+    records[0]["login_fallback"] = "情報管理室が当日限りのカードを貸与";
     records[8]["two_factor"] = "none";  // defect: no plan for two factors
     records.push_back({{"name", "財務会計"}, {"kind", "accounting"}, {"patient_data", false}, {"excluded_reason", "患者情報を含まない会計のみのシステムのため"}});
     systems_ = MAMORI_TRY(add("system", std::move(records)));
+    std::vector<json::object> rules;
+    for (std::size_t i = 0; i < 4; ++i)  // chart, order entry, PACS, laboratory
+      for (const auto* aspect : {"confirmation", "confirmers", "alteration", "automatic", "history", "proxy", "devices", "readability"})
+        rules.push_back({{"system", systems_[i]}, {"aspect", aspect}, {"rule", "運用管理規程 第5章による"}, {"responsible", people_[2]}, {"reviewed_on", ago(100)}});
+    MAMORI_TRY(add("record_rule", std::move(rules)));
     std::vector<json::object> disclosures;
     for (std::size_t i = 0; i < kSystems.size(); ++i) {
       if (i == 10) continue;  // defect: MDS of the endoscopy system is missing
@@ -192,15 +202,18 @@ class Builder {
   }
 
   Status network() {
+    const auto vpn = [&](std::ptrdiff_t number) {
+      return std::next(std::find_if(devices_.begin(), devices_.end(), [](const Device& device) { return device.kind == "vpn"; }), number)->id;
+    };
     MAMORI_TRY(add("segment", {{{"name", "電子カルテ系"}, {"cidr", "10.1.0.0/20"}, {"purpose", "business"}, {"scan_allowed", true}, {"separated", true}, {"reviewed_on", ago(100)}},
                                {{"name", "医療機器系"}, {"cidr", "10.2.0.0/20"}, {"purpose", "medical"}, {"scan_allowed", false}, {"separated", true}, {"reviewed_on", ago(100)}},
                                {{"name", "業務用無線"}, {"cidr", "10.3.0.0/22"}, {"purpose", "business"}, {"wireless", true}, {"wifi_encryption", "wpa3"}, {"unregistered_refused", true}, {"separated", true}, {"range_checked", true}, {"reviewed_on", ago(100)}},
                                {{"name", "病棟無線（旧）"}, {"cidr", "10.3.8.0/24"}, {"purpose", "business"}, {"wireless", true}, {"wifi_encryption", "wpa2_tkip"}, {"unregistered_refused", true}, {"separated", true}, {"range_checked", true}, {"reviewed_on", ago(100)}},  // defect: TKIP
                                {{"name", "来訪者用Wi-Fi"}, {"cidr", "10.9.0.0/22"}, {"purpose", "guest"}, {"wireless", true}, {"wifi_encryption", "wpa2_aes"}, {"separated", true}, {"range_checked", true}, {"reviewed_on", ago(100)}}}));
-    MAMORI_TRY(add("connection", {{{"name", "インターネット"}, {"kind", "internet"}, {"vendor", vendors_[4]}, {"firewall", true}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}},
-                                  {{"name", "電子カルテ保守VPN"}, {"kind", "ipsec_vpn"}, {"vendor", vendors_[0]}, {"firewall", true}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}},
-                                  {{"name", "オンライン資格確認"}, {"kind", "ip_vpn"}, {"vendor", vendors_[4]}, {"source_restricted", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}, {"mutual_authentication", true}},
-                                  {{"name", "画像保守VPN"}, {"kind", "ssl_vpn"}, {"vendor", vendors_[1]}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"risk_assessed_on", ago(90)}}}));
+    MAMORI_TRY(add("connection", {{{"name", "インターネット"}, {"kind", "internet"}, {"route_reason", "外部サービスの利用のため"}, {"vendor", vendors_[4]}, {"firewall", true}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"approved_on", ago(800)}, {"approved_by", "情報管理室長"}, {"risk_assessed_on", ago(90)}},
+                                  {{"name", "電子カルテ保守VPN"}, {"kind", "ipsec_vpn"}, {"asset", vpn(2)}, {"vendor", vendors_[0]}, {"firewall", true}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"approved_on", ago(800)}, {"approved_by", "情報管理室長"}, {"risk_assessed_on", ago(90)}},
+                                  {{"name", "オンライン資格確認"}, {"kind", "ip_vpn"}, {"vendor", vendors_[4]}, {"source_restricted", true}, {"confirmed_on", ago(90)}, {"approved_on", ago(800)}, {"approved_by", "情報管理室長"}, {"risk_assessed_on", ago(90)}, {"mutual_authentication", true}},
+                                  {{"name", "画像保守VPN"}, {"kind", "ssl_vpn"}, {"asset", vpn(3)}, {"route_reason", "保守事業者が閉域網を引けないため"}, {"vendor", vendors_[1]}, {"source_restricted", true}, {"admin_closed", true}, {"confirmed_on", ago(90)}, {"approved_on", ago(800)}, {"approved_by", "情報管理室長"}, {"risk_assessed_on", ago(90)}}}));
     return {};
   }
 
@@ -236,6 +249,9 @@ class Builder {
       fields["remote_maintenance"] = kind == "vpn" ? "used" : "none";
       fields["remote_confirmed_on"] = ago(100);
     }
+    if (kind == "server") fields["edr"] = "active";
+    if (kind == "medical_device") fields["maker_notices"] = true;
+    if (kind == "iot") fields["handbook_followed"] = true;
     if (kind == "camera" || kind == "iot") {
       fields["internet"] = kind == "camera";
       if (kind == "camera") fields["risk_analysed_on"] = ago(150);
@@ -365,11 +381,14 @@ class Builder {
     document("停止時の紙様式集", "downtime");
     document("院内掲示ポスター", "poster");
     document("体制図", "org_chart");
+    document("災害時の診療継続計画", "disaster");
+    document("メール・ファイル取扱規程", "mail_rules");
+    document("ダウンロード規程", "download_rules");
     document("電子カルテ操作マニュアル", "manual");
     MAMORI_TRY(add("document", std::move(documents)));
     std::vector<json::object> reviews;
     const auto review = [&](const char* kind, int days) { reviews.push_back({{"kind", kind}, {"done_on", ago(days)}, {"done_by", "情報管理室長"}, {"result", "問題なし"}}); };
-    for (const auto* kind : {"accounts", "rights", "stocktaking", "diagram", "contacts", "connections", "time", "attack_surface", "holiday", "backups", "passwords", "antivirus", "privileged"}) review(kind, 80);
+    for (const auto* kind : {"accounts", "rights", "stocktaking", "diagram", "contacts", "connections", "time", "attack_surface", "holiday", "backups", "passwords", "antivirus", "privileged", "management", "purchase"}) review(kind, 80);
     review("logs", 20);
     review("news", 75);  // defect: security news not read for two months
     MAMORI_TRY(add("review", std::move(reviews)));

@@ -78,9 +78,7 @@ struct Listener::State {
   std::atomic<std::size_t> open{0};
 
   std::size_t body_limit(std::string_view target) const {
-    for (const auto& prefix : options.limits.upload_prefixes)
-      if (target.starts_with(prefix)) return options.limits.upload;
-    return options.limits.body;
+    return options.limits.is_upload(target.substr(0, target.find('?'))) ? options.limits.upload : options.limits.body;
   }
 
   template <class Stream>

@@ -1,6 +1,7 @@
 // HTTP/1.1 and TLS. Connections are coroutines on two threads; handlers run as plain functions on a pool of workers.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,8 +13,8 @@ namespace mamori::http {
 struct Limits {
   std::size_t header = 16u << 10;
   std::size_t body = 1u << 20;            // of ordinary requests
-  std::size_t upload = 72u << 20;         // where upload_prefixes match the path
-  std::vector<std::string> upload_prefixes = {"/api/v1/imports", "/api/v1/sources/", "/api/v1/blobs"};
+  std::size_t upload = 72u << 20;         // where is_upload says so of the path
+  std::function<bool(std::string_view path)> is_upload = [](std::string_view) { return false; };
   std::size_t connections = 512;
   int seconds = 30;                       // to send a request; an idle connection may stay twice as long
 };

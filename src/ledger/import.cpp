@@ -325,13 +325,7 @@ Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const
     } else {
       const auto entries = MAMORI_TRY(store::read_journal(*transaction, {.facilities = {facility}, .subject = reg.name, .record = id, .limit = 1}));
       if (entries.empty()) continue;
-      const auto state = MAMORI_TRY(parse_json_object(entries[0].change.before));
-      Write write{{}, reason};
-      for (const auto& field : reg.fields) {
-        const auto* then = state.if_contains(field.name);
-        write.fields[field.name] = then ? *then : json::value(nullptr);
-      }
-      MAMORI_TRY(ledger.update_in(transaction, actor, reg, *record, write));
+      MAMORI_TRY(ledger.update_in(transaction, actor, reg, *record, write_of_state(reg, MAMORI_TRY(parse_json_object(entries[0].change.before)), reason)));
     }
     ++undone;
   }

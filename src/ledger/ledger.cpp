@@ -364,21 +364,23 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   return get(reg, facilities, id);
 }
 
+Write write_of_state(const Register& reg, const json::object& state, std::string reason) {
+  Write write{{}, std::move(reason)};
+  for (const auto& field : reg.fields) {
+    const auto* then = state.if_contains(field.name);
+    write.fields[field.name] = then ? *then : json::value(nullptr);
+  }
+  if (const auto number = text_of(state, "number"); !number.empty()) write.fields["number"] = number;
+  return write;
+}
+
 Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, std::int64_t sequence, const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
   const auto entry = MAMORI_TRY(store::read_journal_entry(*transaction, sequence));
   if (entry.change.subject != reg.name || entry.change.record != id) return missing();
-  auto state = MAMORI_TRY(parse_json_object(entry.change.after));
-  state.erase("retired_reason");
-  Write write{{}, reason};
-  for (const auto& field : reg.fields) {
-    const auto* then = state.if_contains(field.name);
-    write.fields[field.name] = then ? *then : json::value(nullptr);
-  }
-  if (const auto number = text_of(state, "number"); !number.empty()) write.fields["number"] = number;
-  MAMORI_TRY(update_in(transaction, actor, reg, before, write));
+  MAMORI_TRY(update_in(transaction, actor, reg, before, write_of_state(reg, MAMORI_TRY(parse_json_object(entry.change.after)), reason)));
   MAMORI_TRY(transaction.commit());
   return get(reg, facilities, id);
 }

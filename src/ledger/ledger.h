@@ -55,6 +55,9 @@ struct Write {
   std::string reason;
 };
 
+// The change that brings a record back to `state` ("before" or "after" of a journal entry): every field as it was then.
+Write write_of_state(const Register& reg, const json::object& state, std::string reason);
+
 // Threads: all calls may come from several. `database` and `registers` outlive the Ledger.
 class Ledger {
  public:

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "document/pdf.h"
 #include "ledger/export.h"
 #include "ledger/field_value.h"
@@ -111,15 +113,15 @@ Result<std::string> checklist(const Context& context, const Request& request, co
     const auto* reg = MAMORI_TRY(context.ledger.find_register("vendor"));
     table.subtitle.push_back(context.texts.get("report.vendor", language, {{"vendor", MAMORI_TRY(context.ledger.get(*reg, {request.facility}, vendor)).label}}));
   }
-  table.columns = {{heading("number"), 0.7}, {heading("object"), 0.9}, {heading("item"), 3.2}, {heading("answer"), 0.8}, {heading("confirmed"), 1.3}, {heading("target"), 1.3}, {heading("measured"), 1.3}, {heading("remark"), 4.2}};
+  table.columns = {{heading("number"), 0.7}, {heading("object"), 0.9}, {heading("item"), 3.2}, {heading("first"), 1.2}, {heading("target"), 1.1}, {heading("second"), 1.2}, {heading("measured"), 1.2}, {heading("remark"), 4.0}};
   for (const auto& item : result.items) {
-    std::string answer, confirmed, target;
-    if (item.declared) {
-      answer = context.texts.get("answer." + std::string(assess::name_of(item.declared->answer)), language);
-      confirmed = shown_date(item.declared->confirmed_on, language) + "\n" + item.declared->by;
-      target = shown_date(item.declared->target_on, language);
+    std::array<std::string, assess::kRounds> answers;
+    std::string target;
+    for (const auto& declared : item.rounds) {
+      answers[static_cast<std::size_t>(declared.round - 1)] = context.texts.get("answer." + std::string(assess::name_of(declared.answer)), language) + "\n" + shown_date(declared.confirmed_on, language) + "\n" + declared.by;
+      if (!declared.target_on.empty()) target = shown_date(declared.target_on, language);
     }
-    table.rows.push_back({item.item->number, item.item->object.in(language), item.item->text.in(language), answer, confirmed, target, measured_text(context, item, language), evidence_text(context, item, language)});
+    table.rows.push_back({item.item->number, item.item->object.in(language), item.item->text.in(language), answers[0], target, answers[1], measured_text(context, item, language), evidence_text(context, item, language)});
   }
   return render(context, request, std::move(table));
 }

@@ -151,6 +151,7 @@ Status serve(Installation& installation, ServeOptions options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread starts: all inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
+  options.listener.limits.is_upload = api::takes_upload;
   const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
   const Scheduler scheduler(services);
   std::thread waiter([&] {

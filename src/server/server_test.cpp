@@ -133,6 +133,32 @@ TEST_P(OnBothEngines, AUserOfOneFacilitySeesNothingOfAnother) {
   EXPECT_EQ(send(http::Method::get, "/api/v1/search?text=PC-001", there).body, R"({"items":[]})");
 }
 
+TEST_P(OnBothEngines, AnAttachmentIsReachedThroughItsRecordOnly) {
+  auto& ledger = services().ledger;
+  const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "", {{{"name", "ほか"}, {"kind", "clinic"}}, ""});
+  ASSERT_TRUE(other);
+  const auto here = user_with(Role::planning_manager, first_.facility), staff = user_with(Role::staff, first_.facility), there = user_with(Role::planning_manager, other->id);
+  const auto hash = text_of(*parse_json_object(send(http::Method::post, "/api/v1/blobs", here, "規程の本文").body), "hash");
+  const auto made = send(http::Method::post, "/api/v1/registers/document/records", here, R"({"fields":{"title":"規程","kind":"rules","document":")" + hash + R"(:kitei.pdf"}})");
+  ASSERT_EQ(made.status, 201) << made.body;
+  const auto path = "/api/v1/registers/document/records/" + text_of(*parse_json_object(made.body), "id") + "/files/";
+  const auto reply = send(http::Method::get, path + "document", here);
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.body, "規程の本文");
+  EXPECT_EQ(send(http::Method::get, path + "document", staff).status, 403);
+  EXPECT_EQ(send(http::Method::get, path + "document", there).status, 404);
+  EXPECT_EQ(send(http::Method::get, path + "title", here).status, 404) << "not a file";
+  EXPECT_EQ(send(http::Method::get, "/api/v1/blobs/" + hash, here).status, 404) << "the hash alone opens nothing";
+}
+
+TEST(Routes, OnlyThoseThatTakeFilesMayBeLarge) {
+  EXPECT_TRUE(api::takes_upload("/api/v1/imports"));
+  EXPECT_TRUE(api::takes_upload("/api/v1/sources/x/file"));
+  EXPECT_FALSE(api::takes_upload("/api/v1/sources/x/run"));
+  EXPECT_FALSE(api::takes_upload("/api/v1/session"));
+  EXPECT_FALSE(api::takes_upload(""));
+}
+
 TEST_P(OnBothEngines, TheOpenApiDocumentHoldsEveryRoute) {
   const auto document = *parse_json_object(send(http::Method::get, "/api/v1/openapi.json").body);
   const auto& paths = document.at("paths").as_object();

@@ -5,6 +5,12 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { axeProblems, demo, folder, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
 
+// 31 March that ends the fiscal year of today, in Japan.
+function yearEnd() {
+  const today = new Date(Date.now() + 9 * 3600e3);
+  return `${today.getUTCFullYear() + (today.getUTCMonth() >= 3 ? 1 : 0)}-03-31`;
+}
+
 describe("the demonstration hospital in the browser", () => {
   let data, users, server, browser, page;
   before(async () => {
@@ -142,6 +148,22 @@ describe("the demonstration hospital in the browser", () => {
     await page.locator("dialog").getByLabel("はい").check();
     await page.locator("dialog").getByRole("button", { name: "申告する" }).click();
     await page.waitForSelector("dialog .two-answers strong:has-text('はい')");
+    await page.locator("dialog").getByLabel("2回目").check();
+    await page.locator("dialog").getByLabel("いいえ").check();
+    await page.locator("dialog").getByLabel("目標日").fill(yearEnd());
+    await page.locator("dialog").getByRole("button", { name: "申告する" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("dialog .two-answers .round").length === 2);
+    await shot(page, "checklist-two-rounds");
+  });
+
+  test("a source is changed in the page", async () => {
+    await visit("/sources", ".source");
+    await page.getByRole("button", { name: "設定を変更: 電子カルテ系の走査" }).click();
+    await page.locator("dialog").getByLabel("間隔").selectOption("10080");
+    await page.locator("dialog").getByRole("button", { name: "保存する" }).click();
+    await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+    const row = page.locator(".source", { hasText: "電子カルテ系の走査" });
+    assert.match(await row.innerText(), /168時間|168/);
   });
 
   test("an unknown device is explained and leaves the list", async () => {

@@ -57,12 +57,12 @@ export type RecordInfo = {
 };
 export type Page<T> = { items: T[]; total: number; next: string };
 export type JournalEntry = { sequence: number; at: string; actor: string; origin: string; subject: string; record: string; action: string; before: Record<string, Value> | null; after: Record<string, Value> | null; reason: string; hash: string };
-export type Declaration = { answer: "yes" | "no" | "not_applicable"; confirmed_on: string; target_on: string; remark: string; by: string; at: string };
+export type Declaration = { answer: "yes" | "no" | "not_applicable"; confirmed_on: string; target_on: string; remark: string; by: string; at: string; round: number };
 export type EvidenceInfo = { register: string; observed_at: string | null; life_days: number; stale: boolean; sources: string[] };
 export type RecordRef = { register: string; id: string; label: string; detail?: string };
 export type ControlInfo = { control: string; title: Words; verdict: Verdict; why: string; subjects: number; violations: number; records: RecordRef[]; evidence: EvidenceInfo[]; next_step: Words; link: string; about: string; since?: string };
 export type ItemInfo = {
-  item: string; number: string; object: Words; text: Words; requirements: string[]; verdict: Verdict; declared: Declaration | null; contradiction: string | null;
+  item: string; number: string; object: Words; text: Words; requirements: string[]; verdict: Verdict; declared: Declaration | null; rounds: Declaration[]; contradiction: string | null;
   next_step: Words; link: string; controls: ControlInfo[]; level?: number; levels?: { level: number; text: Words }[];
 };
 export type FrameworkSummary = { framework: string; title: Words; source: Words; edition: string; per_vendor: boolean; level_wanted: number; items_total: number; counts: Record<Verdict, number>; contradictions: number; declared: number; at: string };

@@ -11,12 +11,13 @@ function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: 
   const t = useTexts();
   const client = useQueryClient();
   const { facility } = useSession();
+  const [round, setRound] = useState(item.declared?.round ?? 1);
   const [answer, setAnswer] = useState<string>(item.declared?.answer ?? "");
   const [confirmed, setConfirmed] = useState(new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 10));
   const [target, setTarget] = useState(item.declared?.target_on ?? "");
   const [remark, setRemark] = useState(item.declared?.remark ?? "");
   const declare = useMutation({
-    mutationFn: () => post(`/api/v1/frameworks/${framework.framework}/items/${encodeURIComponent(item.item)}/declaration${query({ facility: facility.id })}`, { answer, confirmed_on: confirmed, target_on: target, remark, vendor }),
+    mutationFn: () => post(`/api/v1/frameworks/${framework.framework}/items/${encodeURIComponent(item.item)}/declaration${query({ facility: facility.id })}`, { answer, confirmed_on: confirmed, target_on: answer === "no" ? target : "", remark, vendor, round }),
     onSuccess: async () => { await Promise.all([client.invalidateQueries({ queryKey: ["framework"] }), client.invalidateQueries({ queryKey: ["today"] }), client.invalidateQueries({ queryKey: ["frameworks"] })]); },
   });
   const wrong = useProblemText(declare.error);
@@ -26,6 +27,10 @@ function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: 
       {declare.isSuccess && <Notice>{t("app.saved")}</Notice>}
       <fieldset className="answers">
         <legend>{t("check.declare")}</legend>
+        <div className="rounds">
+          {[1, 2].map((one) => <label key={one} className="check"><input type="radio" name="round" value={one} checked={round === one} disabled={one > item.rounds.length + 1} onChange={() => setRound(one)} />{t("check.round", { n: one })}</label>)}
+        </div>
+        {wrong("round") && <p className="problem">{wrong("round")}</p>}
         {(["yes", "no", "not_applicable"] as const).map((one) => (
           <label key={one} className="check"><input type="radio" name="answer" value={one} checked={answer === one} onChange={() => setAnswer(one)} />{t(`answer.${one}`)}</label>
         ))}
@@ -89,8 +94,16 @@ export function ItemDrawer({ framework, item, vendor, close }: { framework: Fram
         <div><dt>{t("check.measured")}</dt><dd><Sign verdict={item.verdict} /></dd></div>
         <div>
           <dt>{t("check.declared")}</dt>
-          <dd>{item.declared ? <><strong>{t(`answer.${item.declared.answer}`)}</strong><br /><span className="quiet-text">{t("check.declared.by", { by: item.declared.by, on: dates.day(item.declared.confirmed_on) })}</span>
-            {item.declared.target_on && <><br />{t("check.target")}: {dates.day(item.declared.target_on)}</>}{item.declared.remark && <><br />{item.declared.remark}</>}</> : <span className="quiet-text">{t("check.declared.none")}</span>}</dd>
+          <dd>
+            {item.rounds.length === 0 && <span className="quiet-text">{t("check.declared.none")}</span>}
+            {item.rounds.map((one) => (
+              <p key={one.round} className="round">
+                <span className="chip">{t("check.round", { n: one.round })}</span> <strong>{t(`answer.${one.answer}`)}</strong><br />
+                <span className="quiet-text">{t("check.declared.by", { by: one.by, on: dates.day(one.confirmed_on) })}</span>
+                {one.target_on && <><br />{t("check.target")}: {dates.day(one.target_on)}</>}{one.remark && <><br />{one.remark}</>}
+              </p>
+            ))}
+          </dd>
         </div>
       </dl>
       {words(item.next_step) && (

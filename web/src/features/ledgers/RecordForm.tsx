@@ -34,14 +34,14 @@ function RefField({ field, value, shown, problem, id, change }: { field: FieldIn
   );
 }
 
-function AttachmentField({ field, value, problem, id, change }: { field: FieldInfo; value: string; problem?: string; id: string; change: (value: string) => void }) {
+function AttachmentField({ field, kept, value, problem, id, change }: { field: FieldInfo; kept: string; value: string; problem?: string; id: string; change: (value: string) => void }) {
   const words = useWords();
   const send = useMutation({ mutationFn: async (file: File) => ({ name: file.name, ...(await call<{ hash: string }>("POST", "/api/v1/blobs", file)) }), onSuccess: ({ hash, name }) => change(`${hash}:${name}`) });
-  const [hash, name] = [value.slice(0, 64), value.slice(65)];
+  const name = value.slice(65);  // "SHA-256:name"
   return (
     <>
       <TextField id={id} label={words(field.label)} type="file" problem={problem} onChange={(event) => { const file = event.target.files?.[0]; if (file) send.mutate(file); }} />
-      {value && <p><a href={`/api/v1/blobs/${hash}${query({ name })}`}>{name}</a></p>}
+      {value && <p>{kept ? <a href={kept}>{name}</a> : name}</p>}
     </>
   );
 }
@@ -84,7 +84,7 @@ export function RecordForm({ info, record, done }: { info: RegisterInfo; record?
       {info.fields.map((field) => {
         const common = { id: ids[field.name]!, label: words(field.label), help: words(field.help) || undefined, required: field.required, problem: wrong(field.name), value: form[field.name] ?? "" };
         if (field.type === "ref") return <RefField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} shown={record?.refs[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
-        if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
+        if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} kept={record && form[field.name] === String(record.fields[field.name] ?? "") ? `/api/v1/registers/${info.name}/records/${record.id}/files/${field.name}` : ""} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
         if (field.type === "choice" || field.type === "boolean")
           return (
             <SelectField key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)}>

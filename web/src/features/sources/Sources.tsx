@@ -11,25 +11,31 @@ import { useRegisters } from "../ledgers/registers";
 type Source = { id: string; name: string; kind: string; settings: Record<string, string>; every_minutes: number; enabled: boolean; last_run_at: string | null; last_success_at: string | null; failing_since: string | null; last_error: string; last_error_text?: Words };
 type Run = { error: string; error_text?: Words; counts: Record<string, { fresh: number; known: number; gone: number }> };
 
-function NewSource({ close }: { close: () => void }) {
+// A new source, or a change of one. An empty password leaves the kept one as it is.
+function SourceForm({ source, close }: { source?: Source; close: () => void }) {
   const t = useTexts();
   const client = useQueryClient();
   const { facility } = useSession();
-  const [form, setForm] = useState({ name: "", kind: "directory", url: "ldaps://", base: "", bind_dn: "", ca_file: "", targets: "", backup: "restic", repository: "", secret: "", every: "1440" });
+  const was = source?.settings ?? {};
+  const [form, setForm] = useState({
+    name: source?.name ?? "", kind: source?.kind ?? "directory", url: was.url ?? "ldaps://", base: was.base ?? "", bind_dn: was.bind_dn ?? "", ca_file: was.ca_file ?? "", targets: was.targets ?? "",
+    backup: was.kind ?? "restic", repository: was.repository ?? "", secret: "", every: String(source?.every_minutes ?? 1440), enabled: source?.enabled ?? true,
+  });
   const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
   const make = useMutation({
-    mutationFn: () => post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, {
-      name: form.name, kind: form.kind, secret: form.secret, every_minutes: Number(form.every),
-      settings: form.kind === "directory" ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file } : form.kind === "network" ? { targets: form.targets } : { kind: form.backup, repository: form.repository },
-    }),
+    mutationFn: () => {
+      const own = form.kind === "directory" ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file } : form.kind === "network" ? { targets: form.targets } : { kind: form.backup, repository: form.repository };
+      const body = { name: form.name, kind: form.kind, every_minutes: Number(form.every), enabled: form.enabled, settings: { ...was, ...own }, ...(form.secret || !source ? { secret: form.secret } : {}) };
+      return source ? call<Source>("PATCH", `/api/v1/sources/${source.id}`, body) : post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, body);
+    },
     onSuccess: async () => { await client.invalidateQueries({ queryKey: ["sources"] }); close(); },
   });
   const wrong = useProblemText(make.error);
   return (
-    <Dialog drawer title={t("sources.new")} close={close}>
+    <Dialog drawer title={source ? t("sources.edit", { name: source.name }) : t("sources.new")} close={close}>
       <form onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
         <ErrorSummary error={make.error} />
-        <SelectField label={t("sources.kind")} value={form.kind} onChange={(event) => set({ kind: event.target.value })}>
+        <SelectField label={t("sources.kind")} value={form.kind} disabled={!!source} onChange={(event) => set({ kind: event.target.value })}>
           {["directory", "network", "backup"].map((kind) => <option key={kind} value={kind}>{t(`sources.kind.${kind}` as TextKey)}</option>)}
         </SelectField>
         <TextField label={t("sources.name")} required value={form.name} problem={wrong("name")} onChange={(event) => set({ name: event.target.value })} />
@@ -44,11 +50,12 @@ function NewSource({ close }: { close: () => void }) {
           <SelectField label={t("sources.backup_kind")} value={form.backup} onChange={(event) => set({ backup: event.target.value })}><option value="restic">restic</option><option value="borg">borg</option><option value="folder">{t("sources.folder")}</option></SelectField>
           <TextField label={t("sources.repository")} required value={form.repository} problem={wrong("repository")} onChange={(event) => set({ repository: event.target.value })} />
         </>}
-        {form.kind !== "network" && <TextField label={t("sources.secret")} type="password" autoComplete="new-password" value={form.secret} onChange={(event) => set({ secret: event.target.value })} />}
+        {form.kind !== "network" && <TextField label={source ? t("sources.secret.keep") : t("sources.secret")} type="password" autoComplete="new-password" value={form.secret} onChange={(event) => set({ secret: event.target.value })} />}
         <SelectField label={t("sources.every")} value={form.every} problem={wrong("every_minutes")} onChange={(event) => set({ every: event.target.value })}>
           <option value="0">{t("sources.by_hand")}</option>
           {[60, 360, 720, 1440, 10080].map((minutes) => <option key={minutes} value={minutes}>{t("sources.hours", { n: minutes / 60 })}</option>)}
         </SelectField>
+        {source && <label className="check"><input type="checkbox" checked={form.enabled} onChange={(event) => set({ enabled: event.target.checked })} />{t("sources.enabled")}</label>}
         <div className="actions"><Button kind="primary" type="submit" disabled={make.isPending}>{t("app.save")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
       </form>
     </Dialog>
@@ -64,6 +71,7 @@ function SourceRow({ source }: { source: Source }) {
   const done = () => client.invalidateQueries();
   const run = useMutation({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
   const file = useMutation({ mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen), onSuccess: done });
+  const [editing, setEditing] = useState(false);
   const result = run.data ?? file.data;
   const id = `file-${source.id}`;
   return (
@@ -71,6 +79,7 @@ function SourceRow({ source }: { source: Source }) {
       <div className="source-head">
         <h2>{source.name}</h2>
         <span className="chip">{t(`sources.kind.${source.kind}` as TextKey)}</span>
+        {!source.enabled && <span className="chip">{t("sources.disabled")}</span>}
         {source.failing_since ? <Sign verdict="gap" /> : source.last_success_at ? <Sign verdict="met" /> : <Sign verdict="no_evidence" />}
       </div>
       <p className="quiet-text">
@@ -83,10 +92,12 @@ function SourceRow({ source }: { source: Source }) {
       {may("sources_manage") && (
         <div className="actions">
           <Button onClick={() => run.mutate()} disabled={run.isPending} aria-label={`${t("sources.run")}: ${source.name}`}>{run.isPending ? t("app.loading") : t("sources.run")}</Button>
+          <Button onClick={() => setEditing(true)} aria-label={`${t("sources.change")}: ${source.name}`}>{t("sources.change")}</Button>
           <label className="button secondary" htmlFor={id}>{t("sources.file")}<span className="only-read"> {source.name}</span></label>
           <input id={id} type="file" className="only-read" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) file.mutate(chosen); }} />
         </div>
       )}
+      {editing && <SourceForm source={source} close={() => setEditing(false)} />}
     </li>
   );
 }
@@ -139,7 +150,7 @@ export function Sources() {
         <QueryView query={candidates}>{(data) => data.items.length === 0 ? <p className="quiet-text">{t("sources.candidates.none")}</p> : <ul className="sources">{data.items.map((host) => <Candidate key={host.id} host={host} />)}</ul>}</QueryView>
       </section>
       <QueryView query={sources}>{(data) => data.items.length === 0 ? <Notice kind="plain">{t("sources.none")}</Notice> : <ul className="sources">{data.items.map((source) => <SourceRow key={source.id} source={source} />)}</ul>}</QueryView>
-      {search.get("new") && <NewSource close={() => setSearch({ new: "" })} />}
+      {search.get("new") && <SourceForm close={() => setSearch({ new: "" })} />}
     </>
   );
 }
