@@ -1,0 +1,727 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "archive/detail/sha256.h"
+#include "archive/search.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "testing/clock.h"
+
+namespace mamori::archive {
+namespace {
+
+std::filesystem::path test_data() {
+  if (const char* given = std::getenv("MAMORI_TEST_DATA")) return given;
+  return std::filesystem::path(MAMORI_SOURCE_DIR) / "../shared/data";
+}
+
+Hash leaf_number(std::uint64_t number) { return hash_leaf("leaf " + std::to_string(number)); }
+
+// RFC 9162, 2.1.1, word for word.
+Hash naive_root(std::span<const Hash> leaves) {
+  if (leaves.empty()) return empty_root();
+  if (leaves.size() == 1) return leaves[0];
+  std::size_t k = 1;
+  while (k * 2 < leaves.size()) k *= 2;
+  return hash_children(naive_root(leaves.first(k)), naive_root(leaves.subspan(k)));
+}
+
+// --- tree
+
+TEST(Sha256, EveryWayGivesWhatOpenSslGives) {
+  std::mt19937_64 random(7);
+  for (const std::size_t count : {1u, 7u, 8u, 15u, 16u, 17u, 100u}) {
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < count; ++i) texts.push_back(std::string(random() % 300, static_cast<char>(random())));
+    for (const std::size_t length : {0u, 54u, 55u, 56u, 62u, 63u, 64u, 118u, 119u, 127u}) texts.push_back(std::string(length, 'x'));
+    const std::vector<std::string_view> views(texts.begin(), texts.end());
+    std::vector<Hash> expected(views.size()), found(views.size());
+    detail::sha256_leaves(detail::Way::openssl, views, expected);
+    for (std::size_t i = 0; i < views.size(); ++i) EXPECT_EQ(expected[i], detail::sha256(std::string(1, '\0') + texts[i]));
+    for (const auto way : {detail::Way::lanes8, detail::Way::lanes16}) {
+      if (!detail::possible(way)) continue;
+      detail::sha256_leaves(way, views, found);
+      EXPECT_EQ(found, expected);
+    }
+  }
+}
+
+TEST(Tree, EveryProofOfEverySmallTreeHolds) {
+  std::vector<Hash> leaves;
+  for (std::uint64_t i = 0; i < 40; ++i) leaves.push_back(leaf_number(i));
+  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> { return std::vector<Hash>(leaves.begin() + static_cast<std::ptrdiff_t>(first), leaves.begin() + static_cast<std::ptrdiff_t>(first + count)); };
+  Tree tree;
+  for (std::size_t size = 0; size <= leaves.size(); ++size) {
+    const auto root = naive_root(std::span(leaves).first(size));
+    EXPECT_EQ(tree.root(), root) << size;
+    for (LeafIndex i = 0; i < size; ++i) {
+      const auto proof = tree.inclusion(i, size, load);
+      ASSERT_TRUE(proof);
+      EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *proof, root));
+      EXPECT_FALSE(verify_inclusion(i, size, leaf_number(999), *proof, root));
+      if (size > 1) {
+        EXPECT_FALSE(verify_inclusion((i + 1) % size, size, leaves[i], *proof, root)) << i << " of " << size;
+      }
+    }
+    for (std::size_t before = 1; before <= size; ++before) {
+      const auto proof = tree.consistency(before, size, load);
+      ASSERT_TRUE(proof);
+      const auto old_root = naive_root(std::span(leaves).first(before));
+      EXPECT_TRUE(verify_consistency(before, size, old_root, root, *proof)) << before << " of " << size;
+      if (before > 0 && before < size) {
+        EXPECT_FALSE(verify_consistency(before, size, leaf_number(5000), root, *proof));
+      }
+    }
+    if (size < leaves.size()) tree.append(std::span(leaves).subspan(size, 1));
+  }
+  EXPECT_FALSE(tree.inclusion(40, 40, load));
+  EXPECT_FALSE(tree.consistency(2, 41, load));
+}
+
+TEST(Tree, IsTheSameAcrossChunkBordersHoweverItGrew) {
+  std::vector<Hash> leaves;
+  for (std::uint64_t i = 0; i < 3 * kChunk + 77; ++i) leaves.push_back(leaf_number(i));
+  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> { return std::vector<Hash>(leaves.begin() + static_cast<std::ptrdiff_t>(first), leaves.begin() + static_cast<std::ptrdiff_t>(first + count)); };
+  Tree whole, pieces, chunks;
+  whole.append(leaves);
+  std::mt19937 random(3);
+  for (std::span<const Hash> rest = leaves; !rest.empty();) {
+    const auto take = std::min<std::size_t>(rest.size(), random() % 300);
+    pieces.append(rest.first(take));
+    rest = rest.subspan(take);
+  }
+  for (std::size_t i = 0; i < 3; ++i) chunks.append_chunk(perfect_root(std::span(leaves).subspan(i * kChunk, kChunk)));
+  chunks.append(std::span(leaves).subspan(3 * kChunk));
+  EXPECT_EQ(whole.root(), naive_root(leaves));
+  EXPECT_EQ(pieces.root(), whole.root());
+  EXPECT_EQ(chunks.root(), whole.root());
+  for (const TreeSize size : {TreeSize{1}, kChunk - 1, kChunk, kChunk + 1, 2 * kChunk, 2 * kChunk + 130, whole.size()}) {
+    const auto root = whole.root_at(size, load);
+    ASSERT_TRUE(root);
+    EXPECT_EQ(*root, naive_root(std::span(leaves).first(size)));
+    EXPECT_TRUE(verify_consistency(size, whole.size(), *root, whole.root(), *whole.consistency(size, whole.size(), load)));
+    for (const LeafIndex i : {LeafIndex{0}, size / 2, size - 1}) EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *whole.inclusion(i, size, load), *root));
+  }
+}
+
+// Every *.json under merkle/: inclusion, consistency and subtree proofs, good and broken.
+TEST(Conformance, TransparencyDevProofVectors) {
+  const auto folder = test_data() / "merkle";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "Skipped: no " << folder;
+  std::size_t checked = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() != ".json") continue;
+    SCOPED_TRACE(entry.path().string());
+    const auto vector = *parse_json_object(*read_file(entry.path(), 1 << 20));
+    const auto number = [&](const char* name) -> std::uint64_t {
+      const auto* value = vector.if_contains(name);
+      if (!value) return 0;
+      return value->is_uint64() ? value->get_uint64() : static_cast<std::uint64_t>(value->get_int64());
+    };
+    // Some vectors hold words instead of hashes where it does not matter: another hash stands for them. An empty one never fits.
+    bool readable = true;
+    const auto hash = [&](std::string_view text) {
+      readable = readable && !text.empty();
+      const auto parsed = parse_hash(text);
+      return parsed ? *parsed : detail::sha256(text);
+    };
+    std::vector<Hash> proof;
+    if (const auto* list = vector.if_contains("proof"); list && list->is_array())
+      for (const auto& item : list->get_array()) proof.push_back(hash(std::string_view(item.get_string())));
+    const auto of = [&](const char* name) { return hash(text_of(vector, name)); };
+    bool holds = false;
+    const auto path = entry.path().string();
+    if (path.find("/subtreeinclusion/") != path.npos) holds = verify_subtree_inclusion(number("leafIdx"), number("start"), number("end"), of("leafHash"), proof, of("root"));
+    else if (path.find("/subtreeconsistency/") != path.npos) holds = verify_subtree_consistency(number("start"), number("end"), number("size"), of("root1"), of("root2"), proof);
+    else if (path.find("/inclusion/") != path.npos) holds = verify_inclusion(number("leafIdx"), number("treeSize"), of("leafHash"), proof, of("root"));
+    else if (path.find("/consistency/") != path.npos) holds = verify_consistency(number("size1"), number("size2"), of("root1"), of("root2"), proof);
+    else continue;
+    EXPECT_EQ(holds && readable, !boolean_of(vector, "wantErr")) << text_of(vector, "desc");
+    ++checked;
+  }
+  EXPECT_GT(checked, 0u);
+}
+
+// --- words and text
+
+std::vector<std::string> samples() {
+  return {"<34>1 2026-11-21T04:31:54.123Z gw sshd 1234 - - Failed password for root from 192.168.1.5 port 4022 ssh2",
+          "<34>1 2026-11-21T04:31:55.999Z gw sshd 1235 - - Failed password for tanaka from 192.168.1.77 port 4023 ssh2",
+          "<34>1 2026-11-21T04:31:56.000Z gw sshd 1236 - - Accepted password for s10002 from 10.0.0.1 port 1 ssh2",
+          "患者 ００１２３４ のカルテを田中太郎が参照しました",
+          "ﾃｽﾄ端末からの接続 host=PC-0001.minato.example user=\"山田\"",
+          std::string("binary \0\x11\x80\xff end", 15),
+          "",
+          "\x83\x4A\x83\x8B\x83\x65 CP932",                   // カルテ
+          "\xA5\xAB\xA5\xEB\xA5\xC6 EUC-JP",                   // カルテ
+          std::string(70000, 'a') + " long",
+          "uuid 54849625-5478-4994-a5ba-3e3b0328c30d done."};
+}
+
+TEST(Words, FoldWidthCaseAndKana) {
+  EXPECT_EQ(searchable("ABC ｱｲｳ アイウ ００１"), "abc あいう あいう 001");
+  EXPECT_EQ(searchable("\x83\x4A\x83\x8B\x83\x65"), "かるて");
+  EXPECT_EQ(searchable("\xA5\xAB\xA5\xEB\xA5\xC6"), "かるて");
+  EXPECT_EQ(hash_word("Failed"), hash_word("fAILED"));
+  EXPECT_NE(hash_word("failed"), hash_word("failer"));
+}
+
+TEST(Columns, WhatIsTakenApartIsPutTogetherByteForByte) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 20; ++round) {
+    Arena arena;
+    std::vector<Event> events;
+    const auto texts = samples();
+    const auto count = 1 + random() % 400;
+    for (std::size_t i = 0; i < count; ++i) {
+      Event event;
+      auto text = texts[random() % texts.size()];
+      for (auto& c : text)
+        if (random() % 40 == 0) c = static_cast<char>(random());
+      event.raw = arena.keep(text);
+      events.push_back(event);
+    }
+    detail::WordSet words;
+    auto parts = detail::take_apart(events, words);
+    const auto text = detail::Text::open(std::move(parts.shapes), std::move(parts.variables), events.size());
+    ASSERT_TRUE(text) << round;
+    std::string bytes;
+    std::vector<std::size_t> ends;
+    ASSERT_TRUE(text->put_together(bytes, ends));
+    ASSERT_EQ(ends.size(), events.size());
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      const auto start = i == 0 ? 0 : ends[i - 1];
+      ASSERT_EQ(std::string_view(bytes).substr(start, ends[i] - start), events[i].raw);
+      ASSERT_EQ(*text->raw(i), events[i].raw);
+    }
+    // Nothing that stands in an event is missing from the index.
+    const std::set<WordHash> all(words.words().begin(), words.words().end());
+    for (const auto& event : events) {
+      std::vector<WordHash> expected;
+      index_words(event.raw, expected);
+      for (const auto word : expected) ASSERT_TRUE(all.contains(word)) << event.raw;
+    }
+  }
+}
+
+bool stands_in(std::string_view query, std::string_view text) {
+  const auto parsed = parse_query(query);
+  EXPECT_TRUE(parsed) << query << " " << describe(parsed.error());
+  return parsed && parsed->kind == Query::Kind::term && parsed->term.in(searchable(text));
+}
+
+TEST(Queries, FindWordsPhrasesStarsAndJapanese) {
+  const auto texts = samples();
+  EXPECT_TRUE(stands_in("failed", texts[0]));
+  EXPECT_TRUE(stands_in("FAILED", texts[0]));
+  EXPECT_FALSE(stands_in("fail", texts[0])) << "words are whole";
+  EXPECT_TRUE(stands_in("fail*", texts[0]));
+  EXPECT_TRUE(stands_in("*ssword", texts[0]));
+  EXPECT_TRUE(stands_in("pass*ord", texts[0]));
+  EXPECT_FALSE(stands_in("failed*password", texts[0])) << "a star stays within a word";
+  EXPECT_TRUE(stands_in("\"failed password\"", texts[0]));
+  EXPECT_FALSE(stands_in("\"failed root\"", texts[0]));
+  EXPECT_TRUE(stands_in("192.168.1.5", texts[0]));
+  EXPECT_FALSE(stands_in("192.168.1.7", texts[1])) << "not the beginning of .77";
+  EXPECT_FALSE(stands_in("168.1.77", texts[1])) << "joined words stand alone";
+  EXPECT_TRUE(stands_in("192.168.*", texts[1]));
+  EXPECT_TRUE(stands_in("\"168.1.77\"", texts[1]));
+  EXPECT_TRUE(stands_in("カルテ", texts[3]));
+  EXPECT_TRUE(stands_in("かるて", texts[7])) << "CP932";
+  EXPECT_TRUE(stands_in("ｶﾙﾃ", texts[8])) << "EUC-JP";
+  EXPECT_TRUE(stands_in("田中", texts[3]));
+  EXPECT_TRUE(stands_in("001234", texts[3])) << "full width digits";
+  EXPECT_TRUE(stands_in("54849625-5478-4994-A5BA-3E3B0328C30D", texts[10]));
+  EXPECT_TRUE(stands_in("EventID:4625", "<Event><EventID>4625</EventID></Event>"));
+  EXPECT_FALSE(stands_in("EventID:462", "<Event><EventID>4625</EventID></Event>"));
+  EXPECT_TRUE(stands_in("TargetUserName:s10001", "<Data Name=\"TargetUserName\">S10001</Data>"));
+  EXPECT_TRUE(stands_in("code:\"a b\"", "{\"code\": \"a b\"}"));
+}
+
+TEST(Queries, BadOnesNameThePlace) {
+  for (const auto& [text, reason] : std::vector<std::pair<std::string, std::string>>{
+           {"(a", "archive.query.open"}, {"a)", "archive.query.close"}, {"\"a", "archive.query.quote"}, {"a AND", "archive.query.missing"}, {"OR a", "archive.query.missing"}, {"NOT", "archive.query.missing"},
+           {std::string(3000, 'a'), "archive.query.long"}, {std::string(40, '('), "archive.query.deep"}, {"\xff\xfe", "archive.query.encoding"}}) {
+    SCOPED_TRACE(text);
+    const auto parsed = parse_query(text);
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().code, "archive.query.bad");
+    EXPECT_EQ(parsed.error().facts[1].second, reason);
+  }
+  EXPECT_EQ(parse_query("a (b OR").error().facts[0].second, "8");
+}
+
+// --- streams
+
+// A disk that is full after so many bytes, or whose sync fails from some moment on.
+class FaultyDisk final : public Disk {
+ public:
+  std::atomic<std::int64_t> room{std::numeric_limits<std::int64_t>::max()};
+  std::atomic<bool> sync_fails{false};
+  ssize_t write(int file, const char* bytes, std::size_t count) override {
+    if (room <= 0) {
+      errno = ENOSPC;
+      return -1;
+    }
+    const auto done = Disk::write(file, bytes, std::min<std::size_t>(count, static_cast<std::size_t>(room.load())));
+    if (done > 0) room -= done;
+    return done;
+  }
+  int sync(int file) override {
+    if (!sync_fails) return Disk::sync(file);
+    errno = EIO;
+    return -1;
+  }
+};
+
+class Streams : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    crypto_ready();
+    key_.emplace(*SigningKey::open_or_make(folder_.path() / "key"));
+  }
+  std::filesystem::path where() const { return folder_.path() / "stream"; }
+  StreamOptions small() const { return {.level = 3, .events = 500, .bytes = 1 << 20, .backlog = 4}; }
+  std::unique_ptr<Stream> open(Disk& disk = Disk::real()) {
+    auto opened = Stream::open(where(), "mamori/test/events", *key_, clock_, disk, workers_, small());
+    EXPECT_TRUE(opened) << describe(opened.error());
+    return std::move(opened).take();
+  }
+
+  // Event number `i`, always the same.
+  static std::string text_of(std::uint64_t i) {
+    if (i % 97 == 5) return "患者 " + std::to_string(100000 + i) + " を参照 端末 ｱ" + std::to_string(i % 7);
+    if (i % 11 == 3) return "<Event><EventID>" + std::to_string(4620 + i % 9) + "</EventID><Data Name=\"TargetUserName\">s" + std::to_string(10000 + i % 40) + "</Data></Event>";
+    return "sshd[" + std::to_string(1000 + i % 77) + "]: Failed password for user" + std::to_string(i % 13) + " from 192.168." + std::to_string(i % 4) + "." + std::to_string(i % 250) + " number n" + std::to_string(i);
+  }
+  Event make(std::uint64_t i, Arena& arena) const {
+    Event event;
+    event.raw = arena.keep(text_of(i));
+    event.received = from_millis(1'700'000'000'000 + static_cast<std::int64_t>(i) * 1000);
+    event.time = event.received - std::chrono::milliseconds(i % 5000);
+    event[Field::source] = i % 3 == 0 ? "src-a" : "src-b";
+    event[Field::user] = arena.keep("user" + std::to_string(i % 13));
+    if (i % 97 == 5) event[Field::patient] = arena.keep(std::to_string(100000 + i));
+    event[Field::outcome] = i % 2 ? "failure" : "success";
+    return event;
+  }
+  void add(Stream& stream, std::uint64_t first, std::uint64_t count, std::size_t batch = 50) {
+    for (std::uint64_t i = first; i < first + count;) {
+      Arena arena;
+      std::vector<Event> events;
+      for (std::size_t k = 0; k < batch && i < first + count; ++k, ++i) events.push_back(make(i, arena));
+      const auto done = stream.append(events);
+      ASSERT_TRUE(done) << describe(done.error());
+    }
+  }
+  // Every event is there, unchanged and in its place.
+  void expect_events(const Stream& stream, std::uint64_t count) {
+    ASSERT_EQ(stream.size(), count);
+    std::uint64_t next = 0;
+    ASSERT_TRUE(each_match(stream, Query{}, from_millis(std::numeric_limits<std::int64_t>::min()), from_millis(std::numeric_limits<std::int64_t>::max()), [&](LeafIndex index, const Event& event) -> Result<bool> {
+      EXPECT_EQ(index, next);
+      EXPECT_EQ(event.raw, text_of(index));
+      EXPECT_EQ(event[Field::user], "user" + std::to_string(index % 13));
+      ++next;
+      return !::testing::Test::HasFailure();
+    }));
+    EXPECT_EQ(next, count);
+    std::vector<Damage> damage;
+    const auto verified = stream.verify([&](const Damage& found) { damage.push_back(found); });
+    ASSERT_TRUE(verified) << describe(verified.error());
+    EXPECT_EQ(verified->events, count);
+  }
+
+  TemporaryFolder folder_;
+  testing::ManualClock clock_;
+  std::optional<SigningKey> key_;
+  Workers workers_{2};
+};
+
+TEST_F(Streams, WhatWasAppendedIsThereAfterReopening) {
+  {
+    const auto stream = open();
+    add(*stream, 0, 1777);
+    expect_events(*stream, 1777);
+    ASSERT_TRUE(stream->publish_head());
+  }
+  const auto stream = open();
+  EXPECT_EQ(stream->heads().size(), 1u);
+  EXPECT_EQ(stream->heads()[0].size, 1777u);
+  EXPECT_TRUE(head_is_signed_by(stream->heads()[0], key_->public_key()));
+  add(*stream, 1777, 40'000, 250);  // over one segment of 64 blocks
+  ASSERT_TRUE(stream->settle());
+  expect_events(*stream, 41'777);
+  EXPECT_TRUE(std::filesystem::exists(where() / "00000000000000000000.filter"));
+  const auto head = stream->publish_head();
+  ASSERT_TRUE(head);
+  const auto first = stream->heads()[0];
+  const auto proof = stream->consistency(first.size, head->size);
+  ASSERT_TRUE(proof);
+  EXPECT_TRUE(verify_consistency(first.size, head->size, first.root, head->root, *proof));
+  for (const LeafIndex index : {0u, 499u, 1776u, 20'000u, 41'776u}) {
+    const auto kept = stream->event(index);
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->event.raw, text_of(index));
+    EXPECT_TRUE(verify_inclusion(index, head->size, hash_leaf(leaf_of(kept->event)), *stream->inclusion(index, head->size), head->root));
+  }
+}
+
+TEST_F(Streams, SeveralSendersAndReadersAtOnce) {
+  const auto stream = open();
+  std::vector<std::thread> senders;
+  std::atomic<bool> done{false};
+  for (int t = 0; t < 4; ++t)
+    senders.emplace_back([&, t] {
+      for (int i = 0; i < 60; ++i) {
+        Arena arena;
+        std::vector<Event> events;
+        for (int k = 0; k < 20; ++k) events.push_back(make(static_cast<std::uint64_t>(t * 1200 + i * 20 + k), arena));
+        EXPECT_TRUE(stream->append(events));
+      }
+    });
+  std::thread reader([&] {
+    const Stream* const streams[] = {stream.get()};
+    const auto query = *parse_query("failed user:user3");
+    while (!done) {
+      const auto found = search(streams, query, {.limit = 20, .statistics = true});
+      EXPECT_TRUE(found);
+      for (const auto& hit : found->hits) EXPECT_EQ(hit.event[Field::user], "user3");
+      EXPECT_TRUE(stream->publish_head());
+    }
+  });
+  for (auto& sender : senders) sender.join();
+  done = true;
+  reader.join();
+  EXPECT_EQ(stream->size(), 4800u);
+  ASSERT_TRUE(stream->settle());
+  EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what; }));
+}
+
+TEST_F(Streams, ImportsGoStraightIntoBlocksBetweenOtherEvents) {
+  const auto stream = open();
+  add(*stream, 0, 120);
+  std::uint64_t next = 120;
+  for (int i = 0; i < 7; ++i) {
+    auto batch = std::make_shared<Batch>();
+    for (int k = 0; k < 300 + i; ++k) batch->events.push_back(make(next++, batch->arena));
+    ASSERT_TRUE(stream->append_block(batch));
+    if (i % 3 == 1) {
+      add(*stream, next, 7);
+      next += 7;
+    }
+  }
+  ASSERT_TRUE(stream->settle());
+  expect_events(*stream, next);
+}
+
+TEST_F(Streams, AFullDiskRefusesTheBatchAndLosesNothing) {
+  FaultyDisk disk;
+  std::uint64_t there = 0;
+  {
+    const auto stream = open(disk);
+    add(*stream, 0, 700);
+    there = 700;
+    disk.room = 9000;
+    for (int i = 0; i < 50; ++i) {
+      Arena arena;
+      std::vector<Event> events;
+      for (std::uint64_t k = 0; k < 30; ++k) events.push_back(make(there + k, arena));
+      const auto done = stream->append(events);
+      if (done) there += 30;
+      else EXPECT_EQ(done.error().code, "archive.disk.full") << describe(done.error());
+    }
+    EXPECT_LT(there, 700u + 50 * 30);
+    EXPECT_EQ(stream->size(), there);
+    disk.room = std::numeric_limits<std::int64_t>::max();
+    add(*stream, there, 1000);
+    there += 1000;
+    ASSERT_TRUE(stream->settle());
+    expect_events(*stream, there);
+  }
+  expect_events(*open(), there);
+}
+
+TEST_F(Streams, AFailedSyncEndsTheAcknowledging) {
+  FaultyDisk disk;
+  const auto stream = open(disk);
+  add(*stream, 0, 100);
+  disk.sync_fails = true;
+  Arena arena;
+  const std::vector<Event> events = {make(100, arena)};
+  EXPECT_EQ(stream->append(events).error().code, "archive.disk.failed");
+  disk.sync_fails = false;
+  EXPECT_FALSE(stream->append(events)) << "what the kernel dropped is unknown until the stream is opened anew";
+}
+
+TEST_F(Streams, ATornTailIsCutOffWhereverItWasTorn) {
+  {
+    const auto stream = open();
+    add(*stream, 0, 1400, 37);
+    ASSERT_TRUE(stream->settle());
+  }
+  std::filesystem::path log;
+  for (const auto& entry : std::filesystem::directory_iterator(where()))
+    if (entry.path().extension() == ".log") log = entry.path();
+  ASSERT_FALSE(log.empty());
+  const auto bytes = *read_file(log, 1 << 24);
+  const auto whole = read_log(log)->events.size();
+  const auto before = 1400 - whole;
+  std::mt19937 random(5);
+  for (int i = 0; i < 40; ++i) {
+    const auto cut = kLogStart + random() % (bytes.size() - kLogStart);
+    std::ofstream(log, std::ios::binary | std::ios::trunc) << bytes.substr(0, cut);
+    const auto kept = read_log(log)->events.size();
+    const auto stream = open();
+    EXPECT_EQ(stream->size(), kept == 0 ? before : before + kept);
+    EXPECT_TRUE(stream->damage().empty());
+    EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what; }));
+    std::ofstream(log, std::ios::binary | std::ios::trunc) << bytes;
+  }
+}
+
+TEST_F(Streams, EveryFlippedBitIsNamedAndTheRestIsRead) {
+  {
+    const auto stream = open();
+    add(*stream, 0, 2600);
+    ASSERT_TRUE(stream->seal());
+    ASSERT_TRUE(stream->publish_head());
+  }
+  const auto file = where() / "00000000000000000000.seg";
+  const auto bytes = *read_file(file, 1 << 26);
+  std::mt19937_64 random(9);
+  for (int i = 0; i < 120; ++i) {
+    auto broken = bytes;
+    const auto at = random() % broken.size();
+    broken[at] = static_cast<char>(broken[at] ^ (1 << random() % 8));
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << broken;
+    const auto stream = open();
+    std::vector<Damage> damage;
+    const auto verified = stream->verify([&](const Damage& found) { damage.push_back(found); });
+    ASSERT_FALSE(verified) << "byte " << at;
+    EXPECT_EQ(verified.error().code, "archive.verify.failed");
+    ASSERT_FALSE(damage.empty());
+    // All but one block can still be searched.
+    const Stream* const streams[] = {stream.get()};
+    const auto found = search(streams, *parse_query("*"), {.limit = 10, .statistics = true});
+    ASSERT_TRUE(found);
+    EXPECT_GE(found->total, 2600u - 500u) << "byte " << at;
+  }
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
+  EXPECT_TRUE(open()->verify([](const Damage& found) { ADD_FAILURE() << found.what; }));
+}
+
+TEST_F(Streams, RewritingHistoryIsFoundByTheSignedHead) {
+  {
+    const auto stream = open();
+    add(*stream, 0, 900);
+    ASSERT_TRUE(stream->seal());
+    ASSERT_TRUE(stream->publish_head());
+  }
+  const auto heads = *read_file(where() / "heads", 1 << 20);
+  std::filesystem::remove_all(where());
+  {
+    // An attacker with the disk, without the key's old heads: the same events but one, all checks right.
+    const auto stream = open();
+    for (std::uint64_t i = 0; i < 900; ++i) {
+      Arena arena;
+      auto event = make(i, arena);
+      if (i == 321) event.raw = "nothing happened here";
+      ASSERT_TRUE(stream->append({&event, 1}));
+    }
+    ASSERT_TRUE(stream->seal());
+  }
+  std::ofstream(where() / "heads", std::ios::binary) << heads;
+  const auto verified = open()->verify([](const Damage&) {});
+  ASSERT_FALSE(verified);
+  EXPECT_EQ(verified.error().facts[1].second, "archive.damage.root");
+  // And cutting the newest events off:
+  std::filesystem::remove_all(where());
+  {
+    const auto stream = open();
+    add(*stream, 0, 850);
+  }
+  std::ofstream(where() / "heads", std::ios::binary) << heads;
+  EXPECT_EQ(open()->verify([](const Damage&) {}).error().facts[1].second, "archive.damage.cut");
+}
+
+TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
+  std::optional<Head> early, late;
+  std::uint64_t removed = 0;
+  {
+    const auto stream = open();
+    add(*stream, 0, 777);
+    early = *stream->publish_head();
+    add(*stream, 777, 70'000, 500);
+    ASSERT_TRUE(stream->settle());
+    late = *stream->publish_head();
+    clock_.set(from_millis(1'700'000'000'000 + 40'000'000));
+    const auto gone = stream->retain({.age = std::chrono::hours(1)});
+    ASSERT_TRUE(gone) << describe(gone.error());
+    removed = *gone;
+    EXPECT_GT(removed, 30'000u);
+    EXPECT_EQ(stream->first(), removed);
+    EXPECT_FALSE(stream->event(removed - 1));
+  }
+  const auto stream = open();
+  EXPECT_EQ(stream->first(), removed);
+  EXPECT_EQ(stream->size(), 70'777u);
+  EXPECT_EQ(*stream->root_at(late->size), late->root);
+  const auto proof = stream->consistency(early->size, late->size);
+  ASSERT_TRUE(proof) << "from a head whose events are gone";
+  EXPECT_TRUE(verify_consistency(early->size, late->size, early->root, late->root, *proof));
+  for (const LeafIndex index : {removed, removed + 1, LeafIndex{70'776}}) {
+    const auto kept = stream->event(index);
+    ASSERT_TRUE(kept);
+    EXPECT_TRUE(verify_inclusion(index, late->size, hash_leaf(leaf_of(kept->event)), *stream->inclusion(index, late->size), late->root));
+  }
+  const auto verified = stream->verify([](const Damage& found) { ADD_FAILURE() << found.what; });
+  ASSERT_TRUE(verified);
+  EXPECT_EQ(verified->heads, 2u);
+}
+
+TEST_F(Streams, TwoOfALaterFormatAreRefused) {
+  open();
+  std::ofstream(where() / "format") << "mamori archive stream 2\n";
+  EXPECT_EQ(Stream::open(where(), "x", *key_, clock_, Disk::real(), workers_).error().code, "archive.stream.newer");
+}
+
+// What search finds is what a look at every event finds, whatever lies in blocks, in filters or still in the log.
+TEST_F(Streams, SearchFindsExactlyWhatReadingEverythingFinds) {
+  const auto stream = open();
+  constexpr std::uint64_t kCount = 34'321;  // a full segment, a growing one, and a log
+  add(*stream, 0, kCount, 400);
+  const Stream* const streams[] = {stream.get()};
+  const auto naive = [&](const std::function<bool(const Event&)>& is) {
+    std::vector<LeafIndex> out;
+    Arena arena;
+    for (std::uint64_t i = 0; i < kCount; ++i)
+      if (is(make(i, arena))) out.push_back(i);
+    return out;
+  };
+  const auto has = [](const Event& event, std::string_view text) { return event.raw.find(text) != event.raw.npos; };
+  const std::vector<std::pair<std::string, std::function<bool(const Event&)>>> cases = {
+      {"n4711", [&](const Event& e) { return e.raw.ends_with(" n4711"); }},
+      {"failed", [&](const Event& e) { return has(e, "Failed"); }},
+      {"nowhere", [](const Event&) { return false; }},
+      {"user:user3 failed", [&](const Event& e) { return e[Field::user] == "user3" && has(e, "Failed"); }},
+      {"user:USER3 NOT failed", [&](const Event& e) { return e[Field::user] == "user3" && !has(e, "Failed"); }},
+      {"patient:100005 OR patient:100102", [](const Event& e) { return e[Field::patient] == "100005" || e[Field::patient] == "100102"; }},
+      {"patient:*", [](const Event& e) { return !e[Field::patient].empty(); }},
+      {"192.168.2.6", [&](const Event& e) { return has(e, " 192.168.2.6 "); }},
+      {"192.168.2.*", [&](const Event& e) { return has(e, " 192.168.2."); }},
+      {"n471*", [&](const Event& e) { return has(e, " n471"); }},
+      {"*711", [&](const Event& e) { return e.raw.ends_with("711") && has(e, "number"); }},
+      {"\"for user7\" success", [](const Event&) { return false; }},
+      {"\"for user7 from\" outcome:success", [&](const Event& e) { return has(e, "for user7 from") && e[Field::outcome] == "success"; }},
+      {"参照", [&](const Event& e) { return has(e, "参照"); }},
+      {"ア3", [&](const Event& e) { return has(e, "ｱ3"); }},
+      {"端末 AND NOT 患者", [](const Event&) { return false; }},
+      {"EventID:4625 source:src-a", [&](const Event& e) { return has(e, "<EventID>4625<") && e[Field::source] == "src-a"; }},
+      {"(user:user1 OR user:user2) -outcome:failure s1000*", [&](const Event& e) { return (e[Field::user] == "user1" || e[Field::user] == "user2") && e[Field::outcome] != "failure" && has(e, ">s1000"); }},
+  };
+  for (const auto& [text, is] : cases) {
+    SCOPED_TRACE(text);
+    const auto query = parse_query(text);
+    ASSERT_TRUE(query) << describe(query.error());
+    const auto expected = naive(is);
+    // All pages one after the other.
+    std::set<LeafIndex> found;
+    std::optional<Position> before;
+    std::uint64_t total = 0;
+    Instant last = from_millis(std::numeric_limits<std::int64_t>::max());
+    for (int page = 0; page < 400; ++page) {
+      const auto result = search(streams, *query, {.limit = 173, .before = before, .statistics = page == 0, .count = {Field::user, Field::outcome}});
+      ASSERT_TRUE(result);
+      if (page == 0) {
+        total = result->total;
+        std::uint64_t in_histogram = 0;
+        for (const auto& bucket : result->histogram) in_histogram += bucket.count;
+        EXPECT_EQ(in_histogram, total);
+      }
+      for (const auto& hit : result->hits) {
+        EXPECT_TRUE(found.insert(hit.at.index).second);
+        EXPECT_LE(hit.event.time, last) << "newest first";
+        EXPECT_EQ(hit.event.raw, text_of(hit.at.index));
+        last = hit.event.time;
+      }
+      if (!result->more || result->hits.empty() || found.size() > 2000) break;
+      before = result->hits.back().at;
+    }
+    EXPECT_EQ(total, expected.size());
+    if (expected.size() <= 2000) {
+      EXPECT_EQ(std::vector<LeafIndex>(found.begin(), found.end()), expected);
+    }
+  }
+  // A time range cuts exactly.
+  const auto from = from_millis(1'700'000'000'000 + 5'000'000), to = from_millis(1'700'000'000'000 + 6'000'000);
+  const auto in_range = search(streams, Query{}, {.from = from, .to = to, .limit = 5, .statistics = true, .count = {Field::user}});
+  ASSERT_TRUE(in_range);
+  EXPECT_EQ(in_range->total, naive([&](const Event& e) { return e.time >= from && e.time < to; }).size());
+  EXPECT_EQ(in_range->counts[static_cast<std::size_t>(Field::user)].size(), 12u);
+}
+
+// The process is killed while it appends; whatever it had acknowledged is there.
+TEST_F(Streams, SurvivesBeingKilledAtAnyMoment) {
+  const char* wanted = std::getenv("MAMORI_KILLS");
+  const int kills = wanted ? std::atoi(wanted) : 120;
+  std::mt19937 random(static_cast<unsigned>(kills));
+  std::uint64_t acknowledged = 0;
+  for (int round = 0; round < kills; ++round) {
+    int pipe_ends[2];
+    ASSERT_EQ(::pipe(pipe_ends), 0);
+    const auto start = acknowledged;
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(pipe_ends[0]);
+      Workers workers(2);
+      auto stream = Stream::open(where(), "mamori/test/events", *key_, clock_, Disk::real(), workers, small());
+      if (!stream) ::_exit(3);
+      auto next = (*stream)->size();
+      if (next < start) ::_exit(4);
+      for (int i = 0;; ++i) {
+        Arena arena;
+        std::vector<Event> events;
+        const auto count = 1 + (next * 7 + static_cast<std::uint64_t>(i)) % 90;
+        for (std::uint64_t k = 0; k < count; ++k) events.push_back(make(next + k, arena));
+        if (!(*stream)->append(events)) ::_exit(5);
+        next += count;
+        if (::write(pipe_ends[1], &next, sizeof next) != sizeof next) ::_exit(6);
+        if (i % 9 == 8 && !(*stream)->publish_head()) ::_exit(7);
+      }
+    }
+    ::close(pipe_ends[1]);
+    const auto wait = std::chrono::microseconds(5000 + random() % 30000);
+    std::this_thread::sleep_for(wait);
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "ended by itself with " << WEXITSTATUS(status) << " in round " << round;
+    std::uint64_t told = 0;
+    while (::read(pipe_ends[0], &told, sizeof told) == sizeof told) acknowledged = told;
+    ::close(pipe_ends[0]);
+    const auto stream = open();
+    ASSERT_GE(stream->size(), acknowledged);
+    acknowledged = stream->size();
+    const auto verified = stream->verify([&](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << " in round " << round; });
+    ASSERT_TRUE(verified) << round;
+    for (int i = 0; i < 20 && acknowledged > 0; ++i) {
+      const auto index = random() % acknowledged;
+      ASSERT_EQ(stream->event(index)->event.raw, text_of(index));
+    }
+    if (stream->size() > 60'000) {
+      std::filesystem::remove_all(where());
+      acknowledged = 0;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mamori::archive

@@ -1,0 +1,29 @@
+// A signed tree head: "this stream had so many events, and this is their root", as a checkpoint in signed-note form (C2SP tlog-checkpoint
+// and signed-note): three lines of text, an empty line, the signature. Whoever kept an old head can prove that nothing before it changed.
+#pragma once
+
+#include "archive/merkle.h"
+#include "base/crypto.h"
+#include "base/time.h"
+
+namespace mamori::archive {
+
+struct Head {
+  std::string origin;  // "mamori/FACILITY/STREAM"
+  TreeSize size = 0;
+  Hash root{};
+  Instant at;
+  std::string note;    // what was signed and the signature
+
+  std::string text() const;  // what is signed: origin, size, root in base64, time
+};
+
+// The name of a signing key in notes: "mamori+" and the first 8 hex digits of its public key's SHA-256.
+std::string key_name(std::string_view public_key);
+Head sign_head(std::string origin, TreeSize size, const Hash& root, Instant at, const SigningKey& key);
+// What a note says. Error: archive.head.bad.
+Result<Head> parse_head(std::string_view note);
+// Whether one of its signatures is by `public_key`.
+bool head_is_signed_by(const Head& head, std::string_view public_key);
+
+}  // namespace mamori::archive

@@ -1,0 +1,62 @@
+// A segment: up to 64 blocks in one file that only grows (NUMBER.seg), a copy of the block headers beside it (.headers: opening reads
+// only these, and a damaged header is mended from it), the filters of its blocks while it grows (.blooms) and turned round when it is
+// full (.filter). NUMBER is the first leaf.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+
+#include "archive/block.h"
+#include "archive/filter.h"
+
+namespace mamori::archive {
+
+// Where something is broken: named, and the rest goes on.
+struct Damage {
+  std::string file;
+  std::string what;  // code of data/texts
+  LeafIndex first = 0, last = 0;
+};
+
+// Threads: append() by one at a time; everything else is for many, beside it, on what was there when blocks() was asked for.
+class Segment {
+ public:
+  // A new, empty one.
+  static Result<std::shared_ptr<Segment>> make(const std::filesystem::path& folder, LeafIndex first, Disk& disk);
+  // What is on disk. A block that was being written when the power went is cut off.
+  static Result<std::shared_ptr<Segment>> open(const std::filesystem::path& folder, LeafIndex first, bool last, Disk& disk, std::vector<Damage>& damage);
+
+  LeafIndex first() const { return first_; }
+  LeafIndex end() const;
+  bool full() const;
+  // Durable when it returns. Requires: built follows end(); not full().
+  Status append(BuiltBlock built);
+  // As they are now, oldest first. Their hashes are let go by forget_hashes(), when the tree has them.
+  std::vector<std::shared_ptr<const Header>> blocks() const;
+  void forget_hashes();
+  Result<BlockSet> find(WordHash word) const;
+  const ReadFile& file() const { return *read_; }
+  std::uint64_t bytes_on_disk() const;
+  Status remove();
+  // The filter's pages against their checks.
+  Status check_filter() const;
+
+ private:
+  Segment(std::filesystem::path base, LeafIndex first, Disk& disk) : base_(std::move(base)), first_(first), disk_(disk) {}
+  std::filesystem::path path(const char* ending) const;
+  Status finish();
+  Status load_filter(std::vector<Damage>& damage);
+
+  std::filesystem::path base_;
+  LeafIndex first_;
+  Disk& disk_;
+  mutable std::shared_mutex mutex_;  // guards blocks_ and the filters
+  std::vector<std::shared_ptr<Header>> blocks_;
+  std::optional<GrowingFile> write_, headers_, blooms_;
+  std::optional<ReadFile> read_;
+  std::optional<Filter> open_filter_;
+  std::optional<FilterFile> filter_;
+};
+
+}  // namespace mamori::archive

@@ -1,0 +1,31 @@
+// A few threads that work off what is handed to them, first come, first served.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace mamori::archive {
+
+class Workers {
+ public:
+  explicit Workers(std::size_t threads);
+  // Ends after what was handed in.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  void add(std::function<void()> work);
+
+ private:
+  void run();
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> work_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace mamori::archive
