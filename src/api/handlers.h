@@ -65,6 +65,24 @@ Result<http::Reply> read_source_file(const Call&, Services&);
 Result<http::Reply> source_runs(const Call&, Services&);
 Result<http::Reply> list_candidates(const Call&, Services&);
 Result<http::Reply> decide_candidate(const Call&, Services&);
+// logs.cpp
+Result<http::Reply> search_logs(const Call&, Services&);
+Result<http::Reply> get_log_event(const Call&, Services&);
+Result<http::Reply> list_log_streams(const Call&, Services&);
+Result<http::Reply> list_log_heads(const Call&, Services&);
+Result<http::Reply> get_log_proof(const Call&, Services&);
+Result<http::Reply> verify_log_stream(const Call&, Services&);
+Result<http::Reply> publish_log_head(const Call&, Services&);
+Result<http::Reply> list_log_sources(const Call&, Services&);
+Result<http::Reply> make_log_token(const Call&, Services&);
+Result<http::Reply> export_logs(const Call&, Services&);
+// ingest.cpp
+Result<http::Reply> ingest_fhir(const Call&, Services&);
+Result<http::Reply> ingest_bulk(const Call&, Services&);
+Result<http::Reply> ingest_bulk_info(const Call&, Services&);
+Result<http::Reply> ingest_otlp(const Call&, Services&);
+Result<http::Reply> ingest_lines(const Call&, Services&);
+Result<http::Reply> import_logs(const Call&, Services&);
 // documents.cpp
 Result<http::Reply> get_checklist_document(const Call&, Services&);
 Result<http::Reply> get_register_document(const Call&, Services&);

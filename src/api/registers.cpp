@@ -198,11 +198,12 @@ Result<http::Reply> list_views(const Call& call, Services& services) {
 Result<http::Reply> save_view(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
   const auto name = text_of(body, "name"), query = text_of(body, "query");
-  const auto* reg = MAMORI_TRY(services.ledger.find_register(text_of(body, "register")));
+  const auto about = text_of(body, "register");  // or the log search
+  if (about != "logs") MAMORI_TRY(services.ledger.find_register(about));
   if (trim(name).empty() || length(name) > 60 || query.size() > 2000) return Error{ErrorKind::invalid, "api.view.bad"};
   const auto id = new_id(to_millis(services.clock.now()));
   auto transaction = MAMORI_TRY(services.database.begin());
-  MAMORI_TRY(transaction->execute("INSERT INTO saved_view VALUES (?,?,?,?,?)", {id, call.user->id, reg->name, name, query}));
+  MAMORI_TRY(transaction->execute("INSERT INTO saved_view VALUES (?,?,?,?,?)", {id, call.user->id, about, name, query}));
   MAMORI_TRY(transaction.commit());
   return http::Reply::json(json::object{{"id", id}}, 201);
 }

@@ -92,6 +92,26 @@ const std::vector<Route>& routes() {
       {get, "/api/v1/candidates", Permission::sources_read, list_candidates, "Devices that answered and are not in the ledger"},
       {post, "/api/v1/candidates/{id}", Permission::sources_manage, decide_candidate, "Accept into the ledger, or explain"},
 
+      {get, "/api/v1/logs/search", Permission::logs_read, search_logs, "Find events: q, from, to, stream, limit, before, statistics"},
+      {get, "/api/v1/logs/events/{stream}/{index}", Permission::logs_read, get_log_event, "One event with all its fields and its proof"},
+      {get, "/api/v1/logs/export", Permission::logs_read, export_logs, "Events with their proof as ZIP: q, from, to, stream, format=jsonl|csv|xlsx"},
+      {get, "/api/v1/logs/streams", Permission::logs_read, list_log_streams, "Streams, their size and newest head, disk space"},
+      {get, "/api/v1/logs/streams/{stream}/heads", Permission::logs_read, list_log_heads, "Signed tree heads, newest first"},
+      {get, "/api/v1/logs/streams/{stream}/proof", Permission::logs_read, get_log_proof, "Inclusion proof (index, size) or consistency proof (from, size)"},
+      {post, "/api/v1/logs/streams/{stream}/verify", Permission::logs_manage, verify_log_stream, "Read the stream again and hold it against its tree and heads"},
+      {post, "/api/v1/logs/streams/{stream}/heads", Permission::logs_manage, publish_log_head, "Sign the tree as it is now"},
+      {get, "/api/v1/logs/sources", Permission::sources_read, list_log_sources, "Senders of logs with what arrives from them"},
+      {post, "/api/v1/logs/sources/{id}/token", Permission::logs_manage, make_log_token, "A new token for a sender, shown once"},
+      {post, "/api/v1/logs/import", Permission::logs_manage, import_logs, "A file of lines, as from ?source=", Body::upload},
+      {post, "/ingest/fhir", Permission::none_needed, ingest_fhir, "FHIR AuditEvent, single or Bundle", Body::upload, Caller::sender},
+      {post, "/ingest/v1/logs", Permission::none_needed, ingest_otlp, "OTLP/HTTP logs, JSON or protobuf", Body::upload, Caller::sender},
+      {post, "/ingest/lines", Permission::none_needed, ingest_lines, "One event a line", Body::upload, Caller::sender},
+      {get, "/ingest/elastic", Permission::none_needed, ingest_bulk_info, "What Elasticsearch clients ask first", Body::small, Caller::sender},
+      {get, "/ingest/elastic/", Permission::none_needed, ingest_bulk_info, "The same", Body::small, Caller::sender},
+      {post, "/ingest/elastic/_bulk", Permission::none_needed, ingest_bulk, "Elasticsearch _bulk", Body::upload, Caller::sender},
+      {put, "/ingest/elastic/_bulk", Permission::none_needed, ingest_bulk, "The same", Body::upload, Caller::sender},
+      {post, "/ingest/elastic/{index}/_bulk", Permission::none_needed, ingest_bulk, "Elasticsearch _bulk for one index", Body::upload, Caller::sender},
+
       {get, "/api/v1/documents/checklists/{framework}", Permission::documents_make, get_checklist_document, "A checklist as PDF or XLSX"},
       {get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document, "A register as PDF or XLSX"},
       {get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document, "The access-right matrix as PDF or XLSX"},
@@ -146,7 +166,7 @@ http::Reply dispatch(const http::Request& request, Services& services) {
     if (path_known) reply.status = 405;
     return reply;
   }
-  const bool writes = route->method != http::Method::get;
+  const bool writes = route->method != http::Method::get && route->caller == Caller::browser;
   if (writes && request.header(kForgeryHeader).empty()) return refuse(ErrorKind::forbidden, "api.forgery");
 
   Call call{request, std::move(names)};

@@ -6,6 +6,7 @@
 namespace mamori::api {
 
 enum class Body { small, upload };     // how much a request may carry: http::Limits
+enum class Caller { browser, sender }; // a sender shows its own token, has no session and need not prove that it is our page
 
 struct Route {
   http::Method method;
@@ -14,6 +15,7 @@ struct Route {
   Handler handler;
   std::string_view summary;             // for the OpenAPI document
   Body body = Body::small;
+  Caller caller = Caller::browser;
 };
 
 const std::vector<Route>& routes();

@@ -4,6 +4,7 @@
 #include "assess/assessor.h"
 #include "base/file.h"
 #include "base/texts.h"
+#include "collect/events/logs.h"
 #include "collect/sources.h"
 #include "http/message.h"
 #include "identity/users.h"
@@ -31,11 +32,13 @@ struct Services {
   const catalog::Catalog& catalog;
   assess::Assessor& assessor;
   collect::Sources& sources;
+  collect::events::Logs& logs;
   const Blobs& blobs;
   const SigningKey& signing_key;
   std::string version;
   std::mutex mutex = {};                             // guards what follows
   std::map<std::string, PendingImport> imports = {};
+  json::object receivers = {};                       // where syslog is listened for: {udp, tcp, tls} → port
   std::string setup_secret = {};                     // of the first-use wizard; "" when users exist
 };
 

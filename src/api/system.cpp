@@ -19,6 +19,7 @@ Result<http::Reply> get_metrics(const Call& call, Services& services) {
   reply.content_type = "text/plain; version=0.0.4";
   reply.body = fmt::format("# TYPE mamori_journal_entries counter\nmamori_journal_entries {}\n# TYPE mamori_sessions gauge\nmamori_sessions {}\n# TYPE mamori_sources_failing gauge\nmamori_sources_failing {}\n",
                            store::as_integer(row[0]), store::as_integer(row[1]), store::as_integer(row[2]));
+  reply.body += services.logs.metrics();
   return reply;
 }
 

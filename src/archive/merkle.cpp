@@ -1,5 +1,6 @@
 #include "archive/merkle.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -220,6 +221,50 @@ Result<std::vector<Hash>> Tree::inclusion(LeafIndex index, TreeSize size, const 
   std::vector<Hash> out;
   MAMORI_TRY(inclusion_in(index, 0, size, leaves, out));
   return out;
+}
+
+Status Tree::inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
+  if (indices.empty()) {
+    out.push_back(MAMORI_TRY(range(first, last, leaves)));
+    return {};
+  }
+  if (last - first == 1) return {};
+  const auto half = first + split_of(last - first);
+  const auto right = static_cast<std::size_t>(std::lower_bound(indices.begin(), indices.end(), half) - indices.begin());
+  MAMORI_TRY(inclusion_of_all_in(indices.first(right), first, half, leaves, out));
+  return inclusion_of_all_in(indices.subspan(right), half, last, leaves, out);
+}
+
+Result<std::vector<Hash>> Tree::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const {
+  std::vector<Hash> out;
+  if (size > size_ || (!indices.empty() && indices.back() >= size)) return bad_range();
+  if (size == 0) return out;
+  MAMORI_TRY(inclusion_of_all_in(indices, 0, size, leaves, out));
+  return out;
+}
+
+bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size, std::span<const Hash> proof, const Hash& root) {
+  if (indices.size() != leaves.size() || size == 0) return size == 0 && indices.empty() && proof.empty() && root == empty_root();
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    if (indices[i] >= size || (i > 0 && indices[i] <= indices[i - 1])) return false;
+  std::size_t used = 0;
+  bool good = true;
+  const std::function<Hash(std::size_t, std::size_t, TreeSize, TreeSize)> fold = [&](std::size_t from, std::size_t to, TreeSize first, TreeSize last) -> Hash {
+    if (from == to) {
+      if (used == proof.size()) {
+        good = false;
+        return {};
+      }
+      return proof[used++];
+    }
+    if (last - first == 1) return leaves[from];
+    const auto half = first + split_of(last - first);
+    const auto right = static_cast<std::size_t>(std::lower_bound(indices.begin() + static_cast<std::ptrdiff_t>(from), indices.begin() + static_cast<std::ptrdiff_t>(to), half) - indices.begin());
+    const auto left = fold(from, right, first, half);
+    return hash_children(left, fold(right, to, half, last));
+  };
+  const auto found = fold(0, indices.size(), 0, size);
+  return good && used == proof.size() && found == root;
 }
 
 // RFC 9162, 2.1.4.1: SUBPROOF(size1, D[first:last], whole).

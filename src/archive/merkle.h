@@ -36,6 +36,9 @@ bool verify_subtree_inclusion(LeafIndex index, TreeSize start, TreeSize end, con
 // Whether the subtree [start, end) with root `node` is part of the tree of `size` leaves with root `root`.
 bool verify_subtree_consistency(TreeSize start, TreeSize end, TreeSize size, const Hash& node, const Hash& root, std::span<const Hash> proof);
 
+// The other side of Tree::inclusion_of_all(): whether the leaves, with their indices in rising order, and the given subtrees make `root`.
+bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size, std::span<const Hash> proof, const Hash& root);
+
 // A growing tree that keeps one hash for each chunk of kChunk leaves, and what is above; the hashes of single leaves are asked for
 // when a proof needs them. Threads: guard it like any value.
 constexpr int kChunkLevel = 8;
@@ -56,6 +59,8 @@ class Tree {
   Result<Hash> root_at(TreeSize size, const Leaves& leaves) const;
   Result<std::vector<Hash>> inclusion(LeafIndex index, TreeSize size, const Leaves& leaves) const;
   Result<std::vector<Hash>> consistency(TreeSize size1, TreeSize size2, const Leaves& leaves) const;
+  // The roots of all largest subtrees of the tree of `size` leaves in which none of `indices` lies, from left to right.
+  Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const;
 
   // For keeping on disk.
   const std::vector<Hash>& chunks() const { return levels_.front(); }
@@ -65,6 +70,7 @@ class Tree {
   void add_chunk(const Hash& root);
   Result<Hash> range(TreeSize first, TreeSize last, const Leaves& leaves) const;
   Status inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const;
+  Status inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const;
   Status consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves, std::vector<Hash>& out) const;
 
   TreeSize size_ = 0;

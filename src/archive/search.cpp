@@ -490,6 +490,13 @@ Result<SearchResult> search(std::span<const Stream* const> streams, const Query&
   return Search(streams, query, options).run();
 }
 
+bool matches(const Query& query, const Event& event) {
+  const std::vector<Event> one = {event};
+  RecordSource source(one);
+  const auto found = answer(query, source, Bits(1, true));
+  return found && !found->none();
+}
+
 Status each_match(const Stream& stream, const Query& query, Instant from, Instant to, const std::function<Result<bool>(LeafIndex, const Event&)>& take) {
   std::uint64_t all = 0;
   Status failed;

@@ -54,6 +54,9 @@ struct SearchResult {
 
 Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options);
 
+// Whether one event answers the question.
+bool matches(const Query& query, const Event& event);
+
 // Every matching event, oldest first, for exports. `take` returns false to stop.
 Status each_match(const Stream& stream, const Query& query, Instant from, Instant to, const std::function<Result<bool>(LeafIndex, const Event&)>& take);
 

@@ -81,7 +81,7 @@ Result<std::shared_ptr<Segment>> Segment::make(const std::filesystem::path& fold
   return segment;
 }
 
-Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& folder, LeafIndex first, bool last, Disk& disk, std::vector<Damage>& damage) {
+Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& folder, LeafIndex first, Use use, bool last, Disk& disk, std::vector<Damage>& damage) {
   std::shared_ptr<Segment> segment(new Segment(base_of(folder, first), first, disk));
   const auto file = segment->path(".seg").string();
   segment->read_.emplace(MAMORI_TRY(ReadFile::open(segment->path(".seg"))));
@@ -119,7 +119,7 @@ Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& fold
     segment->blocks_.push_back(std::move(header));
   }
   if (at < size && !last) damage.push_back({file, "archive.damage.tail", segment->end(), segment->end()});
-  if (!segment->full() && last) {
+  if (!segment->full() && use == Use::grows) {
     segment->write_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".seg"), at, disk)));
     segment->headers_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".headers"), in_copy, disk)));
     // Headers that the copy lacks.
@@ -137,12 +137,12 @@ Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& fold
       MAMORI_TRY(segment->headers_->append(MAMORI_TRY(segment->read_->read(start, info.length - sections))));
     }
   }
-  MAMORI_TRY(segment->load_filter(damage));
+  MAMORI_TRY(segment->load_filter(use, damage));
   return segment;
 }
 
 // The turned-round filter of a full segment, the single ones of a growing one; what is missing is made again from the text.
-Status Segment::load_filter(std::vector<Damage>& damage) {
+Status Segment::load_filter(Use use, std::vector<Damage>& damage) {
   if (full()) {
     auto opened = FilterFile::open(path(".filter"));
     if (opened) {
@@ -171,7 +171,7 @@ Status Segment::load_filter(std::vector<Damage>& damage) {
     rest.remove_prefix(sizeof numbers + bits.size());
     good += sizeof numbers + bits.size();
   }
-  if (write_ || full()) blooms_.emplace(MAMORI_TRY(GrowingFile::open(path(".blooms"), good, disk_)));
+  if (write_ || (full() && use == Use::grows)) blooms_.emplace(MAMORI_TRY(GrowingFile::open(path(".blooms"), good, disk_)));
   for (; block < blocks_.size(); ++block) {
     Arena arena;
     const auto events = BlockReader(*read_, blocks_[block]->info).events(arena);
@@ -190,7 +190,7 @@ Status Segment::load_filter(std::vector<Damage>& damage) {
     open_filter_->add(block, words);
     if (blooms_) MAMORI_TRY(blooms_->append(bloom_line(open_filter_->column(block))));
   }
-  if (full()) return finish();
+  if (full() && use == Use::grows) return finish();
   return {};
 }
 

@@ -25,7 +25,9 @@ class Segment {
   // A new, empty one.
   static Result<std::shared_ptr<Segment>> make(const std::filesystem::path& folder, LeafIndex first, Disk& disk);
   // What is on disk. A block that was being written when the power went is cut off.
-  static Result<std::shared_ptr<Segment>> open(const std::filesystem::path& folder, LeafIndex first, bool last, Disk& disk, std::vector<Damage>& damage);
+  // `grows`: it is the last one, and whoever opens it will write to it; otherwise nothing on disk is touched.
+  enum class Use { grows, reads };
+  static Result<std::shared_ptr<Segment>> open(const std::filesystem::path& folder, LeafIndex first, Use use, bool last, Disk& disk, std::vector<Damage>& damage);
 
   LeafIndex first() const { return first_; }
   LeafIndex end() const;
@@ -46,7 +48,7 @@ class Segment {
   Segment(std::filesystem::path base, LeafIndex first, Disk& disk) : base_(std::move(base)), first_(first), disk_(disk) {}
   std::filesystem::path path(const char* ending) const;
   Status finish();
-  Status load_filter(std::vector<Damage>& damage);
+  Status load_filter(Use use, std::vector<Damage>& damage);
 
   std::filesystem::path base_;
   LeafIndex first_;

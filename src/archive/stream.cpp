@@ -60,7 +60,7 @@ Result<std::unique_ptr<Stream>> Stream::open(const std::filesystem::path& folder
   const auto format = folder / "format";
   if (std::filesystem::exists(format)) {
     if (MAMORI_TRY(read_file(format, 4096)) != kFormat) return Error{ErrorKind::conflict, "archive.stream.newer", {{"directory", folder.string()}}};
-  } else {
+  } else if (!options.read_only) {
     MAMORI_TRY(write_file(format, kFormat, FileMode::owner_only));
   }
   std::unique_ptr<Stream> stream(new Stream(folder, std::move(origin), key, clock, disk, workers, options));
@@ -93,11 +93,12 @@ Status Stream::load() {
   first_ = tree_.size();
   const auto numbers = numbers_of(folder_, ".seg");
   for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i] < first_ && options_.read_only) continue;
     if (numbers[i] < first_) {  // retention was interrupted after it had kept what proofs need
       for (const auto* ending : {".filter", ".blooms", ".headers", ".seg"}) MAMORI_TRY(remove_file(folder_ / fmt::format("{:020}{}", numbers[i], ending)));
       continue;
     }
-    MAMORI_TRY(add_segment(MAMORI_TRY(Segment::open(folder_, numbers[i], i + 1 == numbers.size(), disk_, damage_))));
+    MAMORI_TRY(add_segment(MAMORI_TRY(Segment::open(folder_, numbers[i], i + 1 == numbers.size() && !options_.read_only ? Segment::Use::grows : Segment::Use::reads, i + 1 == numbers.size(), disk_, damage_))));
   }
   size_ = tree_.size();
   MAMORI_TRY(load_logs());
@@ -153,6 +154,7 @@ Status Stream::load_logs() {
   for (const auto number : numbers_of(folder_, ".log")) {
     const auto path = folder_ / fmt::format("{:020}.log", number);
     auto log = read_log(path);
+    if ((!log || log->events.empty() || log->first + log->events.size() <= size_) && options_.read_only) continue;
     if (!log) {  // made, but the power went before its first bytes were there
       MAMORI_TRY(remove_file(path));
       continue;
@@ -170,7 +172,7 @@ Status Stream::load_logs() {
     auto part = std::make_shared<Part>();
     part->first = size_;
     part->log_path = path;
-    part->log.emplace(MAMORI_TRY(GrowingFile::open(path, log->good, disk_)));
+    if (!options_.read_only) part->log.emplace(MAMORI_TRY(GrowingFile::open(path, log->good, disk_)));
     for (auto& bytes : log->records) {
       auto record = std::const_pointer_cast<Record>(make_record(std::move(bytes), nullptr));
       record->first = size_;
@@ -182,7 +184,7 @@ Status Stream::load_logs() {
     }
     part->synced = part->count;
     const std::lock_guard lock(mutex_);
-    if (!parts_.empty()) freeze(parts_.back());
+    if (!parts_.empty() && !options_.read_only) freeze(parts_.back());
     parts_.push_back(std::move(part));
   }
   return {};
@@ -227,6 +229,7 @@ void Stream::freeze(const std::shared_ptr<Part>& part) {
 }
 
 Result<LeafRange> Stream::append(std::span<const Event> events) {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   if (events.empty()) return LeafRange{size(), 0};
   if (events.size() > kBlockEvents) return Error{ErrorKind::invalid, "archive.batch.too-large", {{"events", std::to_string(events.size())}}};
   for (const auto& event : events)
@@ -284,6 +287,7 @@ Status Stream::sync_log(Part& part, std::size_t count) {
 }
 
 Status Stream::append_block(std::shared_ptr<Batch> batch) {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   if (batch->events.empty()) return {};
   MAMORI_ASSERT(batch->events.size() <= options_.events);
   auto record = std::const_pointer_cast<Record>(make_record({}, std::move(batch)));
@@ -368,6 +372,7 @@ void Stream::write_built() {
 }
 
 Status Stream::settle() {
+  if (options_.read_only) return {};
   std::unique_lock lock(mutex_);
   if (failed_) {
     lock.unlock();
@@ -381,6 +386,7 @@ Status Stream::settle() {
 }
 
 Status Stream::seal() {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   {
     const std::lock_guard order(order_);
     const std::lock_guard lock(mutex_);
@@ -511,6 +517,32 @@ Result<std::vector<Hash>> Stream::leaves(LeafIndex first, std::size_t count) con
   return out;
 }
 
+Tree::Leaves Stream::cached_leaves() const {
+  struct Cache {
+    LeafIndex first = 0;
+    std::vector<Hash> hashes;
+  };
+  return [this, cache = std::make_shared<Cache>()](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    const auto held = [&] { return first >= cache->first && first + count <= cache->first + cache->hashes.size(); };
+    if (!held()) {
+      const auto now = snapshot();
+      std::shared_ptr<Segment> segment;
+      const auto* const block = block_with(now, first, segment);
+      if (!block || first + count > block->info.first + block->info.count) return leaves(first, count);
+      Arena arena;
+      cache->hashes = leaf_hashes(MAMORI_TRY(BlockReader(segment->file(), block->info).events(arena)));
+      cache->first = block->info.first;
+    }
+    const auto start = cache->hashes.begin() + static_cast<std::ptrdiff_t>(first - cache->first);
+    return std::vector<Hash>(start, start + static_cast<std::ptrdiff_t>(count));
+  };
+}
+
+Result<std::vector<Hash>> Stream::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const {
+  const std::shared_lock lock(tree_mutex_);
+  return tree_.inclusion_of_all(indices, size, cached_leaves());
+}
+
 Result<Hash> Stream::root_at(TreeSize size) const {
   const std::shared_lock lock(tree_mutex_);
   return tree_.root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
@@ -527,6 +559,7 @@ Result<std::vector<Hash>> Stream::consistency(TreeSize size1, TreeSize size2) co
 }
 
 Result<Head> Stream::publish_head() {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   const std::lock_guard order(order_);  // nothing is added meanwhile
   MAMORI_TRY([&]() -> Status {
     std::unique_lock lock(mutex_);
@@ -605,6 +638,7 @@ Status Stream::keep_for_proofs(LeafIndex up_to) {
 }
 
 Result<std::uint64_t> Stream::retain(const Retention& retention) {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   const std::lock_guard one(write_);
   std::vector<std::shared_ptr<Segment>> victims;
   LeafIndex up_to = 0;

@@ -31,6 +31,7 @@ struct StreamOptions {
   std::size_t events = kBlockEvents;          // of a block, at most kBlockEvents
   std::size_t bytes = kBlockBytes;
   std::size_t backlog = 6;                    // blocks being built before append() waits
+  bool read_only = false;                     // beside the process that writes: nothing on disk is touched, append() refuses
 };
 
 // One batch as it came; never changes.
@@ -95,6 +96,8 @@ class Stream {
   Result<Hash> root_at(TreeSize size) const;
   Result<std::vector<Hash>> inclusion(LeafIndex index, TreeSize size) const;
   Result<std::vector<Hash>> consistency(TreeSize size1, TreeSize size2) const;
+  // One proof for many events (proof.h). Requires: sorted, each once, all below size.
+  Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const;
 
   // Signs the tree as it is now (everything in it durable) and keeps the head; the last one where nothing has come since.
   Result<Head> publish_head();
@@ -134,6 +137,8 @@ class Stream {
   std::shared_ptr<const Record> make_record(std::string bytes, std::shared_ptr<Batch> batch) const;
   Status add_segment(const std::shared_ptr<Segment>& segment);
   Result<std::vector<Hash>> leaves(LeafIndex first, std::size_t count) const;
+  // The same, keeping the hashes of the block it last had to read.
+  Tree::Leaves cached_leaves() const;
 
   const std::filesystem::path folder_;
   const std::string origin_;

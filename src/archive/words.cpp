@@ -46,7 +46,26 @@ std::uint64_t hash_lower(std::string_view text, std::uint64_t seed) {
   return mix(hash ^ ((word | kLower) & used), 0xE7037ED1A0B428DBull);
 }
 
-std::string decode(std::string_view bytes) {
+}  // namespace
+
+const std::array<std::uint8_t, 256> kCharClass = make_classes();
+
+WordHash hash_word(std::string_view ascii) { return hash_lower(ascii, 0x8EBC6AF09C88C6E3ull); }
+WordHash hash_prefix(std::string_view ascii) { return hash_lower(ascii.substr(0, kPrefix), 0x589965CC75374CC3ull); }
+WordHash hash_pair(char32_t first, char32_t second) { return mix((static_cast<std::uint64_t>(first) << 32 | second) ^ 0x1D8E4E27C47D124Full, 0xEB44ACCAB455D165ull); }
+WordHash hash_field(Field field, std::string_view value) {
+  return hash_lower(searchable(value), 0x2D358DCCAA6C78A5ull + static_cast<std::uint64_t>(field));
+}
+
+void lower_into(std::string_view ascii, std::string& out) {
+  out.resize(ascii.size());
+  for (std::size_t i = 0; i < ascii.size(); ++i) {
+    const auto c = static_cast<unsigned char>(ascii[i]);
+    out[i] = static_cast<char>(c + ((static_cast<unsigned char>(c - 'A') < 26) << 5));
+  }
+}
+
+std::string decode_text(std::string_view bytes) {
   if (is_utf8(bytes)) return std::string(bytes);
   // Which of the two Japanese encodings has more sense to it: EUC-JP kana and kanji are pairs of bytes over 0xA0; CP932 reads such pairs
   // as half-width katakana. Where neither reads it, whatever is no UTF-8 becomes U+FFFD.
@@ -80,25 +99,6 @@ std::string decode(std::string_view bytes) {
   return out;
 }
 
-}  // namespace
-
-const std::array<std::uint8_t, 256> kCharClass = make_classes();
-
-WordHash hash_word(std::string_view ascii) { return hash_lower(ascii, 0x8EBC6AF09C88C6E3ull); }
-WordHash hash_prefix(std::string_view ascii) { return hash_lower(ascii.substr(0, kPrefix), 0x589965CC75374CC3ull); }
-WordHash hash_pair(char32_t first, char32_t second) { return mix((static_cast<std::uint64_t>(first) << 32 | second) ^ 0x1D8E4E27C47D124Full, 0xEB44ACCAB455D165ull); }
-WordHash hash_field(Field field, std::string_view value) {
-  return hash_lower(searchable(value), 0x2D358DCCAA6C78A5ull + static_cast<std::uint64_t>(field));
-}
-
-void lower_into(std::string_view ascii, std::string& out) {
-  out.resize(ascii.size());
-  for (std::size_t i = 0; i < ascii.size(); ++i) {
-    const auto c = static_cast<unsigned char>(ascii[i]);
-    out[i] = static_cast<char>(c + ((static_cast<unsigned char>(c - 'A') < 26) << 5));
-  }
-}
-
 std::string searchable(std::string_view raw) {
   const bool ascii = std::all_of(raw.begin(), raw.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   std::string out;
@@ -106,7 +106,7 @@ std::string searchable(std::string_view raw) {
     lower_into(raw, out);
     return out;
   }
-  const auto text = decode(raw);
+  const auto text = decode_text(raw);
   return fold(text);
 }
 

@@ -98,6 +98,7 @@ int run_mamori(int argc, char** argv) {
   add_collect(app, common, run);
   add_assess(app, common, run);
   add_document(app, common, run);
+  add_logs(app, common, run);
   add_verify(app, common, run);
   add_user(app, common, run);
   add_completion(app, common, run);

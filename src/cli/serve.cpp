@@ -13,6 +13,14 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--port", options->listener.port, "port (default 8080; 0 = any free one)");
   command->add_option("--certificate", options->listener.certificate_file, "TLS certificate (PEM); beyond loopback one is made where none is given")->check(CLI::ExistingFile);
   command->add_option("--key", options->listener.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
+  command->add_option("--syslog-address", options->receiver.address, "address for syslog (default: as --address)");
+  command->add_option("--syslog-udp", options->receiver.udp_port, "port for syslog over UDP (usually 514; off by default; 0 = any free one)");
+  command->add_option("--syslog-tcp", options->receiver.tcp_port, "port for syslog over TCP");
+  command->add_option("--syslog-tls", options->receiver.tls_port, "port for syslog over TLS (usually 6514)");
+  command->add_option("--syslog-certificate", options->receiver.certificate_file, "its certificate (PEM; default: the web's)")->check(CLI::ExistingFile);
+  command->add_option("--syslog-key", options->receiver.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
+  command->add_option("--syslog-client-ca", options->receiver.client_ca_file, "authority of senders' certificates (PEM)")->check(CLI::ExistingFile);
+  options->receiver.address.clear();
   command->callback([&common, &run, options] {
     run = [&common, options]() -> int {
       auto session = Session::open(common);
@@ -20,6 +28,9 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
       const auto& texts = session->services().texts;
       options->ready = [&](const std::string& url, const std::string& setup_secret) {
         std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());
+        const auto& receivers = session->services().receivers;
+        for (const auto* kind : {"udp", "tcp", "tls"})
+          if (const auto port = integer_of(receivers, kind, -1); port >= 0) std::printf("syslog %s %s:%lld\n", kind, text_of(receivers, "address").c_str(), static_cast<long long>(port));
         if (!setup_secret.empty()) std::printf("%s\n", texts.get("cli.serve.setup", common.language, {{"url", url + "/setup?secret=" + setup_secret}}).c_str());
         std::fflush(stdout);
       };

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "report/log_export.h"
 #include "report/report.h"
 
 namespace mamori::cli {
@@ -33,12 +34,32 @@ int verify(const Common& common, const Given& given) {
     if (!lease) return fail(lease.error(), common);
     const auto state = store::verify_journal(**lease);
     if (!state) return print_failure(state.error(), common, given);
-    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"entries", state->entries}, {"head", state->head}}).c_str());
-    else std::printf("%s\n", texts->get("cli.verify.journal", common.language, {{"entries", std::to_string(state->entries)}, {"head", state->head}}).c_str());
-    return 0;
+    if (given.format != "json") std::printf("%s\n", texts->get("cli.verify.journal", common.language, {{"entries", std::to_string(state->entries)}, {"head", state->head}}).c_str());
+    // Then every stream of logs, whole.
+    json::array streams;
+    int code = 0;
+    auto& logs = session->services().logs;
+    for (const auto& name : logs.archive().names()) {
+      auto* stream = *logs.archive().stream(name);
+      const auto all = stream->size();
+      const auto verified = stream->verify([&](const archive::Damage& damage) { std::fprintf(stderr, "%s/%s: %s (%s, %llu–%llu)\n", name.facility.c_str(), name.name.c_str(), texts->get(damage.what, common.language).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last)); },
+                                           [&](std::uint64_t done) { progress(name.name, done, all); });
+      streams.push_back(json::object{{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}});
+      if (!verified) code = print_failure(verified.error(), common, Given{});
+      else if (given.format != "json") std::printf("%s\n", texts->get("cli.verify.stream", common.language, {{"stream", name.name}, {"events", std::to_string(verified->events)}, {"heads", std::to_string(verified->heads)}, {"root", archive::to_base64(verified->root)}}).c_str());
+    }
+    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", code == 0}, {"entries", state->entries}, {"head", state->head}, {"streams", std::move(streams)}}).c_str());
+    return code;
   }
   const auto bytes = read_file(given.file, std::size_t{2} << 30);
   if (!bytes) return fail(bytes.error(), common);
+  if (report::is_log_export(*bytes)) {
+    const auto verified = report::verify_logs(*bytes, given.key);
+    if (!verified) return print_failure(verified.error(), common, given);
+    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}}).c_str());
+    else std::printf("%s\n", texts->get("cli.verify.logs", common.language, {{"origin", verified->origin}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", std::to_string(verified->events)}, {"size", std::to_string(verified->size)}}).c_str());
+    return 0;
+  }
   const auto verified = report::verify_package(*bytes, given.key);
   if (!verified) return print_failure(verified.error(), common, given);
   if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"facility", verified->facility}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"files", verified->files}}).c_str());
@@ -49,9 +70,9 @@ int verify(const Common& common, const Given& given) {
 }  // namespace
 
 void add_verify(CLI::App& app, Common& common, Runner& run) {
-  auto* command = app.add_subcommand("verify", "check an inspection package (needs no database), or the change journal");
+  auto* command = app.add_subcommand("verify", "check an inspection package or a log export (needs no database), or the journal and all logs of --data");
   auto given = std::make_shared<Given>();
-  command->add_option("file", given->file, "the package; without it the journal of --data is checked");
+  command->add_option("file", given->file, "the package or export; without it the journal and the logs of --data are checked");
   command->add_option("--key", given->key, "public key (hex) that must have signed it");
   command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->footer("Exit codes: 0 whole; 1 altered, with the first place named; others as `mamori --help`.");

@@ -29,7 +29,10 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const Blobs blobs(folder.path() / "blobs");
   const auto sources = *collect::Sources::open(*ledger, sealer, blobs);
   const auto users = *identity::Users::open(*database, sealer);
-  const auto hospital = make_hospital({*ledger, *sources, *assessor, *users}, 20260401);
+  const auto key = *SigningKey::open_or_make(folder.path() / "key");
+  const auto archive = *archive::Archive::open(folder.path() / "archive", key, clock);
+  const auto logs = *collect::events::Logs::open(*ledger, *archive);
+  const auto hospital = make_hospital({*ledger, *sources, *assessor, *users, *logs}, 20260401);
   ASSERT_TRUE(hospital) << describe(hospital.error());
 
   const auto count = [&](const char* reg) { return ledger->list(**ledger->find_register(reg), {.facilities = {hospital->facility}, .sort = "label", .limit = 1})->total; };

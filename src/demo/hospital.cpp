@@ -59,6 +59,7 @@ class Builder {
     MAMORI_TRY(transaction_->commit());
     transaction_.reset();
     MAMORI_TRY(readings());
+    MAMORI_TRY(logs());
     MAMORI_TRY(declarations());
     hospital.facility = facility_;
     hospital.sign_ins = MAMORI_TRY(users());
@@ -285,6 +286,8 @@ class Builder {
       old["os"] = "Windows 10 Pro";
       old["support_end"] = "2025-10-14";
     }
+    for (int i = 0; i < 6; ++i) records[by_kind["server"][static_cast<std::size_t>(i)]]["logs_expected"] = true;
+    for (int i = 0; i < 4; ++i) records[by_kind["vpn"][static_cast<std::size_t>(i)]]["logs_expected"] = true;
     for (int i = 0; i < 2; ++i) records[by_kind["vpn"][static_cast<std::size_t>(i)]]["patched_on"] = ago(420);
     for (int i = 0; i < 2; ++i) records[by_kind["camera"][static_cast<std::size_t>(i)]]["password_changed"] = false;
     const auto copies = records;
@@ -444,6 +447,72 @@ class Builder {
     host("10.1.9.201", "02:4D:FF:00:00:01", "Raspberry Pi Trading", https);  // defect: two devices nobody knows
     host("10.1.9.202", "02:4D:FF:00:00:02", "TP-Link", https);
     return xml + "<runstats><finished time=\"0\" exit=\"success\"/></runstats></nmaprun>\n";
+  }
+
+  // Two days of logs from six servers, four VPN devices, the chart and the image archive.
+  Status logs() {
+    MAMORI_TRY(begin());
+    std::vector<const Device*> senders;
+    for (const auto* kind : {"server", "vpn"}) {
+      int taken = 0;
+      for (const auto& candidate : devices_)
+        if (candidate.kind == kind && taken < (candidate.kind == "server" ? 6 : 4)) {
+          senders.push_back(&candidate);
+          ++taken;
+        }
+    }
+    std::vector<json::object> records;
+    for (std::size_t i = 0; i < senders.size(); ++i)
+      records.push_back({{"name", senders[i]->hostname}, {"address", senders[i]->ip}, {"asset", senders[i]->id}, {"state", "accepted"}, {"stream", senders[i]->kind == "vpn" ? "network" : "events"}});
+    records.push_back({{"name", "電子カルテ"}, {"system", systems_[0]}, {"state", "accepted"}, {"stream", "access"}});
+    records.push_back({{"name", "PACS"}, {"system", systems_[2]}, {"state", "accepted"}, {"stream", "access"}});
+    records.push_back({{"name", "10.1.9.77"}, {"address", "10.1.9.77"}, {"state", "unknown"}});  // defect: nobody has said what this is
+    MAMORI_TRY(add("log_source", std::move(records)));
+    MAMORI_TRY(transaction_->commit());
+    transaction_.reset();
+    const auto sources = MAMORI_TRY(parts_.logs.sources({facility_}));
+    std::vector<std::vector<collect::events::Found>> found(sources.size());
+    // Twenty minutes' worth at a time, oldest first.
+    constexpr int kSteps = 6 * 24, kMinutes = 20;
+    for (int step = 0; step < kSteps; ++step) {
+      const auto received = now_ - std::chrono::minutes(kMinutes * (kSteps - step) - 5);
+      for (std::size_t i = 0; i < sources.size(); ++i) {
+        if (sources[i].name == "10.1.9.77" && step < kSteps - 20) continue;
+        if (sources[i].name == senders[9]->hostname && step > kSteps - 80) continue;  // defect: this VPN device fell silent
+        std::vector<std::string> lines;
+        for (int k = 1 + random_.below(4); k-- > 0;) lines.push_back(log_line(sources[i], i, received - std::chrono::seconds(random_.below(20))));
+        std::vector<collect::events::Found> some;
+        for (const auto& line : lines) some.push_back({line, 0});
+        MAMORI_TRY(parts_.logs.accept(sources[i], i < senders.size() ? senders[i]->ip : "", some, received));
+      }
+    }
+    MAMORI_TRY(parts_.logs.measure());
+    MAMORI_TRY(parts_.logs.publish_heads());
+    for (const auto& name : parts_.logs.archive().names({facility_})) MAMORI_TRY(parts_.logs.verify(name));
+    return {};
+  }
+
+  std::string log_line(const collect::events::LogSource& source, std::size_t number, Instant at) {
+    const auto login = fmt::format("s{:05}", 10001 + random_.below(kStaff));
+    const auto patient = fmt::format("{:06}", 1200 + random_.below(400));
+    const auto terminal = fmt::format("10.1.{}.{}", random_.below(3), 1 + random_.below(249));
+    if (source.name == "電子カルテ") {
+      static constexpr std::array kActions = {"R", "R", "R", "U", "C"};
+      return json::serialize(json::object{{"resourceType", "AuditEvent"}, {"type", {{"system", "http://terminology.hl7.org/CodeSystem/audit-event-type"}, {"code", "rest"}, {"display", "診療録の操作"}}}, {"action", random_.pick(kActions)}, {"recorded", iso_instant(at)}, {"outcome", random_.below(60) == 0 ? "4" : "0"},
+                                          {"agent", json::array{json::object{{"who", {{"identifier", {{"value", login}}}}}, {"requestor", true}, {"network", {{"address", terminal}, {"type", "2"}}}}}}, {"source", {{"observer", {{"display", "電子カルテ"}}}}},
+                                          {"entity", json::array{json::object{{"what", {{"reference", "Patient/" + patient}}}, {"role", {{"code", "1"}}}}}}});
+    }
+    if (source.name == "PACS")
+      return fmt::format("<85>1 {} pacs dcm4chee 911 IHE+RFC-3881 - <?xml version=\"1.0\" encoding=\"UTF-8\"?><AuditMessage><EventIdentification EventActionCode=\"R\" EventDateTime=\"{}\" EventOutcomeIndicator=\"0\"><EventID csd-code=\"110103\" codeSystemName=\"DCM\" originalText=\"DICOM Instances Accessed\"/></EventIdentification><ActiveParticipant UserID=\"{}\" UserIsRequestor=\"true\" NetworkAccessPointID=\"{}\" NetworkAccessPointTypeCode=\"2\"/><AuditSourceIdentification AuditSourceID=\"PACS\"/><ParticipantObjectIdentification ParticipantObjectID=\"{}\" ParticipantObjectTypeCode=\"1\" ParticipantObjectTypeCodeRole=\"1\"/></AuditMessage>",
+                         iso_instant(at), iso_instant(at), login, terminal, patient);
+    const auto local = local_minute(at);  // 2026-11-21 13:31
+    const auto second = iso_instant(at).substr(17, 2);
+    if (source.stream == "network")
+      return fmt::format("<189>date={} time={}:{} devname=\"{}\" logid=\"0101039424\" type=\"event\" subtype=\"vpn\" action=\"tunnel-up\" user=\"{}\" remip=203.0.113.{} srcip=203.0.113.{} status=\"success\" msg=\"SSL tunnel established\"", local.substr(0, 10), local.substr(11), second, source.name, random_.below(3) ? "v-mirai" : login, 1 + random_.below(200), 1 + random_.below(200));
+    // defect: the clock of the second server is ten minutes slow
+    const auto stamp = iso_instant(number == 1 ? at - std::chrono::minutes(10) : at);
+    if (random_.below(7) == 0) return fmt::format("<38>1 {} {} sshd {} - - Failed password for {} from {} port {} ssh2", stamp, source.name, 2000 + random_.below(900), random_.below(4) ? "invalid user admin" : login, terminal, 40000 + random_.below(9000));
+    return fmt::format("<38>1 {} {} sshd {} - - Accepted publickey for {} from {} port {} ssh2", stamp, source.name, 2000 + random_.below(900), random_.below(2) ? "svc-backup" : login, terminal, 40000 + random_.below(9000));
   }
 
   Result<collect::Source> source(const std::string& name, const std::string& kind, json::object settings, std::int64_t minutes) {

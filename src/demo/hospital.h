@@ -1,8 +1,9 @@
 // The demonstration hospital, generated from a seed: 300 beds, about 1,200 devices, 650 staff, 25 vendors, with readings of a
-// directory, a network scan and backups, and the planted defects that data/demo/defects.yaml lists. Everything else is in order.
+// directory, a network scan, backups and two days of logs, and the planted defects that data/demo/defects.yaml lists. Everything else is in order.
 #pragma once
 
 #include "assess/assessor.h"
+#include "collect/events/logs.h"
 #include "collect/sources.h"
 #include "identity/users.h"
 #include "ledger/ledger.h"
@@ -14,6 +15,7 @@ struct Parts {
   collect::Sources& sources;
   assess::Assessor& assessor;
   identity::Users& users;
+  collect::events::Logs& logs;
 };
 
 struct SignIn {

@@ -35,6 +35,8 @@ std::string_view name_of(Permission permission) {
     case Permission::sources_manage: return "sources_manage";
     case Permission::documents_make: return "documents_make";
     case Permission::journal_read: return "journal_read";
+    case Permission::logs_read: return "logs_read";
+    case Permission::logs_manage: return "logs_manage";
     case Permission::users_manage: return "users_manage";
   }
   MAMORI_UNREACHABLE();
@@ -54,6 +56,8 @@ bool allows(Role role, Permission permission) {
     case Permission::sources_manage: return manager || role == Role::operator_;
     case Permission::documents_make: return inside || role == Role::inspector;
     case Permission::journal_read: return manager || role == Role::director || role == Role::inspector;
+    case Permission::logs_read:
+    case Permission::logs_manage: return manager || role == Role::operator_;
     case Permission::users_manage: return manager;
   }
   MAMORI_UNREACHABLE();

@@ -24,11 +24,13 @@ enum class Permission {
   sources_manage,
   documents_make,
   journal_read,
+  logs_read,         // search, events, exports: patients' numbers stand in them
+  logs_manage,       // senders' tokens, imports, verification
   users_manage,
 };
 inline constexpr std::array kPermissions = {Permission::none_needed,  Permission::own_account,      Permission::ledger_read,   Permission::ledger_write,
                                      Permission::findings_read, Permission::findings_declare, Permission::sources_read,  Permission::sources_manage,
-                                     Permission::documents_make, Permission::journal_read,    Permission::users_manage};
+                                     Permission::documents_make, Permission::journal_read,    Permission::logs_read,      Permission::logs_manage,   Permission::users_manage};
 std::string_view name_of(Permission permission);
 
 bool allows(Role role, Permission permission);

@@ -114,6 +114,7 @@ class Scheduler {
       } else {
         log::error("scheduler: " + describe(due.error()));
       }
+      if (const auto ticked = services_.logs.tick(); !ticked) log::error("logs: " + describe(ticked.error()));
       lock.lock();
     }
   }
@@ -127,7 +128,7 @@ class Scheduler {
 }  // namespace
 
 http::Reply answer(const http::Request& request, Installation& installation) {
-  const bool api = request.path.starts_with("/api/") || request.path == "/healthz" || request.path == "/metrics";
+  const bool api = request.path.starts_with("/api/") || request.path.starts_with("/ingest/") || request.path == "/healthz" || request.path == "/metrics";
   auto reply = api ? api::dispatch(request, installation.services()) : page(request, installation.home().web);
   secure(reply, request);
   return reply;
@@ -152,6 +153,21 @@ Status serve(Installation& installation, ServeOptions options) {
   ::signal(SIGPIPE, SIG_IGN);
 
   options.listener.limits.is_upload = api::takes_upload;
+  // Syslog over TLS uses the web's certificate where it has none of its own; without any it is made like the web's.
+  auto& syslog = options.receiver;
+  if (syslog.address.empty()) syslog.address = options.listener.address;
+  if (syslog.tls_port >= 0 && syslog.certificate_file.empty()) {
+    syslog.certificate_file = options.listener.certificate_file;
+    syslog.key_file = options.listener.key_file;
+    if (syslog.certificate_file.empty()) {
+      MAMORI_TRY(make_directory(installation.directory() / "tls"));
+      syslog.certificate_file = installation.directory() / "tls/certificate.pem";
+      syslog.key_file = installation.directory() / "tls/key.pem";
+      MAMORI_TRY(http::make_certificate(syslog.certificate_file, syslog.key_file, syslog.address));
+    }
+  }
+  const auto receiver = MAMORI_TRY(collect::events::Receiver::open(syslog, services.logs));
+  services.receivers = {{"address", syslog.address}, {"udp", receiver->udp_port()}, {"tcp", receiver->tcp_port()}, {"tls", receiver->tls_port()}};
   const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
   const Scheduler scheduler(services);
   std::thread waiter([&] {
@@ -163,6 +179,7 @@ Status serve(Installation& installation, ServeOptions options) {
   options.ready(fmt::format("{}://{}:{}", tls ? "https" : "http", options.listener.address == "0.0.0.0" || options.listener.address == "::" ? "localhost" : options.listener.address, listener->port()), services.setup_secret);
   listener->run();
   waiter.join();
+  if (const auto fed = services.logs.feed_journal(); !fed) log::error("logs: " + describe(fed.error()));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // `mamori serve`: listener, static pages, scheduled readings.
 #pragma once
 
+#include "collect/events/receiver.h"
 #include "http/listener.h"
 #include "server/wiring.h"
 
@@ -8,10 +9,11 @@ namespace mamori::server {
 
 struct ServeOptions {
   http::ListenerOptions listener;
+  collect::events::ReceiverOptions receiver;   // address "" = the listener's
   std::function<void(const std::string& url, const std::string& setup_secret)> ready = [](const std::string&, const std::string&) {};
 };
 
-// Until SIGINT or SIGTERM. Errors: server.busy (another server owns the directory), http.listen.*.
+// Until SIGINT or SIGTERM. Errors: server.busy (another server owns the directory), http.listen.*, collect.receiver.*.
 Status serve(Installation& installation, ServeOptions options);
 
 // The reply to any request: the API, else the built pages with their security headers. Exposed for tests.

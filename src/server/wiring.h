@@ -6,7 +6,7 @@
 
 namespace mamori::server {
 
-// The one directory that Mamori owns: ledger.db (unless PostgreSQL), blobs/, keys/, tls/.
+// The one directory that Mamori owns: ledger.db (unless PostgreSQL), blobs/, keys/, tls/, archive/.
 class Installation {
  public:
   // `database`: "" = DIR/ledger.db, else postgresql://… Creates what is missing. Errors: base.*, store.*, and what the data files say.
@@ -30,6 +30,8 @@ class Installation {
   std::optional<catalog::Catalog> catalog_;
   std::unique_ptr<assess::Assessor> assessor_;
   std::unique_ptr<collect::Sources> sources_;
+  std::unique_ptr<archive::Archive> archive_;
+  std::unique_ptr<collect::events::Logs> logs_;
   std::unique_ptr<identity::Users> users_;
   std::unique_ptr<api::Services> services_;
 };

@@ -15,6 +15,7 @@ constexpr Migration kJournalSchema[] = {
      "CREATE INDEX journal_record ON journal (record, sequence);"
      "CREATE TABLE journal_head (sequence BIGINT NOT NULL, hash {text} NOT NULL);"
      "INSERT INTO journal_head VALUES (0, '');"},
+    {"store.2", "CREATE INDEX journal_facility ON journal (facility, sequence);"},
 };
 
 }  // namespace

@@ -57,6 +57,12 @@ Result<std::vector<JournalEntry>> read_journal(Connection& connection, const Jou
   return entries;
 }
 
+Result<std::vector<JournalEntry>> read_journal_after(Connection& connection, const std::string& facility, std::int64_t sequence, std::size_t limit) {
+  std::vector<JournalEntry> entries;
+  MAMORI_TRY(connection.each("SELECT " + std::string(kColumns) + " FROM journal WHERE facility = ? AND sequence > ? ORDER BY sequence LIMIT ?", {facility, sequence, static_cast<std::int64_t>(limit)}, [&](Row& row) { entries.push_back(entry_of(row)); }));
+  return entries;
+}
+
 Result<JournalEntry> read_journal_entry(Connection& connection, std::int64_t sequence) {
   const auto rows = MAMORI_TRY(connection.query("SELECT " + std::string(kColumns) + " FROM journal WHERE sequence = ?", {sequence}));
   if (rows.rows.empty()) return Error{ErrorKind::not_found, "store.journal.missing", {{"sequence", std::to_string(sequence)}}};

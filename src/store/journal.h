@@ -48,6 +48,8 @@ struct JournalFilter {
 
 // Newest first.
 Result<std::vector<JournalEntry>> read_journal(Connection& connection, const JournalFilter& filter);
+// Those after `sequence`, oldest first: for whoever follows the journal.
+Result<std::vector<JournalEntry>> read_journal_after(Connection& connection, const std::string& facility, std::int64_t sequence, std::size_t limit);
 Result<JournalEntry> read_journal_entry(Connection& connection, std::int64_t sequence);
 
 struct JournalState {

@@ -1,0 +1,155 @@
+// Where senders put logs over HTTP. They show a token of their source; cookies count for nothing here.
+#include <zlib.h>
+
+#include "api/handlers.h"
+#include "base/text.h"
+
+namespace mamori::api {
+namespace {
+
+using namespace collect::events;
+
+constexpr std::size_t kLargestUnpacked = 64u << 20;
+
+// Authorization: Bearer TOKEN, Basic base64(anything:TOKEN), ApiKey base64(anything:TOKEN) or ApiKey TOKEN.
+std::string token_of(const http::Request& request) {
+  const auto header = request.header("authorization");
+  const auto space = header.find(' ');
+  if (space == header.npos) return {};
+  const auto scheme = to_lower_ascii(header.substr(0, space));
+  const auto value = std::string(trim(header.substr(space + 1)));
+  if (scheme == "bearer") return value;
+  if (scheme != "basic" && scheme != "apikey") return {};
+  const auto decoded = from_base64(value);
+  if (!decoded) return value;
+  const auto colon = decoded->find(':');
+  return colon == decoded->npos ? value : decoded->substr(colon + 1);
+}
+
+Result<LogSource> sender(const Call& call, Services& services) {
+  const auto token = token_of(call.request);
+  if (token.empty()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
+  return services.logs.source_of({.address = call.request.remote, .token = token});
+}
+
+// The body, unpacked where it came as gzip. Errors: api.ingest.gzip, http.body.too-large.
+Result<std::string> body_of(const http::Request& request) {
+  if (request.header("content-encoding").find("gzip") == std::string::npos) return request.body;
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) return Error{ErrorKind::internal, "api.ingest.gzip"};
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(request.body.data()));
+  stream.avail_in = static_cast<uInt>(request.body.size());
+  std::string out;
+  int state = Z_OK;
+  while (state == Z_OK) {
+    const auto start = out.size();
+    out.resize(start + (256u << 10));
+    stream.next_out = reinterpret_cast<Bytef*>(out.data() + start);
+    stream.avail_out = 256u << 10;
+    state = inflate(&stream, Z_NO_FLUSH);
+    out.resize(out.size() - stream.avail_out);
+    if (out.size() > kLargestUnpacked) {
+      inflateEnd(&stream);
+      return Error{ErrorKind::exhausted, "http.body.too-large"};
+    }
+    if (state == Z_BUF_ERROR && stream.avail_in == 0) break;
+  }
+  inflateEnd(&stream);
+  if (state != Z_STREAM_END) return Error{ErrorKind::invalid, "api.ingest.gzip"};
+  return out;
+}
+
+json::array refused_json(const std::vector<Refused>& refused, const Texts& texts) {
+  json::array out;
+  for (const auto& one : refused) {
+    if (out.size() == 100) break;
+    const auto words = texts.both(one.code);
+    out.push_back(json::object{{"line", one.line}, {"code", one.code}, {"ja", words.ja}, {"en", words.en}});
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
+  const auto source = MAMORI_TRY(sender(call, services));
+  const auto body = MAMORI_TRY(body_of(call.request));
+  archive::Arena arena;
+  auto bodies = MAMORI_TRY(parse_fhir(body, arena));
+  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
+  if (bodies.refused.empty()) return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", json::array{json::object{{"severity", "information"}, {"code", "informational"}, {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}}, 201);
+  json::array issues;
+  for (const auto& refused : bodies.refused) issues.push_back(json::object{{"severity", "error"}, {"code", "invalid"}, {"diagnostics", fmt::format("entry {}: {}", refused.line, services.texts.get(refused.code, "en"))}});
+  return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", std::move(issues)}}, accepted.events == 0 ? 422 : 200);
+}
+
+Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
+  const auto source = MAMORI_TRY(sender(call, services));
+  const auto body = MAMORI_TRY(body_of(call.request));
+  archive::Arena arena;
+  std::vector<BulkItem> items;
+  const auto bodies = MAMORI_TRY(parse_bulk(body, items, arena));
+  MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
+  json::array out;
+  bool errors = false;
+  for (const auto& item : items) {
+    json::object answer = {{"_index", item.index}, {"_id", ""}, {"status", item.event ? 201 : 400}};
+    if (item.event) {
+      answer["result"] = "created";
+    } else {
+      errors = true;
+      answer["error"] = json::object{{"type", "illegal_argument_exception"}, {"reason", "only create and index of a JSON object are taken: what is logged stays"}};
+    }
+    out.push_back(json::object{{item.action, std::move(answer)}});
+  }
+  auto reply = http::Reply::json(json::object{{"took", 0}, {"errors", errors}, {"items", std::move(out)}});
+  reply.headers.emplace_back("X-Elastic-Product", "Elasticsearch");
+  return reply;
+}
+
+Result<http::Reply> ingest_bulk_info(const Call&, Services&) {
+  // What clients ask before they send.
+  auto reply = http::Reply::json(json::object{{"name", "mamori"}, {"cluster_name", "mamori"}, {"cluster_uuid", "mamori"}, {"version", {{"number", "8.0.0"}, {"build_flavor", "default"}}}, {"tagline", "You Know, for Search"}});
+  reply.headers.emplace_back("X-Elastic-Product", "Elasticsearch");
+  return reply;
+}
+
+Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
+  const auto source = MAMORI_TRY(sender(call, services));
+  const auto body = MAMORI_TRY(body_of(call.request));
+  const bool protobuf = call.request.header("content-type").find("protobuf") != std::string::npos;
+  archive::Arena arena;
+  const auto bodies = MAMORI_TRY(protobuf ? parse_otlp_protobuf(body, arena) : parse_otlp_json(body, arena));
+  MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
+  http::Reply reply;
+  if (protobuf) {
+    reply.content_type = "application/x-protobuf";  // an empty ExportLogsServiceResponse
+    return reply;
+  }
+  json::object answer;
+  if (!bodies.refused.empty()) answer["partialSuccess"] = json::object{{"rejectedLogRecords", std::to_string(bodies.refused.size())}};
+  return http::Reply::json(answer);
+}
+
+Result<http::Reply> ingest_lines(const Call& call, Services& services) {
+  const auto source = MAMORI_TRY(sender(call, services));
+  const auto body = MAMORI_TRY(body_of(call.request));
+  auto bodies = parse_lines(body);
+  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
+  return http::Reply::json(json::object{{"accepted", accepted.events}, {"refused", refused_json(bodies.refused, services.texts)}}, 201);
+}
+
+Result<http::Reply> import_logs(const Call& call, Services& services) {
+  const auto facility = MAMORI_TRY(call.facility());
+  const auto wanted = call.request.parameter("source");
+  for (const auto& source : MAMORI_TRY(services.logs.sources({facility}))) {
+    if (source.id != wanted) continue;
+    auto bodies = parse_lines(call.request.body);
+    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", bodies.events));
+    MAMORI_TRY(services.logs.record_use(call.actor(), facility, "imported", source.number));
+    return http::Reply::json(json::object{{"accepted", accepted.events}, {"refused", refused_json(bodies.refused, services.texts)}}, 201);
+  }
+  return Error{ErrorKind::not_found, "ledger.record.missing"};
+}
+
+}  // namespace mamori::api

@@ -1,0 +1,268 @@
+#include <charconv>
+
+#include "api/handlers.h"
+#include "archive/query.h"
+#include "collect/events/fields.h"
+#include "report/log_export.h"
+
+namespace mamori::api {
+namespace {
+
+using archive::Field;
+using collect::events::Logs;
+
+json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
+
+std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
+  std::uint64_t out = otherwise;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
+// Which facility's streams, and of them which: ?facility= ?stream=a,b
+struct Scope {
+  std::string facility;
+  std::vector<archive::Stream*> streams;
+};
+Result<Scope> scope_of(const Call& call, Services& services) {
+  Scope scope;
+  scope.facility = MAMORI_TRY(call.facility());
+  std::vector<std::string> wanted;
+  for (const auto name : split(call.request.parameter("stream"), ','))
+    if (!name.empty()) wanted.emplace_back(name);
+  scope.streams = MAMORI_TRY(services.logs.streams({scope.facility}, wanted));
+  return scope;
+}
+
+struct Asked {
+  std::string text;
+  archive::Query query;
+  Instant from = from_millis(std::numeric_limits<std::int64_t>::min() / 2), to = from_millis(std::numeric_limits<std::int64_t>::max() / 2);
+};
+Result<Asked> question_of(const Call& call) {
+  Asked asked;
+  asked.text = call.request.parameter("q");
+  asked.query = MAMORI_TRY(archive::parse_query(asked.text));
+  const auto time = [&](const char* name, Instant& into) -> Status {
+    const auto text = call.request.parameter(name);
+    if (text.empty()) return {};
+    const auto parsed = parse_instant(text);
+    if (!parsed) return Error{ErrorKind::invalid, "api.logs.time", {{"value", std::string(head(text, 40))}}};
+    into = *parsed;
+    return {};
+  };
+  MAMORI_TRY(time("from", asked.from));
+  MAMORI_TRY(time("to", asked.to));
+  return asked;
+}
+
+// Bytes for the screen: UTF-8 as it is, other Japanese encodings decoded.
+json::string shown(std::string_view bytes) { return json::string(collect::events::readable(bytes)); }
+
+std::string stream_name(const archive::Stream& stream) { return stream.origin().substr(stream.origin().rfind('/') + 1); }
+
+json::object event_json(const archive::Event& event, const archive::Stream& stream, archive::LeafIndex index) {
+  json::object fields;
+  for (const auto field : archive::kFields)
+    if (!event[field].empty()) fields[archive::name_of(field)] = shown(event[field]);
+  return {{"stream", stream_name(stream)}, {"index", index}, {"time", iso_instant(event.time)}, {"time_millis", to_millis(event.time)}, {"received", iso_instant(event.received)}, {"fields", std::move(fields)}, {"raw", shown(event.raw)}};
+}
+
+std::string cursor_of(const archive::Position& position) { return fmt::format("{}.{}.{}", to_millis(position.time), position.stream, position.index); }
+
+std::optional<archive::Position> parse_cursor(const std::string& text) {
+  const auto parts = split(text, '.');
+  if (parts.size() != 3) return std::nullopt;
+  std::int64_t time = 0;
+  archive::Position position;
+  const auto read = [](std::string_view part, auto& out) {
+    const auto [end, failure] = std::from_chars(part.data(), part.data() + part.size(), out);
+    return failure == std::errc{} && end == part.data() + part.size();
+  };
+  if (!read(parts[0], time) || !read(parts[1], position.stream) || !read(parts[2], position.index)) return std::nullopt;
+  position.time = from_millis(time);
+  return position;
+}
+
+Result<archive::Stream*> one_stream(const Call& call, Services& services) {
+  const auto facility = MAMORI_TRY(call.facility());
+  const auto name = call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
+  for (const auto& known : services.logs.archive().names({facility}))
+    if (known.name == name) return services.logs.archive().stream(known);
+  return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
+}
+
+json::array hashes_json(const std::vector<archive::Hash>& hashes) {
+  json::array out;
+  for (const auto& hash : hashes) out.emplace_back(archive::to_base64(hash));
+  return out;
+}
+
+json::object head_json(const archive::Head& head) {
+  return {{"origin", head.origin}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}};
+}
+
+}  // namespace
+
+Result<http::Reply> search_logs(const Call& call, Services& services) {
+  const auto scope = MAMORI_TRY(scope_of(call, services));
+  const auto asked = MAMORI_TRY(question_of(call));
+  // Who looks for a patient's accesses is itself on record (LOG-02).
+  if (!asked.query.values_of(Field::patient).empty() && call.request.parameter("before").empty()) MAMORI_TRY(services.logs.record_use(call.actor(), scope.facility, "searched", asked.text));
+  archive::SearchOptions options;
+  options.from = asked.from;
+  options.to = asked.to;
+  options.limit = std::min<std::uint64_t>(number_of(call.request.parameter("limit", "100"), 100), 1000);
+  options.statistics = call.request.parameter("statistics") == "true";
+  if (const auto before = call.request.parameter("before"); !before.empty()) {
+    options.before = parse_cursor(before);
+    if (!options.before) return Error{ErrorKind::invalid, "api.logs.cursor"};
+  }
+  if (options.statistics) options.count = {Field::source, Field::kind, Field::host, Field::user, Field::action, Field::outcome, Field::address, Field::patient, Field::severity};
+  const std::vector<const archive::Stream*> streams(scope.streams.begin(), scope.streams.end());
+  const auto result = MAMORI_TRY(archive::search(streams, asked.query, options));
+  json::array items, histogram;
+  for (const auto& hit : result.hits) {
+    auto item = event_json(hit.event, *streams[hit.at.stream], hit.at.index);
+    item["cursor"] = cursor_of(hit.at);
+    items.push_back(std::move(item));
+  }
+  json::object counts;
+  for (const auto field : archive::kFields) {
+    const auto& of_field = result.counts[static_cast<std::size_t>(field)];
+    if (of_field.empty()) continue;
+    json::array list;
+    for (const auto& entry : of_field) list.push_back(json::object{{"value", shown(entry.value)}, {"count", entry.count}});
+    counts[archive::name_of(field)] = std::move(list);
+  }
+  for (const auto& bucket : result.histogram) histogram.push_back(json::object{{"from", iso_instant(bucket.from)}, {"count", bucket.count}});
+  json::array damage;
+  for (const auto& found : result.damage) damage.push_back(json::object{{"what", words_json(services.texts.both(found.what))}, {"first", found.first}, {"last", found.last}});
+  json::object out = {{"items", std::move(items)}, {"more", result.more}, {"partial", result.partial}, {"blocks", result.blocks}, {"blocks_read", result.blocks_read}, {"damage", std::move(damage)}};
+  if (options.statistics) {
+    out["total"] = result.total;
+    out["histogram"] = std::move(histogram);
+    out["counts"] = std::move(counts);
+  }
+  return http::Reply::json(out);
+}
+
+Result<http::Reply> get_log_event(const Call& call, Services& services) {
+  auto* stream = MAMORI_TRY(one_stream(call, services));
+  const auto index = number_of(call.at("index"), std::numeric_limits<std::uint64_t>::max());
+  const auto kept = MAMORI_TRY(stream->event(index));
+  auto out = event_json(kept.event, *stream, index);
+  json::array rest;
+  for (const auto& [name, value] : collect::events::all_fields(kept.event.raw)) rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});
+  out["all_fields"] = std::move(rest);
+  // Proven against the newest signed head that covers it.
+  const auto heads = stream->heads();
+  json::object proof = {{"leaf", archive::to_base64(archive::hash_leaf(archive::leaf_of(kept.event)))}, {"state", "waiting"}};
+  if (!heads.empty() && heads.back().size > index) {
+    const auto path = MAMORI_TRY(stream->inclusion(index, heads.back().size));
+    const bool holds = archive::verify_inclusion(index, heads.back().size, archive::hash_leaf(archive::leaf_of(kept.event)), path, heads.back().root);
+    proof["state"] = holds ? "proven" : "broken";
+    proof["head"] = head_json(heads.back());
+    proof["path"] = hashes_json(path);
+  }
+  out["proof"] = std::move(proof);
+  const auto sources = MAMORI_TRY(services.logs.sources({MAMORI_TRY(call.facility())}));
+  for (const auto& source : sources)
+    if (source.number == kept.event[Field::source]) out["source"] = json::object{{"id", source.id}, {"name", source.name}, {"asset", source.asset}};
+  return http::Reply::json(out);
+}
+
+Result<http::Reply> list_log_streams(const Call& call, Services& services) {
+  const auto facility = MAMORI_TRY(call.facility());
+  json::array items;
+  for (const auto& state : MAMORI_TRY(services.logs.state({facility}))) {
+    const auto* stream = MAMORI_TRY(services.logs.archive().stream(state.name));
+    const auto heads = stream->heads();
+    json::array damage;
+    for (const auto& found : state.damage) damage.push_back(json::object{{"what", words_json(services.texts.both(found.what))}, {"file", std::filesystem::path(found.file).filename().string()}, {"first", found.first}, {"last", found.last}});
+    items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", std::move(damage)},
+                                 {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(heads.back()))}});
+  }
+  const auto disk = services.logs.disk();
+  return http::Reply::json(json::object{{"items", std::move(items)}, {"public_key", to_hex(services.signing_key.public_key())},
+                                        {"disk", {{"free", disk.free}, {"total", disk.total}, {"days_left", disk.days_left ? json::value(*disk.days_left) : json::value(nullptr)}}}});
+}
+
+Result<http::Reply> list_log_heads(const Call& call, Services& services) {
+  const auto* stream = MAMORI_TRY(one_stream(call, services));
+  auto heads = stream->heads();
+  json::array items;
+  for (std::size_t i = heads.size(); i-- > 0 && items.size() < 100;) items.push_back(head_json(heads[i]));
+  return http::Reply::json(json::object{{"items", std::move(items)}, {"total", heads.size()}});
+}
+
+Result<http::Reply> get_log_proof(const Call& call, Services& services) {
+  const auto* stream = MAMORI_TRY(one_stream(call, services));
+  const auto size = number_of(call.request.parameter("size"), stream->size());
+  if (const auto index = call.request.parameter("index"); !index.empty()) {
+    const auto number = number_of(index, std::numeric_limits<std::uint64_t>::max());
+    return http::Reply::json(json::object{{"index", number}, {"size", size}, {"root", archive::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->inclusion(number, size)))}});
+  }
+  const auto from = number_of(call.request.parameter("from"), 0);
+  return http::Reply::json(json::object{{"from", from}, {"size", size}, {"from_root", archive::to_base64(MAMORI_TRY(stream->root_at(from)))}, {"root", archive::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->consistency(from, size)))}});
+}
+
+Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
+  const auto facility = MAMORI_TRY(call.facility());
+  MAMORI_TRY(one_stream(call, services));
+  json::array damage;
+  const auto verified = services.logs.verify({facility, call.at("stream")}, [&](const archive::Damage& found) {
+    if (damage.size() < 100) damage.push_back(json::object{{"what", words_json(services.texts.both(found.what))}, {"file", std::filesystem::path(found.file).filename().string()}, {"first", found.first}, {"last", found.last}});
+  });
+  if (!verified && verified.error().code != "archive.verify.failed") return verified.error();
+  json::object out = {{"whole", verified.has_value()}, {"damage", std::move(damage)}};
+  if (verified) {
+    out["events"] = verified->events;
+    out["heads"] = verified->heads;
+    out["size"] = verified->size;
+    out["root"] = archive::to_base64(verified->root);
+  }
+  return http::Reply::json(out);
+}
+
+Result<http::Reply> publish_log_head(const Call& call, Services& services) {
+  auto* stream = MAMORI_TRY(one_stream(call, services));
+  return http::Reply::json(head_json(MAMORI_TRY(stream->publish_head())), 201);
+}
+
+Result<http::Reply> list_log_sources(const Call& call, Services& services) {
+  const auto facility = MAMORI_TRY(call.facility());
+  const auto* reg = MAMORI_TRY(services.ledger.find_register("log_source"));
+  const auto* observed = MAMORI_TRY(services.ledger.find_register("observed_log"));
+  std::map<std::string, json::object> facts;
+  MAMORI_TRY(services.ledger.each(*observed, {.facilities = {facility}, .sort = "label"}, [&](const ledger::Record& record) {
+    facts[text_of(record.fields, "log_source")] = record.fields;
+    return true;
+  }));
+  json::array items;
+  MAMORI_TRY(services.ledger.each(*reg, {.facilities = {facility}, .sort = "number"}, [&](const ledger::Record& record) {
+    auto item = ledger::to_json(*reg, record);
+    const auto fact = facts.find(record.id);
+    item["observed"] = fact == facts.end() ? json::value(nullptr) : json::value(fact->second);
+    items.push_back(std::move(item));
+    return true;
+  }));
+  return http::Reply::json(json::object{{"items", std::move(items)}, {"receivers", services.receivers}});
+}
+
+Result<http::Reply> make_log_token(const Call& call, Services& services) {
+  return http::Reply::json(json::object{{"token", MAMORI_TRY(services.logs.make_token(call.actor(), call.facilities, call.at("id"))).reveal()}}, 201);
+}
+
+Result<http::Reply> export_logs(const Call& call, Services& services) {
+  auto* stream = MAMORI_TRY(one_stream(call, services));
+  const auto facility = MAMORI_TRY(call.facility());
+  const auto asked = MAMORI_TRY(question_of(call));
+  const auto format = report::parse_log_format(call.request.parameter("format", "jsonl"));
+  if (!format) return Error{ErrorKind::invalid, "report.logs.format"};
+  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language()};
+  MAMORI_TRY(services.logs.record_use(call.actor(), facility, "exported", asked.text));
+  return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key, services.texts, services.clock.now())), "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
+}
+
+}  // namespace mamori::api

@@ -1,0 +1,129 @@
+// The logs of an installation: who may send, what arrives goes normalised into the archive, and the intake watches itself.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+
+#include "archive/archive.h"
+#include "base/crypto.h"
+#include "collect/events/bodies.h"
+#include "ledger/ledger.h"
+
+namespace mamori::collect::events {
+
+// How a sender shows who it is: one of these. A certificate or token counts before the address.
+struct Sender {
+  std::string address = {};
+  std::string certificate = {};  // SHA-256 of a client certificate, hex
+  std::string token = {};
+};
+
+struct LogSource {
+  std::string id, facility, number, name, stream;
+  std::string state;             // accepted, unknown, refused
+  std::string asset;
+  std::chrono::minutes zone{540};
+  int silent_after_hours = 24;
+};
+
+struct StreamState {
+  archive::StreamName name;
+  std::uint64_t events = 0, first = 0, waiting = 0, bytes = 0, raw_bytes = 0;
+  std::vector<archive::Damage> damage;
+};
+
+struct DiskState {
+  std::uint64_t free = 0, total = 0;
+  std::optional<double> days_left;   // from how fast the archive grew lately
+};
+
+// Threads: all calls may come from several. What it is given outlives it.
+class Logs {
+ public:
+  static Result<std::unique_ptr<Logs>> open(ledger::Ledger& ledger, archive::Archive& archive);
+
+  archive::Archive& archive() const { return archive_; }
+
+  // --- senders
+  // Errors: collect.log.refused (the source is refused, or a token or certificate that nobody has). A new address becomes an unknown
+  // source of `facility` (at most kMostUnknown of them), whose events are kept like anyone's.
+  Result<LogSource> source_of(const Sender& sender);
+  Result<std::vector<LogSource>> sources(const std::vector<std::string>& facilities);
+  // A new token, shown once; the former one ends. Error: ledger.record.missing.
+  Result<Secret> make_token(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& source);
+  static constexpr std::size_t kMostUnknown = 500;
+
+  // --- intake
+  struct Accepted {
+    std::size_t events = 0;
+    std::vector<Refused> refused;
+  };
+  // Normalises and keeps; durable when it returns. Events over the archive's limit are refused, the others kept.
+  // Errors: archive.disk.full, archive.disk.failed; then nothing of it is kept.
+  Result<Accepted> accept(const LogSource& source, std::string_view address, std::span<const Found> found);
+  // As received at another time: for the demonstration and for tests.
+  Result<Accepted> accept(const LogSource& source, std::string_view address, std::span<const Found> found, Instant received);
+  // The same for a file: straight into blocks, on two threads. `progress`: bytes done. `from` names the source; its zone applies.
+  struct FileResult {
+    std::uint64_t events = 0, bytes = 0;
+    std::vector<Refused> refused;   // at most 1000
+  };
+  Result<FileResult> import_file(const LogSource& source, const std::filesystem::path& file, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress = {});
+  void count_dropped(const LogSource& source, std::uint64_t events);
+
+  // --- reading
+  // The streams of these facilities that the question may be about; `wanted` empty = all but the journal.
+  Result<std::vector<archive::Stream*>> streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted = {});
+  // Writes into the journal who looked for which patient's accesses, or took logs out.
+  Status record_use(const store::Actor& actor, const std::string& facility, std::string_view action, std::string_view question);
+
+  // --- watching itself
+  // Once a minute: journal entries into their streams, measured facts into the ledger, signed heads every hour, retention every day,
+  // verification every week, space left.
+  Status tick();
+  Status feed_journal();
+  Status measure();
+  Status publish_heads();
+  Status retain();
+  // Reads a stream again and keeps the result as a fact (LOG-03).
+  Result<archive::Verified> verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {});
+  Result<std::vector<StreamState>> state(const std::vector<std::string>& facilities);
+  DiskState disk() const;
+  // Prometheus lines.
+  std::string metrics();
+
+ private:
+  Logs(ledger::Ledger& ledger, archive::Archive& archive) : ledger_(ledger), archive_(archive), started_(ledger.database().clock().now()) {}
+  struct Counters {
+    std::array<std::uint64_t, 24> events{}, refused{}, dropped{};  // by hour of the day
+    std::int64_t hour = -1;                                        // since 1970, of the newest
+    std::vector<float> drifts;                                     // seconds, of the latest events that name a time
+    Instant last_received{};
+    std::uint64_t total = 0;
+    double usual = 0;                                              // events a day, slowly following
+    int days = 0;
+    std::optional<double> drift() const;                           // the middle one
+    std::optional<double> last_drift;                              // of before the start
+  };
+  Status load_sources();
+  Result<std::string> default_facility();
+  void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);
+  void roll(Counters& counters, Instant now);
+
+  ledger::Ledger& ledger_;
+  archive::Archive& archive_;
+  const Instant started_;
+  std::mutex mutex_;  // guards everything below
+  std::vector<LogSource> sources_;
+  std::map<std::string, std::size_t> by_address_, by_certificate_, by_token_;  // → sources_
+  Instant loaded_{};
+  std::int64_t loaded_sequence_ = -1;
+  std::map<std::string, Counters> counters_;  // by source id
+  std::map<std::string, std::int64_t> fed_;   // journal: by facility, the last entry in its stream
+  Instant last_heads_{}, last_retention_{};
+  std::map<archive::StreamName, Instant> verified_;
+  std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
+  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0};
+};
+
+}  // namespace mamori::collect::events

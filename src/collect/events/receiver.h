@@ -1,0 +1,36 @@
+// Syslog from the network: UDP, TCP (RFC 6587) and TLS (RFC 5425). A TCP sender is read no faster than its events reach the disk; what
+// UDP brings beyond that is counted and dropped, each sender within its share.
+#pragma once
+
+#include <memory>
+
+#include "collect/events/logs.h"
+
+namespace mamori::collect::events {
+
+struct ReceiverOptions {
+  std::string address = "127.0.0.1";
+  int udp_port = -1, tcp_port = -1, tls_port = -1;   // -1 = off, 0 = any free one
+  std::string certificate_file, key_file;            // for TLS
+  std::string client_ca_file;                        // certificate authority of client certificates; empty: none are asked for
+  std::size_t connections = 512;
+  int idle_seconds = 3600;                           // a silent connection is closed
+};
+
+class Receiver {
+ public:
+  // Errors: collect.receiver.taken (facts: port, reason), collect.receiver.certificate.
+  static Result<std::unique_ptr<Receiver>> open(const ReceiverOptions& options, Logs& logs);
+  // Stops listening; what was read whole is kept first.
+  ~Receiver();
+  int udp_port() const;
+  int tcp_port() const;
+  int tls_port() const;
+
+ private:
+  struct State;
+  explicit Receiver(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mamori::collect::events

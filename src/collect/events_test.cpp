@@ -1,0 +1,468 @@
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "archive/search.h"
+#include "base/process.h"
+#include "collect/events/fields.h"
+#include "collect/events/framing.h"
+#include "collect/events/receiver.h"
+#include "testing/clock.h"
+#include "testing/postgres.h"
+
+namespace mamori::collect::events {
+namespace {
+
+using archive::Field;
+const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
+
+std::filesystem::path test_data() {
+  if (const char* given = std::getenv("MAMORI_TEST_DATA")) return given;
+  return kSource / "../shared/data";
+}
+
+const Instant kReceived = *parse_instant("2026-11-21T04:31:54Z");
+
+struct Read {
+  archive::Arena arena;
+  std::string raw;
+  archive::Event event;
+  std::string operator[](Field field) const { return std::string(event[field]); }
+};
+std::unique_ptr<Read> read(std::string raw) {
+  auto out = std::make_unique<Read>();
+  out->raw = std::move(raw);
+  out->event.raw = out->raw;
+  normalise(out->event, {kReceived, "LS-0001", "192.0.2.1"}, out->arena);
+  return out;
+}
+
+TEST(Normalise, SyslogAsTheStandardsAndAsDevicesWriteIt) {
+  struct Case {
+    const char* raw;
+    const char* time;
+    const char* host;
+    const char* severity;
+  };
+  for (const auto& c : {Case{"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed", "2003-10-11T22:14:15Z", "mymachine.example.com", "2"},
+                        Case{"<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - [x@1 a=\"]\\\"\"] hello", "2003-08-24T12:14:15Z", "192.0.2.1", "5"},
+                        Case{"<13>1 - - - - - - nothing known", "2026-11-21T04:31:54Z", "192.0.2.1", "5"},
+                        Case{"<34>Oct 11 22:14:15 mymachine su: 'su root' failed", "2026-10-11T13:14:15Z", "mymachine", "2"},
+                        Case{"<34>Dec 31 23:59:59 host app: last year", "2025-12-31T14:59:59Z", "host", "2"},
+                        Case{"<190>Nov 21 2026 04:31:54 asa1 : %ASA-6-302013: Built", "2026-11-20T19:31:54Z", "asa1", "6"},
+                        Case{"<13>2026-11-21T13:31:54.12+09:00 fw app[3]: relayed by rsyslog", "2026-11-21T04:31:54Z", "fw", "5"},
+                        Case{"<189>45: *Nov 21 13:31:54.123 JST: %SYS-5-CONFIG_I: Configured from console by vty0", "2026-11-21T04:31:54Z", "192.0.2.1", "5"},
+                        Case{"<189>12: core-sw: .Nov 21 13:31:54: %LINK-3-UPDOWN: Interface", "2026-11-21T04:31:54Z", "core-sw", "5"},
+                        Case{"<189>date=2026-11-21 time=13:31:54 devname=\"FGT60F\" logid=\"0000000013\" srcip=10.1.1.5 user=\"tanaka\" action=\"deny\"", "2026-11-21T04:31:54Z", "FGT60F", "5"},
+                        Case{"<30>[IKE] SA[1] timed out", "2026-11-21T04:31:54Z", "192.0.2.1", "6"},
+                        Case{"Jun 14 15:16:01 combo sshd(pam_unix)[19939]: authentication failure; user=root", "2026-06-14T06:16:01Z", "combo", ""},
+                        Case{"2016-09-28 04:30:30, Info                  CBS    Loaded", "2016-09-27T19:30:30Z", "192.0.2.1", ""},
+                        Case{"[Sun Dec 04 04:47:44 2005] [notice] workerEnv.init() ok", "2005-12-03T19:47:44Z", "192.0.2.1", ""},
+                        Case{"<999>not a priority", "2026-11-21T04:31:54Z", "192.0.2.1", ""},
+                        Case{"", "2026-11-21T04:31:54Z", "192.0.2.1", ""}}) {
+    SCOPED_TRACE(c.raw);
+    const auto event = read(c.raw);
+    EXPECT_EQ(iso_instant(event->event.time), c.time);
+    EXPECT_EQ((*event)[Field::host], c.host);
+    EXPECT_EQ((*event)[Field::severity], c.severity);
+  }
+  const auto forti = read("<189>date=2026-11-21 time=13:31:54 devname=\"FGT60F\" srcip=10.1.1.5 user=\"tanaka\" action=\"deny\" status=\"failure\"");
+  EXPECT_EQ((*forti)[Field::user], "tanaka");
+  EXPECT_EQ((*forti)[Field::address], "10.1.1.5");
+  EXPECT_EQ((*forti)[Field::outcome], "failure");
+  const auto sshd = read("<38>1 2026-11-21T04:31:54Z gw sshd 1 - - Failed password for invalid user admin from 203.0.113.9 port 22 ssh2");
+  EXPECT_EQ((*sshd)[Field::user], "admin");
+  EXPECT_EQ((*sshd)[Field::outcome], "failure");
+  EXPECT_EQ((*sshd)[Field::address], "203.0.113.9");
+  const auto cef = read("<13>Nov 21 13:31:54 waf CEF:0|Maker|Box|1.0|100|Login denied|5|suser=suzuki src=10.0.0.9 act=blocked outcome=failure");
+  EXPECT_EQ((*cef)[Field::kind], "cef");
+  EXPECT_EQ((*cef)[Field::user], "suzuki");
+  EXPECT_EQ((*cef)[Field::object], "Login denied");
+}
+
+TEST(Normalise, WindowsAndFhirAndOtlp) {
+  const auto windows = read("<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><EventID>4625</EventID><Level>0</Level><Keywords>0x8010000000000000</Keywords><TimeCreated SystemTime='2026-11-21T04:00:00.1234567Z'/><Computer>dc1</Computer></System><EventData><Data Name='TargetUserName'>tanaka</Data><Data Name='IpAddress'>10.1.2.3</Data></EventData></Event>");
+  EXPECT_EQ((*windows)[Field::kind], "windows");
+  EXPECT_EQ((*windows)[Field::user], "tanaka");
+  EXPECT_EQ((*windows)[Field::action], "4625");
+  EXPECT_EQ((*windows)[Field::outcome], "failure");
+  EXPECT_EQ((*windows)[Field::address], "10.1.2.3");
+  EXPECT_EQ(iso_instant(windows->event.time), "2026-11-21T04:00:00Z");
+  archive::Arena arena;
+  const auto bodies = parse_otlp_json(R"({"resourceLogs":[{"resource":{"attributes":[{"key":"host.name","value":{"stringValue":"app1"}}]},"scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1763697600000000000","severityNumber":17,"body":{"stringValue":"x"},"attributes":[{"key":"user.name","value":{"stringValue":"sato"}}]},{"body":{"stringValue":"y"}}]}]}]})", arena);
+  ASSERT_TRUE(bodies) << describe(bodies.error());
+  ASSERT_EQ(bodies->events.size(), 2u);
+  const auto otlp = read(std::string(bodies->events[0].raw));
+  EXPECT_EQ((*otlp)[Field::kind], "otlp");
+  EXPECT_EQ((*otlp)[Field::user], "sato");
+  EXPECT_EQ((*otlp)[Field::host], "app1");
+  EXPECT_EQ((*otlp)[Field::severity], "3");
+  EXPECT_EQ(iso_instant(otlp->event.time), "2025-11-21T04:00:00Z");
+}
+
+TEST(Normalise, BundlesGiveEachResourceItsOwnBytes) {
+  const std::string one = R"({"resourceType":"AuditEvent", "recorded":"2026-11-21T04:00:00Z","entity":[{"what":{"reference":"Patient/77"},"role":{"code":"1"}}]})";
+  archive::Arena arena;
+  const auto bundle = parse_fhir(R"({"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST"},"resource":)" + one + R"(},{"resource":{"resourceType":"Patient"}},{"resource":)" + one + "}]}", arena);
+  ASSERT_TRUE(bundle) << describe(bundle.error());
+  ASSERT_EQ(bundle->events.size(), 2u);
+  EXPECT_EQ(bundle->events[0].raw, one);
+  EXPECT_EQ(bundle->events[1].raw, one);
+  ASSERT_EQ(bundle->refused.size(), 1u);
+  EXPECT_EQ(bundle->refused[0].line, 2u);
+  EXPECT_EQ((*read(one))[Field::patient], "77");
+  for (const auto* bad : {"", "{", "[]", "{\"resourceType\":\"Patient\"}", "{\"resourceType\":\"AuditEvent\""}) EXPECT_FALSE(parse_fhir(bad, arena)) << bad;
+}
+
+TEST(Normalise, BulkAndBrokenBodies) {
+  archive::Arena arena;
+  std::vector<BulkItem> items;
+  const auto bodies = parse_bulk("{\"create\":{\"_index\":\"logs\"}}\n{\"message\":\"a\"}\n{\"index\":{}}\n{\"user\":{\"name\":\"b\"}}\n{\"delete\":{\"_id\":\"1\"}}\n", items, arena);
+  ASSERT_TRUE(bodies);
+  EXPECT_EQ(bodies->events.size(), 2u);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].index, "logs");
+  EXPECT_FALSE(items[2].event) << "what is logged stays";
+  items.clear();
+  EXPECT_FALSE(parse_bulk("{\"create\":{}}", items, arena));
+  EXPECT_FALSE(parse_bulk("nonsense\n", items, arena));
+  EXPECT_FALSE(parse_otlp_json("{", arena));
+  EXPECT_FALSE(parse_otlp_protobuf("\x0a\xff\xff\xff\x0f", arena));
+  EXPECT_TRUE(parse_otlp_protobuf("", arena)->events.empty());
+}
+
+TEST(Framing, CountsLinesAndWhatSendersGetWrong) {
+  const auto frames = [](std::string_view bytes, std::size_t step) {
+    Framer framer(1000);
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < bytes.size(); i += step) {
+      framer.feed(bytes.substr(i, step));
+      while (const auto message = framer.next()) out.emplace_back(*message);
+    }
+    if (const auto last = framer.finish()) out.emplace_back(*last);
+    return out;
+  };
+  using List = std::vector<std::string>;
+  for (const std::size_t step : {1u, 2u, 7u, 5000u}) {
+    EXPECT_EQ(frames("7 <34>abc7 <34>def", step), (List{"<34>abc", "<34>def"}));
+    EXPECT_EQ(frames("<34>abc\n<34>def\r\n\n<1>x", step), (List{"<34>abc", "<34>def", "<1>x"}));
+    EXPECT_EQ(frames("<34>abc\n7 <34>def<35>tail\n", step), (List{"<34>abc", "<34>def", "<35>tail"}));
+    EXPECT_EQ(frames(std::string("<1>a\0<1>b\0", 10), step), (List{"<1>a", "<1>b"}));
+    EXPECT_EQ(frames("12 monkeys\n", step), (List{"12 monkeys"}));
+    const auto giant = frames(std::string(2500, 'x') + "\n<1>next\n", step);
+    ASSERT_GE(giant.size(), 2u);
+    EXPECT_EQ(giant[0], std::string(1000, 'x')) << "cut at the limit";
+    EXPECT_EQ(giant.back(), "<1>next");
+  }
+}
+
+// Whatever stands under audit/: read, and its main fields found.
+TEST(Conformance, EveryAuditMessageIsUnderstood) {
+  const auto folder = test_data() / "audit";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "Skipped: no " << folder;
+  std::size_t messages = 0, with_user = 0, with_patient = 0;
+  for (const auto* part : {"dicom", "ihe-atna", "rfc3881", "fhir-dstu2", "fhir-stu3", "fhir-r4", "fhir-r5", "fhir-balp-r4"}) {
+    if (!std::filesystem::exists(folder / part)) continue;
+    for (const auto& entry : std::filesystem::directory_iterator(folder / part)) {
+      SCOPED_TRACE(entry.path().string());
+      const bool fhir = std::string_view(part).starts_with("fhir");
+      if (entry.path().extension() != (fhir ? ".json" : ".xml")) continue;
+      const auto bytes = *read_file(entry.path(), 1 << 20);
+      if (!fhir && bytes.find("<AuditMessage") == bytes.npos && bytes.find(":AuditMessage") == bytes.npos) continue;
+      const auto event = read(bytes);
+      if (fhir && (*event)[Field::kind] == "json") continue;  // something else than an AuditEvent
+      EXPECT_EQ((*event)[Field::kind], fhir ? "fhir" : "atna");
+      EXPECT_NE(event->event.time, kReceived) << "its own time";
+      EXPECT_FALSE((*event)[Field::action].empty());
+      ++messages;
+      with_user += !(*event)[Field::user].empty();
+      with_patient += !(*event)[Field::patient].empty();
+      EXPECT_FALSE(all_fields(bytes).empty());
+    }
+  }
+  EXPECT_GT(messages, 0u);
+  EXPECT_GT(with_user * 10, messages * 8);
+  EXPECT_GT(with_patient, 0u);
+}
+
+// audit/wire: what senders really put on the wire, with expected.tsv beside it.
+TEST(Conformance, EveryCapturedTransmissionIsTakenApart) {
+  const auto folder = test_data() / "audit/wire";
+  if (!std::filesystem::exists(folder / "expected.tsv")) GTEST_SKIP() << "Skipped: no " << folder;
+  std::ifstream table(folder / "expected.tsv");
+  std::string line;
+  std::getline(table, line);
+  std::size_t checked = 0;
+  while (std::getline(table, line)) {
+    const auto cells = split(line, '\t');
+    if (cells.size() < 5) continue;
+    SCOPED_TRACE(line);
+    const auto bytes = *read_file(folder / std::string(cells[0]), 1 << 24);
+    std::vector<std::string> messages;
+    if (cells[1] == "udp") {
+      messages.push_back(bytes);
+    } else {
+      Framer framer;
+      framer.feed(bytes);
+      while (const auto message = framer.next()) messages.emplace_back(*message);
+      if (const auto last = framer.finish()) messages.emplace_back(*last);
+    }
+    EXPECT_EQ(messages.size(), std::stoul(std::string(cells[3])));
+    std::size_t audits = 0;
+    for (const auto& message : messages) audits += (*read(message))[Field::kind] == "atna";
+    EXPECT_GE(audits, std::stoul(std::string(cells[4])));
+    ++checked;
+  }
+  EXPECT_GT(checked, 0u);
+}
+
+TEST(Conformance, LogHubLinesHaveTheirTimes) {
+  const auto folder = test_data() / "loghub";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "Skipped: no " << folder;
+  std::size_t lines = 0, timed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".log") continue;
+    for (const auto& found : parse_lines(*read_file(entry.path(), 1 << 26)).events) {
+      ++lines;
+      timed += read(std::string(found.raw))->event.time != kReceived;
+    }
+  }
+  EXPECT_GT(lines, 0u);
+  EXPECT_GT(timed * 100, lines * 99);
+}
+
+// --- the whole way, with real senders
+
+class Intake : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    crypto_ready();
+    key_.emplace(*SigningKey::open_or_make(folder_.path() / "key"));
+    registers_ = *ledger::Registers::load(kSource / "data/registers");
+    ledger_ = *ledger::Ledger::open(*database_, registers_);
+    archive_ = *archive::Archive::open(folder_.path() / "archive", *key_, clock_);
+    logs_ = *Logs::open(*ledger_, *archive_);
+    facility_ = ledger_->create({"", "t", "test"}, **ledger_->find_register("facility"), "", {{{"name", "試験病院"}, {"kind", "hospital"}}, ""})->id;
+  }
+  archive::Stream& events() { return **archive_->stream({facility_, "events"}); }
+  // Waits until so many events are there.
+  bool wait_for(std::uint64_t count, int seconds = 20) {
+    for (int i = 0; i < seconds * 50; ++i) {
+      if (events().size() >= count) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return false;
+  }
+  std::vector<std::string> all() {
+    std::vector<std::string> out;
+    EXPECT_TRUE(archive::each_match(events(), archive::Query{}, from_millis(0), from_millis(std::numeric_limits<std::int64_t>::max()), [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+      out.emplace_back(event.raw);
+      return true;
+    }));
+    return out;
+  }
+  static void send_tcp(int port, std::string_view bytes) {
+    const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    while (!bytes.empty()) {
+      const auto sent = ::send(file, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) break;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    ::close(file);
+  }
+
+  TemporaryFolder folder_;
+  SystemClock clock_;
+  testing::FreshDatabase database_{store::Engine::sqlite, clock_};
+  std::optional<SigningKey> key_;
+  ledger::Registers registers_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<archive::Archive> archive_;
+  std::unique_ptr<Logs> logs_;
+  std::string facility_;
+};
+
+TEST_F(Intake, UnknownSendersAppearAndRefusedOnesAreNotHeard) {
+  const auto receiver = *Receiver::open({.udp_port = 0, .tcp_port = 0}, *logs_);
+  send_tcp(receiver->tcp_port(), "<34>one\n9 <34>three<34>two\n");
+  ASSERT_TRUE(wait_for(3));
+  const auto sources = *logs_->sources({facility_});
+  ASSERT_EQ(sources.size(), 1u);
+  EXPECT_EQ(sources[0].state, "unknown");
+  EXPECT_EQ(sources[0].number, "LS-0001");
+  const auto* reg = *ledger_->find_register("log_source");
+  ASSERT_TRUE(ledger_->update({"", "t", "test"}, *reg, {facility_}, sources[0].id, 1, {{{"state", "refused"}}, ""}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+  send_tcp(receiver->tcp_port(), "<34>four\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(events().size(), 3u);
+}
+
+TEST_F(Intake, HostileBytesLeaveTheReceiverStanding) {
+  const auto receiver = *Receiver::open({.udp_port = 0, .tcp_port = 0}, *logs_);
+  send_tcp(receiver->tcp_port(), std::string(3 << 20, 'A') + "\n<34>after a giant\n");
+  send_tcp(receiver->tcp_port(), "999999999999 <34>never ends");
+  send_tcp(receiver->tcp_port(), std::string("\0\0\0\xff\xfe\n<>\n<34>\n", 14));
+  send_tcp(receiver->tcp_port(), "");
+  send_tcp(receiver->tcp_port(), "<34>1 1970-01-01T00:00:00Z old clock - - - x\n<34>1 2099-12-31T23:59:59Z new clock - - - y\n");
+  send_tcp(receiver->tcp_port(), "<34>still here\n");
+  for (int i = 0; i < 500; ++i) {
+    const auto now = all();
+    if (std::find(now.begin(), now.end(), "<34>still here") != now.end()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const auto now = all();
+  for (const auto* expected : {"<34>after a giant", "<34>still here", "<34>1 2099-12-31T23:59:59Z new clock - - - y"}) EXPECT_EQ(std::count(now.begin(), now.end(), expected), 1) << expected;
+  EXPECT_EQ(std::count(now.begin(), now.end(), std::string(1 << 20, 'A')), 1) << "a giant is cut, not lost";
+}
+
+// A real program run in the background, ended with the test.
+class Daemon {
+ public:
+  explicit Daemon(const std::vector<std::string>& words, const std::string& library_path = "") : process_(::fork()) {
+    if (process_ != 0) return;
+    if (!library_path.empty()) ::setenv("LD_LIBRARY_PATH", library_path.c_str(), 1);
+    std::vector<char*> argv;
+    for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  ~Daemon() {
+    ::kill(process_, SIGTERM);
+    ::waitpid(process_, nullptr, 0);
+  }
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+ private:
+  pid_t process_;
+};
+
+// rsyslogd reads a file and forwards it over UDP, TCP in both framings, and TLS with a client certificate.
+TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
+  ASSERT_TRUE(std::filesystem::exists("/usr/sbin/rsyslogd")) << "Debian package rsyslog";
+  const auto at = [&](const char* name) { return (folder_.path() / name).string(); };
+  const auto made = run_process({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("tls.key"), "-out", at("tls.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"});
+  ASSERT_TRUE(made && made->exit_code == 0) << made->err;
+  const auto receiver = Receiver::open({.udp_port = 0, .tcp_port = 0, .tls_port = 0, .certificate_file = at("tls.pem"), .key_file = at("tls.key"), .client_ca_file = at("tls.pem")}, *logs_);
+  ASSERT_TRUE(receiver) << describe(receiver.error());
+  std::ofstream(at("in.log")) << "";
+  const auto config = "global(workDirectory=\"" + folder_.path().string() + "\" defaultNetstreamDriverCAFile=\"" + at("tls.pem") + "\" defaultNetstreamDriverCertFile=\"" + at("tls.pem") + "\" defaultNetstreamDriverKeyFile=\"" + at("tls.key") + "\")\n"
+      "module(load=\"imfile\" pollingInterval=\"1\")\ninput(type=\"imfile\" file=\"" + at("in.log") + "\" tag=\"app:\" severity=\"info\" facility=\"local0\")\n"
+      "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"" + std::to_string((*receiver)->udp_port()) + "\" protocol=\"udp\" template=\"RSYSLOG_SyslogProtocol23Format\")\n"
+      "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"" + std::to_string((*receiver)->tcp_port()) + "\" protocol=\"tcp\" TCP_Framing=\"octet-counted\" template=\"RSYSLOG_SyslogProtocol23Format\")\n"
+      "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"" + std::to_string((*receiver)->tcp_port()) + "\" protocol=\"tcp\" template=\"RSYSLOG_TraditionalForwardFormat\")\n"
+      "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"" + std::to_string((*receiver)->tls_port()) + "\" protocol=\"tcp\" StreamDriver=\"ossl\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/certvalid\" template=\"RSYSLOG_ForwardFormat\")\n";
+  std::ofstream(at("rsyslog.conf")) << config;
+  const Daemon rsyslog({"/usr/sbin/rsyslogd", "-n", "-iNONE", "-f", at("rsyslog.conf")});
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  {
+    std::ofstream out(at("in.log"), std::ios::app);
+    for (int i = 0; i < 50; ++i) out << "病院のログ number n" << i << " user=tanaka\n";
+  }
+  EXPECT_TRUE(wait_for(200)) << events().size();
+  std::map<std::string, int> seen;
+  for (const auto& raw : all())
+    for (int i = 0; i < 50; ++i)
+      if (raw.find("number n" + std::to_string(i) + " ") != raw.npos) ++seen[std::to_string(i)];
+  EXPECT_EQ(seen.size(), 50u);
+  for (const auto& [number, times] : seen) EXPECT_EQ(times, 4) << number;
+  const archive::Stream* const streams[] = {&events()};
+  const auto found = archive::search(streams, *archive::parse_query("user:tanaka 病院のログ n7"), {.statistics = true});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->total, 4u);
+}
+
+// syslog-ng conflicts with rsyslog as a package; ./test unpacks it beside.
+TEST_F(Intake, SyslogNgSendsOverTcpAndSyslogProtocol) {
+  const auto root = kSource / "build/peers/syslog-ng";
+  const auto program = root / "usr/sbin/syslog-ng";
+  if (!std::filesystem::exists(program)) GTEST_SKIP() << "Skipped: no " << program << " (./test unpacks it from Debian's package)";
+  std::filesystem::path modules;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "usr/lib"))
+    if (entry.path().filename() == "libafsocket.so") modules = entry.path().parent_path();
+  ASSERT_FALSE(modules.empty());
+  const auto receiver = *Receiver::open({.tcp_port = 0}, *logs_);
+  const auto at = [&](const char* name) { return (folder_.path() / name).string(); };
+  std::ofstream(at("in.log")) << "";
+  const auto port = std::to_string(receiver->tcp_port());
+  std::ofstream(at("ng.conf")) << "@version: 3.38\noptions { keep-hostname(yes); };\nsource s { file(\"" << at("in.log") << "\" flags(no-parse) follow-freq(1)); };\n"
+                               << "destination a { network(\"127.0.0.1\" port(" << port << ")); };\ndestination b { syslog(\"127.0.0.1\" port(" << port << ") transport(\"tcp\")); };\nlog { source(s); destination(a); destination(b); };\n";
+  const Daemon ng({program.string(), "-F", "--no-caps", "-f", at("ng.conf"), "-p", at("pid"), "-c", at("ctl"), "-R", at("persist"), "--module-path", modules.string()}, (root / "usr/lib/x86_64-linux-gnu").string() + ":" + modules.parent_path().string() + ":" + modules.string());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  {
+    std::ofstream out(at("in.log"), std::ios::app);
+    for (int i = 0; i < 30; ++i) out << "line number n" << i << " from syslog-ng\n";
+  }
+  EXPECT_TRUE(wait_for(60)) << events().size();
+  std::size_t counted = 0;
+  for (const auto& raw : all()) counted += raw.find("from syslog-ng") != raw.npos;
+  EXPECT_EQ(counted, 60u);
+}
+
+TEST_F(Intake, AFileGoesInWholeAndInOrder) {
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const auto file = folder_.path() / "big.log";
+  {
+    std::ofstream out(file);
+    for (int i = 0; i < 40'000; ++i) out << "Nov 21 13:00:" << (i % 60 < 10 ? "0" : "") << i % 60 << " host app[1]: event n" << i << " user=u" << i % 7 << "\n";
+    out << "\n\r\nlast line without an end";
+  }
+  std::uint64_t told = 0;
+  const auto result = logs_->import_file(source, file, [&](std::uint64_t done, std::uint64_t) { told = done; });
+  ASSERT_TRUE(result) << describe(result.error());
+  EXPECT_EQ(result->events, 40'001u);
+  EXPECT_GT(told, 1'000'000u);
+  const auto raws = all();
+  ASSERT_EQ(raws.size(), 40'001u);
+  for (std::size_t i = 0; i < 40'000; i += 991) EXPECT_NE(raws[i].find("event n" + std::to_string(i) + " "), std::string::npos);
+  EXPECT_EQ(raws.back(), "last line without an end");
+  EXPECT_EQ(logs_->import_file(source, folder_.path() / "absent").error().code, "base.file.missing");
+}
+
+TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const auto late = "<34>1 " + iso_instant(clock_.now() - std::chrono::minutes(10)) + " h a - - - ten minutes slow";
+  const std::vector<Found> found = {{late, 1}, {late, 2}};
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", found));
+  ASSERT_TRUE(logs_->tick());
+  const auto* reg = *ledger_->find_register("observed_log");
+  const auto page = ledger_->list(*reg, {.facilities = {facility_}, .sort = "label"});
+  ASSERT_EQ(page->items.size(), 1u);
+  EXPECT_NEAR(page->items[0].fields.at("drift_seconds").to_number<double>(), 600, 5);
+  EXPECT_FALSE(page->items[0].fields.at("silent").get_bool());
+  auto* journal = *archive_->stream({facility_, "journal"});
+  EXPECT_GT(journal->size(), 0u);
+  const auto before = journal->size();
+  ASSERT_TRUE(logs_->feed_journal());
+  EXPECT_EQ(journal->size(), before) << "each entry once";
+  const auto checked = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
+  EXPECT_GE(checked->items.size(), 1u);
+  EXPECT_NE(logs_->metrics().find("mamori_log_events_total 2"), std::string::npos);
+}
+
+TEST_F(Intake, TokensAreShownOnceAndTheNewestCounts) {
+  const auto* reg = *ledger_->find_register("log_source");
+  const auto made = *ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", "app"}, {"state", "accepted"}}, ""});
+  const auto first = *logs_->make_token({"", "t", "test"}, {facility_}, made.id);
+  EXPECT_EQ(logs_->source_of({.address = "192.0.2.1", .token = first.reveal()})->id, made.id);
+  const auto second = *logs_->make_token({"", "t", "test"}, {facility_}, made.id);
+  EXPECT_EQ(logs_->source_of({.token = first.reveal()}).error().code, "collect.log.token");
+  EXPECT_TRUE(logs_->source_of({.token = second.reveal()}));
+  EXPECT_FALSE(logs_->make_token({"", "t", "test"}, {"another"}, made.id));
+}
+
+}  // namespace
+}  // namespace mamori::collect::events

@@ -1,0 +1,180 @@
+#include "report/log_export.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "document/zip.h"
+#include "sheet/table.h"
+
+namespace mamori::report {
+namespace {
+
+using archive::Field;
+using archive::Hash;
+
+constexpr std::size_t kLargestExport = std::size_t{2} << 30;
+constexpr std::string_view kEvents = "events.jsonl", kProof = "proof.json";
+constexpr std::string_view kFormat = "mamori-log-export 1";
+
+std::string line_of(archive::LeafIndex index, const archive::Event& event) {
+  json::object line = {{"index", index}, {"received", to_millis(event.received)}, {"time", iso_instant(event.time)}};
+  for (const auto field : archive::kFields)
+    if (!event[field].empty()) line[archive::name_of(field)] = is_utf8(event[field]) ? json::string(event[field]) : json::string(archive::searchable(event[field]));
+  // The source is part of the leaf: always there, exactly.
+  line["source"] = json::string(event[Field::source]);
+  if (is_utf8(event.raw)) line["raw"] = json::string(event.raw);
+  else line["raw_base64"] = to_base64(event.raw);
+  return json::serialize(line);
+}
+
+std::vector<std::string> headings(const Texts& texts, const std::string& language) {
+  std::vector<std::string> out = {texts.get("report.logs.index", language), texts.get("report.logs.time", language), texts.get("report.logs.received", language)};
+  for (const auto field : archive::kFields) out.push_back(texts.get("report.logs." + std::string(archive::name_of(field)), language));
+  out.push_back(texts.get("report.logs.raw", language));
+  return out;
+}
+
+std::vector<std::string> cells(archive::LeafIndex index, const archive::Event& event) {
+  std::vector<std::string> out = {std::to_string(index), local_minute(event.time) + iso_instant(event.time).substr(16, 3), iso_instant(event.received)};
+  const auto readable = [](std::string_view text) { return is_utf8(text) ? std::string(text) : archive::searchable(text); };
+  for (const auto field : archive::kFields) out.push_back(readable(event[field]));
+  out.push_back(readable(event.raw).substr(0, 32'000));  // what a cell of a sheet holds
+  return out;
+}
+
+Error broken(std::string code, std::size_t line = 0, std::uint64_t index = 0) {
+  return {ErrorKind::corrupt, std::move(code), {{"line", std::to_string(line)}, {"index", std::to_string(index)}}};
+}
+
+}  // namespace
+
+std::optional<LogFormat> parse_log_format(std::string_view name) {
+  if (name == "jsonl") return LogFormat::jsonl;
+  if (name == "csv") return LogFormat::csv;
+  if (name == "xlsx") return LogFormat::xlsx;
+  return std::nullopt;
+}
+
+Result<std::string> export_logs(archive::Stream& stream, const LogExport& request, const SigningKey& key, const Texts& texts, Instant now) {
+  // Beside the process that writes no head can be made: the newest one counts, and events after it cannot be proven yet.
+  auto head = stream.publish_head();
+  if (!head && head.error().code == "archive.busy") {
+    const auto heads = stream.heads();
+    if (heads.empty()) return head.error();
+    head = heads.back();
+  }
+  if (!head) return std::move(head).take_error();
+  std::string lines;
+  std::vector<archive::LeafIndex> indices;
+  json::array listed, leaves, nodes;
+  std::vector<std::vector<std::string>> rows;
+  MAMORI_TRY(archive::each_match(stream, request.query, request.from, request.to, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
+    if (index >= head->size) return true;
+    if (indices.size() == kMostExported) return Error{ErrorKind::exhausted, "report.logs.too-many", {{"most", std::to_string(kMostExported)}}};
+    indices.push_back(index);
+    listed.emplace_back(index);
+    leaves.emplace_back(archive::to_base64(archive::hash_leaf(archive::leaf_of(event))));
+    lines += line_of(index, event) + "\n";
+    if (request.format != LogFormat::jsonl) rows.push_back(cells(index, event));
+    return true;
+  }));
+  for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(archive::to_base64(hash));
+  const json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", iso_instant(request.from)}, {"to", iso_instant(request.to)},
+                              {"made_at", iso_instant(now)}, {"made_by", request.made_by}, {"public_key", to_hex(key.public_key())}, {"head", head->note},
+                              {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)}};
+  document::ZipFiles files;
+  files.emplace_back("README.txt", texts.get("report.logs.readme", request.language, {{"key", to_hex(key.public_key())}}));
+  files.emplace_back(std::string(kEvents), std::move(lines));
+  if (request.format == LogFormat::csv) {
+    rows.insert(rows.begin(), headings(texts, request.language));
+    files.emplace_back("events.csv", sheet::write_csv(rows));
+  } else if (request.format == LogFormat::xlsx) {
+    sheet::Page page{texts.get("report.logs.title", request.language), {}, {}, std::move(rows)};
+    for (auto& heading : headings(texts, request.language)) page.columns.push_back({std::move(heading)});
+    files.emplace_back("events.xlsx", MAMORI_TRY(sheet::write_xlsx({page})));
+  }
+  files.emplace_back(std::string(kProof), pretty(proof));
+  return document::write_zip(files);
+}
+
+bool is_log_export(std::string_view bytes) {
+  const auto files = document::read_zip(bytes, kLargestExport);
+  return files && std::any_of(files->begin(), files->end(), [](const auto& file) { return file.first == kProof; });
+}
+
+Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expected_key) {
+  const auto files = MAMORI_TRY(document::read_zip(bytes, kLargestExport));
+  const auto find = [&](std::string_view name) -> const std::string* {
+    for (const auto& [file, content] : files)
+      if (file == name) return &content;
+    return nullptr;
+  };
+  const auto *events = find(kEvents), *proof_text = find(kProof);
+  if (!events || !proof_text) return broken("report.logs.proof");
+  const auto proof = parse_json_object(*proof_text);
+  if (!proof) return broken("report.logs.proof");
+  const auto key = from_hex(text_of(*proof, "public_key"));
+  const auto head = archive::parse_head(text_of(*proof, "head"));
+  if (!key || !head || !archive::head_is_signed_by(*head, *key)) return broken("report.logs.proof");
+  const auto fingerprint = sha256_hex(*key).substr(0, 16);
+  if (!expected_key.empty() && expected_key != to_hex(*key)) return Error{ErrorKind::corrupt, "report.verify.key", {{"fingerprint", fingerprint}}};
+
+  // First the list of leaves against the signed head; then every line against the list.
+  std::vector<archive::LeafIndex> indices;
+  std::vector<Hash> leaves, nodes;
+  const auto take = [&](const char* name, std::vector<Hash>& out) {
+    const auto* list = proof->if_contains(name);
+    if (!list || !list->is_array()) return false;
+    for (const auto& item : list->get_array()) {
+      if (!item.is_string()) return false;
+      const auto hash = archive::parse_hash(std::string_view(item.get_string()));
+      if (!hash) return false;
+      out.push_back(*hash);
+    }
+    return true;
+  };
+  const auto* listed = proof->if_contains("indices");
+  if (!listed || !listed->is_array() || !take("leaves", leaves) || !take("nodes", nodes)) return broken("report.logs.proof");
+  for (const auto& item : listed->get_array()) {
+    if (!item.is_int64() && !item.is_uint64()) return broken("report.logs.proof");
+    indices.push_back(item.is_uint64() ? item.get_uint64() : static_cast<std::uint64_t>(item.get_int64()));
+  }
+  if (!archive::verify_inclusion_of_all(indices, leaves, head->size, nodes, head->root)) return broken("report.logs.proof");
+
+  std::set<archive::LeafIndex> seen;
+  std::size_t number = 0;
+  std::string_view rest = *events;
+  while (!rest.empty()) {
+    const auto end = rest.find('\n');
+    const auto text = rest.substr(0, end);
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+    const auto line = ++number;
+    const auto event = parse_json_object(text);
+    if (!event) return broken("report.logs.altered", line, line <= indices.size() ? indices[line - 1] : 0);
+    const auto index = static_cast<archive::LeafIndex>(integer_of(*event, "index", -1));
+    const auto place = std::lower_bound(indices.begin(), indices.end(), index);
+    if (place == indices.end() || *place != index || !seen.insert(index).second) return broken("report.logs.added", line, index);
+    auto raw = text_of(*event, "raw");
+    if (event->contains("raw_base64")) {
+      auto decoded = from_base64(text_of(*event, "raw_base64"));
+      if (!decoded) return broken("report.logs.altered", line, index);
+      raw = std::move(*decoded);
+    }
+    const auto leaf = archive::hash_leaf(archive::leaf_of(from_millis(integer_of(*event, "received")), text_of(*event, "source"), raw));
+    const auto position = static_cast<std::size_t>(place - indices.begin());
+    if (leaf != leaves[position]) return broken("report.logs.altered", line, index);
+    if (position + 1 < line) return broken("report.logs.reordered", line, index);
+    if (position + 1 > line) {
+      // Either what should stand here comes later, or it is gone.
+      const auto expected = indices[line - 1];
+      const bool later = rest.find("\"index\":" + std::to_string(expected) + ",") != rest.npos;
+      return broken(later ? "report.logs.reordered" : "report.logs.missing", line, expected);
+    }
+  }
+  if (number < indices.size()) return broken("report.logs.missing", number + 1, indices[number]);
+  return VerifiedLogs{head->origin, text_of(*proof, "question"), text_of(*proof, "made_at"), fingerprint, head->size, number};
+}
+
+}  // namespace mamori::report

@@ -1,0 +1,39 @@
+// Logs taken out with their proof: a ZIP that `mamori verify` checks on any machine, without the archive.
+//   events.jsonl   one event a line: index, time of receipt, source, raw bytes (base64 where they are no UTF-8), the normalised fields
+//   events.csv or events.xlsx, where asked for: the same for people
+//   proof.json     the question, the signed tree head, the indices and leaf hashes of the events, and the roots of the subtrees between
+#pragma once
+
+#include "archive/search.h"
+#include "base/crypto.h"
+#include "base/texts.h"
+
+namespace mamori::report {
+
+enum class LogFormat { jsonl, csv, xlsx };
+std::optional<LogFormat> parse_log_format(std::string_view name);
+
+struct LogExport {
+  std::string facility, stream, question, made_by;
+  archive::Query query;
+  Instant from, to;
+  LogFormat format = LogFormat::jsonl;
+  std::string language = "ja";
+};
+constexpr std::size_t kMostExported = 200'000;
+
+// Errors: report.logs.too-many (narrow the question), those of the stream.
+Result<std::string> export_logs(archive::Stream& stream, const LogExport& request, const SigningKey& key, const Texts& texts, Instant now);
+
+struct VerifiedLogs {
+  std::string origin, question, made_at, fingerprint;
+  std::uint64_t size = 0;
+  std::size_t events = 0;
+};
+// Whether the bytes are such an export (and not an inspection package).
+bool is_log_export(std::string_view bytes);
+// Errors: report.logs.proof (head, signature or proof do not hold), report.verify.key, report.logs.altered, report.logs.missing,
+// report.logs.added, report.logs.reordered (facts: line, index: the first place).
+Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expected_key = "");
+
+}  // namespace mamori::report
