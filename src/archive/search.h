@@ -19,7 +19,7 @@ struct SearchOptions {
   std::size_t limit = 100;
   std::optional<Position> before;       // the last one of the page before
   bool statistics = false;              // total, histogram and counts: all matching blocks are read
-  std::size_t buckets = 60;
+  std::size_t buckets = 40;
   std::vector<Field> count = {};        // which fields to count
   std::size_t threads = 2;
   std::chrono::milliseconds limit_time{15000};

@@ -144,7 +144,8 @@ struct Receiver::State {
       if (failure)
         if (const auto last = framer.finish()) messages.emplace_back(*last);
       if (!messages.empty()) {
-        while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, failure));
+        error_code woken;
+        while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
         if (!**keeping) co_return;
         keeping->reset();
         auto executor = co_await asio::this_coro::executor;

@@ -99,6 +99,8 @@ bool take_cisco(std::string_view& text, Event& event, const Context& context) {
   const auto mnemonic = rest.find('%');
   if (mnemonic == rest.npos || mnemonic > 16) return false;
   event.time = time;
+  // ASA: "asa1 : %ASA-6-…"; a zone would be followed by the colon at once.
+  if (const auto blank = rest.substr(0, mnemonic).find(" :"); blank != rest.npos && blank > 0) host = rest.substr(0, blank);
   offer(event, Field::host, host);
   rest.remove_prefix(mnemonic);
   const auto end = rest.find(':');

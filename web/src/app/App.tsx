@@ -10,6 +10,7 @@ import { Journal } from "../features/journal/Journal";
 import { Ledgers } from "../features/ledgers/Ledgers";
 import { RecordList } from "../features/ledgers/RecordList";
 import { RecordPage } from "../features/ledgers/RecordPage";
+import { Logs } from "../features/logs/Logs";
 import { Sources } from "../features/sources/Sources";
 import { Setup } from "../features/start/Setup";
 import { SignIn } from "../features/start/SignIn";
@@ -28,6 +29,7 @@ const pages: { name: string; permission: string; draw: (parts: string[]) => Reac
   { name: "ledgers", permission: "ledger_read", draw: ([, register, id]) => (id ? <RecordPage key={id} register={register!} id={id} /> : register ? <RecordList key={register} register={register} /> : <Ledgers />) },
   { name: "import", permission: "ledger_write", draw: ([, register]) => <Import register={register} /> },
   { name: "sources", permission: "sources_read", draw: () => <Sources /> },
+  { name: "logs", permission: "logs_read", draw: ([, view]) => <Logs view={view} /> },
   { name: "documents", permission: "documents_make", draw: () => <Documents /> },
   { name: "users", permission: "users_manage", draw: () => <Users /> },
   { name: "journal", permission: "journal_read", draw: () => <Journal /> },

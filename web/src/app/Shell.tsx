@@ -13,6 +13,7 @@ const places: { to: string; text: TextKey; permission: string; phone?: boolean }
   { to: "/ledgers", text: "nav.ledgers", permission: "ledger_read", phone: true },
   { to: "/import", text: "nav.import", permission: "ledger_write" },
   { to: "/sources", text: "nav.sources", permission: "sources_read", phone: true },
+  { to: "/logs", text: "nav.logs", permission: "logs_read" },
   { to: "/documents", text: "nav.documents", permission: "documents_make", phone: true },
   { to: "/users", text: "nav.users", permission: "users_manage" },
   { to: "/journal", text: "nav.journal", permission: "journal_read" },

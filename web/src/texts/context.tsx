@@ -25,7 +25,7 @@ export function useTexts(): Translate {
   const { language } = useLanguage();
   return (key, facts) => {
     let text: string = texts[key]?.[language === "en" ? 1 : 0] ?? key;
-    for (const [name, value] of Object.entries(facts ?? {})) text = text.replace(`{${name}}`, String(value));
+    for (const [name, value] of Object.entries(facts ?? {})) text = text.replaceAll(`{${name}}`, String(value));
     return text;
   };
 }
@@ -49,6 +49,7 @@ export function useDates() {
     return `${plain}（${era.format(date).replace(/^(明治|大正|昭和|平成|令和)/, "$1")}）`;
   };
   const time = (iso: string) => new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", { timeZone: "Asia/Tokyo", dateStyle: "medium", timeStyle: "short" });
+  const seconds = (iso: string) => new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", { timeZone: "Asia/Tokyo", dateStyle: "short", timeStyle: "medium", hourCycle: "h23" });
   const ago = (iso: string) => {
     const minutes = Math.round((Date.now() - new Date(iso).getTime()) / 60000);
     const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
@@ -56,5 +57,5 @@ export function useDates() {
     if (minutes < 60 * 48) return format.format(-Math.round(minutes / 60), "hour");
     return format.format(-Math.round(minutes / 1440), "day");
   };
-  return { day, time, ago };
+  return { day, time, seconds, ago };
 }

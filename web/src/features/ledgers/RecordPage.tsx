@@ -1,7 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, get, type JournalEntry, type RecordInfo, type RegisterInfo } from "../../api/client";
+import { call, get, query, type JournalEntry, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
 import { Link } from "../../app/router";
+import { useMay } from "../../app/session";
+import { term } from "../../api/logs";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Dialog, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText } from "../../ui/ui";
@@ -78,6 +80,25 @@ function History({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   );
 }
 
+// From a device, an account, a person or a sender to what the logs say about it.
+function LogLink({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
+  const t = useTexts();
+  const may = useMay();
+  const accounts = useQuery({
+    queryKey: ["record", "accounts-of", record.id],
+    queryFn: () => get<Page<RecordInfo>>(`/api/v1/registers/account/records${query({ person: record.id, limit: 50, sort: "label" })}`),
+    enabled: info.name === "person" && may("logs_read"),
+  });
+  if (!may("logs_read")) return null;
+  const value = (name: string) => String(record.fields[name] ?? "");
+  const terms = info.name === "asset" ? [...(value("hostname") ? [term("host", value("hostname"))] : []), ...(value("ip") ? [term("address", value("ip"))] : [])]
+    : info.name === "account" ? [term("user", value("login"))]
+    : info.name === "log_source" ? [term("source", record.number)]
+    : info.name === "person" ? [...new Set(accounts.data?.items.map((account) => term("user", String(account.fields.login ?? ""))) ?? [])] : [];
+  if (terms.length === 0) return null;
+  return <Link className="button secondary" to={`/logs${query({ q: terms.join(" OR "), range: "30d" })}`}>{t("record.logs")}</Link>;
+}
+
 function Record({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   const t = useTexts();
   const words = useWords();
@@ -89,6 +110,7 @@ function Record({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
     <>
       <p className="crumb"><Link to={`/ledgers/${info.name}`}>{words(info.label)}</Link></p>
       <PageHead title={record.label || record.number}>
+        <LogLink info={info} record={record} />
         {info.writable && !record.retired_at && info.name !== "facility" && <Button kind="danger" onClick={() => setRetiring(true)}>{t("record.retire")}</Button>}
         {info.writable && record.retired_at && <Button kind="primary" onClick={() => back.mutate({ reason: t("record.bring_back") })}>{t("record.bring_back")}</Button>}
       </PageHead>
