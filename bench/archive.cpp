@@ -193,10 +193,12 @@ int main(int argc, char** argv) {
   if (has_peers) {
     // A plain file, the physical limit's neighbour: rsyslogd writes what it receives, without sync, index or proof.
     const auto out = folder.path() / "rsyslog.out";
-    std::ofstream(folder.path() / "rsyslog.conf") << "global(workDirectory=\"" << folder.path().string() << "\" maxMessageSize=\"64k\")\nmodule(load=\"imptcp\")\ninput(type=\"imptcp\" port=\"15140\" address=\"127.0.0.1\" ruleset=\"r\")\n"
+    std::ofstream(folder.path() / "rsyslog.conf") << "global(workDirectory=\"" << folder.path().string() << "\" maxMessageSize=\"64k\")\nmodule(load=\"imptcp\")\ninput(type=\"imptcp\" port=\"15140\" address=\"127.0.0.1\" ruleset=\"r\" supportOctetCountedFraming=\"off\")\n"
                                                      "template(name=\"t\" type=\"string\" string=\"%rawmsg%\\n\")\nruleset(name=\"r\" queue.type=\"Direct\") { action(type=\"omfile\" file=\"" << out.string() << "\" template=\"t\" ioBufferSize=\"256k\" asyncWriting=\"on\") }\n";
     const pid_t daemon = ::fork();
     if (daemon == 0) {
+      const int null = ::open("/dev/null", O_WRONLY);
+      ::dup2(null, 2);
       ::execl("/usr/sbin/rsyslogd", "rsyslogd", "-n", "-iNONE", "-f", (folder.path() / "rsyslog.conf").c_str(), nullptr);
       ::_exit(127);
     }

@@ -1,9 +1,16 @@
 #include "archive/workers.h"
 
+#include <signal.h>
+
 namespace mamori::archive {
 
 Workers::Workers(std::size_t threads) {
+  // Signals are for the thread that waits for them: one delivered here would end the program in the middle of a block.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Workers::~Workers() {

@@ -29,6 +29,13 @@ std::string line_of(archive::LeafIndex index, const archive::Event& event) {
   return json::serialize(line);
 }
 
+// What the signature over the lines is made of: the head they belong to and their hashes in order.
+std::string lines_text(std::string_view note, const std::vector<Hash>& lines) {
+  std::string out = "mamori log export lines\n" + std::string(note);
+  for (const auto& hash : lines) out += archive::to_base64(hash) + "\n";
+  return out;
+}
+
 std::vector<std::string> headings(const Texts& texts, const std::string& language) {
   std::vector<std::string> out = {texts.get("report.logs.index", language), texts.get("report.logs.time", language), texts.get("report.logs.received", language)};
   for (const auto field : archive::kFields) out.push_back(texts.get("report.logs." + std::string(archive::name_of(field)), language));
@@ -68,7 +75,8 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
   if (!head) return std::move(head).take_error();
   std::string lines;
   std::vector<archive::LeafIndex> indices;
-  json::array listed, leaves, nodes;
+  json::array listed, leaves, nodes, line_hashes;
+  std::vector<Hash> of_lines;
   std::vector<std::vector<std::string>> rows;
   MAMORI_TRY(archive::each_match(stream, request.query, request.from, request.to, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
     if (index >= head->size) return true;
@@ -76,14 +84,18 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
     indices.push_back(index);
     listed.emplace_back(index);
     leaves.emplace_back(archive::to_base64(archive::hash_leaf(archive::leaf_of(event))));
-    lines += line_of(index, event) + "\n";
+    const auto text = line_of(index, event);
+    of_lines.push_back(archive::hash_leaf(text));
+    line_hashes.emplace_back(archive::to_base64(of_lines.back()));
+    lines += text + "\n";
     if (request.format != LogFormat::jsonl) rows.push_back(cells(index, event));
     return true;
   }));
   for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(archive::to_base64(hash));
   const json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", iso_instant(request.from)}, {"to", iso_instant(request.to)},
                               {"made_at", iso_instant(now)}, {"made_by", request.made_by}, {"public_key", to_hex(key.public_key())}, {"head", head->note},
-                              {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)}};
+                              {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)},
+                              {"lines", std::move(line_hashes)}, {"lines_signature", to_base64(key.sign(lines_text(head->note, of_lines)))}};
   document::ZipFiles files;
   files.emplace_back("README.txt", texts.get("report.logs.readme", request.language, {{"key", to_hex(key.public_key())}}));
   files.emplace_back(std::string(kEvents), std::move(lines));
@@ -123,7 +135,7 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
 
   // First the list of leaves against the signed head; then every line against the list.
   std::vector<archive::LeafIndex> indices;
-  std::vector<Hash> leaves, nodes;
+  std::vector<Hash> leaves, nodes, lines;
   const auto take = [&](const char* name, std::vector<Hash>& out) {
     const auto* list = proof->if_contains(name);
     if (!list || !list->is_array()) return false;
@@ -136,12 +148,14 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     return true;
   };
   const auto* listed = proof->if_contains("indices");
-  if (!listed || !listed->is_array() || !take("leaves", leaves) || !take("nodes", nodes)) return broken("report.logs.proof");
+  if (!listed || !listed->is_array() || !take("leaves", leaves) || !take("nodes", nodes) || !take("lines", lines)) return broken("report.logs.proof");
   for (const auto& item : listed->get_array()) {
     if (!item.is_int64() && !item.is_uint64()) return broken("report.logs.proof");
     indices.push_back(item.is_uint64() ? item.get_uint64() : static_cast<std::uint64_t>(item.get_int64()));
   }
   if (!archive::verify_inclusion_of_all(indices, leaves, head->size, nodes, head->root)) return broken("report.logs.proof");
+  const auto signature = from_base64(text_of(*proof, "lines_signature"));
+  if (!signature || lines.size() != indices.size() || !verify_signature(lines_text(head->note, lines), *signature, *key)) return broken("report.logs.proof");
 
   std::set<archive::LeafIndex> seen;
   std::size_t number = 0;
@@ -164,7 +178,7 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     }
     const auto leaf = archive::hash_leaf(archive::leaf_of(from_millis(integer_of(*event, "received")), text_of(*event, "source"), raw));
     const auto position = static_cast<std::size_t>(place - indices.begin());
-    if (leaf != leaves[position]) return broken("report.logs.altered", line, index);
+    if (leaf != leaves[position] || archive::hash_leaf(text) != lines[position]) return broken("report.logs.altered", line, index);
     if (position + 1 < line) return broken("report.logs.reordered", line, index);
     if (position + 1 > line) {
       // Either what should stand here comes later, or it is gone.

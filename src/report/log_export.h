@@ -1,7 +1,8 @@
 // Logs taken out with their proof: a ZIP that `mamori verify` checks on any machine, without the archive.
 //   events.jsonl   one event a line: index, time of receipt, source, raw bytes (base64 where they are no UTF-8), the normalised fields
 //   events.csv or events.xlsx, where asked for: the same for people
-//   proof.json     the question, the signed tree head, the indices and leaf hashes of the events, and the roots of the subtrees between
+//   proof.json     the question, the signed tree head, the indices and leaf hashes of the events, and the roots of the subtrees between;
+//                  and, signed too, a hash of each line: the normalised fields are not part of the leaf
 #pragma once
 
 #include "archive/search.h"

@@ -1,0 +1,193 @@
+// The logs as senders, people and scripts meet them: real clients send, the real browser searches, the command line verifies.
+import assert from "node:assert/strict";
+import { createConnection } from "node:net";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { Client } from "@elastic/elasticsearch";
+import { OTLPLogExporter as HttpExporter } from "@opentelemetry/exporter-logs-otlp-http";
+import { OTLPLogExporter as ProtoExporter } from "@opentelemetry/exporter-logs-otlp-proto";
+import { Resource } from "@opentelemetry/resources";
+import { LoggerProvider, SimpleLogRecordProcessor } from "@opentelemetry/sdk-logs";
+import { axeProblems, demo, folder, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
+
+describe("the log archive", () => {
+  let data, users, server, browser, page, token;
+  const run = (...words) => mamori(...words, "--data", data.path);
+  before(async () => {
+    data = folder();
+    users = demo(data.path);
+    const made = run("logs", "token", "LS-0011");
+    assert.equal(made.code, 0, made.err);
+    token = made.out.trim();
+    server = await serve(data.path, "--syslog-tcp", "0", "--syslog-udp", "0");
+    browser = await launch();
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+    page.setDefaultTimeout(20000);
+    await signIn(page, server.url, "manager", users.manager.password);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    data?.remove();
+  });
+
+  const post = (path, body, headers = {}) => fetch(server.url + path, { method: "POST", body, headers: { Authorization: `Bearer ${token}`, ...headers } });
+  const find = (question) => run("logs", "search", question, "--format", "json").out.trim().split("\n").filter(Boolean).map((line) => JSON.parse(line));
+
+  test("without a token nothing is taken, whatever else is shown", async () => {
+    for (const path of ["/ingest/fhir", "/ingest/v1/logs", "/ingest/lines", "/ingest/elastic/_bulk", "/ingest/elastic/x/_bulk"]) {
+      for (const headers of [{}, { Authorization: "Bearer mml_wrong" }, { Authorization: "Basic " + Buffer.from("a:b").toString("base64") }]) {
+        const reply = await fetch(server.url + path, { method: "POST", body: "{}", headers });
+        assert.equal(reply.status, 401, path);
+      }
+    }
+  });
+
+  test("the Elasticsearch client sends with _bulk", async () => {
+    const client = new Client({ node: `${server.url}/ingest/elastic`, auth: { username: "mamori", password: token } });
+    const result = await client.bulk({ operations: [{ create: { _index: "logs" } }, { "@timestamp": "2026-11-20T01:02:03Z", message: "elasticzebra one", user: { name: "tanaka" } }, { create: { _index: "logs" } }, { message: "elasticzebra two" }, { delete: { _index: "logs", _id: "1" } }] });
+    assert.equal(result.errors, true, "what is logged cannot be deleted");
+    assert.deepEqual(result.items.map((item) => Object.values(item)[0].status), [201, 201, 400]);
+    const found = find("elasticzebra");
+    assert.equal(found.length, 2);
+    assert.ok(found.some((event) => event.fields.user === "tanaka" && event.time === "2026-11-20T01:02:03Z"));
+  });
+
+  for (const [name, Exporter] of [["JSON", HttpExporter], ["protobuf", ProtoExporter]]) {
+    test(`the OpenTelemetry exporter sends ${name}`, async () => {
+      const word = `otlp${name.toLowerCase()}zebra`;
+      const exporter = new Exporter({ url: `${server.url}/ingest/v1/logs`, headers: { Authorization: `Bearer ${token}` }, compression: name === "protobuf" ? "gzip" : "none" });
+      const provider = new LoggerProvider({ resource: new Resource({ "host.name": "app7" }) });
+      provider.addLogRecordProcessor(new SimpleLogRecordProcessor(exporter));
+      provider.getLogger("test").emit({ severityNumber: 17, body: word, attributes: { "user.name": "suzuki", nested: { list: [1, true, "x"] } } });
+      await provider.forceFlush();
+      await provider.shutdown();
+      const found = find(word);
+      assert.equal(found.length, 1);
+      assert.deepEqual([found[0].fields.kind, found[0].fields.user, found[0].fields.host, found[0].fields.severity], ["otlp", "suzuki", "app7", "3"]);
+      assert.match(found[0].raw, /nested/);
+    });
+  }
+
+  test("FHIR AuditEvents come singly and in a Bundle; a bad entry is named", async () => {
+    const event = (patient) => ({ resourceType: "AuditEvent", recorded: "2026-11-20T01:00:00Z", action: "R", agent: [{ who: { identifier: { value: "s10003" } }, requestor: true }], entity: [{ what: { reference: `Patient/${patient}` } }] });
+    assert.equal((await post("/ingest/fhir", JSON.stringify(event("777001")))).status, 201);
+    const bundle = await post("/ingest/fhir", JSON.stringify({ resourceType: "Bundle", type: "batch", entry: [{ resource: event("777002") }, { resource: { resourceType: "Patient" } }] }));
+    assert.equal(bundle.status, 200);
+    assert.match(JSON.stringify(await bundle.json()), /entry 2/);
+    assert.equal(find("patient:777001 OR patient:777002").length, 2);
+    assert.equal((await post("/ingest/fhir", "{")).status, 422);
+  });
+
+  test("gzip that unpacks without end is refused", async () => {
+    const { gzipSync } = await import("node:zlib");
+    const reply = await post("/ingest/lines", gzipSync(Buffer.alloc(200 << 20, 0x61)), { "Content-Encoding": "gzip" });
+    assert.equal(reply.status, 413);
+    assert.equal((await post("/ingest/lines", "not gzip", { "Content-Encoding": "gzip" })).status, 422);
+  });
+
+  test("syslog from an unknown sender appears, and is accepted in the page", async () => {
+    await page.goto(`${server.url}/logs/sources`);
+    await page.waitForSelector("table");
+    const receivers = await page.evaluate(async () => (await (await fetch("/api/v1/logs/sources")).json()).receivers);
+    await new Promise((resolve, reject) => {
+      const socket = createConnection(receivers.tcp, "127.0.0.1", () => socket.end("<34>1 2026-11-20T00:00:00Z fw app - - - syslogzebra from a stranger\n"));
+      socket.on("close", resolve);
+      socket.on("error", reject);
+    });
+    await page.waitForFunction(async () => (await (await fetch("/api/v1/logs/search?q=syslogzebra")).json()).items.length === 1);
+    await page.reload();
+    await page.getByRole("button", { name: /^承認する: LS-0014/ }).click();
+    await page.waitForFunction(() => !document.querySelector("[aria-label='承認する: LS-0014']"));
+    await shot(page, "log-sources");
+    assert.deepEqual(await axeProblems(page), []);
+  });
+
+  test("the search page finds while typing, narrows by click, and shows the event with its proof", async () => {
+    await page.goto(`${server.url}/logs?range=all`);
+    await page.waitForSelector(".events li");
+    await page.waitForSelector(".bars rect");
+    await page.getByLabel("探す言葉").fill("outcome:failure");
+    await page.waitForFunction(() => location.search.includes("outcome") && document.querySelectorAll(".event.failed").length > 3 && document.querySelectorAll(".event:not(.failed)").length === 0);
+    await shot(page, "logs");
+    assert.deepEqual(await axeProblems(page), []);
+    await page.locator(".events .event").first().click();
+    await page.waitForSelector("dialog .proof");
+    await shot(page, "log-event");
+    assert.deepEqual(await axeProblems(page), []);
+    await page.keyboard.press("Escape");
+    await page.getByLabel("探す言葉").fill("(a");
+    await page.waitForSelector(".log-question .problem");
+    await page.getByLabel("探す言葉").fill("patient:777001");
+    await page.waitForFunction(() => document.querySelectorAll(".events li").length === 1);
+    await page.getByRole("button", { name: "この検索を保存" }).click();
+    await page.getByLabel("検索の名前").fill("患者777001");
+    await page.locator("dialog").getByRole("button", { name: "保存する" }).click();
+    await page.waitForSelector(".views .chip:has-text('患者777001')");
+  });
+
+  test("who searched for a patient stands in the journal", async () => {
+    const journal = await page.evaluate(async () => (await (await fetch("/api/v1/journal")).json()).items);
+    assert.ok(journal.some((entry) => entry.action === "searched" && entry.after.question === "patient:777001"));
+  });
+
+  test("verification runs from the page", async () => {
+    await page.goto(`${server.url}/logs/proof`);
+    await page.getByRole("button", { name: "今すぐ検証: access" }).click();
+    await page.waitForSelector(".notice:has-text('改ざんも欠落もなく')");
+    await shot(page, "log-proof");
+    assert.deepEqual(await axeProblems(page), []);
+  });
+
+  test("an export verifies elsewhere; each kind of tampering is named with its line", async () => {
+    const file = join(data.path, "logs.zip");
+    const made = run("logs", "export", "user:v-mirai", "--stream", "network", "--output", file, "--format", "csv");
+    assert.equal(made.code, 0, made.err);
+    const elsewhere = folder();
+    try {
+      const verify = (path) => mamori("verify", path, "--format", "json", "--data", join(elsewhere.path, "none"), "--language", "en");
+      assert.equal(verify(file).code, 0, verify(file).err);
+      const { spawnSync } = await import("node:child_process");
+      const unpack = spawnSync("python3", ["-c", "import sys,zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])", file, elsewhere.path]);
+      assert.equal(unpack.status, 0);
+      const lines = readFileSync(join(elsewhere.path, "events.jsonl"), "utf8").trimEnd().split("\n");
+      const tampered = {
+        altered: [lines[0], lines[1].replace("v-mirai", "v-other"), ...lines.slice(2)],
+        missing: [lines[0], ...lines.slice(2)],
+        reordered: [lines[1], lines[0], ...lines.slice(2)],
+        added: [lines[0], lines[0], ...lines.slice(1)],
+      };
+      for (const [kind, changed] of Object.entries(tampered)) {
+        writeFileSync(join(elsewhere.path, "events.jsonl"), changed.join("\n") + "\n");
+        const path = join(elsewhere.path, `${kind}.zip`);
+        spawnSync("python3", ["-c", "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1],'w'); [z.write(sys.argv[2]+'/'+n,n) for n in ('README.txt','events.jsonl','proof.json')]", path, elsewhere.path]);
+        const answer = verify(path);
+        assert.equal(answer.code, 1, kind);
+        const told = JSON.parse(answer.out);
+        assert.equal(told.reason, `report.logs.${kind}`);
+        assert.equal(told.facts.line, kind === "reordered" ? "1" : "2", kind);
+      }
+    } finally {
+      elsewhere.remove();
+    }
+  });
+
+  test("the command line searches, counts, imports and lists", async () => {
+    assert.equal(run("logs", "search", "(").code, 2);
+    const counted = JSON.parse(run("logs", "stats", "outcome:failure", "--format", "json").out);
+    assert.ok(counted.total > 0 && counted.counts.user.length > 0);
+    const file = join(data.path, "old.log");
+    writeFileSync(file, "Nov 20 10:00:00 host app: importzebra 1\nNov 20 10:00:01 host app: importzebra 2\n" + "x".repeat(2 << 20) + "\n");
+    assert.equal(run("logs", "import", file, "--source", "LS-0001").code, 4, "another process writes");
+    await server.stop();
+    const imported = run("logs", "import", file, "--source", "LS-0001");
+    assert.equal(imported.code, 1, "one line is too long");
+    assert.match(imported.err, /old\.log:3: /);
+    assert.equal(find("importzebra").length, 2);
+    assert.ok(JSON.parse(run("logs", "streams", "--format", "json").out).some((stream) => stream.stream === "journal"));
+    const verified = run("verify", "--format", "json");
+    assert.equal(verified.code, 0, verified.err);
+    server = await serve(data.path);
+  });
+});

@@ -1,0 +1,37 @@
+// Whatever a sender writes: normalised without a crash, its values within the message or the arena, its fields shown, its frames whole.
+#include "collect/events/bodies.h"
+#include "collect/events/fields.h"
+#include "collect/events/framing.h"
+#include "collect/events/normalise.h"
+
+using namespace mamori;
+using namespace mamori::collect::events;
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  archive::Arena arena;
+  archive::Event event;
+  event.raw = bytes;
+  normalise(event, {from_millis(1'700'000'000'000), "LS-0001", "192.0.2.1"}, arena);
+  MAMORI_ASSERT(event.raw == bytes);
+  for (const auto value : event.fields) MAMORI_ASSERT(value.size() <= archive::kLongestField);
+  std::vector<BulkItem> items;
+  switch (data[0] % 6) {
+    case 0: (void)parse_fhir(bytes, arena).has_value(); break;
+    case 1: (void)parse_bulk(bytes, items, arena).has_value(); break;
+    case 2: (void)parse_otlp_json(bytes, arena).has_value(); break;
+    case 3: (void)parse_otlp_protobuf(bytes, arena).has_value(); break;
+    case 4: (void)all_fields(bytes); break;
+    default: {
+      // The same frames, whatever the pieces in which they arrive; nothing but line ends is left out.
+      Framer whole(4096);
+      whole.feed(bytes);
+      std::size_t total = 0;
+      while (const auto message = whole.next()) total += message->size();
+      if (const auto last = whole.finish()) total += last->size();
+      MAMORI_ASSERT(total <= bytes.size());
+    }
+  }
+  return 0;
+}
