@@ -194,12 +194,20 @@ Status Segment::load_filter(Use use, std::vector<Damage>& damage) {
   return {};
 }
 
-Status Segment::append(BuiltBlock built) {
+Status Segment::sync() {
+  if (!unsynced_ || !write_) return {};
+  MAMORI_TRY(write_->sync());
+  unsynced_ = false;
+  return {};
+}
+
+Status Segment::append(BuiltBlock& built, Durable durable) {
   MAMORI_ASSERT(!full() && write_);
   const auto header_bytes = make_header(built, end(), write_->size());
   const auto before = write_->size();
   auto written = write_->append(header_bytes + built.sections);
-  if (written) written = write_->sync();
+  unsynced_ = true;
+  if (written && durable == Durable::now) written = sync();
   if (!written) {
     // The next try starts where this one did.
     auto again = GrowingFile::open(path(".seg"), before, disk_);
@@ -223,6 +231,7 @@ Status Segment::append(BuiltBlock built) {
 
 // The filter goes to its file; the segment is never written again.
 Status Segment::finish() {
+  MAMORI_TRY(sync());
   const auto written = write_file(path(".filter"), filter_file(*open_filter_), FileMode::owner_only);
   if (!written) return {};  // made at the next start; until then the filter stays in memory
   auto opened = FilterFile::open(path(".filter"));

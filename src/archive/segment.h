@@ -32,8 +32,10 @@ class Segment {
   LeafIndex first() const { return first_; }
   LeafIndex end() const;
   bool full() const;
-  // Durable when it returns. Requires: built follows end(); not full().
-  Status append(BuiltBlock built);
+  // Durable when it returns, or, for `later`, after sync(). Requires: built follows end(); not full().
+  enum class Durable { now, later };
+  Status append(BuiltBlock& built, Durable durable);
+  Status sync();
   // As they are now, oldest first. Their hashes are let go by forget_hashes(), when the tree has them.
   std::vector<std::shared_ptr<const Header>> blocks() const;
   void forget_hashes();
@@ -57,6 +59,7 @@ class Segment {
   std::vector<std::shared_ptr<Header>> blocks_;
   std::optional<GrowingFile> write_, headers_, blooms_;
   std::optional<ReadFile> read_;
+  bool unsynced_ = false;
   std::optional<Filter> open_filter_;
   std::optional<FilterFile> filter_;
 };

@@ -354,7 +354,7 @@ void Stream::write_built() {
       if (made) segment = std::move(*made);
       else written = made.error();
     }
-    if (written) written = segment->append(*part->built);
+    if (written) written = segment->append(*part->built, part->log ? Segment::Durable::now : Segment::Durable::later);
     const std::lock_guard lock(mutex_);
     if (!written) {
       failed_ = written.error();
@@ -371,6 +371,17 @@ void Stream::write_built() {
   }
 }
 
+Status Stream::sync_segments() {
+  const std::lock_guard one(write_);
+  std::shared_ptr<Segment> last;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!segments_.empty()) last = segments_.back();
+  }
+  if (last) return last->sync();
+  return {};
+}
+
 Status Stream::settle() {
   if (options_.read_only) return {};
   std::unique_lock lock(mutex_);
@@ -382,7 +393,8 @@ Status Stream::settle() {
   changed_.wait(lock, [this] { return frozen_ == 0 || failed_ || broken_; });
   if (broken_) return *broken_;
   if (failed_) return *failed_;
-  return {};
+  lock.unlock();
+  return sync_segments();  // blocks of an import
 }
 
 Status Stream::seal() {
@@ -574,6 +586,7 @@ Result<Head> Stream::publish_head() {
     parts.assign(parts_.begin(), parts_.end());
   }
   for (const auto& part : parts) MAMORI_TRY(sync_log(*part, part->count));
+  MAMORI_TRY(sync_segments());
   TreeSize size = 0;
   Hash root;
   {

@@ -27,7 +27,7 @@ struct Retention {
 };
 
 struct StreamOptions {
-  int level = 5;                              // of zstd
+  int level = 3;                              // of zstd
   std::size_t events = kBlockEvents;          // of a block, at most kBlockEvents
   std::size_t bytes = kBlockBytes;
   std::size_t backlog = 6;                    // blocks being built before append() waits
@@ -133,6 +133,7 @@ class Stream {
   void freeze(const std::shared_ptr<Part>& part);  // mutex_ held
   void build(const std::shared_ptr<Part>& part);
   void write_built();
+  Status sync_segments();
   Status sync_log(Part& part, std::size_t count);
   std::shared_ptr<const Record> make_record(std::string bytes, std::shared_ptr<Batch> batch) const;
   Status add_segment(const std::shared_ptr<Segment>& segment);

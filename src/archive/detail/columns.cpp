@@ -25,21 +25,20 @@ struct Piece {
   std::string_view view() const { return {at, size}; }
 };
 
-std::uint64_t hash_bytes(const char* at, std::size_t size, std::uint64_t hash) {
+// Of a piece of constant text: its length and both ends. Enough to tell shapes apart; whether it is the same text, fits() says.
+std::uint64_t hash_piece(const char* at, std::size_t size, std::uint64_t hash) {
   hash ^= size * 0x9E3779B97F4A7C15ull;
-  while (size >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    hash = mix(hash ^ word, 0xA0761D6478BD642Full);
-    at += 8;
-    size -= 8;
+  std::uint64_t first = 0, last = 0;
+  if (size >= 8) {
+    std::memcpy(&first, at, 8);
+    std::memcpy(&last, at + size - 8, 8);
+  } else if (size != 0) {
+    std::memcpy(&first, at, size);
   }
-  std::uint64_t word = 0;
-  if (size != 0) std::memcpy(&word, at, size);
-  return mix(hash ^ word, 0xE7037ED1A0B428DBull);
+  return mix(hash ^ first, 0xA0761D6478BD642Full ^ last);
 }
 
-// A secret start value: nobody outside can make two templates that look alike to us.
+// A secret start value: nobody outside can make shapes that all fall into one place.
 std::uint64_t seed() {
   static const std::uint64_t value = [] {
     const auto bytes = random_bytes(8);
@@ -93,11 +92,11 @@ bool scan(std::string_view raw, std::vector<Piece>& pieces, std::uint64_t& hash,
     }
     if (!variable) continue;
     high = high || (kinds & kHigh) != 0;
-    hash = hash_bytes(constant, static_cast<std::size_t>(start - constant), hash);
+    hash = hash_piece(constant, static_cast<std::size_t>(start - constant), hash);
     pieces.push_back({start, static_cast<std::uint32_t>(at - start)});
     constant = at;
   }
-  hash = hash_bytes(constant, static_cast<std::size_t>(end - constant), hash);
+  hash = hash_piece(constant, static_cast<std::size_t>(end - constant), hash);
   return pieces.size() <= kMostSlots;
 }
 
@@ -105,7 +104,7 @@ bool is_ascii_word(std::string_view word) {
   return std::all_of(word.begin(), word.end(), [](char c) { return (class_of(c) & kHigh) == 0; });
 }
 
-// Whether the event is made of this shape: equal hashes say so almost surely, and evidence wants it surely.
+// Whether the event is made of this shape, byte for byte.
 bool fits(std::string_view raw, std::span<const Piece> pieces, const Shape& shape) {
   if (pieces.size() != shape.slots) return false;
   const char* constant = shape.text.data();
@@ -369,7 +368,7 @@ TextParts take_apart(std::span<const Event> events, WordSet& words) {
     std::uint32_t number = 0;
     if (shaped) {
       auto place = hash % places.size();
-      while (places[place].second != 0 && places[place].first != hash) place = (place + 1) % places.size();
+      while (places[place].second != 0 && (places[place].first != hash || !fits(raw, pieces, *shapes[places[place].second - 1]))) place = (place + 1) % places.size();
       if (places[place].second == 0) {
         if (shapes.size() == kMostShapes) {
           shaped = false;
@@ -380,7 +379,6 @@ TextParts take_apart(std::span<const Event> events, WordSet& words) {
         }
       }
       number = places[place].second - 1;
-      shaped = shaped && fits(raw, pieces, *shapes[number]);
     }
     if (!shaped) {
       if (!high) index_whole(raw);

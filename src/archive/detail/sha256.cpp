@@ -125,7 +125,10 @@ bool has_sha_instructions() {
 
 Hash sha256(std::string_view bytes) {
   Hash out;
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
+  SHA256_CTX context;  // not SHA256(): in OpenSSL 3 that one looks itself up under a lock each time
+  SHA256_Init(&context);
+  SHA256_Update(&context, bytes.data(), bytes.size());
+  SHA256_Final(out.data(), &context);
   return out;
 }
 
