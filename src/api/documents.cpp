@@ -2,6 +2,7 @@
 
 #include "api/access.h"
 #include "api/handlers.h"
+#include "report/log_export.h"
 
 namespace mamori::api {
 namespace {
@@ -41,6 +42,17 @@ Result<http::Reply> get_register_document(const Call& call, Services& services) 
 Result<http::Reply> get_matrix_document(const Call& call, Services& services) {
   const auto request = MAMORI_TRY(request_of(call));
   return document_reply(MAMORI_TRY(report::access_matrix({services.ledger, services.assessor, services.texts}, request)), request.format, "access-rights");
+}
+
+Result<http::Reply> get_log_heads_document(const Call& call, Services& services) {
+  auto request = MAMORI_TRY(request_of(call));
+  request.format = report::Format::pdf;
+  std::vector<report::LogHeads> heads;
+  for (const auto& name : services.logs.archive().names({request.facility})) {
+    const auto of_stream = MAMORI_TRY(services.logs.archive().stream(name))->heads();
+    if (!of_stream.empty()) heads.push_back({name.name, of_stream.back()});
+  }
+  return document_reply(MAMORI_TRY(report::log_heads({services.ledger, services.assessor, services.texts}, request, heads, services.signing_key)), request.format, "log-heads_" + iso_date(date_of(services.clock.now())));
 }
 
 Result<http::Reply> get_package(const Call& call, Services& services) {

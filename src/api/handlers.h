@@ -87,6 +87,7 @@ Result<http::Reply> import_logs(const Call&, Services&);
 Result<http::Reply> get_checklist_document(const Call&, Services&);
 Result<http::Reply> get_register_document(const Call&, Services&);
 Result<http::Reply> get_matrix_document(const Call&, Services&);
+Result<http::Reply> get_log_heads_document(const Call&, Services&);
 Result<http::Reply> get_package(const Call&, Services&);
 Result<http::Reply> list_journal(const Call&, Services&);
 

@@ -115,6 +115,7 @@ const std::vector<Route>& routes() {
       {get, "/api/v1/documents/checklists/{framework}", Permission::documents_make, get_checklist_document, "A checklist as PDF or XLSX"},
       {get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document, "A register as PDF or XLSX"},
       {get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document, "The access-right matrix as PDF or XLSX"},
+      {get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document, "The newest signed heads of the logs as PDF with QR codes"},
       {get, "/api/v1/documents/inspection-package", Permission::documents_make, get_package, "The signed inspection package"},
       {get, "/api/v1/journal", Permission::journal_read, list_journal, "The change journal"},
   };

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "report/log_export.h"
 #include "report/report.h"
 
 namespace mamori::cli {
@@ -27,6 +28,15 @@ int make_document(const Common& common, const Given& given) {
     made = report::register_list(context, request, given.name);
   } else if (given.kind == "access-rights") {
     made = report::access_matrix(context, request);
+  } else if (given.kind == "log-heads") {
+    std::vector<report::LogHeads> heads;
+    for (const auto& name : services.logs.archive().names({*facility})) {
+      const auto stream = services.logs.archive().stream(name);
+      if (!stream) return fail(stream.error(), common);
+      const auto of_stream = (*stream)->heads();
+      if (!of_stream.empty()) heads.push_back({name.name, of_stream.back()});
+    }
+    made = report::log_heads(context, request, heads, services.signing_key);
   } else if (given.kind == "inspection-package") {
     report::PackageRequest package;
     package.request = request;
@@ -45,7 +55,7 @@ int make_document(const Common& common, const Given& given) {
 void add_document(CLI::App& app, Common& common, Runner& run) {
   auto* command = app.add_subcommand("document", "make a checklist, a register, the access-right matrix or the inspection package");
   auto given = std::make_shared<Given>();
-  command->add_option("kind", given->kind, "checklist, register, access-rights or inspection-package")->required()->check(CLI::IsMember({"checklist", "register", "access-rights", "inspection-package"}));
+  command->add_option("kind", given->kind, "checklist, register, access-rights, log-heads or inspection-package")->required()->check(CLI::IsMember({"checklist", "register", "access-rights", "log-heads", "inspection-package"}));
   command->add_option("name", given->name, "framework id, or register");
   command->add_option("-o,--output", given->output, "file")->required();
   command->add_option("--format", given->format, "pdf or xlsx")->check(CLI::IsMember({"pdf", "xlsx"}));

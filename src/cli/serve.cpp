@@ -20,12 +20,15 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--syslog-certificate", options->receiver.certificate_file, "its certificate (PEM; default: the web's)")->check(CLI::ExistingFile);
   command->add_option("--syslog-key", options->receiver.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
   command->add_option("--syslog-client-ca", options->receiver.client_ca_file, "authority of senders' certificates (PEM)")->check(CLI::ExistingFile);
+  auto copy_heads = std::make_shared<std::string>();
+  command->add_option("--copy-heads", *copy_heads, "folder, best on another machine, to which signed heads of the logs are copied every hour")->type_name("DIR");
   options->receiver.address.clear();
-  command->callback([&common, &run, options] {
-    run = [&common, options]() -> int {
+  command->callback([&common, &run, options, copy_heads] {
+    run = [&common, options, copy_heads]() -> int {
       auto session = Session::open(common);
       if (!session) return fail(session.error(), common);
       const auto& texts = session->services().texts;
+      session->services().logs.copy_heads_to(*copy_heads);
       options->ready = [&](const std::string& url, const std::string& setup_secret) {
         std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());
         const auto& receivers = session->services().receivers;

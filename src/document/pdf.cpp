@@ -96,19 +96,19 @@ class Painter {
     write(document_.facility, 10, false, 2);
     write(document_.title, 16, true, 6);
     for (const auto& line : document_.subtitle) write(line, 9, false, 1);
-    if (!document_.check.empty()) qr(width_ - kMargin - 46, top, 46);
+    if (!document_.check.empty()) qr(document_.check, width_ - kMargin - 46, top, 46);
+    if (!document_.check.empty()) show(layout(document_.check, 6, false, 90), width_ - kMargin - 54, top + 48);
     y_ = std::max(y_ + 8, document_.check.empty() ? 0 : top + 64);
   }
 
-  void qr(double x, double y, double size) const {
-    const std::unique_ptr<QRcode, Free> code(QRcode_encodeString(document_.check.c_str(), 0, QR_ECLEVEL_M, QR_MODE_8, 1));
+  void qr(const std::string& text, double x, double y, double size) const {
+    const std::unique_ptr<QRcode, Free> code(QRcode_encodeString(text.c_str(), 0, QR_ECLEVEL_M, QR_MODE_8, 1));
     if (!code) return;
     const double dot = size / code->width;
     for (int row = 0; row < code->width; ++row)
       for (int column = 0; column < code->width; ++column)
         if (code->data[row * code->width + column] & 1) cairo_rectangle(cairo_.get(), x + column * dot, y + row * dot, dot, dot);
     cairo_fill(cairo_.get());
-    show(layout(document_.check, 6, false, 90), x - 8, y + size + 2);
   }
 
   void end_page() {
@@ -134,6 +134,12 @@ class Painter {
       write(section.heading, 11.5, true, 4);
     }
     for (const auto& paragraph : section.paragraphs) write(paragraph, 9.5, false, 3);
+    if (!section.qr.empty()) {
+      constexpr double kSize = 113;  // 4 cm: what a telephone reads from a desk
+      if (y_ + kSize > bottom()) new_page();
+      qr(section.qr, kMargin, y_, kSize);
+      y_ += kSize + 4;
+    }
     if (!section.table.columns.empty()) paint(section.table);
     y_ += 8;
   }

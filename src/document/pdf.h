@@ -22,6 +22,7 @@ struct PdfTable {
 struct PdfSection {
   std::string heading;
   std::vector<std::string> paragraphs;
+  std::string qr = {};    // drawn as a QR code behind the paragraphs, 4 cm wide; "" = none
   PdfTable table;         // without columns: none
 };
 

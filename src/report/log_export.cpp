@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "document/pdf.h"
 #include "document/zip.h"
 #include "sheet/table.h"
 
@@ -109,6 +110,27 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
   }
   files.emplace_back(std::string(kProof), pretty(proof));
   return document::write_zip(files);
+}
+
+Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key) {
+  const auto& language = request.language;
+  const auto say = [&](std::string_view name, const Facts& facts = {}) { return context.texts.get("report.heads." + std::string(name), language, facts); };
+  const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
+  const auto now = context.ledger.database().clock().now();
+  document::PdfDocument pdf;
+  pdf.facility = MAMORI_TRY(context.ledger.get(*reg, {request.facility}, request.facility)).label;
+  pdf.title = say("title");
+  pdf.subtitle = {say("lead"), say("key", {{"key", to_hex(key.public_key())}})};
+  pdf.footer = context.texts.get("report.printed", language, {{"at", language == "en" ? local_minute(now) : japanese_date(date_of(now)) + " " + local_minute(now).substr(11)}, {"by", request.printed_by}});
+  for (const auto& [stream, head] : heads) {
+    document::PdfSection section;
+    section.heading = say("stream", {{"stream", stream}, {"events", std::to_string(head.size)}});
+    section.paragraphs = {say("at", {{"at", (language == "en" ? iso_date(date_of(head.at)) : japanese_date(date_of(head.at))) + local_minute(head.at).substr(10)}}), head.note};
+    section.qr = head.note;
+    pdf.sections.push_back(std::move(section));
+  }
+  if (heads.empty()) pdf.sections.push_back({.heading = {}, .paragraphs = {say("none")}});
+  return document::draw_pdf(pdf);
 }
 
 bool is_log_export(std::string_view bytes) {

@@ -8,6 +8,7 @@
 #include "archive/search.h"
 #include "base/crypto.h"
 #include "base/texts.h"
+#include "report/report.h"
 
 namespace mamori::report {
 
@@ -25,6 +26,14 @@ constexpr std::size_t kMostExported = 200'000;
 
 // Errors: report.logs.too-many (narrow the question), those of the stream.
 Result<std::string> export_logs(archive::Stream& stream, const LogExport& request, const SigningKey& key, const Texts& texts, Instant now);
+
+// The newest signed heads as a page to print and file: each as text and as a QR code. Whoever keeps the page can prove later that
+// nothing before it was changed. PDF only.
+struct LogHeads {
+  std::string stream;
+  archive::Head head;
+};
+Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key);
 
 struct VerifiedLogs {
   std::string origin, question, made_at, fingerprint;

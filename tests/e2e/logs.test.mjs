@@ -1,7 +1,7 @@
 // The logs as senders, people and scripts meet them: real clients send, the real browser searches, the command line verifies.
 import assert from "node:assert/strict";
 import { createConnection } from "node:net";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Client } from "@elastic/elasticsearch";
@@ -189,5 +189,25 @@ describe("the log archive", () => {
     const verified = run("verify", "--format", "json");
     assert.equal(verified.code, 0, verified.err);
     server = await serve(data.path);
+  });
+
+  test("signed heads go to paper and to a folder elsewhere, and only to those who may make documents", async () => {
+    const heads = folder();
+    try {
+      await server.stop();
+      server = await serve(data.path, "--copy-heads", heads.path);
+      const path = "/api/v1/documents/log-heads";
+      assert.equal((await fetch(server.url + path)).status, 401);
+      const paper = await page.request.get(server.url + path);
+      assert.equal(paper.status(), 200);
+      assert.equal((await paper.body()).subarray(0, 5).toString(), "%PDF-");
+      const notes = () => readdirSync(heads.path, { recursive: true }).filter((name) => name.endsWith(".note"));
+      // The first round of the clock comes a minute after the start.
+      for (let tries = 0; tries < 180 && notes().length < 3; tries++) await new Promise((done) => setTimeout(done, 500));
+      assert.ok(notes().length >= 3, "the folder holds a head of every stream");
+      for (const name of notes()) assert.match(readFileSync(join(heads.path, name), "utf8"), /^mamori\/\S+\n\d+\n\S+\n[^]*\n\u2014 mamori\+/);
+    } finally {
+      heads.remove();
+    }
   });
 });

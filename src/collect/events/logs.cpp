@@ -516,13 +516,29 @@ Status Logs::measure() {
   return transaction.commit();
 }
 
+namespace {
+
+// Whoever rewrites the archive would have to rewrite these too; every head stays, in a file of its own.
+Status copy_head(const std::filesystem::path& folder, const archive::StreamName& name, const archive::Head& head) {
+  if (folder.empty()) return {};
+  const auto place = folder / name.facility / name.name;
+  MAMORI_TRY(make_directory(place, FileMode::shared));
+  return write_file(place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size) + ".note"), head.note);
+}
+
+}  // namespace
+
 Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
+  Status copied;
   for (const auto& name : archive_.names()) {
     auto* stream = MAMORI_TRY(archive_.stream(name));
-    if (stream->size() != 0) MAMORI_TRY(stream->publish_head());
+    if (stream->size() == 0) continue;
+    const auto head = MAMORI_TRY(stream->publish_head());
+    // A share that is away must not keep the other streams from being signed.
+    if (auto done = copy_head(copy_heads_, name, head); !done) copied = std::move(done);
   }
-  return {};
+  return copied;
 }
 
 Status Logs::retain() {
@@ -599,8 +615,9 @@ Status Logs::tick() {
   const auto now = ledger_.database().clock().now();
   MAMORI_TRY(feed_journal());
   MAMORI_TRY(measure());
+  Status published;
   if (now - last_heads_ >= std::chrono::hours(1)) {
-    MAMORI_TRY(publish_heads());
+    published = publish_heads();
     last_heads_ = now;
     std::uint64_t bytes = 0;
     for (const auto& name : archive_.names())
@@ -624,7 +641,7 @@ Status Logs::tick() {
     (void)verify(name).has_value();  // its result is the fact it writes
     break;
   }
-  return {};
+  return published;
 }
 
 std::string Logs::metrics() {

@@ -77,6 +77,9 @@ class Logs {
   // Writes into the journal who looked for which patient's accesses, or took logs out.
   Status record_use(const store::Actor& actor, const std::string& facility, std::string_view action, std::string_view question);
 
+  // Where signed heads are copied to, one file per head: another machine's share, a stick. "" = nowhere.
+  void copy_heads_to(std::filesystem::path folder) { copy_heads_ = std::move(folder); }
+
   // --- watching itself
   // Once a minute: journal entries into their streams, measured facts into the ledger, signed heads every hour, retention every day,
   // verification every week, space left.
@@ -113,6 +116,7 @@ class Logs {
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
   const Instant started_;
+  std::filesystem::path copy_heads_;  // set before anything runs
   std::mutex mutex_;  // guards everything below
   std::vector<LogSource> sources_;
   std::map<std::string, std::size_t> by_address_, by_certificate_, by_token_;  // → sources_

@@ -37,7 +37,8 @@ export function Documents() {
       </section>
       <section aria-labelledby="doc-ledgers">
         <h2 id="doc-ledgers">{t("docs.ledgers")}</h2>
-        <ul className="document-list">{row(t("docs.asset"), "registers/asset")}{row(t("docs.usage"), "registers/usage_log")}{row(t("docs.matrix"), "access-rights")}{row(t("docs.contacts"), "registers/contact")}</ul>
+        <ul className="document-list">{row(t("docs.asset"), "registers/asset")}{row(t("docs.usage"), "registers/usage_log")}{row(t("docs.matrix"), "access-rights")}{row(t("docs.contacts"), "registers/contact")}
+          <li><span>{t("docs.heads")}</span><span className="actions"><a className="button secondary" href={link("log-heads", "pdf")} target="_blank" rel="noreferrer" aria-label={`${t("docs.heads")} PDF`}>PDF</a></span></li></ul>
       </section>
       <section aria-labelledby="doc-checklists">
         <h2 id="doc-checklists">{t("docs.checklists")}</h2>

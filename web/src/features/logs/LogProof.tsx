@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { get, post, query, type Words } from "../../api/client";
 import { useMay, useSession } from "../../app/session";
-import { useDates, useTexts, useWords } from "../../texts/context";
+import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Notice, Problem, QueryView } from "../../ui/ui";
 import { bytes, type Head, type LogStream, type LogStreams } from "./types";
@@ -35,6 +35,8 @@ function StreamProof({ stream }: { stream: LogStream }) {
 
 export function LogProof() {
   const t = useTexts();
+  const may = useMay();
+  const { language } = useLanguage();
   const { facility } = useSession();
   const streams = useQuery({ queryKey: ["log-streams", facility.id], queryFn: () => get<LogStreams>(`/api/v1/logs/streams${query({ facility: facility.id })}`) });
   return (
@@ -46,6 +48,7 @@ export function LogProof() {
           <section aria-labelledby="outside">
             <h2 id="outside">{t("logs.outside")}</h2>
             <p>{t("logs.outside.how")}</p>
+            {may("documents_make") && <p><a className="button secondary" href={`/api/v1/documents/log-heads${query({ facility: facility.id, language })}`} target="_blank" rel="noreferrer">{t("docs.heads")}</a></p>}
             <p className="quiet-text">{t("logs.outside.key")} <code className="hash">{data.public_key}</code></p>
           </section>
         </>
