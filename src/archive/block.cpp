@@ -196,6 +196,8 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
     if (i < kSections) info.sections[i] = place;
   }
   info.length = place_at - at;
+  info.header_at = at;
+  info.header_size = length;
   if (!take_number(in, before) || !take_number(in, chunks) || !take_number(in, after)) return damaged;
   const auto to_border = (kChunk - info.first % kChunk) % kChunk;
   if (before != std::min<std::uint64_t>(to_border, count) || before + chunks * kChunk + after != count || after >= kChunk || in.size() != (before + chunks + after) * 32) return damaged;
@@ -226,6 +228,8 @@ Result<std::string> BlockReader::section(std::size_t number) const {
   if (ZSTD_isError(size) || size != place.full) return damaged();
   return out;
 }
+
+Result<Header> BlockReader::header() const { return parse_header(MAMORI_TRY(file_.read(info_.header_at, info_.header_size)), info_.header_at); }
 
 Result<std::vector<Instant>> BlockReader::received() const {
   const auto bytes = MAMORI_TRY(section(static_cast<std::size_t>(Section::received)));

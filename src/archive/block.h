@@ -31,6 +31,7 @@ struct BlockInfo {
   Instant first_time, last_time;    // earliest and latest
   Instant first_received, last_received;
   std::array<SectionPlace, kSections> sections = {};
+  std::uint64_t header_at = 0, header_size = 0;  // in the file
 };
 
 // The block's part of the tree: leaves up to the first chunk border, roots of whole chunks, leaves after the last.
@@ -71,6 +72,8 @@ class BlockReader {
  public:
   BlockReader(const ReadFile& file, const BlockInfo& info) : file_(file), info_(info) {}
   const BlockInfo& info() const { return info_; }
+  // The header again, as it stands in the file now.
+  Result<Header> header() const;
   Result<std::vector<Instant>> received() const;
   Result<std::vector<Instant>> times(std::span<const Instant> received) const;
   Result<FieldColumn> field(Field field) const;

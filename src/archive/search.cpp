@@ -183,24 +183,30 @@ Result<Bits> answer_field(const Term& term, Source& source, const Bits& among) {
   return out;
 }
 
+// Those of the candidates whose whole text has the term in it, added to `out`.
+Status read_texts(const Term& term, Source& source, const Bits& candidates, Bits& out) {
+  Status failed;
+  candidates.each([&](std::size_t i) {
+    if (!failed) return;
+    const auto text = source.folded(i);
+    if (!text) failed = text.error();
+    else if (term.in(*text)) out.set(i);
+  });
+  return failed;
+}
+
 Result<Bits> answer_text(const Term& term, Source& source, const Bits& among) {
+  Bits out(source.count());
   auto candidates = among;
   std::vector<bool> found, unsure;
   if (term.kind == Term::Kind::text && term.one_word) {
     MAMORI_TRY(source.find_word([&](std::string_view word) { return term.is(word); }, found, unsure));
-    Bits out(source.count()), rest(source.count());
+    Bits rest(source.count());
     candidates.each([&](std::size_t i) {
       if (found[i]) out.set(i);
       else if (unsure[i]) rest.set(i);
     });
-    Status failed;
-    rest.each([&](std::size_t i) {
-      if (!failed) return;
-      const auto text = source.folded(i);
-      if (!text) failed = text.error();
-      else if (term.in(*text)) out.set(i);
-    });
-    MAMORI_TRY(failed);
+    MAMORI_TRY(read_texts(term, source, rest, out));
     return out;
   }
   for (const auto& wanted : term.words) {
@@ -212,15 +218,7 @@ Result<Bits> answer_text(const Term& term, Source& source, const Bits& among) {
     });
     candidates = std::move(left);
   }
-  Bits out(source.count());
-  Status failed;
-  candidates.each([&](std::size_t i) {
-    if (!failed) return;
-    const auto text = source.folded(i);
-    if (!text) failed = text.error();
-    else if (term.in(*text)) out.set(i);
-  });
-  MAMORI_TRY(failed);
+  MAMORI_TRY(read_texts(term, source, candidates, out));
   return out;
 }
 
@@ -372,8 +370,13 @@ class Search {
       if (!wanted && !options_.statistics) continue;
       const auto done = look(part, number, wanted);
       if (done) continue;
-      if (unit.block) part.damage.push_back({unit.segment->file().path().string(), done.error().code, unit.block->info.first, unit.block->info.first + unit.block->info.count - 1});
+      if (unit.block) part.damage.push_back(damage_of(unit, done.error()));
     }
+  }
+
+  static Damage damage_of(const Unit& unit, const Error& error) {
+    const auto& info = unit.block->info;
+    return {unit.segment->file().path().string(), error.code, info.first, info.first + info.count - 1};
   }
 
   // Whether the unit may still bring something to the page.
@@ -458,7 +461,13 @@ class Search {
         arena = std::make_shared<Arena>();
       }
       auto event = source->event(found.event, *arena);
-      if (event) result.hits.push_back({found.at, *event, arena});
+      if (event) {
+        result.hits.push_back({found.at, *event, arena});
+      } else if (units_[found.unit].block) {
+        // What the question needed of the block was whole, its text is not: said once, never left out in silence.
+        const auto damage = damage_of(units_[found.unit], event.error());
+        if (std::none_of(result.damage.begin(), result.damage.end(), [&](const Damage& known) { return known.file == damage.file && known.first == damage.first; })) result.damage.push_back(damage);
+      }
     }
     if (options_.statistics && !units_.empty())
       for (std::size_t i = 0; i < histogram.size(); ++i) result.histogram.push_back({low_ + std::chrono::milliseconds(width_ * static_cast<std::int64_t>(i)), histogram[i]});

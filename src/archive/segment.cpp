@@ -127,14 +127,7 @@ Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& fold
     for (std::string_view in = std::string_view(copy).substr(0, in_copy); !in.empty(); ++covered) in.remove_prefix(MAMORI_TRY(header_length(in)));
     for (auto i = covered; i < segment->blocks_.size(); ++i) {
       const auto& info = segment->blocks_[i]->info;
-      std::uint64_t sections = 0;
-      for (const auto& place : info.sections) sections += place.size;
-      const auto start = (i == 0 ? 0 : [&] {
-        std::uint64_t sum = 0;
-        for (std::size_t k = 0; k < i; ++k) sum += segment->blocks_[k]->info.length;
-        return sum;
-      }());
-      MAMORI_TRY(segment->headers_->append(MAMORI_TRY(segment->read_->read(start, info.length - sections))));
+      MAMORI_TRY(segment->headers_->append(MAMORI_TRY(segment->read_->read(info.header_at, info.header_size))));
     }
   }
   MAMORI_TRY(segment->load_filter(use, damage));

@@ -730,7 +730,8 @@ Result<Verified> Stream::verify(const std::function<void(const Damage&)>& report
       const auto& info = block->info;
       if (info.first > tree.size()) add(std::vector<Hash>(info.first - tree.size()));
       Arena arena;
-      const auto events = BlockReader(now.segments[i]->file(), info).events(arena);
+      const BlockReader reader(now.segments[i]->file(), info);
+      const auto events = reader.events(arena);
       if (!events) {
         tell({now.segments[i]->file().path().string(), events.error().code, info.first, info.first + info.count - 1});
         const auto unread = std::vector<Hash>(info.count);
@@ -739,13 +740,8 @@ Result<Verified> Stream::verify(const std::function<void(const Damage&)>& report
       }
       const auto hashes = leaf_hashes(*events);
       // The header says what was written: a difference names the chunk, where the root of the whole would name nothing.
-      const auto header = [&]() -> Result<Header> {
-        std::uint64_t sections = 0;
-        for (const auto& place : info.sections) sections += place.size;
-        const auto start = info.sections[0].at != 0 ? info.sections[0].at - (info.length - sections) : 0;
-        return parse_header(MAMORI_TRY(now.segments[i]->file().read(start, info.length - sections)), start);
-      }();
-      if (!header || header->info.first != info.first) {
+      const auto header = reader.header();
+      if (!header || header->info.first != info.first || header->info.count != info.count) {
         tell({now.segments[i]->file().path().string(), "archive.damage.header", info.first, info.first + info.count - 1});
       } else {
         const auto before = header->hashes.before.size();
