@@ -3,8 +3,6 @@
 namespace mamori::api {
 namespace {
 
-json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
-
 json::object summary_json(const assess::FrameworkResult& result) {
   json::object counts;
   std::int64_t contradictions = 0, declared = 0;

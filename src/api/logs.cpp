@@ -11,8 +11,6 @@ namespace {
 using archive::Field;
 using collect::events::Logs;
 
-json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
-
 std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
   std::uint64_t out = otherwise;
   std::from_chars(text.data(), text.data() + text.size(), out);
@@ -34,30 +32,10 @@ Result<Scope> scope_of(const Call& call, Services& services) {
   return scope;
 }
 
-struct Asked {
-  std::string text;
-  archive::Query query;
-  Instant from = from_millis(std::numeric_limits<std::int64_t>::min() / 2), to = from_millis(std::numeric_limits<std::int64_t>::max() / 2);
-};
-Result<Asked> question_of(const Call& call) {
-  Asked asked;
-  asked.text = call.request.parameter("q");
-  asked.query = MAMORI_TRY(archive::parse_query(asked.text));
-  const auto time = [&](const char* name, Instant& into) -> Status {
-    const auto text = call.request.parameter(name);
-    if (text.empty()) return {};
-    const auto parsed = parse_instant(text);
-    if (!parsed) return Error{ErrorKind::invalid, "api.logs.time", {{"value", std::string(head(text, 40))}}};
-    into = *parsed;
-    return {};
-  };
-  MAMORI_TRY(time("from", asked.from));
-  MAMORI_TRY(time("to", asked.to));
-  return asked;
-}
+Result<collect::events::Question> question_of(const Call& call) { return collect::events::parse_question(call.request.parameter("q"), call.request.parameter("from"), call.request.parameter("to")); }
 
 // Bytes for the screen: UTF-8 as it is, other Japanese encodings decoded.
-json::string shown(std::string_view bytes) { return json::string(collect::events::readable(bytes)); }
+json::string shown(std::string_view bytes) { return json::string(archive::decode_text(bytes)); }
 
 std::string stream_name(const archive::Stream& stream) { return stream.origin().substr(stream.origin().rfind('/') + 1); }
 
@@ -92,6 +70,15 @@ Result<archive::Stream*> one_stream(const Call& call, Services& services) {
   return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
 }
 
+json::object damage_json(const Services& services, const archive::Damage& damage) {
+  return {{"what", words_json(services.texts.both(damage.what))}, {"file", std::filesystem::path(damage.file).filename().string()}, {"first", damage.first}, {"last", damage.last}};
+}
+json::array damages_json(const Services& services, const std::vector<archive::Damage>& list) {
+  json::array out;
+  for (const auto& damage : list) out.push_back(damage_json(services, damage));
+  return out;
+}
+
 json::array hashes_json(const std::vector<archive::Hash>& hashes) {
   json::array out;
   for (const auto& hash : hashes) out.emplace_back(archive::to_base64(hash));
@@ -107,11 +94,7 @@ json::object head_json(const archive::Head& head) {
 Result<http::Reply> search_logs(const Call& call, Services& services) {
   const auto scope = MAMORI_TRY(scope_of(call, services));
   const auto asked = MAMORI_TRY(question_of(call));
-  // Who looks for a patient's accesses is itself on record (LOG-02).
-  if (!asked.query.values_of(Field::patient).empty() && call.request.parameter("before").empty()) MAMORI_TRY(services.logs.record_use(call.actor(), scope.facility, "searched", asked.text));
   archive::SearchOptions options;
-  options.from = asked.from;
-  options.to = asked.to;
   options.limit = std::min<std::uint64_t>(number_of(call.request.parameter("limit", "100"), 100), 1000);
   options.statistics = call.request.parameter("statistics") == "true";
   if (const auto before = call.request.parameter("before"); !before.empty()) {
@@ -120,7 +103,7 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
   }
   if (options.statistics) options.count = {Field::source, Field::kind, Field::host, Field::user, Field::action, Field::outcome, Field::address, Field::patient, Field::severity};
   const std::vector<const archive::Stream*> streams(scope.streams.begin(), scope.streams.end());
-  const auto result = MAMORI_TRY(archive::search(streams, asked.query, options));
+  const auto result = MAMORI_TRY(services.logs.search(call.actor(), scope.facility, streams, asked, options));
   json::array items, histogram;
   for (const auto& hit : result.hits) {
     auto item = event_json(hit.event, *streams[hit.at.stream], hit.at.index);
@@ -136,9 +119,7 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
     counts[archive::name_of(field)] = std::move(list);
   }
   for (const auto& bucket : result.histogram) histogram.push_back(json::object{{"from", iso_instant(bucket.from)}, {"count", bucket.count}});
-  json::array damage;
-  for (const auto& found : result.damage) damage.push_back(json::object{{"what", words_json(services.texts.both(found.what))}, {"first", found.first}, {"last", found.last}});
-  json::object out = {{"items", std::move(items)}, {"more", result.more}, {"partial", result.partial}, {"blocks", result.blocks}, {"blocks_read", result.blocks_read}, {"damage", std::move(damage)}};
+  json::object out = {{"items", std::move(items)}, {"more", result.more}, {"partial", result.partial}, {"blocks", result.blocks}, {"blocks_read", result.blocks_read}, {"damage", damages_json(services, result.damage)}};
   if (options.statistics) {
     out["total"] = result.total;
     out["histogram"] = std::move(histogram);
@@ -178,9 +159,7 @@ Result<http::Reply> list_log_streams(const Call& call, Services& services) {
   for (const auto& state : MAMORI_TRY(services.logs.state({facility}))) {
     const auto* stream = MAMORI_TRY(services.logs.archive().stream(state.name));
     const auto heads = stream->heads();
-    json::array damage;
-    for (const auto& found : state.damage) damage.push_back(json::object{{"what", words_json(services.texts.both(found.what))}, {"file", std::filesystem::path(found.file).filename().string()}, {"first", found.first}, {"last", found.last}});
-    items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", std::move(damage)},
+    items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", damages_json(services, state.damage)},
                                  {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(heads.back()))}});
   }
   const auto disk = services.logs.disk();
@@ -212,7 +191,7 @@ Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
   MAMORI_TRY(one_stream(call, services));
   json::array damage;
   const auto verified = services.logs.verify({facility, call.at("stream")}, [&](const archive::Damage& found) {
-    if (damage.size() < 100) damage.push_back(json::object{{"what", words_json(services.texts.both(found.what))}, {"file", std::filesystem::path(found.file).filename().string()}, {"first", found.first}, {"last", found.last}});
+    if (damage.size() < 100) damage.push_back(damage_json(services, found));
   });
   if (!verified && verified.error().code != "archive.verify.failed") return verified.error();
   json::object out = {{"whole", verified.has_value()}, {"damage", std::move(damage)}};

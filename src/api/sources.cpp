@@ -8,7 +8,7 @@ json::object source_json(const collect::Source& source, const Texts& texts) {
   auto out = collect::to_json(source);
   if (!source.last_error.empty()) {
     const auto words = texts.both(source.last_error, source.last_facts);
-    out["last_error_text"] = json::object{{"ja", words.ja}, {"en", words.en}};
+    out["last_error_text"] = words_json(words);
   }
   return out;
 }
@@ -17,7 +17,7 @@ json::object run_json(const collect::Run& run, const Texts& texts) {
   auto out = collect::to_json(run);
   if (!run.error.empty()) {
     const auto words = texts.both(run.error, run.error_facts);
-    out["error_text"] = json::object{{"ja", words.ja}, {"en", words.en}};
+    out["error_text"] = words_json(words);
   }
   return out;
 }

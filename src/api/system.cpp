@@ -84,7 +84,7 @@ Result<http::Reply> search(const Call& call, Services& services) {
     if (readable.empty()) continue;
     const auto page = MAMORI_TRY(services.ledger.list(reg, {.facilities = readable, .text = text, .sort = "label", .limit = kPerRegister}));
     for (const auto& record : page.items)
-      hits.push_back(json::object{{"register", reg.name}, {"register_label", {{"ja", reg.label.ja}, {"en", reg.label.en}}}, {"id", record.id}, {"number", record.number}, {"label", record.label}});
+      hits.push_back(json::object{{"register", reg.name}, {"register_label", words_json(reg.label)}, {"id", record.id}, {"number", record.number}, {"label", record.label}});
   }
   return http::Reply::json(json::object{{"items", std::move(hits)}});
 }

@@ -311,11 +311,18 @@ bool Term::in(std::string_view folded) const {
   return false;
 }
 
+std::vector<const Term*> Query::terms() const {
+  std::vector<const Term*> out;
+  if (kind == Kind::term) out.push_back(&term);
+  for (const auto& part : parts)
+    for (const auto* one : part.terms()) out.push_back(one);
+  return out;
+}
+
 std::vector<std::string> Query::values_of(Field field) const {
   std::vector<std::string> out;
-  if (kind == Kind::term && term.kind == Term::Kind::field && term.field == field) out.push_back(term.value);
-  for (const auto& part : parts)
-    for (auto& value : part.values_of(field)) out.push_back(std::move(value));
+  for (const auto* one : terms())
+    if (one->kind == Term::Kind::field && one->field == field) out.push_back(one->value);
   return out;
 }
 

@@ -46,6 +46,8 @@ struct Query {
 
   // The values asked of a field anywhere in the question, for the journal of who searched for whom.
   std::vector<std::string> values_of(Field field) const;
+  // All its terms, those under NOT too.
+  std::vector<const Term*> terms() const;
   // Whether some block may hold an answer: calls `find` for index words.
   Result<BlockSet> blocks(const std::function<Result<BlockSet>(WordHash)>& find) const;
 };

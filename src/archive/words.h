@@ -27,7 +27,7 @@ WordHash hash_pair(char32_t first, char32_t second);
 WordHash hash_field(Field field, std::string_view value);  // folded
 inline WordHash join(WordHash words, WordHash next) { return (words ^ (next + 0x9E3779B97F4A7C15ull)) * 0xD6E8FEB86659FD93ull + 1; }
 
-// UTF-8, decoded from CP932 or EUC-JP where the bytes are that; what is no text becomes U+FFFD.
+// UTF-8, decoded from CP932 or EUC-JP where the bytes are that; what is no text becomes U+FFFD. Case and width stay.
 std::string decode_text(std::string_view bytes);
 // Text as people search it: UTF-8 (other Japanese encodings decoded, bytes that are no text replaced), folded.
 std::string searchable(std::string_view raw);

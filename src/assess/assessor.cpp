@@ -93,8 +93,6 @@ Declaration declaration_of(const store::Row& row) {
   return declaration;
 }
 
-json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
-
 }  // namespace
 
 std::string_view name_of(Answer answer) {

@@ -66,6 +66,8 @@ bool boolean_of(const json::object& object, std::string_view key, bool otherwise
   return found && found->is_bool() ? found->get_bool() : otherwise;
 }
 
+json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
+
 std::string pretty(const json::value& value) {
   std::string out;
   print(out, value, 0);

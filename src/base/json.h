@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/text.h"
 
 namespace mamori {
 
@@ -20,6 +21,9 @@ Result<json::object> parse_json_object(std::string_view text);
 std::string text_of(const json::object& object, std::string_view key, std::string_view otherwise = "");
 std::int64_t integer_of(const json::object& object, std::string_view key, std::int64_t otherwise = 0);
 bool boolean_of(const json::object& object, std::string_view key, bool otherwise = false);
+
+// {"ja": …, "en": …}
+json::object words_json(const Words& words);
 
 // With two-space indentation, for files that people read.
 std::string pretty(const json::value& value);

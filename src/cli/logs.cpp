@@ -3,7 +3,6 @@
 
 #include "archive/query.h"
 #include "cli/command.h"
-#include "collect/events/fields.h"
 #include "report/log_export.h"
 
 namespace mamori::cli {
@@ -16,32 +15,17 @@ struct Given {
   std::size_t limit = 100;
 };
 
-struct Asked {
-  archive::Query query;
-  Instant from = from_millis(std::numeric_limits<std::int64_t>::min() / 2), to = from_millis(std::numeric_limits<std::int64_t>::max() / 2);
-};
-
-Result<Asked> question_of(const Given& given) {
-  Asked asked;
-  asked.query = MAMORI_TRY(archive::parse_query(given.question));
-  for (const auto& [text, into] : {std::pair{&given.from, &asked.from}, std::pair{&given.to, &asked.to}}) {
-    if (text->empty()) continue;
-    const auto parsed = parse_instant(*text);
-    if (!parsed) return Error{ErrorKind::invalid, "api.logs.time", {{"value", *text}}};
-    *into = *parsed;
-  }
-  return asked;
-}
+Result<collect::events::Question> question_of(const Given& given) { return collect::events::parse_question(given.question, given.from, given.to); }
 
 void print_event(const Given& given, const archive::Stream& stream, archive::LeafIndex index, const archive::Event& event) {
   if (given.format == "json") {
     json::object fields;
     for (const auto field : archive::kFields)
-      if (!event[field].empty()) fields[archive::name_of(field)] = json::string(collect::events::readable(event[field]));
-    std::printf("%s\n", json::serialize(json::object{{"stream", stream.origin()}, {"index", index}, {"time", iso_instant(event.time)}, {"received", iso_instant(event.received)}, {"fields", std::move(fields)}, {"raw", json::string(collect::events::readable(event.raw))}}).c_str());
+      if (!event[field].empty()) fields[archive::name_of(field)] = json::string(archive::decode_text(event[field]));
+    std::printf("%s\n", json::serialize(json::object{{"stream", stream.origin()}, {"index", index}, {"time", iso_instant(event.time)}, {"received", iso_instant(event.received)}, {"fields", std::move(fields)}, {"raw", json::string(archive::decode_text(event.raw))}}).c_str());
     return;
   }
-  std::printf("%s%s %-8s %s\n", local_minute(event.time).c_str(), iso_instant(event.time).substr(16, 3).c_str(), std::string(event[Field::source]).c_str(), collect::events::readable(event.raw).c_str());
+  std::printf("%s%s %-8s %s\n", local_minute(event.time).c_str(), iso_instant(event.time).substr(16, 3).c_str(), std::string(event[Field::source]).c_str(), archive::decode_text(event.raw).c_str());
 }
 
 Result<std::vector<archive::Stream*>> streams_of(Session& session, const Common& common, const Given& given) {
@@ -56,13 +40,7 @@ int search(Session& session, const Common& common, const Given& given) {
   if (!streams) return fail(streams.error(), common);
   const auto asked = question_of(given);
   if (!asked) return fail(asked.error(), common);
-  if (!asked->query.values_of(Field::patient).empty()) {
-    const auto noted = session.services().logs.record_use(session.actor(), *session.facility(common), "searched", given.question);
-    if (!noted) return fail(noted.error(), common);
-  }
   archive::SearchOptions options;
-  options.from = asked->from;
-  options.to = asked->to;
   options.limit = std::min<std::size_t>(given.limit, 100'000);
   const bool counts = given.action == "stats";
   if (counts) {
@@ -72,14 +50,14 @@ int search(Session& session, const Common& common, const Given& given) {
   }
   options.limit_time = std::chrono::minutes(10);
   const std::vector<const archive::Stream*> list(streams->begin(), streams->end());
-  const auto result = archive::search(list, asked->query, options);
+  const auto result = session.services().logs.search(session.actor(), *session.facility(common), list, *asked, options);
   if (!result) return fail(result.error(), common);
   if (counts) {
     json::object out = {{"total", result->total}};
     json::object by_field;
     for (const auto field : archive::kFields) {
       json::array values;
-      for (const auto& entry : result->counts[static_cast<std::size_t>(field)]) values.push_back(json::object{{"value", json::string(collect::events::readable(entry.value))}, {"count", entry.count}});
+      for (const auto& entry : result->counts[static_cast<std::size_t>(field)]) values.push_back(json::object{{"value", json::string(archive::decode_text(entry.value))}, {"count", entry.count}});
       if (!values.empty()) by_field[archive::name_of(field)] = std::move(values);
     }
     if (given.format == "json") {
@@ -104,7 +82,7 @@ int search(Session& session, const Common& common, const Given& given) {
 // Follows a running server: the directory is opened again for each look, since it belongs to the other process.
 int tail(const Common& common, const Given& given) {
   std::map<std::string, archive::LeafIndex> seen;
-  bool first = true;
+  bool first = true, noted = false;
   while (true) {
     auto session = Session::open(common);
     if (!session) return fail(session.error(), common);
@@ -118,7 +96,13 @@ int tail(const Common& common, const Given& given) {
       const auto now = stream->snapshot();
       for (auto index = std::max(from, now.first); index < now.size; ++index) {
         const auto kept = stream->event(index);
-        if (kept && archive::matches(asked->query, kept->event)) print_event(given, *stream, index, kept->event);
+        if (!kept || !archive::matches(asked->query, kept->event)) continue;
+        if (!noted && asked->about_patient(kept->event[Field::patient])) {
+          const auto done = session->services().logs.record_search(session->actor(), *session->facility(common), given.question);
+          if (!done) return fail(done.error(), common);
+          noted = true;
+        }
+        print_event(given, *stream, index, kept->event);
       }
       from = now.size;
     }
@@ -132,12 +116,8 @@ int import(Session& session, const Common& common, const Given& given) {
   const auto facility = session.facility(common);
   if (!facility) return fail(facility.error(), common);
   auto& services = session.services();
-  const auto sources = services.logs.sources({*facility});
-  if (!sources) return fail(sources.error(), common);
-  const collect::events::LogSource* source = nullptr;
-  for (const auto& one : *sources)
-    if (one.number == given.source || one.name == given.source) source = &one;
-  if (!source) return fail({ErrorKind::not_found, "cli.logs.source", {{"source", given.source}}}, common);
+  const auto source = services.logs.source_called(*facility, given.source);
+  if (!source) return fail(source.error(), common);
   const auto result = services.logs.import_file(*source, given.file, [&](std::uint64_t done, std::uint64_t all) { progress(given.file, done, all); });
   if (!result) return fail(result.error(), common);
   const auto noted = services.logs.record_use(session.actor(), *facility, "imported", given.file);
@@ -193,16 +173,12 @@ int run_logs(const Common& common, const Given& given) {
   if (given.action == "token") {
     const auto facility = session->facility(common);
     if (!facility) return fail(facility.error(), common);
-    const auto sources = session->services().logs.sources({*facility});
-    if (!sources) return fail(sources.error(), common);
-    for (const auto& source : *sources) {
-      if (source.number != given.source && source.name != given.source) continue;
-      const auto token = session->services().logs.make_token(session->actor(), {*facility}, source.id);
-      if (!token) return fail(token.error(), common);
-      std::printf("%s\n", token->reveal().c_str());
-      return 0;
-    }
-    return fail({ErrorKind::not_found, "cli.logs.source", {{"source", given.source}}}, common);
+    const auto source = session->services().logs.source_called(*facility, given.source);
+    if (!source) return fail(source.error(), common);
+    const auto token = session->services().logs.make_token(session->actor(), {*facility}, source->id);
+    if (!token) return fail(token.error(), common);
+    std::printf("%s\n", token->reveal().c_str());
+    return 0;
   }
   return search(*session, common, given);
 }

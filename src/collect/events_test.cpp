@@ -476,6 +476,39 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   EXPECT_NE(logs_->metrics().find("mamori_log_events_total 2"), std::string::npos);
 }
 
+// LOG-02: by field, as a word, on a later page, in the counts; and who asks for no patient leaves no trace.
+TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  std::vector<Found> found;
+  for (std::size_t i = 0; i < 3; ++i) found.push_back({"<34>1 2026-11-20T22:14:15Z h chart - - - {\"user\":\"tanaka\",\"patient_id\":\"001234\",\"action\":\"read\"}", i + 1});
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", found));
+  const auto streams = *logs_->streams({facility_});
+  const std::vector<const archive::Stream*> list(streams.begin(), streams.end());
+  const auto recorded = [&] {
+    const auto lease = *database_->read();
+    return store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'searched'")->rows[0][0]);
+  };
+  const auto ask = [&](const std::string& text, const archive::SearchOptions& options = {}, const char* who = "a") {
+    const auto result = logs_->search({who, who, "test"}, facility_, list, *parse_question(text, "", ""), options);
+    EXPECT_TRUE(result) << text;
+    return recorded();
+  };
+  ASSERT_EQ(events().event(0)->event[Field::patient], "001234");
+  EXPECT_EQ(ask("user:tanaka"), 0);
+  EXPECT_EQ(ask("tanaka NOT read"), 0);
+  EXPECT_EQ(ask("patient:001234"), 1);
+  EXPECT_EQ(ask("patient:001234"), 1) << "the same question, the same person";
+  EXPECT_EQ(ask("patient:001234", {}, "b"), 2);
+  EXPECT_EQ(ask("001234"), 3);
+  EXPECT_EQ(ask("0012*"), 4);
+  EXPECT_EQ(ask("patient_id:001234"), 5);
+  EXPECT_EQ(ask("tanaka OR patient:999", {.before = archive::Position{clock_.now(), 0, 5}}), 6) << "a later page asked for first";
+  archive::SearchOptions counting{.limit = 0, .statistics = true};
+  counting.count = {Field::patient};
+  EXPECT_EQ(ask("\"001234\"", counting), 7);
+  EXPECT_EQ(parse_question("a", "soon", "").error().code, "collect.log.time");
+}
+
 TEST_F(Intake, TokensAreShownOnceAndTheNewestCounts) {
   const auto* reg = *ledger_->find_register("log_source");
   const auto made = *ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", "app"}, {"state", "accepted"}}, ""});

@@ -141,8 +141,6 @@ const Register* Registers::find(std::string_view name) const {
 
 namespace {
 
-json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
-
 }  // namespace
 
 json::object to_json(const Register& reg) {

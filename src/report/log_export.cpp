@@ -22,7 +22,7 @@ constexpr std::string_view kFormat = "mamori-log-export 1";
 std::string line_of(archive::LeafIndex index, const archive::Event& event) {
   json::object line = {{"index", index}, {"received", to_millis(event.received)}, {"time", iso_instant(event.time)}};
   for (const auto field : archive::kFields)
-    if (!event[field].empty()) line[archive::name_of(field)] = is_utf8(event[field]) ? json::string(event[field]) : json::string(archive::searchable(event[field]));
+    if (!event[field].empty()) line[archive::name_of(field)] = json::string(archive::decode_text(event[field]));
   // The source is part of the leaf: always there, exactly.
   line["source"] = json::string(event[Field::source]);
   if (is_utf8(event.raw)) line["raw"] = json::string(event.raw);
@@ -46,11 +46,13 @@ std::vector<std::string> headings(const Texts& texts, const std::string& languag
 
 std::vector<std::string> cells(archive::LeafIndex index, const archive::Event& event) {
   std::vector<std::string> out = {std::to_string(index), local_minute(event.time) + iso_instant(event.time).substr(16, 3), iso_instant(event.received)};
-  const auto readable = [](std::string_view text) { return is_utf8(text) ? std::string(text) : archive::searchable(text); };
-  for (const auto field : archive::kFields) out.push_back(readable(event[field]));
-  out.push_back(readable(event.raw).substr(0, 32'000));  // what a cell of a sheet holds
+  for (const auto field : archive::kFields) out.push_back(archive::decode_text(event[field]));
+  out.push_back(std::string(head(archive::decode_text(event.raw), 32'000)));  // what a cell of a sheet holds
   return out;
 }
+
+// null: without limit.
+json::value limit(Instant time) { return time == archive::SearchOptions().from || time == archive::SearchOptions().to ? json::value(nullptr) : json::value(iso_instant(time)); }
 
 Error broken(std::string code, std::size_t line = 0, std::uint64_t index = 0) {
   return {ErrorKind::corrupt, std::move(code), {{"line", std::to_string(line)}, {"index", std::to_string(index)}}};
@@ -93,7 +95,7 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
     return true;
   }));
   for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(archive::to_base64(hash));
-  const json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", iso_instant(request.from)}, {"to", iso_instant(request.to)},
+  const json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", limit(request.from)}, {"to", limit(request.to)},
                               {"made_at", iso_instant(now)}, {"made_by", request.made_by}, {"public_key", to_hex(key.public_key())}, {"head", head->note},
                               {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)},
                               {"lines", std::move(line_hashes)}, {"lines_signature", to_base64(key.sign(lines_text(head->note, of_lines)))}};
@@ -115,13 +117,11 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
 Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key) {
   const auto& language = request.language;
   const auto say = [&](std::string_view name, const Facts& facts = {}) { return context.texts.get("report.heads." + std::string(name), language, facts); };
-  const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
-  const auto now = context.ledger.database().clock().now();
   document::PdfDocument pdf;
-  pdf.facility = MAMORI_TRY(context.ledger.get(*reg, {request.facility}, request.facility)).label;
+  pdf.facility = MAMORI_TRY(facility_name(context, request.facility));
   pdf.title = say("title");
   pdf.subtitle = {say("lead"), say("key", {{"key", to_hex(key.public_key())}})};
-  pdf.footer = context.texts.get("report.printed", language, {{"at", language == "en" ? local_minute(now) : japanese_date(date_of(now)) + " " + local_minute(now).substr(11)}, {"by", request.printed_by}});
+  pdf.footer = printed_line(context, request);
   for (const auto& [stream, head] : heads) {
     document::PdfSection section;
     section.heading = say("stream", {{"stream", stream}, {"events", std::to_string(head.size)}});

@@ -27,12 +27,6 @@ std::string both_dates(const std::string& iso) {
 
 std::string shown_date(const std::string& iso, const std::string& language) { return language == "en" ? iso : both_dates(iso); }
 
-Result<std::string> facility_name(const Context& context, const std::string& facility) {
-  const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
-  const auto record = MAMORI_TRY(context.ledger.get(*reg, {facility}, facility));
-  return record.label;
-}
-
 // The short hash lets a reader see whether two printed pages come from the same content.
 std::string content_hash(const TableDocument& table) {
   Sha256 hash;
@@ -47,8 +41,7 @@ std::string content_hash(const TableDocument& table) {
 
 Result<std::string> render(const Context& context, const Request& request, TableDocument table) {
   const auto facility = MAMORI_TRY(facility_name(context, request.facility));
-  const auto now = context.ledger.database().clock().now();
-  const auto printed = context.texts.get("report.printed", request.language, {{"at", request.language == "en" ? local_minute(now) : japanese_date(date_of(now)) + " " + local_minute(now).substr(11)}, {"by", request.printed_by}});
+  const auto printed = printed_line(context, request);
   if (table.rows.empty()) {
     std::vector<std::string> none(table.columns.size());
     if (!none.empty()) none[0] = context.texts.get("report.none", request.language);
@@ -101,6 +94,18 @@ std::string evidence_text(const Context& context, const assess::ItemResult& item
 }
 
 }  // namespace
+
+Result<std::string> facility_name(const Context& context, const std::string& facility) {
+  const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
+  const auto record = MAMORI_TRY(context.ledger.get(*reg, {facility}, facility));
+  return record.label;
+}
+
+std::string printed_line(const Context& context, const Request& request) {
+  const auto now = context.ledger.database().clock().now();
+  const auto at = request.language == "en" ? local_minute(now) : japanese_date(date_of(now)) + " " + local_minute(now).substr(11);
+  return context.texts.get("report.printed", request.language, {{"at", at}, {"by", request.printed_by}});
+}
 
 Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework, const std::string& vendor) {
   const auto result = MAMORI_TRY(context.assessor.framework(request.facility, framework, vendor));

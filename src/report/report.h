@@ -24,6 +24,10 @@ struct Request {
   Format format = Format::pdf;
 };
 
+// What stands at the head and at the foot of every printed page.
+Result<std::string> facility_name(const Context& context, const std::string& facility);
+std::string printed_line(const Context& context, const Request& request);
+
 // A checklist in the official column order, with the measured answer beside the declared one. `vendor` for vendor forms.
 Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework, const std::string& vendor = "");
 // Any register as a printed ledger (the handbook's forms of articles 5 and 6 for asset and usage_log).

@@ -49,13 +49,8 @@ void from_xml(const pugi::xml_node& node, const std::string& path, Fields& out, 
 
 }  // namespace
 
-std::string readable(std::string_view bytes) {
-  if (is_utf8(bytes)) return std::string(bytes);
-  return archive::decode_text(bytes);
-}
-
 Fields all_fields(std::string_view raw) {
-  const auto text = readable(raw);
+  const auto text = archive::decode_text(raw);
   Fields out;
   const auto brace = text.find('{');
   if (brace != text.npos && brace < 512) {

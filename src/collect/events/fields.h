@@ -1,4 +1,4 @@
-// An event for the eye: every field as it came, and readable text from whatever encoding.
+// An event for the eye: every field as it came.
 #pragma once
 
 #include <string>
@@ -7,9 +7,6 @@
 #include <vector>
 
 namespace mamori::collect::events {
-
-// UTF-8: as it is, or decoded from CP932 or EUC-JP; bytes that are no text become U+FFFD. Case and width stay.
-std::string readable(std::string_view bytes);
 
 // Names and values, in the order of the message: JSON members by path, attributes and elements of XML, key=value pairs. At most 400.
 std::vector<std::pair<std::string, std::string>> all_fields(std::string_view raw);

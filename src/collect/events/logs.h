@@ -26,6 +26,17 @@ struct LogSource {
   int silent_after_hours = 24;
 };
 
+// A question to the archive: its words, and from when (including) to when (excluding).
+struct Question {
+  std::string text;
+  archive::Query query;
+  Instant from = archive::SearchOptions().from, to = archive::SearchOptions().to;
+  // Whether it asks for a patient: by the field, or because a word of it is the patient of an event that it found.
+  bool about_patient(std::string_view found = {}) const;
+};
+// Errors: archive.query.bad, collect.log.time. Empty times = without limit.
+Result<Question> parse_question(std::string text, std::string_view from, std::string_view to);
+
 struct StreamState {
   archive::StreamName name;
   std::uint64_t events = 0, first = 0, waiting = 0, bytes = 0, raw_bytes = 0;
@@ -49,6 +60,8 @@ class Logs {
   // source of `facility` (at most kMostUnknown of them), whose events are kept like anyone's.
   Result<LogSource> source_of(const Sender& sender);
   Result<std::vector<LogSource>> sources(const std::vector<std::string>& facilities);
+  // By number (LS-0001) or name. Error: collect.log.source.
+  Result<LogSource> source_called(const std::string& facility, std::string_view name);
   // A new token, shown once; the former one ends. Error: ledger.record.missing.
   Result<Secret> make_token(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& source);
   static constexpr std::size_t kMostUnknown = 500;
@@ -63,7 +76,7 @@ class Logs {
   Result<Accepted> accept(const LogSource& source, std::string_view address, std::span<const Found> found);
   // As received at another time: for the demonstration and for tests.
   Result<Accepted> accept(const LogSource& source, std::string_view address, std::span<const Found> found, Instant received);
-  // The same for a file: straight into blocks, on two threads. `progress`: bytes done. `from` names the source; its zone applies.
+  // The same for a file: straight into blocks. `progress`: bytes done. `from` names the source; its zone applies.
   struct FileResult {
     std::uint64_t events = 0, bytes = 0;
     std::vector<Refused> refused;   // at most 1000
@@ -74,6 +87,11 @@ class Logs {
   // --- reading
   // The streams of these facilities that the question may be about; `wanted` empty = all but the journal.
   Result<std::vector<archive::Stream*>> streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted = {});
+  // Where the question, or what it found, names a patient, the journal tells who asked (LOG-02): the same question of the same person
+  // once an hour. `options` gives page and statistics; the times are the question's.
+  Result<archive::SearchResult> search(const store::Actor& actor, const std::string& facility, std::span<const archive::Stream* const> streams, const Question& question, archive::SearchOptions options);
+  // The same record for whoever reads event by event.
+  Status record_search(const store::Actor& actor, const std::string& facility, const std::string& question);
   // Writes into the journal who looked for which patient's accesses, or took logs out.
   Status record_use(const store::Actor& actor, const std::string& facility, std::string_view action, std::string_view question);
 
@@ -112,12 +130,13 @@ class Logs {
   Result<std::string> default_facility();
   void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);
   void roll(Counters& counters, Instant now);
+  static store::Actor intake_actor() { return {"", "log intake", "logs"}; }
 
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
   const Instant started_;
   std::filesystem::path copy_heads_;  // set before anything runs
-  std::mutex mutex_;  // guards everything below
+  mutable std::mutex mutex_;  // guards everything below
   std::vector<LogSource> sources_;
   std::map<std::string, std::size_t> by_address_, by_certificate_, by_token_;  // → sources_
   Instant loaded_{};
@@ -125,7 +144,7 @@ class Logs {
   std::map<std::string, Counters> counters_;  // by source id
   std::map<std::string, std::int64_t> fed_;   // journal: by facility, the last entry in its stream
   Instant last_heads_{}, last_retention_{};
-  std::map<archive::StreamName, Instant> verified_;
+  std::map<std::string, Instant> used_;       // who asked what, lately
   std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
   std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0};
 };

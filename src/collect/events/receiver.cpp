@@ -64,13 +64,17 @@ int open_udp(const std::string& address, int port, int& bound) {
   return file;
 }
 
+// An IPv4 sender on a socket for both is shown as IPv4.
+std::string shown(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  return address.to_string();
+}
+
 std::string address_of(const sockaddr_storage& from, socklen_t size) {
   tcp::endpoint endpoint;
   std::memcpy(endpoint.data(), &from, size);
   endpoint.resize(size);
-  auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-  return address.to_string();
+  return shown(endpoint.address());
 }
 
 }  // namespace
@@ -171,7 +175,7 @@ struct Receiver::State {
     error_code failure;
     const auto peer = socket.remote_endpoint(failure);
     if (failure) co_return;
-    const auto address = peer.address().is_v6() && peer.address().to_v6().is_v4_mapped() ? asio::ip::make_address_v4(asio::ip::v4_mapped, peer.address().to_v6()).to_string() : peer.address().to_string();
+    const auto address = shown(peer.address());
     if (!encrypted) {
       co_await read(socket, address, "");
       co_return;

@@ -1,0 +1,169 @@
+// A file of lines into the archive: cut here, normalised beside it, straight into blocks.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <thread>
+
+#include "collect/events/logs.h"
+
+namespace mamori::collect::events {
+namespace {
+
+constexpr std::size_t kMostRefused = 1000;
+
+// A file as memory; the archive reads it once from front to end.
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::filesystem::path& path) {
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const Error failed{ErrorKind::not_found, "base.file.missing", {{"file", path.string()}}};
+    if (file < 0) return failed;
+    struct stat status {};
+    if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+      ::close(file);
+      return Error{ErrorKind::unavailable, "base.file.unreadable", {{"file", path.string()}, {"reason", "not a regular file"}}};
+    }
+    MappedFile out;
+    out.size_ = static_cast<std::size_t>(status.st_size);
+    if (out.size_ != 0) {
+      out.at_ = ::mmap(nullptr, out.size_, PROT_READ, MAP_PRIVATE, file, 0);
+      if (out.at_ != MAP_FAILED) ::madvise(out.at_, out.size_, MADV_SEQUENTIAL);
+    }
+    ::close(file);
+    if (out.size_ != 0 && out.at_ == MAP_FAILED) return failed;
+    return out;
+  }
+  MappedFile(MappedFile&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  MappedFile& operator=(MappedFile&&) = delete;
+  ~MappedFile() {
+    if (size_ != 0) ::munmap(at_, size_);
+  }
+  std::string_view bytes() const { return {static_cast<const char*>(at_), size_}; }
+  // Gives back the memory of what has been read.
+  void forget(std::size_t up_to) const {
+    const auto whole = up_to / 4096 * 4096;
+    if (whole != 0) ::madvise(at_, whole, MADV_DONTNEED);
+  }
+
+ private:
+  MappedFile() = default;
+  void* at_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::filesystem::path& path, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
+  const auto file = MAMORI_TRY(MappedFile::open(path));
+  auto rest = file.bytes();
+  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+  FileResult out;
+  std::size_t line = 0;
+  std::vector<std::string_view> texts;
+  // Lines are cut here; one thread beside it normalises batch after batch, and they go into the stream in order.
+  struct Job {
+    std::vector<std::string_view> texts;
+    std::shared_ptr<archive::Batch> batch;
+    bool done = false;
+  };
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::shared_ptr<Job>> waiting, in_order;
+  bool closed = false;
+  const Context context{ledger_.database().clock().now(), source.number, {}, source.zone};
+  const auto work = [&] {
+    while (true) {
+      std::shared_ptr<Job> job;
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return closed || !waiting.empty(); });
+        if (waiting.empty()) return;
+        job = std::move(waiting.front());
+        waiting.pop_front();
+      }
+      auto batch = std::make_shared<archive::Batch>();
+      batch->events.resize(job->texts.size());
+      std::size_t total = 0;
+      for (const auto text : job->texts) total += text.size();
+      char* to = batch->arena.space(total + 1);
+      for (std::size_t i = 0; i < job->texts.size(); ++i) {
+        std::copy(job->texts[i].begin(), job->texts[i].end(), to);
+        batch->events[i].raw = {to, job->texts[i].size()};
+        to += job->texts[i].size();
+        normalise(batch->events[i], context, batch->arena);
+      }
+      const std::lock_guard lock(mutex);
+      job->batch = std::move(batch);
+      job->done = true;
+      changed.notify_all();
+    }
+  };
+  std::thread second(work);
+  Status failed;
+  const auto hand_over = [&](std::size_t leave) {
+    while (true) {
+      std::shared_ptr<Job> job;
+      {
+        std::unique_lock lock(mutex);
+        if (in_order.size() <= leave) return;
+        changed.wait(lock, [&] { return in_order.front()->done; });
+        job = std::move(in_order.front());
+        in_order.pop_front();
+      }
+      if (!failed) continue;
+      out.events += job->batch->events.size();
+      failed = stream->append_block(std::move(job->batch));
+      if (progress) progress(static_cast<std::uint64_t>(job->texts.back().data() + job->texts.back().size() - file.bytes().data()), file.bytes().size());
+    }
+  };
+  std::size_t bytes = 0;
+  const auto flush = [&] {
+    if (texts.empty()) return;
+    auto job = std::make_shared<Job>();
+    job->texts = std::move(texts);
+    texts = {};
+    bytes = 0;
+    {
+      const std::lock_guard lock(mutex);
+      waiting.push_back(job);
+      in_order.push_back(job);
+    }
+    changed.notify_all();
+    hand_over(2);
+    if (!in_order.empty() && in_order.front()->texts.front().data() > file.bytes().data() + (64u << 20)) file.forget(static_cast<std::size_t>(in_order.front()->texts.front().data() - file.bytes().data()) - (32u << 20));
+  };
+  while (!rest.empty() && failed) {
+    const auto end = rest.find('\n');
+    auto text = rest.substr(0, end);
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+    ++line;
+    if (text.ends_with('\r')) text.remove_suffix(1);
+    if (text.empty()) continue;
+    if (text.size() > archive::kLongestRaw) {
+      if (out.refused.size() < kMostRefused) out.refused.push_back({line, "archive.event.too-long"});
+      continue;
+    }
+    texts.push_back(text);
+    bytes += text.size();
+    out.bytes += text.size();
+    if (texts.size() == archive::kBlockEvents || bytes >= archive::kBlockBytes) flush();
+  }
+  flush();
+  hand_over(0);
+  {
+    const std::lock_guard lock(mutex);
+    closed = true;
+  }
+  changed.notify_all();
+  second.join();
+  MAMORI_TRY(failed);
+  MAMORI_TRY(stream->settle());
+  return out;
+}
+
+}  // namespace mamori::collect::events

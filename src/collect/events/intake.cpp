@@ -1,0 +1,100 @@
+// From messages to kept events, and how much of what came from whom.
+#include <algorithm>
+#include <cmath>
+
+#include "collect/events/logs.h"
+
+namespace mamori::collect::events {
+namespace {
+
+constexpr std::size_t kAtOnce = 4096;  // events of one append
+constexpr std::size_t kMostDrifts = 200;
+
+std::int64_t hour_of(Instant at) { return std::chrono::floor<std::chrono::hours>(at).time_since_epoch().count(); }
+
+}  // namespace
+
+void Logs::roll(Counters& counters, Instant now) {
+  const auto hour = hour_of(now);
+  if (counters.hour < 0) counters.hour = hour;
+  for (; counters.hour < hour; ++counters.hour) {
+    const auto next = static_cast<std::size_t>((counters.hour + 1) % 24);
+    if (hour - counters.hour > 24) {
+      counters.events = counters.refused = counters.dropped = {};
+      counters.hour = hour - 1;
+      continue;
+    }
+    if (next == 0) {  // a day is over: what is usual follows slowly
+      std::uint64_t day = 0;
+      for (const auto count : counters.events) day += count;
+      counters.usual = counters.days == 0 ? static_cast<double>(day) : counters.usual * 0.8 + static_cast<double>(day) * 0.2;
+      ++counters.days;
+    }
+    counters.events[next] = counters.refused[next] = counters.dropped[next] = 0;
+  }
+}
+
+void Logs::count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused) {
+  const std::lock_guard lock(mutex_);
+  auto& counters = counters_[source.id];
+  const auto now = events.empty() ? ledger_.database().clock().now() : events.back().received;
+  roll(counters, now);
+  const auto hour = static_cast<std::size_t>(counters.hour % 24);
+  counters.events[hour] += events.size();
+  counters.refused[hour] += refused;
+  counters.total += events.size();
+  if (!events.empty()) counters.last_received = std::max(counters.last_received, now);
+  for (std::size_t i = 0; i < events.size(); i += std::max<std::size_t>(1, events.size() / 16)) {
+    if (events[i].time == events[i].received) continue;
+    const auto seconds = static_cast<float>(static_cast<double>((events[i].received - events[i].time).count()) / 1000.0);
+    if (counters.drifts.size() < kMostDrifts) counters.drifts.push_back(seconds);
+    else counters.drifts[counters.total % kMostDrifts] = seconds;
+  }
+  accepted_ += events.size();
+  refused_ += refused;
+}
+
+void Logs::count_dropped(const LogSource& source, std::uint64_t events) {
+  const std::lock_guard lock(mutex_);
+  auto& counters = counters_[source.id];
+  roll(counters, ledger_.database().clock().now());
+  counters.dropped[static_cast<std::size_t>(counters.hour % 24)] += events;
+  dropped_ += events;
+}
+
+std::optional<double> Logs::Counters::drift() const {
+  if (drifts.empty()) return last_drift;
+  auto sorted = drifts;
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
+  return std::round(static_cast<double>(sorted[sorted.size() / 2]) * 10) / 10;
+}
+
+Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, std::span<const Found> found) { return accept(source, address, found, ledger_.database().clock().now()); }
+
+Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, std::span<const Found> found, Instant received) {
+  auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
+  Accepted out;
+  const Context context{received, source.number, address, source.zone};
+  for (std::size_t start = 0; start < found.size(); start += kAtOnce) {
+    archive::Arena arena;
+    std::vector<archive::Event> events;
+    const auto some = found.subspan(start, std::min(kAtOnce, found.size() - start));
+    events.reserve(some.size());
+    for (const auto& one : some) {
+      if (one.raw.size() > archive::kLongestRaw) {
+        out.refused.push_back({one.line, "archive.event.too-long"});
+        continue;
+      }
+      auto& event = events.emplace_back();
+      event.raw = one.raw;
+      normalise(event, context, arena);
+    }
+    MAMORI_TRY(stream->append(events));
+    out.events += events.size();
+    count(source, events, 0);
+  }
+  if (!out.refused.empty()) count(source, {}, out.refused.size());
+  return out;
+}
+
+}  // namespace mamori::collect::events

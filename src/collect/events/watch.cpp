@@ -1,0 +1,288 @@
+// The intake watches itself: the ledger's journal as a stream, measured facts, signed heads, retention, verification, space.
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include "base/json.h"
+#include "collect/events/logs.h"
+#include "ledger/observed.h"
+#include "store/journal.h"
+
+namespace mamori::collect::events {
+namespace {
+
+constexpr std::string_view kObserver = "log archive";
+
+// What cannot be kept whole is kept by its hash: the journal's own chain of hashes holds the rest.
+std::string journal_line(const store::JournalEntry& entry) {
+  json::object line = {{"sequence", entry.sequence}, {"at", iso_instant(entry.at)}, {"actor", entry.actor.name}, {"actor_id", entry.actor.id}, {"origin", entry.actor.origin}, {"subject", entry.change.subject},
+                       {"record", entry.change.record}, {"action", entry.change.action}, {"before", entry.change.before}, {"after", entry.change.after}, {"reason", entry.change.reason}, {"hash", entry.hash}};
+  auto text = json::serialize(line);
+  if (text.size() <= archive::kLongestRaw) return text;
+  for (const auto* part : {"before", "after", "reason"}) line[part] = "sha256:" + sha256_hex(text_of(line, part));
+  return json::serialize(line);
+}
+
+}  // namespace
+
+Status Logs::feed_journal() {
+  if (archive_.read_only()) return {};
+  std::vector<std::string> facilities;
+  {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    MAMORI_TRY(lease->each("SELECT id FROM r_facility", {}, [&](store::Row& row) { facilities.push_back(store::as_text(row[0])); }));
+  }
+  for (const auto& facility : facilities) {
+    auto* stream = MAMORI_TRY(archive_.stream({facility, "journal"}));
+    std::int64_t last = -1;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = fed_.find(facility); found != fed_.end()) last = found->second;
+    }
+    if (last < 0) {  // after a start: the last entry in the stream says where it was
+      last = 0;
+      if (stream->size() > stream->first()) {
+        const auto newest = MAMORI_TRY(stream->event(stream->size() - 1));
+        if (const auto entry = parse_json_object(newest.event.raw)) last = integer_of(*entry, "sequence");
+      }
+    }
+    while (true) {
+      std::vector<store::JournalEntry> entries;
+      {
+        auto lease = MAMORI_TRY(ledger_.database().read());
+        entries = MAMORI_TRY(store::read_journal_after(*lease, facility, last, 1000));
+      }
+      if (entries.empty()) break;
+      archive::Arena arena;
+      std::vector<archive::Event> events;
+      for (const auto& entry : entries) {
+        auto& event = events.emplace_back();
+        event.raw = arena.keep(journal_line(entry));
+        event.time = entry.at;
+        event.received = entry.at;
+        using archive::Field;
+        event[Field::source] = "journal";
+        event[Field::kind] = "journal";
+        event[Field::user] = arena.keep(entry.actor.name.substr(0, archive::kLongestField));
+        event[Field::action] = arena.keep(entry.change.action);
+        event[Field::object] = arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
+        last = entry.sequence;
+      }
+      MAMORI_TRY(stream->append(events));
+      const std::lock_guard lock(mutex_);
+      fed_[facility] = last;
+    }
+    const std::lock_guard lock(mutex_);
+    fed_[facility] = last;
+  }
+  return {};
+}
+
+Status Logs::measure() {
+  const auto now = ledger_.database().clock().now();
+  std::map<std::string, std::vector<json::object>> facts;  // by facility
+  {
+    const std::lock_guard lock(mutex_);
+    loaded_sequence_ = -1;
+    MAMORI_TRY(load_sources());
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    std::map<std::string, Instant> remembered;
+    MAMORI_TRY(lease->each("SELECT source, events, days, last_received_at, drift FROM log_usual", {}, [&](store::Row& row) {
+      const auto id = store::as_text(row[0]);
+      remembered[id] = from_millis(store::as_integer(row[3]));
+      auto& counters = counters_[id];
+      if (!store::is_null(row[4]) && !counters.last_drift) counters.last_drift = std::strtod(store::as_text(row[4]).c_str(), nullptr);
+      if (counters.days == 0) {
+        counters.usual = std::strtod(store::as_text(row[1]).c_str(), nullptr);
+        counters.days = static_cast<int>(store::as_integer(row[2]));
+      }
+    }));
+    for (const auto& source : sources_) {
+      auto& counters = counters_[source.id];
+      roll(counters, now);
+      if (const auto before = remembered.find(source.id); before != remembered.end()) counters.last_received = std::max(counters.last_received, before->second);
+      if (counters.last_received == Instant{}) continue;  // nothing has ever come
+      const auto sum = [](const auto& hours) {
+        std::uint64_t total = 0;
+        for (const auto count : hours) total += count;
+        return total;
+      };
+      const auto day = sum(counters.events);
+      json::object fact = {{"log_source", source.id}, {"last_received_at", iso_instant(counters.last_received)}, {"silent", now - counters.last_received > std::chrono::hours(source.silent_after_hours)},
+                           {"events_day", day}, {"usual_day", static_cast<std::int64_t>(counters.usual)}, {"refused_day", sum(counters.refused)}, {"dropped_day", sum(counters.dropped)}};
+      // Ten times as much or as little as usual, once what is usual is known and a whole day has been seen.
+      fact["volume_odd"] = now - started_ >= std::chrono::hours(24) && counters.days >= 3 && counters.usual >= 50 && (static_cast<double>(day) > counters.usual * 10 || static_cast<double>(day) < counters.usual / 10);
+      if (!source.asset.empty()) fact["asset"] = source.asset;
+      if (const auto drift = counters.drift()) fact["drift_seconds"] = *drift;
+      facts[source.facility].push_back(std::move(fact));
+    }
+  }
+  if (facts.empty()) return {};
+  const auto* reg = MAMORI_TRY(ledger_.find_register("observed_log"));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  for (auto& [facility, list] : facts) MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, std::string(kObserver), std::move(list), now, {}));
+  std::vector<store::Row> rows;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, counters] : counters_)
+      if (counters.last_received != Instant{}) rows.push_back({id, counters.usual, static_cast<std::int64_t>(counters.days), to_millis(counters.last_received), counters.drift() ? store::Value(*counters.drift()) : store::Value()});
+  }
+  MAMORI_TRY(transaction->execute_many("INSERT INTO log_usual VALUES (?,?,?,?,?) ON CONFLICT (source) DO UPDATE SET events = excluded.events, days = excluded.days, last_received_at = excluded.last_received_at, drift = excluded.drift", rows));
+  return transaction.commit();
+}
+
+namespace {
+
+// Whoever rewrites the archive would have to rewrite these too; every head stays, in a file of its own.
+Status copy_head(const std::filesystem::path& folder, const archive::StreamName& name, const archive::Head& head) {
+  if (folder.empty()) return {};
+  const auto place = folder / name.facility / name.name;
+  MAMORI_TRY(make_directory(place, FileMode::shared));
+  return write_file(place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size) + ".note"), head.note);
+}
+
+}  // namespace
+
+Status Logs::publish_heads() {
+  if (archive_.read_only()) return {};
+  Status copied;
+  for (const auto& name : archive_.names()) {
+    auto* stream = MAMORI_TRY(archive_.stream(name));
+    if (stream->size() == 0) continue;
+    const auto head = MAMORI_TRY(stream->publish_head());
+    // A share that is away must not keep the other streams from being signed.
+    if (auto done = copy_head(copy_heads_, name, head); !done) copied = std::move(done);
+  }
+  return copied;
+}
+
+Status Logs::retain() {
+  if (archive_.read_only()) return {};
+  std::map<archive::StreamName, archive::Retention> wanted;
+  {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    MAMORI_TRY(lease->each("SELECT facility, stream, keep_years, keep_gigabytes FROM r_log_stream WHERE retired_at IS NULL", {}, [&](store::Row& row) {
+      auto& retention = wanted[{store::as_text(row[0]), store::as_text(row[1])}];
+      if (!store::is_null(row[2])) retention.age = std::chrono::hours(24 * 366 * store::as_integer(row[2]));
+      if (!store::is_null(row[3])) retention.bytes = static_cast<std::uint64_t>(store::as_integer(row[3])) << 30;
+    }));
+  }
+  for (const auto& [name, retention] : wanted) {
+    auto stream = archive_.stream(name);
+    if (!stream) continue;
+    const auto removed = MAMORI_TRY((*stream)->retain(retention));
+    if (removed == 0) continue;
+    auto transaction = MAMORI_TRY(ledger_.database().begin());
+    transaction.journal(intake_actor(), {name.facility, "logs", name.name, "retention", "", json::serialize(json::object{{"events", removed}, {"first", (*stream)->first()}}), ""});
+    MAMORI_TRY(transaction.commit());
+  }
+  return {};
+}
+
+Result<archive::Verified> Logs::verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report) {
+  auto* stream = MAMORI_TRY(archive_.stream(name));
+  std::string damage;
+  std::size_t told = 0;
+  auto verified = stream->verify([&](const archive::Damage& found) {
+    if (told++ < 5) damage += fmt::format("{}{} {}–{}", damage.empty() ? "" : "; ", found.what, found.first, found.last);
+    report(found);
+  });
+  if (!archive_.read_only()) {
+    const auto now = ledger_.database().clock().now();
+    const auto* reg = MAMORI_TRY(ledger_.find_register("observed_archive"));
+    json::object fact = {{"stream", name.name}, {"events", static_cast<std::int64_t>(stream->size())}, {"whole", verified.has_value()}};
+    if (!damage.empty()) fact["damage"] = damage;
+    if (verified) fact["root"] = archive::to_base64(verified->root);
+    // One source per stream: a verification of one says nothing about the others.
+    auto transaction = MAMORI_TRY(ledger_.database().begin());
+    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility, std::string(kObserver) + " " + name.name, {std::move(fact)}, now, {}));
+    MAMORI_TRY(transaction.commit());
+  }
+  return verified;
+}
+
+Result<std::vector<StreamState>> Logs::state(const std::vector<std::string>& facilities) {
+  std::vector<StreamState> out;
+  for (const auto& name : archive_.names(facilities)) {
+    auto* stream = MAMORI_TRY(archive_.stream(name));
+    out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(), stream->raw_bytes(), stream->damage()});
+  }
+  return out;
+}
+
+DiskState Logs::disk() const {
+  DiskState out;
+  struct statvfs status {};
+  if (::statvfs(archive_.directory().c_str(), &status) != 0) return out;
+  out.free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+  out.total = static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize;
+  const std::lock_guard lock(mutex_);
+  if (growth_.size() > 1 && growth_.back().second > growth_.front().second) {
+    const auto days = static_cast<double>((growth_.back().first - growth_.front().first).count()) / 86'400'000.0;
+    const auto per_day = static_cast<double>(growth_.back().second - growth_.front().second) / std::max(days, 1.0 / 24);
+    if (per_day > 0) out.days_left = static_cast<double>(out.free) / per_day;
+  }
+  return out;
+}
+
+Status Logs::tick() {
+  const auto now = ledger_.database().clock().now();
+  MAMORI_TRY(feed_journal());
+  MAMORI_TRY(measure());
+  const auto due = [&](Instant& last, std::chrono::hours every) {
+    const std::lock_guard lock(mutex_);
+    if (now - last < every) return false;
+    last = now;
+    return true;
+  };
+  Status published;
+  if (due(last_heads_, std::chrono::hours(1))) {
+    published = publish_heads();
+    std::uint64_t bytes = 0;
+    for (const auto& name : archive_.names())
+      if (auto stream = archive_.stream(name)) bytes += (*stream)->bytes_on_disk();
+    const std::lock_guard lock(mutex_);
+    growth_.emplace_back(now, bytes);
+    if (growth_.size() > 24 * 14) growth_.erase(growth_.begin());
+  }
+  if (due(last_retention_, std::chrono::hours(24))) MAMORI_TRY(retain());
+  // One stream a minute at most; the newest results are in the ledger.
+  for (const auto& name : archive_.names()) {
+    Instant last{};
+    {
+      auto lease = MAMORI_TRY(ledger_.database().read());
+      const auto rows = MAMORI_TRY(lease->query("SELECT MAX(observed_at) FROM r_observed_archive WHERE facility = ? AND stream = ? AND retired_at IS NULL", {name.facility, name.name}));
+      if (!rows.rows.empty() && !store::is_null(rows.rows[0][0])) last = from_millis(store::as_integer(rows.rows[0][0]));
+    }
+    if (now - last < std::chrono::hours(24 * 7)) continue;
+    (void)verify(name).has_value();  // its result is the fact it writes
+    break;
+  }
+  return published;
+}
+
+std::string Logs::metrics() {
+  std::string out = fmt::format("# TYPE mamori_log_events_total counter\nmamori_log_events_total {}\n# TYPE mamori_log_refused_total counter\nmamori_log_refused_total {}\n# TYPE mamori_log_dropped_total counter\nmamori_log_dropped_total {}\n", accepted_.load(), refused_.load(), dropped_.load());
+  out += "# TYPE mamori_log_stream_events gauge\n";
+  std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n", bytes = "# TYPE mamori_log_stream_bytes gauge\n";
+  for (const auto& name : archive_.names()) {
+    const auto stream = archive_.stream(name);
+    if (!stream) continue;
+    const auto label = fmt::format("{{facility=\"{}\",stream=\"{}\"}}", name.facility, name.name);
+    out += fmt::format("mamori_log_stream_events{} {}\n", label, (*stream)->size());
+    waiting += fmt::format("mamori_log_stream_waiting{} {}\n", label, (*stream)->waiting());
+    bytes += fmt::format("mamori_log_stream_bytes{} {}\n", label, (*stream)->bytes_on_disk());
+  }
+  const auto space = disk();
+  out += waiting + bytes + fmt::format("# TYPE mamori_log_disk_free_bytes gauge\nmamori_log_disk_free_bytes {}\n", space.free);
+  const std::lock_guard lock(mutex_);
+  std::string lag = "# TYPE mamori_log_source_drift_seconds gauge\n", last = "# TYPE mamori_log_source_last_received_seconds gauge\n";
+  for (const auto& source : sources_) {
+    const auto counters = counters_.find(source.id);
+    if (counters == counters_.end() || counters->second.last_received == Instant{}) continue;
+    last += fmt::format("mamori_log_source_last_received_seconds{{source=\"{}\"}} {}\n", source.number, to_millis(counters->second.last_received) / 1000);
+    if (const auto drift = counters->second.drift()) lag += fmt::format("mamori_log_source_drift_seconds{{source=\"{}\"}} {}\n", source.number, *drift);
+  }
+  return out + last + lag;
+}
+
+}  // namespace mamori::collect::events
