@@ -12,7 +12,7 @@
 #include <fstream>
 #include <thread>
 
-#include "archive/search.h"
+#include "archive/embedded/archive.h"
 #include "base/process.h"
 #include "collect/events/receiver.h"
 #include "corpus.h"
@@ -89,7 +89,7 @@ pid_t send_file(const std::filesystem::path& file, int port, std::size_t bytes) 
 struct World {
   World(const std::filesystem::path& source, const std::filesystem::path& folder, const Clock& clock)
       : key(*SigningKey::open_or_make(folder / "key")), database(*store::Database::open("sqlite:" + (folder / "ledger.db").string(), clock)), registers(*ledger::Registers::load(source / "data/registers")),
-        ledger(*ledger::Ledger::open(*database, registers)), archive(*archive::Archive::open(folder / "archive", key, clock)), logs(*collect::events::Logs::open(*ledger, *archive)) {
+        ledger(*ledger::Ledger::open(*database, registers)), archive(*archive::EmbeddedArchive::open(folder / "archive", key, clock)), logs(*collect::events::Logs::open(*ledger, *archive)) {
     facility = ledger->create({"", "bench", "bench"}, **ledger->find_register("facility"), "", {{{"name", "bench"}, {"kind", "hospital"}}, ""})->id;
     (void)ledger->create({"", "bench", "bench"}, **ledger->find_register("log_source"), facility, {{{"name", "bench"}, {"address", "127.0.0.1"}, {"state", "accepted"}, {"stream", "events"}}, ""});
   }
@@ -103,14 +103,14 @@ struct World {
   std::string facility;
 };
 
-double ask(const archive::Stream& stream, const std::string& question, bool statistics, std::uint64_t* total = nullptr) {
-  const archive::Stream* const streams[] = {&stream};
+double ask(World& world, const std::string& question, bool statistics, std::uint64_t* total = nullptr) {
+  const archive::Stream* const streams[] = {&world.stream()};
   const auto query = archive::parse_query(question);
   archive::SearchOptions options{.statistics = statistics};
   options.limit_time = std::chrono::minutes(5);
   if (statistics) options.count = {archive::Field::user, archive::Field::action, archive::Field::outcome, archive::Field::host, archive::Field::source};
   const auto start = now();
-  const auto result = archive::search(streams, *query, options);
+  const auto result = world.archive->search(streams, *query, options);
   const auto took = (now() - start) * 1000;
   if (total) *total = statistics ? result->total : result->hits.size();
   return took;
@@ -240,18 +240,18 @@ int main(int argc, char** argv) {
         }
       }
     }
-    line("everything about one patient, with histogram and counts", best_of(5, [&] { return ask(stream, "patient:" + found_patient, true, &total); }), "ms", 50, false);
+    line("everything about one patient, with histogram and counts", best_of(5, [&] { return ask(world, "patient:" + found_patient, true, &total); }), "ms", 50, false);
     std::printf("    patient %s: %llu events\n", found_patient.c_str(), static_cast<unsigned long long>(total));
-    line("a rare word", best_of(5, [&] { return ask(stream, found_patient, true, &total); }), "ms", 50, false);
+    line("a rare word", best_of(5, [&] { return ask(world, found_patient, true, &total); }), "ms", 50, false);
     double sum = 0;
-    for (int i = 0; i < 20; ++i) sum += ask(stream, "nowhere" + std::to_string(i * 7919), true);
+    for (int i = 0; i < 20; ++i) sum += ask(world, "nowhere" + std::to_string(i * 7919), true);
     line("a word that is nowhere, mean of 20", sum / 20, "ms", 50, false);
-    line("a field with histogram and counts: user:" , best_of(3, [&] { return ask(stream, "user:" + bench::user_name(77), true, &total); }), "ms", 500, false);
-    line("a field with histogram and counts: outcome:failure", best_of(3, [&] { return ask(stream, "outcome:failure", true, &total); }), "ms", 500, false);
-    line("everything with histogram and counts", best_of(3, [&] { return ask(stream, "*", true, &total); }), "ms", 500, false);
-    line("first page of everything", best_of(5, [&] { return ask(stream, "*", false); }), "ms", 0, false);
-    line("a frequent word, counted: password", best_of(2, [&] { return ask(stream, "password", true, &total); }), "ms", 0, false);
-    line("a quoted phrase, counted: \"Failed password\"", best_of(1, [&] { return ask(stream, "\"Failed password\"", true, &total); }), "ms", 0, false);
+    line("a field with histogram and counts: user:" , best_of(3, [&] { return ask(world, "user:" + bench::user_name(77), true, &total); }), "ms", 500, false);
+    line("a field with histogram and counts: outcome:failure", best_of(3, [&] { return ask(world, "outcome:failure", true, &total); }), "ms", 500, false);
+    line("everything with histogram and counts", best_of(3, [&] { return ask(world, "*", true, &total); }), "ms", 500, false);
+    line("first page of everything", best_of(5, [&] { return ask(world, "*", false); }), "ms", 0, false);
+    line("a frequent word, counted: password", best_of(2, [&] { return ask(world, "password", true, &total); }), "ms", 0, false);
+    line("a quoted phrase, counted: \"Failed password\"", best_of(1, [&] { return ask(world, "\"Failed password\"", true, &total); }), "ms", 0, false);
     memory = std::max(memory, peak.most());
     if (has_peers) {
       const auto compressed = folder.path() / "part.zst";
@@ -270,7 +270,7 @@ int main(int argc, char** argv) {
       ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
       ::close(descriptor);
     }
-    line("everything about one patient, cold", ask(stream, "patient:" + found_patient, true), "ms", 300, false);
+    line("everything about one patient, cold", ask(world, "patient:" + found_patient, true), "ms", 300, false);
   }
   std::printf("Memory and proof\n");
   line("memory while importing and searching (anonymous pages)", memory, "MB", 400, false);

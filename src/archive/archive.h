@@ -1,41 +1,39 @@
-// All streams of an installation: DIR/FACILITY/NAME, each opened when it is first asked for. One process writes; others may read beside it.
+// All streams of an installation, and the search over them. One engine keeps them: files of its own, or ClickHouse.
 #pragma once
 
 #include "archive/search.h"
-#include "archive/stream.h"
 
 namespace mamori::archive {
 
 struct StreamName {
   std::string facility, name;
   auto operator<=>(const StreamName&) const = default;
+  // Where several servers write, each has its own tree: "events@WRITER". What people ask for is "events".
+  std::string base() const { return name.substr(0, name.find('@')); }
 };
 
-// Threads: all calls may come from several. `key`, `clock` and `disk` outlive it.
+// Where one process writes already, another with the same directory reads only. Threads: all calls may come from several.
 class Archive {
  public:
-  // Where another process writes already, this one reads only. Error: archive.disk.*.
-  static Result<std::unique_ptr<Archive>> open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, Disk& disk = Disk::real());
-  ~Archive();
+  virtual ~Archive() = default;
 
-  bool read_only() const { return lock_ < 0; }
-  // Opened, or made where this process writes. Errors: archive.stream.name, archive.stream.missing (reading only), those of Stream::open.
-  Result<Stream*> stream(const StreamName& name);
-  // The streams there are on disk, of these facilities.
+  virtual bool read_only() const = 0;
+  // Opened, or made where this process writes. Errors: archive.stream.name, archive.stream.missing (reading only), archive.stream.newer,
+  // archive.disk.*, archive.cluster.*.
+  virtual Result<Stream*> stream(const StreamName& name) = 0;
+  // The streams there are.
+  virtual std::vector<StreamName> names() const = 0;
   std::vector<StreamName> names(const std::vector<std::string>& facilities) const;
-  std::vector<StreamName> names() const;
-  const std::filesystem::path& directory() const { return directory_; }
+  // Streams of this archive. Errors: archive.filter.damaged, archive.cluster.*; what cannot be read is named in the result.
+  virtual Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const = 0;
 
- private:
-  Archive(std::filesystem::path directory, int lock, const SigningKey& key, const Clock& clock, Disk& disk) : directory_(std::move(directory)), lock_(lock), key_(key), clock_(clock), disk_(disk), workers_(2) {}
-  std::filesystem::path directory_;
-  int lock_;
-  const SigningKey& key_;
-  const Clock& clock_;
-  Disk& disk_;
-  Workers workers_;
-  std::mutex mutex_;  // guards streams_
-  std::map<StreamName, std::unique_ptr<Stream>> streams_;
+  struct Space {
+    std::uint64_t free = 0, total = 0;
+  };
+  virtual Space space() const = 0;  // of where the events are kept; zeros: unknown
 };
+
+// What may be the name of a facility or a stream: it becomes a folder's name.
+bool is_stream_name(std::string_view name);
 
 }  // namespace mamori::archive

@@ -8,8 +8,8 @@
 #include <random>
 #include <thread>
 
-#include "archive/detail/sha256.h"
-#include "archive/search.h"
+#include "archive/sha256.h"
+#include "archive/embedded/search.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "testing/clock.h"
@@ -289,8 +289,8 @@ class Streams : public ::testing::Test {
   }
   std::filesystem::path where() const { return folder_.path() / "stream"; }
   StreamOptions small() const { return {.level = 3, .events = 500, .bytes = 1 << 20, .backlog = 4}; }
-  std::unique_ptr<Stream> open(Disk& disk = Disk::real()) {
-    auto opened = Stream::open(where(), "mamori/test/events", *key_, clock_, disk, workers_, small());
+  std::unique_ptr<EmbeddedStream> open(Disk& disk = Disk::real()) {
+    auto opened = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, disk, workers_, small());
     EXPECT_TRUE(opened) << describe(opened.error());
     return std::move(opened).take();
   }
@@ -312,7 +312,7 @@ class Streams : public ::testing::Test {
     event[Field::outcome] = i % 2 ? "failure" : "success";
     return event;
   }
-  void add(Stream& stream, std::uint64_t first, std::uint64_t count, std::size_t batch = 50) {
+  void add(EmbeddedStream& stream, std::uint64_t first, std::uint64_t count, std::size_t batch = 50) {
     for (std::uint64_t i = first; i < first + count;) {
       Arena arena;
       std::vector<Event> events;
@@ -322,10 +322,10 @@ class Streams : public ::testing::Test {
     }
   }
   // Every event is there, unchanged and in its place.
-  void expect_events(const Stream& stream, std::uint64_t count) {
+  void expect_events(const EmbeddedStream& stream, std::uint64_t count) {
     ASSERT_EQ(stream.size(), count);
     std::uint64_t next = 0;
-    ASSERT_TRUE(each_match(stream, Query{}, from_millis(std::numeric_limits<std::int64_t>::min()), from_millis(std::numeric_limits<std::int64_t>::max()), [&](LeafIndex index, const Event& event) -> Result<bool> {
+    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex index, const Event& event) -> Result<bool> {
       EXPECT_EQ(index, next);
       EXPECT_EQ(event.raw, text_of(index));
       EXPECT_EQ(event[Field::user], "user" + std::to_string(index % 13));
@@ -388,7 +388,7 @@ TEST_F(Streams, SeveralSendersAndReadersAtOnce) {
       }
     });
   std::thread reader([&] {
-    const Stream* const streams[] = {stream.get()};
+    const EmbeddedStream* const streams[] = {stream.get()};
     const auto query = *parse_query("failed user:user3");
     while (!done) {
       const auto found = search(streams, query, {.limit = 20, .statistics = true});
@@ -509,7 +509,7 @@ TEST_F(Streams, EveryFlippedBitIsNamedAndTheRestIsRead) {
     EXPECT_EQ(verified.error().code, "archive.verify.failed");
     ASSERT_FALSE(damage.empty());
     // All but one block can still be searched.
-    const Stream* const streams[] = {stream.get()};
+    const EmbeddedStream* const streams[] = {stream.get()};
     const auto found = search(streams, *parse_query("*"), {.limit = 10, .statistics = true});
     ASSERT_TRUE(found);
     EXPECT_GE(found->total, 2600u - 500u) << "byte " << at;
@@ -590,7 +590,7 @@ TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
 TEST_F(Streams, TwoOfALaterFormatAreRefused) {
   open();
   std::ofstream(where() / "format") << "mamori archive stream 2\n";
-  EXPECT_EQ(Stream::open(where(), "x", *key_, clock_, Disk::real(), workers_).error().code, "archive.stream.newer");
+  EXPECT_EQ(EmbeddedStream::open(where(), "x", *key_, clock_, Disk::real(), workers_).error().code, "archive.stream.newer");
 }
 
 // What search finds is what a look at every event finds, whatever lies in blocks, in filters or still in the log.
@@ -598,7 +598,7 @@ TEST_F(Streams, SearchFindsExactlyWhatReadingEverythingFinds) {
   const auto stream = open();
   constexpr std::uint64_t kCount = 34'321;  // a full segment, a growing one, and a log
   add(*stream, 0, kCount, 400);
-  const Stream* const streams[] = {stream.get()};
+  const EmbeddedStream* const streams[] = {stream.get()};
   const auto naive = [&](const std::function<bool(const Event&)>& is) {
     std::vector<LeafIndex> out;
     Arena arena;
@@ -682,7 +682,7 @@ TEST_F(Streams, SurvivesBeingKilledAtAnyMoment) {
     if (child == 0) {
       ::close(pipe_ends[0]);
       Workers workers(2);
-      auto stream = Stream::open(where(), "mamori/test/events", *key_, clock_, Disk::real(), workers, small());
+      auto stream = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, Disk::real(), workers, small());
       if (!stream) ::_exit(3);
       auto next = (*stream)->size();
       if (next < start) ::_exit(4);

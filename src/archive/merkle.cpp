@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "archive/detail/sha256.h"
+#include "archive/sha256.h"
 #include "base/crypto.h"
 
 namespace mamori::archive {

@@ -326,31 +326,6 @@ std::vector<std::string> Query::values_of(Field field) const {
   return out;
 }
 
-Result<BlockSet> Query::blocks(const std::function<Result<BlockSet>(WordHash)>& find) const {
-  auto out = ~BlockSet{0};
-  switch (kind) {
-    case Kind::everything:
-    case Kind::not_: return out;
-    case Kind::term:
-      for (const auto word : term.needed) {
-        out &= MAMORI_TRY(find(word));
-        if (out == 0) break;
-      }
-      return out;
-    case Kind::and_:
-      for (const auto& part : parts) {
-        out &= MAMORI_TRY(part.blocks(find));
-        if (out == 0) break;
-      }
-      return out;
-    case Kind::or_:
-      out = 0;
-      for (const auto& part : parts) out |= MAMORI_TRY(part.blocks(find));
-      return out;
-  }
-  MAMORI_UNREACHABLE();
-}
-
 Result<Query> parse_query(std::string_view text) { return Parser(text).parse(); }
 
 }  // namespace mamori::archive

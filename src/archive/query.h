@@ -15,7 +15,6 @@
 #include <string_view>
 #include <vector>
 
-#include "archive/filter.h"
 #include "archive/words.h"
 
 namespace mamori::archive {
@@ -48,8 +47,6 @@ struct Query {
   std::vector<std::string> values_of(Field field) const;
   // All its terms, those under NOT too.
   std::vector<const Term*> terms() const;
-  // Whether some block may hold an answer: calls `find` for index words.
-  Result<BlockSet> blocks(const std::function<Result<BlockSet>(WordHash)>& find) const;
 };
 
 // Error: archive.query.bad (facts: position, reason = a code of data/texts).

@@ -1,7 +1,9 @@
 // Search over streams: one page of events, newest first, and on demand how many there are, when, and what their fields say.
 #pragma once
 
-#include "archive/query.h"
+#include <array>
+#include <limits>
+
 #include "archive/stream.h"
 
 namespace mamori::archive {
@@ -25,6 +27,8 @@ struct SearchOptions {
   std::chrono::milliseconds limit_time{15000};
 };
 
+constexpr std::size_t kMostCounted = 12;  // values of a field
+
 struct Hit {
   Position at;
   Event event;
@@ -47,17 +51,12 @@ struct SearchResult {
   bool partial = false;                 // the time was up: totals are lower bounds
   std::uint64_t total = 0;              // with statistics
   std::vector<Bucket> histogram;
-  std::array<std::vector<FieldCount>, kFieldCount> counts;  // most frequent first, at most 12
+  std::array<std::vector<FieldCount>, kFieldCount> counts;  // most frequent first, at most kMostCounted
   std::uint64_t blocks = 0, blocks_read = 0;
   std::vector<Damage> damage;           // blocks that could not be read: named, the rest is answered
 };
 
-Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options);
-
 // Whether one event answers the question.
 bool matches(const Query& query, const Event& event);
-
-// Every matching event, oldest first, for exports. `take` returns false to stop.
-Status each_match(const Stream& stream, const Query& query, Instant from, Instant to, const std::function<Result<bool>(LeafIndex, const Event&)>& take);
 
 }  // namespace mamori::archive

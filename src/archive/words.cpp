@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "archive/detail/mix.h"
+#include "archive/mix.h"
 #include "base/text.h"
 
 namespace mamori::archive {

@@ -91,20 +91,20 @@ int tail(const Common& common, const Given& given) {
     const auto asked = question_of(given);
     if (!asked) return fail(asked.error(), common);
     for (const auto* stream : *streams) {
-      auto& from = seen[stream->origin()];
-      if (first) from = stream->size() > given.limit ? stream->size() - given.limit : stream->first();
-      const auto now = stream->snapshot();
-      for (auto index = std::max(from, now.first); index < now.size; ++index) {
-        const auto kept = stream->event(index);
-        if (!kept || !archive::matches(asked->query, kept->event)) continue;
-        if (!noted && asked->about_patient(kept->event[Field::patient])) {
-          const auto done = session->services().logs.record_search(session->actor(), *session->facility(common), given.question);
-          if (!done) return fail(done.error(), common);
+      auto& next = seen[stream->origin()];
+      const auto size = stream->size();
+      if (first) next = size > given.limit ? std::max(size - given.limit, stream->first()) : stream->first();
+      const auto shown = stream->each_match(asked->query, asked->from, asked->to, next, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
+        if (index >= size) return false;
+        if (!noted && asked->about_patient(event[Field::patient])) {
+          MAMORI_TRY(session->services().logs.record_search(session->actor(), *session->facility(common), given.question));
           noted = true;
         }
-        print_event(given, *stream, index, kept->event);
-      }
-      from = now.size;
+        print_event(given, *stream, index, event);
+        return true;
+      });
+      if (!shown) return fail(shown.error(), common);
+      next = size;
     }
     std::fflush(stdout);
     first = false;

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-#include "archive/search.h"
+#include "archive/embedded/archive.h"
 #include "base/process.h"
 #include "collect/events/fields.h"
 #include "collect/events/framing.h"
@@ -249,7 +249,7 @@ class Intake : public ::testing::Test {
     key_.emplace(*SigningKey::open_or_make(folder_.path() / "key"));
     registers_ = *ledger::Registers::load(kSource / "data/registers");
     ledger_ = *ledger::Ledger::open(*database_, registers_);
-    archive_ = *archive::Archive::open(folder_.path() / "archive", *key_, clock_);
+    archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
     logs_ = *Logs::open(*ledger_, *archive_);
     facility_ = ledger_->create({"", "t", "test"}, **ledger_->find_register("facility"), "", {{{"name", "試験病院"}, {"kind", "hospital"}}, ""})->id;
   }
@@ -264,7 +264,7 @@ class Intake : public ::testing::Test {
   }
   std::vector<std::string> all() {
     std::vector<std::string> out;
-    EXPECT_TRUE(archive::each_match(events(), archive::Query{}, from_millis(0), from_millis(std::numeric_limits<std::int64_t>::max()), [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+    EXPECT_TRUE(events().each_match(archive::Query{}, from_millis(0), from_millis(std::numeric_limits<std::int64_t>::max()), 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
       out.emplace_back(event.raw);
       return true;
     }));
@@ -401,7 +401,7 @@ TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
   EXPECT_EQ(seen.size(), 50u);
   for (const auto& [number, times] : seen) EXPECT_EQ(times, 4) << number;
   const archive::Stream* const streams[] = {&events()};
-  const auto found = archive::search(streams, *archive::parse_query("user:tanaka 病院のログ n7"), {.statistics = true});
+  const auto found = archive_->search(streams, *archive::parse_query("user:tanaka 病院のログ n7"), {.statistics = true});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->total, 4u);
 }

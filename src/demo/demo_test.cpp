@@ -30,7 +30,7 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto sources = *collect::Sources::open(*ledger, sealer, blobs);
   const auto users = *identity::Users::open(*database, sealer);
   const auto key = *SigningKey::open_or_make(folder.path() / "key");
-  const auto archive = *archive::Archive::open(folder.path() / "archive", key, clock);
+  const auto archive = *archive::EmbeddedArchive::open(folder.path() / "archive", key, clock);
   const auto logs = *collect::events::Logs::open(*ledger, *archive);
   const auto hospital = make_hospital({*ledger, *sources, *assessor, *users, *logs}, 20260401);
   ASSERT_TRUE(hospital) << describe(hospital.error());

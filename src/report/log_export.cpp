@@ -81,7 +81,7 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
   json::array listed, leaves, nodes, line_hashes;
   std::vector<Hash> of_lines;
   std::vector<std::vector<std::string>> rows;
-  MAMORI_TRY(archive::each_match(stream, request.query, request.from, request.to, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
+  MAMORI_TRY(stream.each_match(request.query, request.from, request.to, 0, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
     if (index >= head->size) return true;
     if (indices.size() == kMostExported) return Error{ErrorKind::exhausted, "report.logs.too-many", {{"most", std::to_string(kMostExported)}}};
     indices.push_back(index);

@@ -1,9 +1,9 @@
 // The archive's own formats and its question language: any bytes are refused or read, never more; what is taken apart comes back.
 #include <unistd.h>
 
-#include "archive/block.h"
+#include "archive/embedded/block.h"
 #include "archive/head.h"
-#include "archive/log.h"
+#include "archive/embedded/log.h"
 #include "archive/query.h"
 #include "base/crypto.h"
 

@@ -151,7 +151,7 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
     texts.push_back(text);
     bytes += text.size();
     out.bytes += text.size();
-    if (texts.size() == archive::kBlockEvents || bytes >= archive::kBlockBytes) flush();
+    if (texts.size() == archive::kLargestBatch || bytes >= archive::kBatchBytes) flush();
   }
   flush();
   hand_over(0);

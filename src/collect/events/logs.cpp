@@ -157,7 +157,7 @@ Result<Question> parse_question(std::string text, std::string_view from, std::st
 Result<std::vector<archive::Stream*>> Logs::streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted) {
   std::vector<archive::Stream*> out;
   for (const auto& name : archive_.names(facilities)) {
-    if (wanted.empty() ? name.name == "journal" : std::find(wanted.begin(), wanted.end(), name.name) == wanted.end()) continue;
+    if (wanted.empty() ? name.base() == "journal" : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end()) continue;
     out.push_back(MAMORI_TRY(archive_.stream(name)));
   }
   return out;
@@ -175,7 +175,7 @@ bool Question::about_patient(std::string_view found) const {
 Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std::string& facility, std::span<const archive::Stream* const> streams, const Question& question, archive::SearchOptions options) {
   options.from = question.from;
   options.to = question.to;
-  auto result = MAMORI_TRY(archive::search(streams, question.query, options));
+  auto result = MAMORI_TRY(archive_.search(streams, question.query, options));
   using archive::Field;
   const auto& counted = result.counts[static_cast<std::size_t>(Field::patient)];
   const bool about = question.about_patient() || std::any_of(result.hits.begin(), result.hits.end(), [&](const archive::Hit& hit) { return question.about_patient(hit.event[Field::patient]); }) ||

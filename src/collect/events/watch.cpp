@@ -1,7 +1,7 @@
 // The intake watches itself: the ledger's journal as a stream, measured facts, signed heads, retention, verification, space.
 #include <fmt/format.h>
-#include <sys/statvfs.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "collect/events/logs.h"
 #include "ledger/observed.h"
@@ -211,10 +211,9 @@ Result<std::vector<StreamState>> Logs::state(const std::vector<std::string>& fac
 
 DiskState Logs::disk() const {
   DiskState out;
-  struct statvfs status {};
-  if (::statvfs(archive_.directory().c_str(), &status) != 0) return out;
-  out.free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
-  out.total = static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize;
+  const auto space = archive_.space();
+  out.free = space.free;
+  out.total = space.total;
   const std::lock_guard lock(mutex_);
   if (growth_.size() > 1 && growth_.back().second > growth_.front().second) {
     const auto days = static_cast<double>((growth_.back().first - growth_.front().first).count()) / 86'400'000.0;

@@ -1,4 +1,4 @@
-#include "archive/segment.h"
+#include "archive/embedded/segment.h"
 
 #include <fmt/format.h>
 

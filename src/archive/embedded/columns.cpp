@@ -1,10 +1,10 @@
-#include "archive/detail/columns.h"
+#include "archive/embedded/columns.h"
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
 
-#include "archive/detail/mix.h"
+#include "archive/mix.h"
 #include "base/crypto.h"
 
 namespace mamori::archive::detail {

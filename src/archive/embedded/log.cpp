@@ -1,8 +1,8 @@
-#include "archive/log.h"
+#include "archive/embedded/log.h"
 
 #include <cstring>
 
-#include "archive/detail/columns.h"
+#include "archive/embedded/columns.h"
 
 namespace mamori::archive {
 namespace {

@@ -1,4 +1,4 @@
-#include "archive/workers.h"
+#include "archive/embedded/workers.h"
 
 #include <signal.h>
 

@@ -1,4 +1,4 @@
-#include "archive/block.h"
+#include "archive/embedded/block.h"
 
 #include <zstd.h>
 

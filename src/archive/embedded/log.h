@@ -2,7 +2,7 @@
 // leaf); a batch is one record and one sync. docs/formats/archive.md.
 #pragma once
 
-#include "archive/disk.h"
+#include "archive/embedded/disk.h"
 #include "archive/event.h"
 
 namespace mamori::archive {

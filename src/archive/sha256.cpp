@@ -1,5 +1,5 @@
 #define OPENSSL_SUPPRESS_DEPRECATED  // the one-shot EVP call of OpenSSL 3.0 spends longer on looking itself up than on a log line
-#include "archive/detail/sha256.h"
+#include "archive/sha256.h"
 
 #include <cpuid.h>
 #include <openssl/sha.h>

@@ -7,17 +7,11 @@
 #include <optional>
 #include <shared_mutex>
 
-#include "archive/block.h"
-#include "archive/filter.h"
+#include "archive/embedded/block.h"
+#include "archive/embedded/filter.h"
+#include "archive/stream.h"
 
 namespace mamori::archive {
-
-// Where something is broken: named, and the rest goes on.
-struct Damage {
-  std::string file;
-  std::string what;  // code of data/texts
-  LeafIndex first = 0, last = 0;
-};
 
 // Threads: append() by one at a time; everything else is for many, beside it, on what was there when blocks() was asked for.
 class Segment {

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "archive/detail/columns.h"
-#include "archive/disk.h"
+#include "archive/embedded/columns.h"
+#include "archive/embedded/disk.h"
 #include "archive/event.h"
 
 namespace mamori::archive {

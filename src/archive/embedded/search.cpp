@@ -1,4 +1,4 @@
-#include "archive/search.h"
+#include "archive/embedded/search.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,7 +9,6 @@
 namespace mamori::archive {
 namespace {
 
-constexpr std::size_t kMostCounted = 12;
 // A value set that grows over this is not counted further: a patient's number in all of five years is no statistic.
 constexpr std::size_t kMostDistinct = 50000;
 
@@ -253,6 +252,32 @@ Result<Bits> answer(const Query& query, Source& source, const Bits& among) {
   MAMORI_UNREACHABLE();
 }
 
+// The blocks that may hold an answer; `find` answers for one index word.
+Result<BlockSet> blocks_of(const Query& query, const std::function<Result<BlockSet>(WordHash)>& find) {
+  auto out = ~BlockSet{0};
+  switch (query.kind) {
+    case Query::Kind::everything:
+    case Query::Kind::not_: return out;
+    case Query::Kind::term:
+      for (const auto word : query.term.needed) {
+        out &= MAMORI_TRY(find(word));
+        if (out == 0) break;
+      }
+      return out;
+    case Query::Kind::and_:
+      for (const auto& part : query.parts) {
+        out &= MAMORI_TRY(blocks_of(part, find));
+        if (out == 0) break;
+      }
+      return out;
+    case Query::Kind::or_:
+      out = 0;
+      for (const auto& part : query.parts) out |= MAMORI_TRY(blocks_of(part, find));
+      return out;
+  }
+  MAMORI_UNREACHABLE();
+}
+
 // One thing to look at: a block or a record.
 struct Unit {
   std::size_t stream;
@@ -261,6 +286,7 @@ struct Unit {
   std::shared_ptr<const Record> record;
   LeafIndex first;
   Instant first_time, last_time;
+  LeafIndex end() const { return first + (record ? record->events.size() : block->info.count); }
   std::unique_ptr<Source> open() const {
     if (record) return std::make_unique<RecordSource>(record->events);
     return std::make_unique<BlockSource>(segment->file(), block->info);
@@ -278,7 +304,7 @@ std::vector<Unit> units_of(std::size_t stream, const Snapshot& now, const Query&
     }
     if (in_time == 0) continue;
     std::unordered_map<WordHash, BlockSet> asked;
-    const auto maybe = query.blocks([&](WordHash word) -> Result<BlockSet> {
+    const auto maybe = blocks_of(query, [&](WordHash word) -> Result<BlockSet> {
       const auto known = asked.find(word);
       if (known != asked.end()) return known->second;
       return asked[word] = MAMORI_TRY(now.segments[i]->find(word));
@@ -315,7 +341,7 @@ Result<Bits> matches(const Unit& unit, Source& source, const Query& query, Insta
 
 class Search {
  public:
-  Search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) : streams_(streams), query_(query), options_(options) {}
+  Search(std::span<const EmbeddedStream* const> streams, const Query& query, const SearchOptions& options) : streams_(streams), query_(query), options_(options) {}
 
   Result<SearchResult> run() {
     SearchResult result;
@@ -482,7 +508,7 @@ class Search {
     return result;
   }
 
-  std::span<const Stream* const> streams_;
+  std::span<const EmbeddedStream* const> streams_;
   const Query& query_;
   const SearchOptions& options_;
   std::vector<Unit> units_;
@@ -494,7 +520,7 @@ class Search {
 
 }  // namespace
 
-Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) {
+Result<SearchResult> search(std::span<const EmbeddedStream* const> streams, const Query& query, const SearchOptions& options) {
   MAMORI_ASSERT(options.buckets > 0);
   return Search(streams, query, options).run();
 }
@@ -506,18 +532,19 @@ bool matches(const Query& query, const Event& event) {
   return found && !found->none();
 }
 
-Status each_match(const Stream& stream, const Query& query, Instant from, Instant to, const std::function<Result<bool>(LeafIndex, const Event&)>& take) {
+Status each_match(const EmbeddedStream& stream, const Query& query, Instant from, Instant to, LeafIndex start, const std::function<Result<bool>(LeafIndex, const Event&)>& take) {
   std::uint64_t all = 0;
   Status failed;
   auto units = units_of(0, stream.snapshot(), query, from, to, all, failed);
   MAMORI_TRY(failed);
   std::sort(units.begin(), units.end(), [](const Unit& a, const Unit& b) { return a.first < b.first; });
   for (const auto& unit : units) {
+    if (unit.end() <= start) continue;
     const auto source = unit.open();
     const auto found = MAMORI_TRY(matches(unit, *source, query, from, to));
     bool go_on = true;
     found.each([&](std::size_t i) {
-      if (!failed || !go_on) return;
+      if (!failed || !go_on || unit.first + i < start) return;
       Arena arena;
       const auto event = source->event(i, arena);
       if (!event) {

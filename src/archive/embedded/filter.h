@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "archive/disk.h"
+#include "archive/embedded/disk.h"
 #include "archive/words.h"
 
 namespace mamori::archive {

@@ -1,4 +1,4 @@
-#include "archive/disk.h"
+#include "archive/embedded/disk.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

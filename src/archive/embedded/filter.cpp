@@ -1,10 +1,10 @@
-#include "archive/filter.h"
+#include "archive/embedded/filter.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-#include "archive/detail/mix.h"
+#include "archive/mix.h"
 
 namespace mamori::archive {
 namespace {

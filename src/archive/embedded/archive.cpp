@@ -1,0 +1,64 @@
+#include "archive/embedded/archive.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "archive/embedded/search.h"
+
+namespace mamori::archive {
+Result<std::unique_ptr<EmbeddedArchive>> EmbeddedArchive::open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, Disk& disk) {
+  MAMORI_TRY(make_directory(directory));
+  int lock = ::open((directory / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock >= 0 && ::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    ::close(lock);
+    lock = -1;
+  }
+  return std::unique_ptr<EmbeddedArchive>(new EmbeddedArchive(directory, lock, key, clock, disk));
+}
+
+EmbeddedArchive::~EmbeddedArchive() {
+  streams_.clear();
+  if (lock_ >= 0) ::close(lock_);
+}
+
+Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {
+  if (!is_stream_name(name.facility) || !is_stream_name(name.name)) return Error{ErrorKind::invalid, "archive.stream.name", {{"name", name.name}}};
+  const std::lock_guard lock(mutex_);
+  if (const auto found = streams_.find(name); found != streams_.end()) return found->second.get();
+  const auto folder = directory_ / name.facility / name.name;
+  if (read_only() && !std::filesystem::exists(folder)) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name.name}}};
+  StreamOptions options;
+  options.read_only = read_only();
+  auto opened = MAMORI_TRY(EmbeddedStream::open(folder, "mamori/" + name.facility + "/" + name.name, key_, clock_, disk_, workers_, options));
+  return (streams_[name] = std::move(opened)).get();
+}
+
+std::vector<StreamName> EmbeddedArchive::names() const {
+  std::vector<StreamName> out;
+  std::error_code failure;
+  for (const auto& facility : std::filesystem::directory_iterator(directory_, failure)) {
+    if (!facility.is_directory()) continue;
+    for (const auto& stream : std::filesystem::directory_iterator(facility.path(), failure))
+      if (stream.is_directory()) out.push_back({facility.path().filename().string(), stream.path().filename().string()});
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<SearchResult> EmbeddedArchive::search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const {
+  std::vector<const EmbeddedStream*> ours;
+  for (const auto* stream : streams) ours.push_back(static_cast<const EmbeddedStream*>(stream));
+  return archive::search(ours, query, options);
+}
+
+Archive::Space EmbeddedArchive::space() const {
+  struct statvfs status {};
+  if (::statvfs(directory_.c_str(), &status) != 0) return {};
+  return {static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize, static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize};
+}
+
+}  // namespace mamori::archive

@@ -1,0 +1,384 @@
+// What a stream proves: leaves, inclusion, consistency, signed heads, what retention must keep for them, and reading it all again.
+#include <algorithm>
+#include <cstring>
+
+#include "archive/embedded/search.h"
+
+namespace mamori::archive {
+namespace {
+
+constexpr std::string_view kKeptMagic = "MMKEPT01";
+constexpr std::size_t kLargestKept = std::size_t{1} << 30;
+
+void put_fixed(std::string& out, std::uint64_t value) { out.append(reinterpret_cast<const char*>(&value), 8); }
+bool take_fixed(std::string_view& in, std::uint64_t& value) {
+  if (in.size() < 8) return false;
+  std::memcpy(&value, in.data(), 8);
+  in.remove_prefix(8);
+  return true;
+}
+void put_hashes(std::string& out, std::span<const Hash> hashes) {
+  put_fixed(out, hashes.size());
+  for (const auto& hash : hashes) out.append(reinterpret_cast<const char*>(hash.data()), hash.size());
+}
+bool take_hashes(std::string_view& in, std::vector<Hash>& hashes) {
+  std::uint64_t count = 0;
+  if (!take_fixed(in, count) || count > in.size() / 32) return false;
+  hashes.resize(count);
+  for (auto& hash : hashes) {
+    std::memcpy(hash.data(), in.data(), 32);
+    in.remove_prefix(32);
+  }
+  return true;
+}
+
+const Header* block_with(const Snapshot& now, LeafIndex index, std::shared_ptr<Segment>& segment) {
+  for (std::size_t i = now.segments.size(); i-- > 0;) {
+    if (now.blocks[i].empty() || now.blocks[i].front()->info.first > index) continue;
+    for (const auto& block : now.blocks[i])
+      if (index >= block->info.first && index < block->info.first + block->info.count) {
+        segment = now.segments[i];
+        return block.get();
+      }
+    return nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void EmbeddedStream::load_heads() {
+  if (const auto bytes = read_file(folder_ / "heads", kLargestKept)) {
+    std::string_view rest = *bytes;
+    while (!rest.empty()) {
+      const auto end = rest.find("\n\n", rest.find("\n\n") == rest.npos ? rest.npos : rest.find("\n\n") + 2);
+      if (end == rest.npos) break;
+      if (auto head = parse_head(rest.substr(0, end + 1))) heads_.push_back(std::move(*head));
+      else damage_.push_back({(folder_ / "heads").string(), "archive.damage.head", 0, 0});
+      rest.remove_prefix(end + 2);
+    }
+  }
+}
+
+Status EmbeddedStream::load_kept() {
+  const auto bytes = read_file(folder_ / "kept", kLargestKept);
+  if (!bytes) {
+    if (bytes.error().kind == ErrorKind::not_found) return {};
+    return bytes.error();
+  }
+  const Error damaged{ErrorKind::corrupt, "archive.kept.damaged", {{"file", (folder_ / "kept").string()}}};
+  std::string_view in = *bytes;
+  std::uint64_t check = 0, groups = 0;
+  if (!in.starts_with(kKeptMagic) || in.size() < 24) return damaged;
+  in.remove_prefix(kKeptMagic.size());
+  if (!take_fixed(in, check) || checksum(in) != check) return damaged;
+  std::vector<Hash> hashes;
+  if (!take_hashes(in, hashes)) return damaged;
+  for (const auto& hash : hashes) tree_.append_chunk(hash);
+  if (!take_hashes(in, hashes)) return damaged;
+  tree_.append(hashes);
+  if (!take_fixed(in, groups)) return damaged;
+  for (std::uint64_t i = 0; i < groups; ++i) {
+    std::uint64_t first = 0;
+    if (!take_fixed(in, first) || !take_hashes(in, hashes)) return damaged;
+    kept_leaves_[first] = std::move(hashes);
+  }
+  return {};
+}
+
+Result<Kept> EmbeddedStream::event(LeafIndex index) const {
+  const auto now = snapshot();
+  for (const auto& record : now.records)
+    if (index >= record->first && index < record->first + record->events.size()) return Kept{record->events[index - record->first], record};
+  std::shared_ptr<Segment> segment;
+  const auto* const block = block_with(now, index, segment);
+  if (!block) return Error{ErrorKind::not_found, "archive.event.missing", {{"index", std::to_string(index)}}};
+  auto arena = std::make_shared<Arena>();
+  const auto events = MAMORI_TRY(BlockReader(segment->file(), block->info).events(*arena));
+  return Kept{events[index - block->info.first], arena};
+}
+
+Status EmbeddedStream::each_match(const Query& query, Instant from, Instant to, LeafIndex start, const std::function<Result<bool>(LeafIndex, const Event&)>& take) const {
+  return archive::each_match(*this, query, from, to, start, take);
+}
+
+Result<std::vector<Hash>> EmbeddedStream::leaves(LeafIndex first, std::size_t count) const {
+  std::vector<Hash> out;
+  const auto now = snapshot();
+  auto at = first;
+  while (at < first + count) {
+    const auto before = at;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [start, hashes] : kept_leaves_)
+        for (; at >= start && at < start + hashes.size() && at < first + count; ++at) out.push_back(hashes[at - start]);
+    }
+    if (at != before) continue;
+    for (const auto& record : now.records) {
+      if (at < record->first || at >= record->first + record->leaves.size()) continue;
+      for (; at < first + count && at < record->first + record->leaves.size(); ++at) out.push_back(record->leaves[at - record->first]);
+      break;
+    }
+    if (at != before) continue;
+    std::shared_ptr<Segment> segment;
+    const auto* const block = block_with(now, at, segment);
+    if (!block) return Error{ErrorKind::not_found, "archive.event.missing", {{"index", std::to_string(at)}}};
+    Arena arena;
+    const auto events = MAMORI_TRY(BlockReader(segment->file(), block->info).events(arena));
+    const auto start = at - block->info.first;
+    const auto some = std::span(events).subspan(start, std::min<std::size_t>(events.size() - start, first + count - at));
+    const auto hashes = leaf_hashes(some);
+    out.insert(out.end(), hashes.begin(), hashes.end());
+    at += some.size();
+  }
+  return out;
+}
+
+Tree::Leaves EmbeddedStream::cached_leaves() const {
+  struct Cache {
+    LeafIndex first = 0;
+    std::vector<Hash> hashes;
+  };
+  return [this, cache = std::make_shared<Cache>()](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    const auto held = [&] { return first >= cache->first && first + count <= cache->first + cache->hashes.size(); };
+    if (!held()) {
+      const auto now = snapshot();
+      std::shared_ptr<Segment> segment;
+      const auto* const block = block_with(now, first, segment);
+      if (!block || first + count > block->info.first + block->info.count) return leaves(first, count);
+      Arena arena;
+      cache->hashes = leaf_hashes(MAMORI_TRY(BlockReader(segment->file(), block->info).events(arena)));
+      cache->first = block->info.first;
+    }
+    const auto start = cache->hashes.begin() + static_cast<std::ptrdiff_t>(first - cache->first);
+    return std::vector<Hash>(start, start + static_cast<std::ptrdiff_t>(count));
+  };
+}
+
+Result<std::vector<Hash>> EmbeddedStream::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const {
+  const std::shared_lock lock(tree_mutex_);
+  return tree_.inclusion_of_all(indices, size, cached_leaves());
+}
+
+Result<Hash> EmbeddedStream::root_at(TreeSize size) const {
+  const std::shared_lock lock(tree_mutex_);
+  return tree_.root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+}
+
+Result<std::vector<Hash>> EmbeddedStream::inclusion(LeafIndex index, TreeSize size) const {
+  const std::shared_lock lock(tree_mutex_);
+  return tree_.inclusion(index, size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+}
+
+Result<std::vector<Hash>> EmbeddedStream::consistency(TreeSize size1, TreeSize size2) const {
+  const std::shared_lock lock(tree_mutex_);
+  return tree_.consistency(size1, size2, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+}
+
+Result<Head> EmbeddedStream::publish_head() {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  const std::lock_guard order(order_);  // nothing is added meanwhile
+  MAMORI_TRY([&]() -> Status {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return bulk_ == 0 || failed_ || broken_; });
+    if (broken_) return *broken_;
+    if (bulk_ != 0) return *failed_;
+    return {};
+  }());
+  std::vector<std::shared_ptr<Part>> parts;
+  {
+    const std::lock_guard lock(mutex_);
+    parts.assign(parts_.begin(), parts_.end());
+  }
+  for (const auto& part : parts) MAMORI_TRY(sync_log(*part, part->count));
+  MAMORI_TRY(sync_segments());
+  TreeSize size = 0;
+  Hash root;
+  {
+    const std::shared_lock lock(tree_mutex_);
+    size = tree_.size();
+    root = tree_.root();
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (!heads_.empty() && heads_.back().size == size) return heads_.back();
+  }
+  auto head = sign_head(origin_, size, root, clock_.now(), key_);
+  std::error_code missing;
+  const auto at = std::filesystem::file_size(folder_ / "heads", missing);
+  auto file = MAMORI_TRY(GrowingFile::open(folder_ / "heads", missing ? 0 : at, disk_));
+  MAMORI_TRY(file.append(head.note + "\n"));
+  MAMORI_TRY(file.sync());
+  if (missing) MAMORI_TRY(sync_folder(folder_));
+  const std::lock_guard lock(mutex_);
+  heads_.push_back(head);
+  return head;
+}
+
+std::vector<Head> EmbeddedStream::heads() const {
+  const std::lock_guard lock(mutex_);
+  return heads_;
+}
+
+// Everything that proofs about later events, and from older heads, may still ask of leaves before `up_to`.
+Status EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
+  std::vector<Hash> chunks, ragged;
+  {
+    const std::shared_lock lock(tree_mutex_);
+    const auto& all = tree_.chunks();
+    chunks.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(up_to / kChunk));
+  }
+  if (up_to % kChunk != 0) ragged = MAMORI_TRY(leaves(up_to - up_to % kChunk, up_to % kChunk));
+  auto groups = [&] {
+    const std::lock_guard lock(mutex_);
+    return kept_leaves_;
+  }();
+  if (!ragged.empty()) groups[up_to - up_to % kChunk] = ragged;
+  for (const auto& head : heads()) {
+    const auto start = head.size - head.size % kChunk;
+    if (head.size % kChunk == 0 || start + kChunk > up_to || groups.contains(start)) continue;
+    groups[start] = MAMORI_TRY(leaves(start, kChunk));
+  }
+  std::string body;
+  put_hashes(body, chunks);
+  put_hashes(body, ragged);
+  put_fixed(body, groups.size());
+  for (const auto& [first, hashes] : groups) {
+    put_fixed(body, first);
+    put_hashes(body, hashes);
+  }
+  std::string out(kKeptMagic);
+  put_fixed(out, checksum(body));
+  MAMORI_TRY(write_file(folder_ / "kept", out + body, FileMode::owner_only));
+  const std::lock_guard lock(mutex_);
+  kept_leaves_ = std::move(groups);
+  return {};
+}
+
+Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
+  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  const std::lock_guard one(write_);
+  std::vector<std::shared_ptr<Segment>> victims;
+  LeafIndex up_to = 0;
+  {
+    const auto now = snapshot();
+    auto total = bytes_on_disk();
+    const auto limit = clock_.now() - retention.age;
+    for (std::size_t i = 0; i + 1 < now.segments.size(); ++i) {
+      const bool old = retention.age.count() > 0 && std::all_of(now.blocks[i].begin(), now.blocks[i].end(), [&](const auto& block) { return block->info.last_received < limit; });
+      const bool much = retention.bytes > 0 && total > retention.bytes;
+      if (!old && !much) break;
+      victims.push_back(now.segments[i]);
+      total -= std::min(total, now.segments[i]->bytes_on_disk());
+      up_to = now.segments[i]->end();
+    }
+  }
+  if (victims.empty()) return std::uint64_t{0};
+  MAMORI_TRY(keep_for_proofs(up_to));
+  std::uint64_t removed = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    removed = up_to - first_;
+    first_ = up_to;
+    segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(victims.size()));
+  }
+  for (const auto& victim : victims) MAMORI_TRY(victim->remove());
+  return removed;
+}
+
+Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>& report, const std::function<void(std::uint64_t)>& progress) const {
+  Verified out;
+  std::optional<Damage> worst;
+  const auto tell = [&](Damage damage) {
+    report(damage);
+    if (!worst || damage.first < worst->first) worst = std::move(damage);
+  };
+  for (const auto& damage : damage()) tell(damage);
+  const auto now = snapshot();
+  Tree tree;  // made from what is read, not from what was remembered
+  {
+    const std::shared_lock lock(tree_mutex_);
+    const auto& chunks = tree_.chunks();
+    for (LeafIndex chunk = 0; chunk < now.first / kChunk; ++chunk) tree.append_chunk(chunks[chunk]);
+  }
+  if (now.first % kChunk != 0) tree.append(MAMORI_TRY(leaves(now.first - now.first % kChunk, now.first % kChunk)));
+
+  auto heads = this->heads();
+  std::stable_sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) { return a.size < b.size; });
+  std::size_t next_head = 0;
+  TreeSize good = now.first;
+  const auto heads_file = (folder_ / "heads").string();
+  const auto fits = [&](const Head& head, const Hash& root) {
+    if (head.root == root && head.origin == origin_ && head_is_signed_by(head, key_.public_key())) {
+      ++out.heads;
+      good = head.size;
+    } else {
+      tell({heads_file, "archive.damage.root", good, head.size == 0 ? 0 : head.size - 1});
+    }
+  };
+  for (; next_head < heads.size() && heads[next_head].size <= now.first; ++next_head) {
+    const auto root = root_at(heads[next_head].size);
+    if (root) fits(heads[next_head], *root);
+  }
+  const auto add = [&](std::span<const Hash> hashes) {
+    while (!hashes.empty()) {
+      auto take = hashes.size();
+      if (next_head < heads.size() && heads[next_head].size > tree.size()) take = std::min<std::size_t>(take, heads[next_head].size - tree.size());
+      tree.append(hashes.first(take));
+      hashes = hashes.subspan(take);
+      for (; next_head < heads.size() && heads[next_head].size == tree.size(); ++next_head) fits(heads[next_head], tree.root());
+    }
+  };
+  for (std::size_t i = 0; i < now.segments.size(); ++i) {
+    if (!now.segments[i]->check_filter()) tell({now.segments[i]->file().path().string(), "archive.damage.filter", now.segments[i]->first(), now.segments[i]->end() - 1});
+    for (const auto& block : now.blocks[i]) {
+      const auto& info = block->info;
+      if (info.first > tree.size()) add(std::vector<Hash>(info.first - tree.size()));
+      Arena arena;
+      const BlockReader reader(now.segments[i]->file(), info);
+      const auto events = reader.events(arena);
+      if (!events) {
+        tell({now.segments[i]->file().path().string(), events.error().code, info.first, info.first + info.count - 1});
+        const auto unread = std::vector<Hash>(info.count);
+        add(unread);
+        continue;
+      }
+      const auto hashes = leaf_hashes(*events);
+      // The header says what was written: a difference names the chunk, where the root of the whole would name nothing.
+      const auto header = reader.header();
+      if (!header || header->info.first != info.first || header->info.count != info.count) {
+        tell({now.segments[i]->file().path().string(), "archive.damage.header", info.first, info.first + info.count - 1});
+      } else {
+        const auto before = header->hashes.before.size();
+        for (std::size_t k = 0; k < before; ++k)
+          if (header->hashes.before[k] != hashes[k]) tell({now.segments[i]->file().path().string(), "archive.damage.event", info.first + k, info.first + k});
+        for (std::size_t c = 0; c < header->hashes.chunks.size(); ++c)
+          if (perfect_root(std::span(hashes).subspan(before + c * kChunk, kChunk)) != header->hashes.chunks[c])
+            tell({now.segments[i]->file().path().string(), "archive.damage.event", info.first + before + c * kChunk, info.first + before + (c + 1) * kChunk - 1});
+        for (std::size_t k = 0; k < header->hashes.after.size(); ++k)
+          if (header->hashes.after[k] != hashes[hashes.size() - header->hashes.after.size() + k]) {
+            const auto at = info.first + hashes.size() - header->hashes.after.size() + k;
+            tell({now.segments[i]->file().path().string(), "archive.damage.event", at, at});
+          }
+      }
+      add(hashes);
+      out.events += info.count;
+      out.bytes += info.raw_bytes;
+      if (progress) progress(out.events);
+    }
+  }
+  for (const auto& record : now.records) {
+    const auto hashes = leaf_hashes(record->events);
+    add(hashes);
+    out.events += record->events.size();
+    for (const auto& event : record->events) out.bytes += event.raw.size();
+  }
+  for (; next_head < heads.size(); ++next_head)
+    if (heads[next_head].size > tree.size()) tell({heads_file, "archive.damage.cut", tree.size(), heads[next_head].size - 1});
+  out.size = tree.size();
+  out.root = tree.root();
+  if (worst) return Error{ErrorKind::corrupt, "archive.verify.failed", {{"file", worst->file}, {"what", worst->what}, {"first", std::to_string(worst->first)}, {"last", std::to_string(worst->last)}}};
+  return out;
+}
+
+}  // namespace mamori::archive
