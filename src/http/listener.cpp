@@ -10,11 +10,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 
 #include <atomic>
+#include <sstream>
 #include <thread>
 
 #include "base/log.h"
@@ -64,6 +66,34 @@ Reply plain_reply(int status, std::string_view code) {
   return reply;
 }
 
+constexpr std::size_t kReadAtOnce = 64 << 10;
+
+// A connection, encrypted or not: the message handling is compiled once for both.
+class Line {
+ public:
+  virtual ~Line() = default;
+  virtual asio::awaitable<std::size_t> read(asio::mutable_buffer to, beast::error_code& failure) = 0;
+  virtual asio::awaitable<void> write(std::string_view bytes, beast::error_code& failure) = 0;
+  virtual void expire(std::optional<std::chrono::seconds> after) = 0;  // none: never
+};
+
+template <class Stream>
+class LineOf final : public Line {
+ public:
+  explicit LineOf(Stream& stream) : stream_(stream) {}
+  asio::awaitable<std::size_t> read(asio::mutable_buffer to, beast::error_code& failure) override { co_return co_await stream_.async_read_some(to, asio::redirect_error(asio::use_awaitable, failure)); }
+  asio::awaitable<void> write(std::string_view bytes, beast::error_code& failure) override {
+    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()), asio::redirect_error(asio::use_awaitable, failure));
+  }
+  void expire(std::optional<std::chrono::seconds> after) override {
+    if (after) beast::get_lowest_layer(stream_).expires_after(*after);
+    else beast::get_lowest_layer(stream_).expires_never();
+  }
+
+ private:
+  Stream& stream_;
+};
+
 }  // namespace
 
 struct Listener::State {
@@ -81,18 +111,35 @@ struct Listener::State {
     return options.limits.is_upload(target.substr(0, target.find('?'))) ? options.limits.upload : options.limits.body;
   }
 
-  template <class Stream>
-  asio::awaitable<void> serve(Stream& stream, std::string remote) {
-    beast::flat_buffer buffer(options.limits.upload + options.limits.header);
+  // Reads until the header, or the whole message, is there.
+  static asio::awaitable<beast::error_code> read(Line& line, beast::flat_buffer& buffer, Parser& parser, bool whole) {
+    parser.eager(whole);
+    beast::error_code failure;
+    while (whole ? !parser.is_done() : !parser.is_header_done()) {
+      if (buffer.size() != 0) {
+        buffer.consume(parser.put(buffer.data(), failure));
+        if (!failure) continue;
+        if (failure != beast::http::error::need_more) co_return failure;
+        failure = {};
+        if (buffer.size() == buffer.max_size()) co_return beast::http::error::buffer_overflow;
+      }
+      const auto room = buffer.prepare(std::min(kReadAtOnce, buffer.max_size() - buffer.size()));
+      buffer.commit(co_await line.read(room, failure));
+      if (failure) co_return failure;
+    }
+    co_return failure;
+  }
+
+  asio::awaitable<void> serve(Line& line, std::string remote) {
+    beast::flat_buffer buffer(options.limits.header + kReadAtOnce);
     while (true) {
-      beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(options.limits.seconds * 2));
+      line.expire(std::chrono::seconds(options.limits.seconds * 2));
       Parser parser;
       parser.header_limit(static_cast<std::uint32_t>(options.limits.header));
       parser.body_limit(options.limits.upload);
-      beast::error_code failure;
-      co_await beast::http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, failure));
+      auto failure = co_await read(line, buffer, parser, false);
       if (failure) {
-        if (failure == beast::http::error::header_limit) co_await write(stream, plain_reply(431, "http.header.too-large"), 11, false, false);
+        if (failure == beast::http::error::header_limit || failure == beast::http::error::buffer_overflow) co_await write(line, plain_reply(431, "http.header.too-large"), 11, false, false);
         co_return;
       }
       const auto& message = parser.get();
@@ -100,19 +147,18 @@ struct Listener::State {
       const auto limit = body_limit(target);
       const auto length = parser.content_length();
       if (length && *length > limit) {
-        co_await write(stream, plain_reply(413, "http.body.too-large"), message.version(), false, false);
+        co_await write(line, plain_reply(413, "http.body.too-large"), message.version(), false, false);
         co_return;
       }
       parser.body_limit(limit);
       if (beast::iequals(message[beast::http::field::expect], "100-continue")) {
-        beast::http::response<beast::http::empty_body> go_on{beast::http::status::continue_, 11};
-        co_await beast::http::async_write(stream, go_on, asio::redirect_error(asio::use_awaitable, failure));
+        co_await line.write("HTTP/1.1 100 Continue\r\n\r\n", failure);
       }
       // A large file over a slow line gets more time, a silent sender none.
-      beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(length.value_or(0) >> 16));
-      co_await beast::http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, failure));
+      line.expire(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(length.value_or(0) >> 16));
+      failure = co_await read(line, buffer, parser, true);
       if (failure) {
-        if (failure == beast::http::error::body_limit) co_await write(stream, plain_reply(413, "http.body.too-large"), 11, false, false);
+        if (failure == beast::http::error::body_limit) co_await write(line, plain_reply(413, "http.body.too-large"), 11, false, false);
         co_return;
       }
       Request request;
@@ -124,12 +170,12 @@ struct Listener::State {
       const auto version = message.version();
       const bool keep_alive = message.keep_alive();
       request.body = std::move(parser.get().body());
-      beast::get_lowest_layer(stream).expires_never();
+      line.expire({});
       Reply reply;
       if (readable) reply = co_await asio::co_spawn(workers, answer(request), asio::use_awaitable);
       else reply = plain_reply(400, "http.target.bad");
-      beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(reply.body.size() >> 16));
-      const bool written = co_await write(stream, std::move(reply), version, keep_alive, request.method == Method::head);
+      line.expire(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(reply.body.size() >> 16));
+      const bool written = co_await write(line, std::move(reply), version, keep_alive, request.method == Method::head);
       if (!written || !keep_alive) co_return;
     }
   }
@@ -143,22 +189,22 @@ struct Listener::State {
     co_return plain_reply(500, "http.internal");
   }
 
-  template <class Stream>
-  asio::awaitable<bool> write(Stream& stream, Reply reply, unsigned version, bool keep_alive, bool without_body) {
+  asio::awaitable<bool> write(Line& line, Reply reply, unsigned version, bool keep_alive, bool without_body) {
     beast::http::response<beast::http::string_body> response{static_cast<beast::http::status>(reply.status), version};
     if (!reply.content_type.empty()) response.set(beast::http::field::content_type, reply.content_type);
     for (const auto& [name, value] : reply.headers) response.insert(name, value);
     response.keep_alive(keep_alive);
     response.body() = std::move(reply.body);
     if (reply.status != 204 && reply.status != 304) response.prepare_payload();
+    std::ostringstream head;
+    head << response.base();
     beast::error_code failure;
-    if (without_body) {
-      beast::http::response<beast::http::empty_body> head;
-      head.base() = response.base();
-      co_await beast::http::async_write(stream, head, asio::redirect_error(asio::use_awaitable, failure));
-    } else {
-      co_await beast::http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, failure));
-    }
+    // One piece where that is cheap, so that the other side is not woken twice.
+    auto first = std::move(head).str();
+    const bool together = !without_body && response.body().size() <= kReadAtOnce;
+    if (together) first += response.body();
+    co_await line.write(first, failure);
+    if (!failure && !together && !without_body) co_await line.write(response.body(), failure);
     co_return !failure;
   }
 
@@ -175,12 +221,14 @@ struct Listener::State {
       beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(options.limits.seconds));
       co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, failure));
       if (failure) co_return;
-      co_await serve(stream, std::move(remote));
+      LineOf line(stream);
+      co_await serve(line, std::move(remote));
       beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(5));
       co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, failure));
     } else {
       beast::tcp_stream stream(std::move(socket));
-      co_await serve(stream, std::move(remote));
+      LineOf line(stream);
+      co_await serve(line, std::move(remote));
       stream.socket().shutdown(tcp::socket::shutdown_send, failure);
     }
   }
