@@ -1,6 +1,8 @@
 // What a stream proves: leaves, inclusion, consistency, signed heads, what retention must keep for them, and reading it all again.
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <future>
 
 #include "archive/embedded/search.h"
 
@@ -286,6 +288,25 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
   return removed;
 }
 
+namespace {
+
+constexpr std::size_t kVerifyBlocks = 2;  // at once
+
+struct BlockRead {
+  Result<std::vector<Hash>> hashes;  // of the events as they stand in the file
+  Result<Header> header;
+};
+
+BlockRead read_block(const ReadFile& file, const BlockInfo& info) {
+  const BlockReader reader(file, info);
+  Arena arena;
+  const auto events = reader.events(arena);
+  if (!events) return {events.error(), events.error()};
+  return {leaf_hashes(*events), reader.header()};
+}
+
+}  // namespace
+
 Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>& report, const std::function<void(std::uint64_t)>& progress) const {
   Verified out;
   std::optional<Damage> worst;
@@ -329,43 +350,50 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
       for (; next_head < heads.size() && heads[next_head].size == tree.size(); ++next_head) fits(heads[next_head], tree.root());
     }
   };
+  // Two blocks are read and hashed beside each other; they are held against the tree in their order.
+  struct Place {
+    const Segment* segment;
+    const Header* block;
+  };
+  std::vector<Place> places;
   for (std::size_t i = 0; i < now.segments.size(); ++i) {
     if (!now.segments[i]->check_filter()) tell({now.segments[i]->file().path().string(), "archive.damage.filter", now.segments[i]->first(), now.segments[i]->end() - 1});
-    for (const auto& block : now.blocks[i]) {
-      const auto& info = block->info;
-      if (info.first > tree.size()) add(std::vector<Hash>(info.first - tree.size()));
-      Arena arena;
-      const BlockReader reader(now.segments[i]->file(), info);
-      const auto events = reader.events(arena);
-      if (!events) {
-        tell({now.segments[i]->file().path().string(), events.error().code, info.first, info.first + info.count - 1});
-        const auto unread = std::vector<Hash>(info.count);
-        add(unread);
-        continue;
-      }
-      const auto hashes = leaf_hashes(*events);
-      // The header says what was written: a difference names the chunk, where the root of the whole would name nothing.
-      const auto header = reader.header();
-      if (!header || header->info.first != info.first || header->info.count != info.count) {
-        tell({now.segments[i]->file().path().string(), "archive.damage.header", info.first, info.first + info.count - 1});
-      } else {
-        const auto before = header->hashes.before.size();
-        for (std::size_t k = 0; k < before; ++k)
-          if (header->hashes.before[k] != hashes[k]) tell({now.segments[i]->file().path().string(), "archive.damage.event", info.first + k, info.first + k});
-        for (std::size_t c = 0; c < header->hashes.chunks.size(); ++c)
-          if (perfect_root(std::span(hashes).subspan(before + c * kChunk, kChunk)) != header->hashes.chunks[c])
-            tell({now.segments[i]->file().path().string(), "archive.damage.event", info.first + before + c * kChunk, info.first + before + (c + 1) * kChunk - 1});
-        for (std::size_t k = 0; k < header->hashes.after.size(); ++k)
-          if (header->hashes.after[k] != hashes[hashes.size() - header->hashes.after.size() + k]) {
-            const auto at = info.first + hashes.size() - header->hashes.after.size() + k;
-            tell({now.segments[i]->file().path().string(), "archive.damage.event", at, at});
-          }
-      }
-      add(hashes);
-      out.events += info.count;
-      out.bytes += info.raw_bytes;
-      if (progress) progress(out.events);
+    for (const auto& block : now.blocks[i]) places.push_back({now.segments[i].get(), block.get()});
+  }
+  std::deque<std::future<BlockRead>> reading;
+  std::size_t started = 0;
+  for (const auto& [segment, block] : places) {
+    for (; started < places.size() && reading.size() < kVerifyBlocks; ++started) reading.push_back(std::async(std::launch::async, read_block, std::cref(places[started].segment->file()), std::cref(places[started].block->info)));
+    const auto read = reading.front().get();
+    reading.pop_front();
+    const auto& info = block->info;
+    const auto file = segment->file().path().string();
+    if (info.first > tree.size()) add(std::vector<Hash>(info.first - tree.size()));
+    if (!read.hashes) {
+      tell({file, read.hashes.error().code, info.first, info.first + info.count - 1});
+      add(std::vector<Hash>(info.count));
+      continue;
     }
+    const auto& hashes = *read.hashes;
+    // The header says what was written: a difference names the chunk, where the root of the whole would name nothing.
+    const auto& header = read.header;
+    if (!header || header->info.first != info.first || header->info.count != info.count) {
+      tell({file, "archive.damage.header", info.first, info.first + info.count - 1});
+    } else {
+      const auto& written = header->hashes;
+      const auto before = written.before.size(), after = hashes.size() - written.after.size();
+      const auto altered = [&](std::size_t from, std::size_t count) { tell({file, "archive.damage.event", info.first + from, info.first + from + count - 1}); };
+      for (std::size_t k = 0; k < before; ++k)
+        if (written.before[k] != hashes[k]) altered(k, 1);
+      for (std::size_t c = 0; c < written.chunks.size(); ++c)
+        if (perfect_root(std::span(hashes).subspan(before + c * kChunk, kChunk)) != written.chunks[c]) altered(before + c * kChunk, kChunk);
+      for (std::size_t k = 0; k < written.after.size(); ++k)
+        if (written.after[k] != hashes[after + k]) altered(after + k, 1);
+    }
+    add(hashes);
+    out.events += info.count;
+    out.bytes += info.raw_bytes;
+    if (progress) progress(out.events);
   }
   for (const auto& record : now.records) {
     const auto hashes = leaf_hashes(record->events);
