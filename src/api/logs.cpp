@@ -68,7 +68,7 @@ Result<archive::Stream*> one_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   const auto name = call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
   for (const auto& known : services.logs.archive().names({facility}))
-    if (known.name == name) return services.logs.archive().stream(known);
+    if (known.name == name || known.base() == name) return services.logs.archive().stream({facility, name});
   return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
 }
 

@@ -13,29 +13,28 @@ bool is_word(char c) { return (class_of(c) & (kLetter | kDigit)) != 0; }
 bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-// A star takes word characters in a single word, anything but white space elsewhere.
+// A star takes word characters in a single word, anything but white space elsewhere; no word goes on over the end of the match.
 std::size_t match_at(std::string_view pattern, std::string_view text, std::size_t at, bool one_word) {
   std::size_t p = 0, t = at, star = pattern.npos, mark = 0;
-  std::size_t best = text.npos;
   while (true) {
-    if (p == pattern.size()) {
-      best = t;
+    if (p == pattern.size() && (pattern.back() == '*' || t == text.size() || t == 0 || !is_word(text[t - 1]) || !is_word(text[t]))) {
+      auto best = t;
       // A pattern that ends in a star has taken as little as it may: the rest of the word belongs to it.
       if (!pattern.empty() && pattern.back() == '*')
         while (best < text.size() && (one_word ? is_word(text[best]) : !is_space(text[best]))) ++best;
       return best;
     }
-    if (pattern[p] == '*') {
+    if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
       mark = t;
       continue;
     }
-    if (t < text.size() && pattern[p] == text[t]) {
+    if (p < pattern.size() && t < text.size() && pattern[p] == text[t]) {
       ++p;
       ++t;
       continue;
     }
-    if (star == pattern.npos || mark >= text.size() || (one_word ? !is_word(text[mark]) : is_space(text[mark]))) return best;
+    if (star == pattern.npos || mark >= text.size() || (one_word ? !is_word(text[mark]) : is_space(text[mark]))) return text.npos;
     p = star + 1;
     t = ++mark;
   }
@@ -63,8 +62,7 @@ std::size_t find_value(const Term& term, std::string_view text, std::size_t from
   for (auto at = lead.empty() ? from : text.find(lead, from); at <= text.size(); at = lead.empty() ? at + 1 : text.find(lead, at + 1)) {
     const auto end = match_at(value, text, at, term.one_word);
     const bool starts_well = value.front() == '*' || at == 0 || !is_word(text[at]) || !is_word(text[at - 1]);
-    const bool ends_well = end != text.npos && (value.back() == '*' || end == text.size() || end == 0 || !is_word(text[end - 1]) || !is_word(text[end]));
-    if (end != text.npos && starts_well && ends_well) return at;
+    if (end != text.npos && starts_well) return at;
     if (at == text.size()) break;
   }
   return text.npos;

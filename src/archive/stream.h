@@ -46,6 +46,7 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
+  virtual bool writes() const = 0;             // whether this process may append to it
   // Returns when all events are kept for good, in the order given. At most kLargestBatch events.
   // Errors: archive.disk.full, archive.disk.failed, archive.cluster.*, archive.event.too-long, archive.batch.too-large, archive.busy
   // (another process writes); then none of them is acknowledged.

@@ -30,7 +30,7 @@ Result<Session> Session::open(const Common& common) {
   const auto home = MAMORI_TRY(server::find_home(common.home));
   Session session;
   session.clock = std::make_unique<SystemClock>();
-  session.installation = MAMORI_TRY(server::Installation::open(common.data, common.database, home, *session.clock));
+  session.installation = MAMORI_TRY(server::Installation::open(common.data, common.database, common.archive, home, *session.clock));
   return session;
 }
 
@@ -86,6 +86,7 @@ int run_mamori(int argc, char** argv) {
   Common common;
   app.add_option("--data", common.data, "directory that holds everything (default: mamori-data)")->type_name("DIR");
   app.add_option("--database", common.database, "postgresql://… instead of the embedded database")->type_name("URL")->envname("MAMORI_DATABASE");
+  app.add_option("--archive", common.archive, "clickhouse://… for the logs instead of files")->type_name("URL")->envname("MAMORI_ARCHIVE");
   app.add_option("--home", common.home, "where registers, controls and web pages are")->type_name("DIR");
   app.add_option("--language", common.language, "ja or en")->check(CLI::IsMember({"ja", "en"}))->envname("MAMORI_LANGUAGE");
   app.add_option("--facility", common.facility, "id or name, where there are several")->type_name("NAME");

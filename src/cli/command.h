@@ -14,6 +14,7 @@ int exit_code_of(ErrorKind kind);
 struct Common {
   std::filesystem::path data = "mamori-data";
   std::string database;
+  std::string archive;
   std::filesystem::path home;
   std::string language = "ja";
   std::string facility;  // id or name; needed only where there are several

@@ -28,7 +28,7 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   api::FirstUseDone first_ = *api::first_use(services(), {"みなと病院", "hospital", 300, true, "manager", "企画管理者", Secret(kPassword)}, "test");
 
   std::unique_ptr<Installation> open() {
-    auto opened = Installation::open(folder_.path(), GetParam() == store::Engine::sqlite ? "" : database_.url(), home_, clock_);
+    auto opened = Installation::open(folder_.path(), GetParam() == store::Engine::sqlite ? "" : database_.url(), "", home_, clock_);
     if (!opened) ADD_FAILURE() << describe(opened.error());
     return std::move(opened).take();
   }

@@ -1,5 +1,7 @@
 #include "server/wiring.h"
 
+#include "archive/engine.h"
+
 namespace mamori::server {
 namespace {
 
@@ -9,7 +11,7 @@ constexpr store::Migration kSchema[] = {
 
 }  // namespace
 
-Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::path& directory, const std::string& database, const Home& home, const Clock& clock) {
+Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::path& directory, const std::string& database, const std::string& archive, const Home& home, const Clock& clock) {
   crypto_ready();
   std::unique_ptr<Installation> made(new Installation);
   made->directory_ = directory;
@@ -28,7 +30,7 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
   made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_, made->texts_));
   made->sources_ = MAMORI_TRY(collect::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_));
-  made->archive_ = MAMORI_TRY(archive::EmbeddedArchive::open(directory / "archive", *made->signing_key_, clock));
+  made->archive_ = MAMORI_TRY(archive::open_archive(archive, directory / "archive", *made->signing_key_, clock));
   made->logs_ = MAMORI_TRY(collect::events::Logs::open(*made->ledger_, *made->archive_));
   made->users_ = MAMORI_TRY(identity::Users::open(*made->database_, *made->sealer_));
   made->services_.reset(new api::Services{clock, made->texts_, *made->database_, *made->users_, *made->ledger_, *made->catalog_, *made->assessor_, *made->sources_, *made->logs_, *made->blobs_, *made->signing_key_, kVersion});

@@ -1,9 +1,6 @@
 #include "archive/embedded/archive.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -11,18 +8,7 @@
 
 namespace mamori::archive {
 Result<std::unique_ptr<EmbeddedArchive>> EmbeddedArchive::open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, Disk& disk) {
-  MAMORI_TRY(make_directory(directory));
-  int lock = ::open((directory / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock >= 0 && ::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock);
-    lock = -1;
-  }
-  return std::unique_ptr<EmbeddedArchive>(new EmbeddedArchive(directory, lock, key, clock, disk));
-}
-
-EmbeddedArchive::~EmbeddedArchive() {
-  streams_.clear();
-  if (lock_ >= 0) ::close(lock_);
+  return std::unique_ptr<EmbeddedArchive>(new EmbeddedArchive(directory, MAMORI_TRY(DirectoryLock::take(directory)), key, clock, disk));
 }
 
 Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {

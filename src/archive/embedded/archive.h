@@ -3,6 +3,7 @@
 
 #include "archive/archive.h"
 #include "archive/embedded/stream.h"
+#include "archive/lock.h"
 
 namespace mamori::archive {
 
@@ -11,19 +12,18 @@ class EmbeddedArchive : public Archive {
  public:
   // Where another process writes already, this one reads only. Error: archive.disk.*.
   static Result<std::unique_ptr<EmbeddedArchive>> open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, Disk& disk = Disk::real());
-  ~EmbeddedArchive() override;
 
   using Archive::names;
-  bool read_only() const override { return lock_ < 0; }
+  bool read_only() const override { return !lock_.held(); }
   Result<Stream*> stream(const StreamName& name) override;
   std::vector<StreamName> names() const override;
   Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const override;
   Space space() const override;
 
  private:
-  EmbeddedArchive(std::filesystem::path directory, int lock, const SigningKey& key, const Clock& clock, Disk& disk) : directory_(std::move(directory)), lock_(lock), key_(key), clock_(clock), disk_(disk), workers_(2) {}
+  EmbeddedArchive(std::filesystem::path directory, DirectoryLock lock, const SigningKey& key, const Clock& clock, Disk& disk) : directory_(std::move(directory)), lock_(std::move(lock)), key_(key), clock_(clock), disk_(disk), workers_(2) {}
   std::filesystem::path directory_;
-  int lock_;
+  DirectoryLock lock_;
   const SigningKey& key_;
   const Clock& clock_;
   Disk& disk_;

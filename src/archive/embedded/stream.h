@@ -49,6 +49,7 @@ class EmbeddedStream : public Stream {
   static Result<std::unique_ptr<EmbeddedStream>> open(const std::filesystem::path& folder, std::string origin, const SigningKey& key, const Clock& clock, Disk& disk, Workers& workers, const StreamOptions& options = {});
   ~EmbeddedStream() override;
 
+  bool writes() const override { return !options_.read_only; }
   // One sync for the batch, shared with whoever appends at the same time.
   Result<LeafRange> append(std::span<const Event> events) override;
   // Straight into a block, without the log. At most options.events events.

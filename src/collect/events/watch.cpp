@@ -147,7 +147,7 @@ Status Logs::publish_heads() {
   Status copied;
   for (const auto& name : archive_.names()) {
     auto* stream = MAMORI_TRY(archive_.stream(name));
-    if (stream->size() == 0) continue;
+    if (!stream->writes() || stream->size() == 0) continue;
     const auto head = MAMORI_TRY(stream->publish_head());
     // A share that is away must not keep the other streams from being signed.
     if (auto done = copy_head(copy_heads_, name, head); !done) copied = std::move(done);

@@ -1,0 +1,37 @@
+// All streams in a ClickHouse cluster. docs/formats/cluster.md.
+#pragma once
+
+#include "archive/archive.h"
+#include "archive/cluster/stream.h"
+#include "archive/lock.h"
+
+namespace mamori::archive {
+
+// What it is given outlives it.
+class ClusterArchive : public Archive {
+ public:
+  // Makes the tables where they are missing. `directory` holds this writer's name, made at the first start, and its lock.
+  // Errors: archive.cluster.*, archive.disk.*.
+  static Result<std::unique_ptr<ClusterArchive>> open(ClickHouseAddress address, const std::filesystem::path& directory, const SigningKey& key, const Clock& clock);
+
+  using Archive::names;
+  bool read_only() const override { return !lock_.held(); }
+  // "events" is this writer's own, "events@WRITER" anyone's.
+  Result<Stream*> stream(const StreamName& name) override;
+  std::vector<StreamName> names() const override;
+  Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const override;
+  Space space() const override;
+  const std::string& writer() const { return writer_; }
+
+ private:
+  ClusterArchive(ClickHouseAddress address, DirectoryLock lock, std::string writer, const SigningKey& key, const Clock& clock) : server_(std::move(address)), lock_(std::move(lock)), writer_(std::move(writer)), key_(key), clock_(clock) {}
+  ClickHouse server_;
+  DirectoryLock lock_;
+  const std::string writer_;
+  const SigningKey& key_;
+  const Clock& clock_;
+  std::mutex mutex_;  // guards streams_
+  std::map<StreamName, std::unique_ptr<ClusterStream>> streams_;
+};
+
+}  // namespace mamori::archive
