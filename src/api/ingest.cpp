@@ -75,7 +75,8 @@ Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
   const auto source = MAMORI_TRY(sender(call, services));
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
-  auto bodies = MAMORI_TRY(parse_fhir(body, arena));
+  const auto start = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  auto bodies = MAMORI_TRY(start != body.npos && body[start] == '<' ? parse_fhir_xml(std::string_view(body).substr(start)) : parse_fhir(body, arena));
   const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
   if (bodies.refused.empty()) return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", json::array{json::object{{"severity", "information"}, {"code", "informational"}, {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}}, 201);
   json::array issues;

@@ -39,7 +39,13 @@ Result<collect::events::Question> question_of(const Call& call) { return collect
 // Bytes for the screen: UTF-8 as it is, other Japanese encodings decoded.
 json::string shown(std::string_view bytes) { return json::string(archive::decode_text(bytes)); }
 
-std::string stream_name(const archive::Stream& stream) { return stream.origin().substr(stream.origin().rfind('/') + 1); }
+// "mamori/FACILITY/STREAM" taken apart.
+archive::StreamName name_of_stream(const archive::Stream& stream) {
+  const auto& origin = stream.origin();
+  const auto first = origin.find('/'), last = origin.rfind('/');
+  return {origin.substr(first + 1, last - first - 1), origin.substr(last + 1)};
+}
+std::string stream_name(const archive::Stream& stream) { return name_of_stream(stream).name; }
 
 json::object event_json(const archive::Event& event, const archive::Stream& stream, archive::LeafIndex index) {
   json::object fields;
@@ -87,8 +93,10 @@ json::array hashes_json(const std::vector<archive::Hash>& hashes) {
   return out;
 }
 
-json::object head_json(const archive::Head& head) {
-  return {{"origin", head.origin}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}};
+json::object head_json(Services& services, const archive::Stream& stream, const archive::Head& head) {
+  json::object out = {{"origin", head.origin}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}, {"stamp", nullptr}};
+  if (const auto stamp = services.logs.stamp_kept(name_of_stream(stream), head); stamp && *stamp) out["stamp"] = json::object{{"at", iso_instant((*stamp)->at)}, {"authority", (*stamp)->authority}, {"token", to_base64((*stamp)->token)}};
+  return out;
 }
 
 }  // namespace
@@ -145,7 +153,7 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
     const auto path = MAMORI_TRY(stream->inclusion(index, heads.back().size));
     const bool holds = archive::verify_inclusion(index, heads.back().size, archive::hash_leaf(archive::leaf_of(kept.event)), path, heads.back().root);
     proof["state"] = holds ? "proven" : "broken";
-    proof["head"] = head_json(heads.back());
+    proof["head"] = head_json(services, *stream, heads.back());
     proof["path"] = hashes_json(path);
   }
   out["proof"] = std::move(proof);
@@ -162,7 +170,7 @@ Result<http::Reply> list_log_streams(const Call& call, Services& services) {
     const auto* stream = MAMORI_TRY(services.logs.archive().stream(state.name));
     const auto heads = stream->heads();
     items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", damages_json(services, state.damage)},
-                                 {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(heads.back()))}});
+                                 {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(services, *stream, heads.back()))}});
   }
   const auto disk = services.logs.disk();
   return http::Reply::json(json::object{{"items", std::move(items)}, {"public_key", to_hex(services.signing_key.public_key())},
@@ -173,7 +181,7 @@ Result<http::Reply> list_log_heads(const Call& call, Services& services) {
   const auto* stream = MAMORI_TRY(one_stream(call, services));
   auto heads = stream->heads();
   json::array items;
-  for (std::size_t i = heads.size(); i-- > 0 && items.size() < 100;) items.push_back(head_json(heads[i]));
+  for (std::size_t i = heads.size(); i-- > 0 && items.size() < 100;) items.push_back(head_json(services, *stream, heads[i]));
   return http::Reply::json(json::object{{"items", std::move(items)}, {"total", heads.size()}});
 }
 
@@ -208,7 +216,9 @@ Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
 
 Result<http::Reply> publish_log_head(const Call& call, Services& services) {
   auto* stream = MAMORI_TRY(one_stream(call, services));
-  return http::Reply::json(head_json(MAMORI_TRY(stream->publish_head())), 201);
+  const auto head = MAMORI_TRY(stream->publish_head());
+  MAMORI_TRY(services.logs.stamp(name_of_stream(*stream), head));
+  return http::Reply::json(head_json(services, *stream, head), 201);
 }
 
 Result<http::Reply> list_log_sources(const Call& call, Services& services) {
@@ -241,7 +251,7 @@ Result<http::Reply> export_logs(const Call& call, Services& services) {
   const auto asked = MAMORI_TRY(question_of(call));
   const auto format = report::parse_log_format(call.request.parameter("format", "jsonl"));
   if (!format) return Error{ErrorKind::invalid, "report.logs.format"};
-  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language()};
+  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language(), [&](const archive::Head& head) { return services.logs.stamp(name_of_stream(*stream), head); }};
   MAMORI_TRY(services.logs.record_use(call.actor(), facility, "exported", asked.text));
   return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key, services.texts, services.clock.now())), "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
 }

@@ -141,7 +141,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
   if (!format) return fail({ErrorKind::invalid, "report.logs.format"}, common);
   const auto noted = services.logs.record_use(session.actor(), *facility, "exported", given.question);
   if (!noted) return fail(noted.error(), common);
-  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language}, services.signing_key, services.texts, services.clock.now());
+  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const archive::Head& head) { return services.logs.stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
   if (!bytes) return fail(bytes.error(), common);
   const auto written = write_file(given.output, *bytes, FileMode::owner_only);
   if (!written) return fail(written.error(), common);

@@ -20,15 +20,23 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--syslog-certificate", options->receiver.certificate_file, "its certificate (PEM; default: the web's)")->check(CLI::ExistingFile);
   command->add_option("--syslog-key", options->receiver.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
   command->add_option("--syslog-client-ca", options->receiver.client_ca_file, "authority of senders' certificates (PEM)")->check(CLI::ExistingFile);
-  auto copy_heads = std::make_shared<std::string>();
-  command->add_option("--copy-heads", *copy_heads, "folder, best on another machine, to which signed heads of the logs are copied every hour")->type_name("DIR");
+  auto witness = std::make_shared<collect::events::WitnessOptions>();
+  command->add_option("--copy-heads", witness->folder, "folder, best on another machine, to which signed heads of the logs are copied every hour")->type_name("DIR");
+  command->add_option("--stamp-heads", witness->stamp_url, "time stamp authority (RFC 3161) that signs the time of each head")->type_name("URL");
+  command->add_option("--stamp-ca", witness->stamp_authority, "who vouches for it (PEM); its stamps are checked")->check(CLI::ExistingFile);
+  command->add_option("--mail-heads", witness->mail_to, "addresses that get the newest heads once a day")->delimiter(',');
+  command->add_option("--mail-server", witness->mail_server.url, "smtp://host:25 or smtps://host:465; its password in MAMORI_MAIL_PASSWORD")->type_name("URL");
+  command->add_option("--mail-from", witness->mail_from, "sender's address");
+  command->add_option("--mail-user", witness->mail_server.user, "user at the mail server");
+  command->add_option("--mail-ca", witness->mail_server.authority, "authority of its certificate (PEM)")->check(CLI::ExistingFile);
   options->receiver.address.clear();
-  command->callback([&common, &run, options, copy_heads] {
-    run = [&common, options, copy_heads]() -> int {
+  command->callback([&common, &run, options, witness] {
+    run = [&common, options, witness]() -> int {
       auto session = Session::open(common);
       if (!session) return fail(session.error(), common);
       const auto& texts = session->services().texts;
-      session->services().logs.copy_heads_to(*copy_heads);
+      if (const char* password = std::getenv("MAMORI_MAIL_PASSWORD")) witness->mail_server.password = Secret(password);
+      session->services().logs.witness(*witness, texts, common.language);
       options->ready = [&](const std::string& url, const std::string& setup_secret) {
         std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());
         const auto& receivers = session->services().receivers;

@@ -8,7 +8,7 @@ namespace mamori::cli {
 namespace {
 
 struct Given {
-  std::string file, key, format = "text";
+  std::string file, key, stamp_authority, format = "text";
 };
 
 int print_failure(const Error& error, const Common& common, const Given& given) {
@@ -54,10 +54,11 @@ int verify(const Common& common, const Given& given) {
   const auto bytes = read_file(given.file, std::size_t{2} << 30);
   if (!bytes) return fail(bytes.error(), common);
   if (report::is_log_export(*bytes)) {
-    const auto verified = report::verify_logs(*bytes, given.key);
+    const auto verified = report::verify_logs(*bytes, given.key, given.stamp_authority);
     if (!verified) return print_failure(verified.error(), common, given);
-    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}}).c_str());
+    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}, {"stamped_at", verified->stamp ? json::value(iso_instant(verified->stamp->at)) : json::value(nullptr)}}).c_str());
     else std::printf("%s\n", texts->get("cli.verify.logs", common.language, {{"origin", verified->origin}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", std::to_string(verified->events)}, {"size", std::to_string(verified->size)}}).c_str());
+    if (verified->stamp && given.format != "json") std::printf("%s\n", texts->get(given.stamp_authority.empty() ? "cli.verify.stamp-unchecked" : "cli.verify.stamp", common.language, {{"at", iso_instant(verified->stamp->at)}, {"authority", verified->stamp->authority}}).c_str());
     return 0;
   }
   const auto verified = report::verify_package(*bytes, given.key);
@@ -74,6 +75,7 @@ void add_verify(CLI::App& app, Common& common, Runner& run) {
   auto given = std::make_shared<Given>();
   command->add_option("file", given->file, "the package or export; without it the journal and the logs of --data are checked");
   command->add_option("--key", given->key, "public key (hex) that must have signed it");
+  command->add_option("--stamp-ca", given->stamp_authority, "who vouches for the time stamp authority (PEM)")->check(CLI::ExistingFile);
   command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->footer("Exit codes: 0 whole; 1 altered, with the first place named; others as `mamori --help`.");
   command->callback([&common, &run, given] { run = [&common, given] { return verify(common, *given); }; });

@@ -13,6 +13,7 @@
 #include "collect/events/fields.h"
 #include "collect/events/framing.h"
 #include "collect/events/receiver.h"
+#include "testing/child.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
@@ -474,6 +475,248 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   const auto checked = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
   EXPECT_GE(checked->items.size(), 1u);
   EXPECT_NE(logs_->metrics().find("mamori_log_events_total 2"), std::string::npos);
+}
+
+TEST(Mapping, IsReadAndRefused) {
+  const auto mapping = parse_mapping(" time=日時, user = 職員番号\npatient=患者ID ");
+  ASSERT_TRUE(mapping);
+  ASSERT_EQ(mapping->entries.size(), 3u);
+  EXPECT_FALSE(mapping->entries[0].field);
+  EXPECT_EQ(mapping->entries[1].field, Field::user);
+  EXPECT_EQ(mapping->entries[1].name, "職員番号");
+  EXPECT_TRUE(is_numbered(*parse_mapping("time=1, user=3")));
+  for (const auto* bad : {"user", "user=", "nobody=1", "=x"}) EXPECT_EQ(parse_mapping(bad).error().code, "collect.log.mapping") << bad;
+  EXPECT_EQ(with_heading(*mapping, "日時\t職員番号\t患者ID")->separator, '\t');
+  EXPECT_EQ(with_heading(*mapping, "日時,職員番号").error().facts.front().second, "患者ID");
+  archive::Arena arena;
+  EXPECT_EQ(csv_cells("a,\"b \"\"x\"\", c\",,d", ',', arena), (std::vector<std::string_view>{"a", "b \"x\", c", "", "d"}));
+  EXPECT_EQ(csv_record("a,\"b\nc\"\nd", 100), 8u);
+  EXPECT_EQ(csv_record("a \" b\nc", 100), 6u) << "a quote without an end is a letter";
+  for (const auto* text : {"2026-05-08T09:05:00+09:00", "2026/5/8 9:05", "2026/05/08 09:05:00.25", "2026.5.8 9:05:00"}) EXPECT_EQ(iso_instant(*parse_loose_time(text, std::chrono::minutes(540))), "2026-05-08T00:05:00Z") << text;
+  for (const auto* text : {"", "soon", "2026/13/1", "2026/5/8 25:00", "8/5/2026", "2026/5/8 9"}) EXPECT_FALSE(parse_loose_time(text, std::chrono::minutes(540))) << text;
+}
+
+constexpr std::string_view kFhirXml = R"(<AuditEvent xmlns="http://hl7.org/fhir"><text><div xmlns="http://www.w3.org/1999/xhtml">read</div></text>
+<type><system value="http://dicom.nema.org/resources/ontology/DCM"/><code value="110110"/><display value="Patient Record"/></type>
+<action value="R"/><recorded value="2026-11-21T09:00:00+09:00"/><outcome value="0"/>
+<agent><who><identifier><value value="tanaka"/></identifier></who><requestor value="true"/><network><address value="10.1.1.5"/></network></agent>
+<agent><who><identifier><value value="proxy"/></identifier></who><requestor value="false"/></agent>
+<source><observer><display value="emr1"/></observer></source>
+<entity><what><reference value="Patient/001234"/></what><role><code value="1"/></role></entity></AuditEvent>)";
+
+TEST(Normalise, FhirAsXml) {
+  const auto event = read(std::string("\n") + std::string(kFhirXml));
+  EXPECT_EQ((*event)[Field::kind], "fhir");
+  EXPECT_EQ((*event)[Field::user], "tanaka");
+  EXPECT_EQ((*event)[Field::patient], "001234");
+  EXPECT_EQ((*event)[Field::action], "read");
+  EXPECT_EQ((*event)[Field::outcome], "success");
+  EXPECT_EQ((*event)[Field::address], "10.1.1.5");
+  EXPECT_EQ((*event)[Field::host], "emr1");
+  EXPECT_EQ(iso_instant(event->event.time), "2026-11-21T00:00:00Z");
+  const auto one = "<entry><resource>" + std::string(kFhirXml) + "</resource></entry>";
+  const auto bundle = "<?xml version=\"1.0\"?><Bundle xmlns=\"http://hl7.org/fhir\"><type value=\"batch\"/>" + one + "<entry><resource><Patient/></resource></entry>" + one + "</Bundle>";
+  const auto bodies = parse_fhir_xml(bundle);
+  ASSERT_TRUE(bodies);
+  ASSERT_EQ(bodies->events.size(), 2u);
+  EXPECT_EQ(bodies->events[1].raw, kFhirXml) << "byte for byte";
+  ASSERT_EQ(bodies->refused.size(), 1u);
+  EXPECT_EQ(bodies->refused[0].line, 2u);
+  for (const auto* bad : {"", "<", "<Patient/>", "<AuditEvent>", "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><x>&b;</x>"}) EXPECT_EQ(parse_fhir_xml(bad).error().code, "collect.events.fhir") << bad;
+}
+
+TEST_F(Intake, FilesWithDeclaredColumnsAndJsonPaths) {
+  const auto* reg = *ledger_->find_register("log_source");
+  const auto add = [&](const char* name, const char* mapping) {
+    EXPECT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", name}, {"state", "accepted"}, {"mapping", mapping}}, ""}));
+    (void)logs_->measure().has_value();  // reads the sources again
+    return *logs_->source_called(facility_, name);
+  };
+  const auto write = [&](const char* name, const std::string& text) {
+    std::ofstream(folder_.path() / name) << text;
+    return folder_.path() / name;
+  };
+  const auto csv = add("emr", "time=操作日時, user=職員, patient=患者番号, action=操作, outcome=結果");
+  const auto done = logs_->import_file(csv, write("emr.csv", "操作日時,職員,操作,患者番号,結果\r\n2026/11/20 18:05,tanaka,閲覧,001234,OK\r\n2026/11/20 18:06,sato,\"印刷\n2枚\",5678,NG\r\nbroken,,\r\n"));
+  ASSERT_TRUE(done) << describe(done.error());
+  EXPECT_EQ(done->events, 3u);
+  const auto kept = *events().event(0);
+  const auto& first = kept.event;
+  EXPECT_EQ(first.raw, "2026/11/20 18:05,tanaka,閲覧,001234,OK");
+  EXPECT_EQ(iso_instant(first.time), "2026-11-20T09:05:00Z");
+  EXPECT_EQ(first[Field::user], "tanaka");
+  EXPECT_EQ(first[Field::patient], "001234");
+  EXPECT_EQ(first[Field::action], "閲覧");
+  EXPECT_EQ(first[Field::outcome], "success");
+  EXPECT_EQ(first[Field::kind], "csv");
+  const auto second = *events().event(1);
+  EXPECT_EQ(second.event[Field::action], "印刷\n2枚");
+  EXPECT_EQ(second.event[Field::patient], "5678");
+  EXPECT_EQ(logs_->import_file(csv, write("other.csv", "a,b\n1,2\n")).error().code, "collect.log.column");
+  const auto numbered = add("numbers", "time=1, user=2");
+  ASSERT_TRUE(logs_->import_file(numbered, write("plain.csv", "2026/11/20 18:05,suzuki,x\n")));
+  EXPECT_EQ(events().event(3)->event[Field::user], "suzuki");
+  const auto lines = add("lines", "user=who.id, patient=chart.0.no, time=at");
+  ASSERT_TRUE(logs_->import_file(lines, write("lines.jsonl", "{\"who\":{\"id\":\"ito\"},\"chart\":[{\"no\":\"42\"}],\"at\":\"2026-11-20T18:05:00+09:00\",\"user\":\"machine\"}\n")));
+  const auto json_event = *events().event(4);
+  EXPECT_EQ(json_event.event[Field::user], "ito");
+  EXPECT_EQ(json_event.event[Field::patient], "42");
+  EXPECT_EQ(iso_instant(json_event.event.time), "2026-11-20T09:05:00Z");
+  EXPECT_EQ(logs_->import_file(add("wrong", "nobody=1"), write("x.csv", "1\n")).error().code, "collect.log.mapping");
+}
+
+// RFC 3161 with OpenSSL's own authority behind a small server of Python's, mail with Python's mail server: both real, both on loopback.
+class Witnessing : public Intake {
+ protected:
+  void SetUp() override {
+    Intake::SetUp();
+    const auto dir = folder_.path() / "tsa";
+    std::filesystem::create_directory(dir);
+    std::ofstream(dir / "ts.cnf") << "[tsa]\ndefault_tsa=d\n[d]\nserial=" << dir.string() << "/serial\nsigner_digest=sha256\ndefault_policy=1.2.3.4.1\ndigests=sha256\naccuracy=secs:1\ntsa_name=yes\ness_cert_id_chain=no\n"
+                                      "[req]\ndistinguished_name=dn\n[dn]\n[ts]\nextendedKeyUsage=critical,timeStamping\nkeyUsage=digitalSignature\n";
+    std::ofstream(dir / "serial") << "01\n";
+    const auto run = [](std::vector<std::string> words) {
+      const auto done = run_process(words);
+      ASSERT_TRUE(done);
+      ASSERT_EQ(done->exit_code, 0) << done->err;
+    };
+    for (const auto* name : {"tsa", "other"})
+      run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + std::string(name), "-config", (dir / "ts.cnf").string(), "-extensions", "ts", "-keyout", (dir / (std::string(name) + ".key")).string(), "-out", (dir / (std::string(name) + ".pem")).string()});
+    std::ofstream(dir / "serve.py") << R"(import http.server, subprocess, sys, smtpd, asyncore, threading, os, warnings
+home = sys.argv[1]
+class Tsa(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        open(home + "/q", "wb").write(body)
+        subprocess.run(["openssl", "ts", "-reply", "-config", home + "/ts.cnf", "-section", "d", "-queryfile", home + "/q", "-signer", home + "/tsa.pem", "-inkey", home + "/tsa.key", "-out", home + "/a"], check=True, stderr=subprocess.DEVNULL)
+        answer = open(home + "/old" if self.path == "/replay" else home + "/a", "rb").read()
+        self.send_response(200); self.send_header("Content-Type", "application/timestamp-reply"); self.send_header("Content-Length", str(len(answer))); self.end_headers(); self.wfile.write(answer)
+    def log_message(self, *a): pass
+class Mail(smtpd.SMTPServer):
+    def process_message(self, peer, mailfrom, rcpttos, data, **kw):
+        if "refused@example.jp" in rcpttos: return "550 no such person"
+        open(home + "/mail", "wb").write(("%s %s\n" % (mailfrom, rcpttos)).encode() + data)
+web = http.server.HTTPServer(("127.0.0.1", 0), Tsa)
+mail = Mail(("127.0.0.1", 0), None)
+open(home + "/ports.new", "w").write("%d %d" % (web.server_port, mail.socket.getsockname()[1]))
+os.rename(home + "/ports.new", home + "/ports")
+threading.Thread(target=web.serve_forever, daemon=True).start()
+asyncore.loop()
+)";
+    server_.emplace(std::vector<std::string>{"/usr/bin/python3", "-W", "ignore", (dir / "serve.py").string(), dir.string()}, dir / "log");
+    for (int i = 0; i < 200 && !std::filesystem::exists(dir / "ports"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::ifstream(dir / "ports") >> web_port_ >> mail_port_;
+    ASSERT_GT(mail_port_, 0) << read_file(dir / "log", 1 << 20).value_or("");
+  }
+  std::filesystem::path tsa(const char* name) const { return folder_.path() / "tsa" / name; }
+  std::optional<testing::Child> server_;
+  int web_port_ = 0, mail_port_ = 0;
+};
+
+TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
+  const auto texts = *Texts::load(kSource / "data/texts");
+  const auto url = "http://127.0.0.1:" + std::to_string(web_port_) + "/";
+  WitnessOptions options{.folder = folder_.path() / "elsewhere"};
+  options.mail_server.url = "smtp://127.0.0.1:" + std::to_string(mail_port_);
+  options.mail_from = "mamori@example.jp";
+  options.mail_to = {"director@example.jp", "safety@example.jp"};
+  options.stamp_url = url;
+  options.stamp_authority = tsa("tsa.pem").string();
+  logs_->witness(options, texts, "ja");
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const std::vector<Found> found = {{"<34>1 2026-11-20T22:14:15Z h a - - - one", 1}};
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", found));
+  ASSERT_TRUE(logs_->publish_heads());
+  const auto head = events().heads().back();
+  const auto stamp = logs_->stamp_kept({facility_, "events"}, head);
+  ASSERT_TRUE(stamp && *stamp);
+  EXPECT_EQ((*stamp)->authority, "tsa");
+  EXPECT_LT(std::chrono::abs((*stamp)->at - clock_.now()), std::chrono::minutes(1));
+  EXPECT_TRUE(archive::check_stamp((*stamp)->token, head.note, tsa("tsa.pem").string()));
+  // From the other side: another note, another authority, an altered token, an old answer played again, nobody there.
+  EXPECT_EQ(archive::check_stamp((*stamp)->token, head.note + "x", "").error().code, "archive.stamp.bad");
+  EXPECT_EQ(archive::check_stamp((*stamp)->token, head.note, tsa("other.pem").string()).error().code, "archive.stamp.bad");
+  auto altered = (*stamp)->token;
+  altered[altered.size() - 10] = static_cast<char>(altered[altered.size() - 10] ^ 1);
+  EXPECT_EQ(archive::check_stamp(altered, head.note, tsa("tsa.pem").string()).error().code, "archive.stamp.bad");
+  for (std::size_t cut = 0; cut < altered.size(); cut += 37) EXPECT_FALSE(archive::check_stamp(altered.substr(0, cut), head.note, ""));
+  std::filesystem::copy_file(tsa("a"), tsa("old"));
+  EXPECT_EQ(archive::ask_for_stamp(url + "replay", head.note, "").error().facts.front().second, "nonce");
+  EXPECT_EQ(archive::ask_for_stamp("http://127.0.0.1:1/", head.note, "").error().code, "archive.stamp.unreachable");
+  // The folder has note and stamp; OpenSSL's own check agrees.
+  const auto place = folder_.path() / "elsewhere" / facility_ / "events";
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(place)) {
+    ++files;
+    if (entry.path().extension() != ".tsr") continue;
+    auto note = entry.path();
+    note.replace_extension(".note");
+    const auto checked = run_process({"openssl", "ts", "-verify", "-in", entry.path().string(), "-data", note.string(), "-CAfile", tsa("tsa.pem").string()});
+    EXPECT_EQ(checked->exit_code, 0) << checked->err;
+  }
+  EXPECT_EQ(files, 2u);
+  ASSERT_TRUE(logs_->mail_heads());
+  const auto mail = read_file(tsa("mail"), 1 << 20);
+  ASSERT_TRUE(mail);
+  EXPECT_NE(mail->find("mamori@example.jp ['director@example.jp', 'safety@example.jp']"), std::string::npos) << *mail;
+  auto body = mail->substr(mail->find("\n\n") + 2);
+  std::erase_if(body, [](char c) { return c == '\n' || c == '\r'; });
+  const auto text = from_base64(body);
+  ASSERT_TRUE(text) << *mail;
+  EXPECT_NE(text->find(archive::to_base64(head.root)), std::string::npos);
+  options.mail_to = {"refused@example.jp"};
+  logs_->witness(options, texts, "ja");
+  EXPECT_EQ(logs_->mail_heads().error().code, "base.mail.refused");
+  options.mail_server.url = "smtp://127.0.0.1:1";
+  logs_->witness(options, texts, "ja");
+  EXPECT_EQ(logs_->mail_heads().error().code, "base.web.unreachable");
+}
+
+// A disk that says it is nearly full.
+class SmallDisk final : public archive::Disk {
+ public:
+  std::atomic<std::uint64_t> free{std::uint64_t{100} << 30};
+  std::pair<std::uint64_t, std::uint64_t> space(const std::filesystem::path&) override { return {free, std::uint64_t{200} << 30}; }
+};
+
+TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
+  SmallDisk disk;
+  logs_.reset();
+  archive_.reset();
+  archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_, disk);
+  logs_ = *Logs::open(*ledger_, *archive_);
+  const auto* reg = *ledger_->find_register("log_stream");
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"stream", "access"}, {"when_full", "refuse"}}, ""}));
+  for (const auto* name : {"network", "access"}) {
+    auto* stream = *archive_->stream({facility_, name});
+    // More than one segment of 64 blocks, made of small blocks.
+    for (int i = 0; i < 70; ++i) {
+      auto batch = std::make_shared<archive::Batch>();
+      batch->events.resize(3);
+      for (auto& event : batch->events) {
+        event.raw = batch->arena.keep(std::string(name) + " event " + std::to_string(i));
+        event.time = event.received = clock_.now();
+      }
+      ASSERT_TRUE(stream->append_block(batch));
+    }
+    ASSERT_TRUE(stream->settle());
+  }
+  auto* network = *archive_->stream({facility_, "network"});
+  auto* access = *archive_->stream({facility_, "access"});
+  ASSERT_TRUE(logs_->make_room());
+  EXPECT_EQ(network->first(), 0u) << "there is room";
+  disk.free = 100 << 20;
+  ASSERT_TRUE(logs_->make_room());
+  EXPECT_EQ(network->first(), 64u * 3);
+  EXPECT_EQ(access->first(), 0u);
+  EXPECT_TRUE(network->verify([](const archive::Damage& damage) { ADD_FAILURE() << damage.what; }));
+  ASSERT_TRUE(logs_->tick());
+  const auto facts = ledger_->list(**ledger_->find_register("observed_log_space"), {.facilities = {facility_}, .sort = "label"});
+  ASSERT_EQ(facts->items.size(), 1u);
+  EXPECT_EQ(facts->items[0].fields.at("free_percent").as_int64(), 0);
+  const auto lease = *database_->read();
+  EXPECT_EQ(store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'retention' AND reason = 'disk full'")->rows[0][0]), 1);
 }
 
 // LOG-02: by field, as a word, on a later page, in the counts; and who asks for no patient leaves no trace.

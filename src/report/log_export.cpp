@@ -95,10 +95,11 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
     return true;
   }));
   for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(archive::to_base64(hash));
-  const json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", limit(request.from)}, {"to", limit(request.to)},
+  json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", limit(request.from)}, {"to", limit(request.to)},
                               {"made_at", iso_instant(now)}, {"made_by", request.made_by}, {"public_key", to_hex(key.public_key())}, {"head", head->note},
                               {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)},
                               {"lines", std::move(line_hashes)}, {"lines_signature", to_base64(key.sign(lines_text(head->note, of_lines)))}};
+  if (const auto stamp = MAMORI_TRY(request.stamp(*head))) proof["stamp"] = to_base64(stamp->token);
   document::ZipFiles files;
   files.emplace_back("README.txt", texts.get("report.logs.readme", request.language, {{"key", to_hex(key.public_key())}}));
   files.emplace_back(std::string(kEvents), std::move(lines));
@@ -138,7 +139,7 @@ bool is_log_export(std::string_view bytes) {
   return files && std::any_of(files->begin(), files->end(), [](const auto& file) { return file.first == kProof; });
 }
 
-Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expected_key) {
+Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expected_key, const std::string& stamp_authority) {
   const auto files = MAMORI_TRY(document::read_zip(bytes, kLargestExport));
   const auto find = [&](std::string_view name) -> const std::string* {
     for (const auto& [file, content] : files)
@@ -154,6 +155,13 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
   if (!key || !head || !archive::head_is_signed_by(*head, *key)) return broken("report.logs.proof");
   const auto fingerprint = sha256_hex(*key).substr(0, 16);
   if (!expected_key.empty() && expected_key != to_hex(*key)) return Error{ErrorKind::corrupt, "report.verify.key", {{"fingerprint", fingerprint}}};
+
+  std::optional<archive::TimeStamp> stamp;
+  if (proof->contains("stamp")) {
+    const auto token = from_base64(text_of(*proof, "stamp"));
+    if (!token) return broken("report.logs.proof");
+    stamp = MAMORI_TRY(archive::check_stamp(*token, head->note, stamp_authority));
+  }
 
   // First the list of leaves against the signed head; then every line against the list.
   std::vector<archive::LeafIndex> indices;
@@ -210,7 +218,7 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     }
   }
   if (number < indices.size()) return broken("report.logs.missing", number + 1, indices[number]);
-  return VerifiedLogs{head->origin, text_of(*proof, "question"), text_of(*proof, "made_at"), fingerprint, head->size, number};
+  return VerifiedLogs{head->origin, text_of(*proof, "question"), text_of(*proof, "made_at"), fingerprint, head->size, number, stamp};
 }
 
 }  // namespace mamori::report

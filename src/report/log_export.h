@@ -6,6 +6,7 @@
 #pragma once
 
 #include "archive/search.h"
+#include "archive/timestamp.h"
 #include "base/crypto.h"
 #include "base/texts.h"
 #include "report/report.h"
@@ -21,6 +22,8 @@ struct LogExport {
   Instant from, to;
   LogFormat format = LogFormat::jsonl;
   std::string language = "ja";
+  // The time stamp of the head, where there is one.
+  std::function<Result<std::optional<archive::TimeStamp>>(const archive::Head&)> stamp = [](const archive::Head&) { return std::optional<archive::TimeStamp>(); };
 };
 constexpr std::size_t kMostExported = 200'000;
 
@@ -39,11 +42,13 @@ struct VerifiedLogs {
   std::string origin, question, made_at, fingerprint;
   std::uint64_t size = 0;
   std::size_t events = 0;
+  std::optional<archive::TimeStamp> stamp;   // of the head
 };
 // Whether the bytes are such an export (and not an inspection package).
 bool is_log_export(std::string_view bytes);
 // Errors: report.logs.proof (head, signature or proof do not hold), report.verify.key, report.logs.altered, report.logs.missing,
-// report.logs.added, report.logs.reordered (facts: line, index: the first place).
-Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expected_key = "");
+// report.logs.added, report.logs.reordered (facts: line, index: the first place); archive.stamp.bad. `stamp_authority`: file (PEM) of who
+// vouches for the time stamp authority; without it a stamp is only held against the head.
+Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expected_key = "", const std::string& stamp_authority = "");
 
 }  // namespace mamori::report

@@ -1,28 +1,14 @@
 // Real ClickHouse servers from Debian's package on free loopback ports, stopped at the end.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
+#include "testing/child.h"
 
 namespace mamori::testing {
-
-// A process and its end.
-class Child {
- public:
-  Child(const std::vector<std::string>& words, const std::filesystem::path& output);
-  Child(Child&& other) noexcept : process_(other.process_) { other.process_ = -1; }
-  Child& operator=(Child&&) = delete;
-  ~Child() { stop(); }
-  void stop(int signal = 15);
-
- private:
-  pid_t process_;
-};
 
 class ClickHouseServers {
  public:

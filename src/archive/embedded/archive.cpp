@@ -1,6 +1,5 @@
 #include "archive/embedded/archive.h"
 
-#include <sys/statvfs.h>
 
 #include <algorithm>
 
@@ -42,9 +41,8 @@ Result<SearchResult> EmbeddedArchive::search(std::span<const Stream* const> stre
 }
 
 Archive::Space EmbeddedArchive::space() const {
-  struct statvfs status {};
-  if (::statvfs(directory_.c_str(), &status) != 0) return {};
-  return {static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize, static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize};
+  const auto [free, total] = disk_.space(directory_);
+  return {free, total};
 }
 
 }  // namespace mamori::archive

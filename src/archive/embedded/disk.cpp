@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -20,6 +21,11 @@ Error failed(const std::filesystem::path& file, int reason) {
 
 ssize_t Disk::write(int file, const char* bytes, std::size_t count) { return ::write(file, bytes, count); }
 int Disk::sync(int file) { return ::fdatasync(file); }
+std::pair<std::uint64_t, std::uint64_t> Disk::space(const std::filesystem::path& path) {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) != 0) return {};
+  return {static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize, static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize};
+}
 Disk& Disk::real() {
   static Disk disk;
   return disk;

@@ -18,6 +18,8 @@ class Disk {
   virtual ~Disk() = default;
   virtual ssize_t write(int file, const char* bytes, std::size_t count);
   virtual int sync(int file);
+  // Bytes free to us and in all where `path` lies; zeros where that cannot be told.
+  virtual std::pair<std::uint64_t, std::uint64_t> space(const std::filesystem::path& path);
   static Disk& real();
 };
 

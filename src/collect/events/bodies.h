@@ -21,6 +21,8 @@ struct Bodies {
 
 // FHIR: an AuditEvent or a Bundle of them (batch, transaction, collection). Error: collect.events.fhir.
 Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena);
+// The same as XML; events view into `body`. Error: collect.events.fhir.
+Result<Bodies> parse_fhir_xml(std::string_view body);
 // Elasticsearch _bulk: pairs of lines, action and document; only create and index carry an event. Refused ones keep their place, since the
 // answer names every item. Error: collect.events.bulk (fact: line).
 struct BulkItem {

@@ -55,6 +55,21 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// The columns of a CSV file as the source declares them; its heading is taken off. None: a file of lines.
+Result<std::optional<Mapping>> mapping_of(const LogSource& source, std::string_view& rest, std::size_t& line) {
+  if (!source.mapping_problem.empty()) return Error{ErrorKind::invalid, "collect.log.mapping", {{"entry", source.mapping_problem}}};
+  const auto start = rest.find_first_not_of(" \t\r\n");
+  if (!source.mapping || start == rest.npos || rest[start] == '{') return std::optional<Mapping>();
+  if (is_numbered(*source.mapping)) return std::optional<Mapping>(*source.mapping);
+  const auto size = csv_record(rest, archive::kLongestRaw);
+  auto heading = rest.substr(0, size);
+  while (heading.ends_with('\n') || heading.ends_with('\r')) heading.remove_suffix(1);
+  auto mapping = MAMORI_TRY(with_heading(*source.mapping, heading));
+  rest.remove_prefix(size);
+  ++line;
+  return std::optional<Mapping>(std::move(mapping));
+}
+
 }  // namespace
 
 Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::filesystem::path& path, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
@@ -64,6 +79,8 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
   if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
   FileResult out;
   std::size_t line = 0;
+  const auto mapping = MAMORI_TRY(mapping_of(source, rest, line));
+  const Context context{ledger_.database().clock().now(), source.number, {}, source.zone, mapping ? &*mapping : source.mapping.get()};
   std::vector<std::string_view> texts;
   // Lines are cut here; one thread beside it normalises batch after batch, and they go into the stream in order.
   struct Job {
@@ -75,7 +92,6 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
   std::condition_variable changed;
   std::deque<std::shared_ptr<Job>> waiting, in_order;
   bool closed = false;
-  const Context context{ledger_.database().clock().now(), source.number, {}, source.zone};
   const auto work = [&] {
     while (true) {
       std::shared_ptr<Job> job;
@@ -138,10 +154,12 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
     if (!in_order.empty() && in_order.front()->texts.front().data() > file.bytes().data() + (64u << 20)) file.forget(static_cast<std::size_t>(in_order.front()->texts.front().data() - file.bytes().data()) - (32u << 20));
   };
   while (!rest.empty() && failed) {
-    const auto end = rest.find('\n');
+    const auto end = mapping ? csv_record(rest, archive::kLongestRaw) : std::min(rest.find('\n'), rest.size() - 1) + 1;
     auto text = rest.substr(0, end);
-    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+    rest.remove_prefix(end);
     ++line;
+    if (mapping) line += static_cast<std::size_t>(std::count(text.begin(), text.end() - 1, '\n'));
+    if (text.ends_with('\n')) text.remove_suffix(1);
     if (text.ends_with('\r')) text.remove_suffix(1);
     if (text.empty()) continue;
     if (text.size() > archive::kLongestRaw) {

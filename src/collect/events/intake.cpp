@@ -74,7 +74,7 @@ Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view ad
 Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, std::span<const Found> found, Instant received) {
   auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
   Accepted out;
-  const Context context{received, source.number, address, source.zone};
+  const Context context{received, source.number, address, source.zone, source.mapping.get()};
   for (std::size_t start = 0; start < found.size(); start += kAtOnce) {
     archive::Arena arena;
     std::vector<archive::Event> events;

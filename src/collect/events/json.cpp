@@ -16,7 +16,9 @@ bool find(element from, std::string_view path, element& out) {
     const auto dot = path.find('.');
     const auto step = path.substr(0, dot);
     path.remove_prefix(dot == path.npos ? path.size() : dot + 1);
+    if (step == "0" && !out.is_array()) continue;  // from XML a list of one is the thing itself
     if (out.is_array()) {
+      if (step.size() != 1 || step[0] < '0' || step[0] > '9') return false;
       const auto index = static_cast<std::size_t>(step[0] - '0');
       if (out.get_array().at(index).get(out) != simdjson::SUCCESS) return false;
     } else if (out.is_object()) {
@@ -167,6 +169,8 @@ bool read_json(std::string_view body, Event& event, const Context& context, Aren
   if (root.get_object().at_key("resourceType").get_string().get(type) == simdjson::SUCCESS && type == "AuditEvent") read_fhir(root, event, context, arena);
   else if (element log = none(), resource = none(); find(root, "log", log) && find(root, "resource", resource) && log.is_object() && resource.is_object()) read_otlp(root, event, arena);
   else read_any(root, event, context, arena);
+  if (context.mapping)
+    for (const auto& entry : context.mapping->entries) set_mapped(event, entry, first_of(root, {entry.name}, arena), context);
   return true;
 }
 

@@ -21,6 +21,7 @@ constexpr std::chrono::hours kSameUse{1};
 
 Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archive& archive) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
+  MAMORI_TRY(Witness::migrate(ledger.database()));
   return std::unique_ptr<Logs>(new Logs(ledger, archive));
 }
 
@@ -37,7 +38,7 @@ Status Logs::load_sources() {
   if (sequence == loaded_sequence_) return {};
   std::vector<LogSource> sources;
   std::map<std::string, std::size_t> by_address, by_certificate, by_token;
-  MAMORI_TRY(lease->each("SELECT id, facility, number, name, stream, state, asset, utc_offset_minutes, silent_after_hours, address, certificate FROM r_log_source WHERE retired_at IS NULL ORDER BY id", {}, [&](store::Row& row) {
+  MAMORI_TRY(lease->each("SELECT id, facility, number, name, stream, state, asset, utc_offset_minutes, silent_after_hours, address, certificate, mapping FROM r_log_source WHERE retired_at IS NULL ORDER BY id", {}, [&](store::Row& row) {
     LogSource source;
     source.id = store::as_text(row[0]);
     source.facility = store::as_text(row[1]);
@@ -50,6 +51,11 @@ Status Logs::load_sources() {
     if (!store::is_null(row[8])) source.silent_after_hours = static_cast<int>(store::as_integer(row[8]));
     if (!store::is_null(row[9])) by_address[store::as_text(row[9])] = sources.size();
     if (!store::is_null(row[10])) by_certificate[to_lower_ascii(store::as_text(row[10]))] = sources.size();
+    if (const auto text = store::is_null(row[11]) ? std::string() : store::as_text(row[11]); !trim(text).empty()) {
+      auto mapping = parse_mapping(text);
+      if (mapping) source.mapping = std::make_shared<const Mapping>(std::move(mapping).take());
+      else source.mapping_problem = mapping.error().facts.front().second;
+    }
     sources.push_back(std::move(source));
   }));
   MAMORI_TRY(lease->each("SELECT source, hash FROM log_token", {}, [&](store::Row& row) {

@@ -7,6 +7,7 @@
 #include "archive/archive.h"
 #include "base/crypto.h"
 #include "collect/events/bodies.h"
+#include "collect/events/witness.h"
 #include "ledger/ledger.h"
 
 namespace mamori::collect::events {
@@ -24,6 +25,8 @@ struct LogSource {
   std::string asset;
   std::chrono::minutes zone{540};
   int silent_after_hours = 24;
+  std::shared_ptr<const Mapping> mapping;          // of its fields; none declared: null
+  std::string mapping_problem;                     // what cannot be read in its declaration
 };
 
 // A question to the archive: its words, and from when (including) to when (excluding).
@@ -95,8 +98,8 @@ class Logs {
   // Writes into the journal who looked for which patient's accesses, or took logs out.
   Status record_use(const store::Actor& actor, const std::string& facility, std::string_view action, std::string_view question);
 
-  // Where signed heads are copied to, one file per head: another machine's share, a stick. "" = nowhere.
-  void copy_heads_to(std::filesystem::path folder) { copy_heads_ = std::move(folder); }
+  // Where signed heads go beyond this machine; set before anything runs.
+  void witness(WitnessOptions options, const Texts& texts, std::string language);
 
   // --- watching itself
   // Once a minute: journal entries into their streams, measured facts into the ledger, signed heads every hour, retention every day,
@@ -105,7 +108,13 @@ class Logs {
   Status feed_journal();
   Status measure();
   Status publish_heads();
+  Status mail_heads();
+  // The time stamp of a head, asked for now where an authority is set and none is there yet.
+  Result<std::optional<archive::TimeStamp>> stamp_kept(const archive::StreamName& name, const archive::Head& head) { return stamp_of(ledger_.database(), name, head); }
+  Result<std::optional<archive::TimeStamp>> stamp(const archive::StreamName& name, const archive::Head& head);
   Status retain();
+  // Where the disk is nearly full: of the streams whose line says so, the oldest events go; every stream else stays and refuses.
+  Status make_room();
   // Reads a stream again and keeps the result as a fact (LOG-03).
   Result<archive::Verified> verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {});
   Result<std::vector<StreamState>> state(const std::vector<std::string>& facilities);
@@ -127,6 +136,8 @@ class Logs {
     std::optional<double> last_drift;                              // of before the start
   };
   Status load_sources();
+  Status measure_space();
+  Status record_removal(const archive::StreamName& name, const archive::Stream& stream, std::uint64_t removed, const std::string& reason);
   Result<std::string> default_facility();
   void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);
   void roll(Counters& counters, Instant now);
@@ -135,7 +146,9 @@ class Logs {
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
   const Instant started_;
-  std::filesystem::path copy_heads_;  // set before anything runs
+  std::optional<Witness> witness_;    // set before anything runs
+  const Texts* texts_ = nullptr;
+  std::string language_;
   mutable std::mutex mutex_;  // guards everything below
   std::vector<LogSource> sources_;
   std::map<std::string, std::size_t> by_address_, by_certificate_, by_token_;  // → sources_
@@ -143,7 +156,7 @@ class Logs {
   std::int64_t loaded_sequence_ = -1;
   std::map<std::string, Counters> counters_;  // by source id
   std::map<std::string, std::int64_t> fed_;   // journal: by facility, the last entry in its stream
-  Instant last_heads_{}, last_retention_{};
+  Instant last_heads_{}, last_retention_{}, last_mail_{};
   std::map<std::string, Instant> used_;       // who asked what, lately
   std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
   std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0};

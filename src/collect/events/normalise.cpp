@@ -28,6 +28,17 @@ bool take(std::string_view& text, char c) {
   return true;
 }
 
+// A record of a file whose columns the source has declared: nothing is guessed.
+void read_csv(archive::Event& event, const Context& context, archive::Arena& arena) {
+  const auto cells = csv_cells(event.raw, context.mapping->separator, arena);
+  for (const auto& entry : context.mapping->entries) {
+    const auto cell = entry.column != 0 && entry.column <= cells.size() ? trim(cells[entry.column - 1]) : std::string_view();
+    set_mapped(event, entry, cell, context);
+  }
+  offer(event, Field::kind, "csv");
+  offer(event, Field::host, context.address);
+}
+
 }  // namespace
 
 std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zone) {
@@ -66,6 +77,10 @@ void normalise(archive::Event& event, const Context& context, archive::Arena& ar
   event.received = context.received;
   event.time = context.received;
   event[Field::source] = context.source;
+  if (context.mapping && context.mapping->separator != 0) {
+    read_csv(event, context, arena);
+    return;
+  }
   auto body = read_syslog(event.raw, event, context);
   if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
   const auto start = body.find_first_not_of(" \t\r\n");
@@ -74,7 +89,7 @@ void normalise(archive::Event& event, const Context& context, archive::Arena& ar
   if (!body.starts_with('<') && !body.starts_with('{'))
     if (const auto xml = body.substr(0, 512).find("<AuditMessage"); xml != body.npos) body.remove_prefix(xml);
   const bool marked = !body.empty() && (body.front() == '<' || body.front() == '{');
-  const bool understood = marked && (body.front() == '{' ? read_json(body, event, context, arena) : read_audit_message(body, event, context, arena) || read_windows_event(body, event, context, arena));
+  const bool understood = marked && (body.front() == '{' ? read_json(body, event, context, arena) : read_audit_message(body, event, context, arena) || read_windows_event(body, event, context, arena) || read_fhir_xml(body, event, context, arena));
   if (!understood) read_pairs(body, event, context, arena);
   offer(event, Field::kind, "text");
   offer(event, Field::host, context.address);
@@ -82,6 +97,18 @@ void normalise(archive::Event& event, const Context& context, archive::Arena& ar
 }
 
 namespace detail {
+
+void set_mapped(Event& event, const Mapping::Entry& entry, std::string_view value, const Context& context) {
+  if (value.empty()) return;
+  if (!entry.field) {
+    if (const auto time = parse_loose_time(value, context.zone)) event.time = *time;
+    return;
+  }
+  if (*entry.field == Field::source) return;  // who sent it is not the sender's to say
+  if (*entry.field == Field::patient) value = patient_number(value);
+  const auto outcome = *entry.field == Field::outcome ? outcome_word(value) : std::string_view();
+  event[*entry.field] = (outcome.empty() ? value : outcome).substr(0, archive::kLongestField);
+}
 
 std::string_view outcome_word(std::string_view text) {
   // DICOM and FHIR: 0 success, 4, 8, 12 failures of growing weight.

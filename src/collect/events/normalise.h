@@ -1,9 +1,11 @@
 // From what a sender wrote to the normalised view (archive/event.h). Nothing here fails: what is not understood stays as it came, with
 // the kind "text", and is found by its words. Formats: syslog (RFC 5424, RFC 3164 and what devices make of it), DICOM and IHE audit
-// messages (PS3.15 A.5, RFC 3881), FHIR AuditEvent (DSTU2 to R5), Windows events in XML, CEF, key=value, JSON.
+// messages (PS3.15 A.5, RFC 3881), FHIR AuditEvent (DSTU2 to R5, JSON and XML), Windows events in XML, CEF, key=value, JSON; CSV and JSON
+// whose fields the source has declared.
 #pragma once
 
 #include "archive/event.h"
+#include "collect/events/mapping.h"
 
 namespace mamori::collect::events {
 
@@ -12,6 +14,7 @@ struct Context {
   std::string_view source;                    // lives as long as the event
   std::string_view address;                   // of the sender, where it came over the network; likewise
   std::chrono::minutes zone{9 * 60};          // of times that do not name theirs: Japan
+  const Mapping* mapping = nullptr;           // what the source says of its fields; likewise
 };
 
 // Fills in everything but event.raw, which is given. Values point into event.raw or `arena`.

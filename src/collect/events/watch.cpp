@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "collect/events/logs.h"
 #include "ledger/observed.h"
 #include "store/journal.h"
@@ -11,6 +12,7 @@ namespace mamori::collect::events {
 namespace {
 
 constexpr std::string_view kObserver = "log archive";
+constexpr std::uint64_t kReserve = std::uint64_t{1} << 30;  // bytes of the disk that stay free, or a fiftieth of it
 
 // What cannot be kept whole is kept by its hash: the journal's own chain of hashes holds the rest.
 std::string journal_line(const store::JournalEntry& entry) {
@@ -130,17 +132,11 @@ Status Logs::measure() {
   return transaction.commit();
 }
 
-namespace {
-
-// Whoever rewrites the archive would have to rewrite these too; every head stays, in a file of its own.
-Status copy_head(const std::filesystem::path& folder, const archive::StreamName& name, const archive::Head& head) {
-  if (folder.empty()) return {};
-  const auto place = folder / name.facility / name.name;
-  MAMORI_TRY(make_directory(place, FileMode::shared));
-  return write_file(place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size) + ".note"), head.note);
+void Logs::witness(WitnessOptions options, const Texts& texts, std::string language) {
+  witness_.emplace(ledger_.database(), std::move(options));
+  texts_ = &texts;
+  language_ = std::move(language);
 }
-
-}  // namespace
 
 Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
@@ -149,10 +145,56 @@ Status Logs::publish_heads() {
     auto* stream = MAMORI_TRY(archive_.stream(name));
     if (!stream->writes() || stream->size() == 0) continue;
     const auto head = MAMORI_TRY(stream->publish_head());
-    // A share that is away must not keep the other streams from being signed.
-    if (auto done = copy_head(copy_heads_, name, head); !done) copied = std::move(done);
+    // A share or an authority that is away must not keep the other streams from being signed.
+    if (!witness_) continue;
+    if (auto done = witness_->keep(name, head); !done) copied = std::move(done);
   }
   return copied;
+}
+
+Result<std::optional<archive::TimeStamp>> Logs::stamp(const archive::StreamName& name, const archive::Head& head) {
+  if (witness_ && !archive_.read_only())
+    if (const auto kept = witness_->keep(name, head); !kept) log::error("witness: " + describe(kept.error()));
+  return stamp_of(ledger_.database(), name, head);
+}
+
+Status Logs::mail_heads() {
+  if (!witness_ || archive_.read_only()) return {};
+  std::vector<std::pair<archive::StreamName, archive::Head>> heads;
+  for (const auto& name : archive_.names()) {
+    const auto* stream = MAMORI_TRY(archive_.stream(name));
+    const auto signed_heads = stream->heads();
+    if (stream->writes() && !signed_heads.empty()) heads.emplace_back(name, signed_heads.back());
+  }
+  return witness_->mail(heads, *texts_, language_, ledger_.database().clock().now());
+}
+
+Status Logs::make_room() {
+  const auto space = archive_.space();
+  const auto reserve = std::max<std::uint64_t>(kReserve, space.total / 50);
+  if (archive_.read_only() || space.total == 0 || space.free >= reserve) return {};
+  std::vector<archive::StreamName> yielding;
+  {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    MAMORI_TRY(lease->each("SELECT facility, stream FROM r_log_stream WHERE retired_at IS NULL AND when_full = 'oldest' ORDER BY facility, stream", {}, [&](store::Row& row) { yielding.push_back({store::as_text(row[0]), store::as_text(row[1])}); }));
+  }
+  auto missing = reserve - space.free;
+  for (const auto& name : yielding) {
+    const auto stream = archive_.stream(name);
+    if (!stream || missing == 0) continue;
+    const auto before = (*stream)->bytes_on_disk();
+    const auto removed = MAMORI_TRY((*stream)->retain({.bytes = std::max<std::uint64_t>(1, before - std::min(before, missing))}));
+    if (removed == 0) continue;
+    missing -= std::min(missing, before - std::min(before, (*stream)->bytes_on_disk()));
+    MAMORI_TRY(record_removal(name, **stream, removed, "disk full"));
+  }
+  return {};
+}
+
+Status Logs::record_removal(const archive::StreamName& name, const archive::Stream& stream, std::uint64_t removed, const std::string& reason) {
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  transaction.journal(intake_actor(), {name.facility, "logs", name.name, "retention", "", json::serialize(json::object{{"events", removed}, {"first", stream.first()}}), reason});
+  return transaction.commit();
 }
 
 Status Logs::retain() {
@@ -171,9 +213,7 @@ Status Logs::retain() {
     if (!stream) continue;
     const auto removed = MAMORI_TRY((*stream)->retain(retention));
     if (removed == 0) continue;
-    auto transaction = MAMORI_TRY(ledger_.database().begin());
-    transaction.journal(intake_actor(), {name.facility, "logs", name.name, "retention", "", json::serialize(json::object{{"events", removed}, {"first", (*stream)->first()}}), ""});
-    MAMORI_TRY(transaction.commit());
+    MAMORI_TRY(record_removal(name, **stream, removed, ""));
   }
   return {};
 }
@@ -223,6 +263,25 @@ DiskState Logs::disk() const {
   return out;
 }
 
+Status Logs::measure_space() {
+  const auto space = disk();
+  if (space.total == 0) return {};
+  const auto now = ledger_.database().clock().now();
+  const auto* reg = MAMORI_TRY(ledger_.find_register("observed_log_space"));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  std::vector<std::string> facilities;
+  for (const auto& name : archive_.names())
+    if (facilities.empty() || facilities.back() != name.facility) facilities.push_back(name.facility);
+  for (const auto& facility : facilities) {
+    json::object fact = {{"free_gigabytes", static_cast<std::int64_t>(space.free >> 30)}, {"free_percent", static_cast<std::int64_t>(space.free * 100 / space.total)}};
+    if (space.days_left) fact["days_left"] = static_cast<std::int64_t>(std::min(*space.days_left, 36500.0));
+    std::vector<json::object> facts;
+    facts.push_back(std::move(fact));
+    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, "log disk", std::move(facts), now, {}));
+  }
+  return transaction.commit();
+}
+
 Status Logs::tick() {
   const auto now = ledger_.database().clock().now();
   MAMORI_TRY(feed_journal());
@@ -234,6 +293,7 @@ Status Logs::tick() {
     return true;
   };
   Status published;
+  bool measured = false;
   if (due(last_heads_, std::chrono::hours(1))) {
     published = publish_heads();
     std::uint64_t bytes = 0;
@@ -242,7 +302,11 @@ Status Logs::tick() {
     const std::lock_guard lock(mutex_);
     growth_.emplace_back(now, bytes);
     if (growth_.size() > 24 * 14) growth_.erase(growth_.begin());
+    measured = true;
   }
+  if (measured) MAMORI_TRY(measure_space());
+  if (due(last_mail_, std::chrono::hours(24)))
+    if (auto mailed = mail_heads(); !mailed) published = std::move(mailed);
   if (due(last_retention_, std::chrono::hours(24))) MAMORI_TRY(retain());
   // One stream a minute at most; the newest results are in the ledger.
   for (const auto& name : archive_.names()) {

@@ -205,6 +205,7 @@ export const texts = {
   "logs.range.1y": ["1年", "1 year"],
   "logs.range.all": ["すべて", "All"],
   "logs.stream": ["保存区分", "Stream"],
+  "logs.head.stamp": ["時刻認証：{at} {by}", "Time stamp: {at} {by}"],
   "logs.stream.all": ["すべてのログ", "All logs"],
   "logs.stream.events": ["一般のログ", "Logs"],
   "logs.stream.access": ["診療情報へのアクセス", "Access to patient data"],

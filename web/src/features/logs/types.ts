@@ -5,7 +5,7 @@ export type LogPage = {
   items: LogEvent[]; more: boolean; partial: boolean; blocks: number; blocks_read: number; damage: { what: Words; first: number; last: number }[];
   total?: number; histogram?: { from: string; count: number }[]; counts?: Record<string, { value: string; count: number }[]>;
 };
-export type Head = { origin: string; size: number; root: string; at: string; note: string };
+export type Head = { origin: string; size: number; root: string; at: string; note: string; stamp: { at: string; authority: string } | null };
 export type LogEventDetail = LogEvent & {
   all_fields: { name: string; value: string }[]; source?: { id: string; name: string; asset: string };
   proof: { leaf: string; state: "proven" | "waiting" | "broken"; head?: Head; path?: string[] };
