@@ -12,9 +12,11 @@
 #include <fstream>
 #include <thread>
 
+#include "archive/cluster/archive.h"
 #include "archive/embedded/archive.h"
 #include "base/process.h"
 #include "collect/events/receiver.h"
+#include "testing/clickhouse.h"
 #include "corpus.h"
 
 namespace {
@@ -87,13 +89,14 @@ pid_t send_file(const std::filesystem::path& file, int port, std::size_t bytes) 
 }
 
 struct World {
-  World(const std::filesystem::path& source, const std::filesystem::path& folder, const Clock& clock)
-      : key(*SigningKey::open_or_make(folder / "key")), database(*store::Database::open("sqlite:" + (folder / "ledger.db").string(), clock)), registers(*ledger::Registers::load(source / "data/registers")),
+  World(const std::filesystem::path& source, const std::filesystem::path& folder, const Clock& given_clock)
+      : clock(given_clock), key(*SigningKey::open_or_make(folder / "key")), database(*store::Database::open("sqlite:" + (folder / "ledger.db").string(), clock)), registers(*ledger::Registers::load(source / "data/registers")),
         ledger(*ledger::Ledger::open(*database, registers)), archive(*archive::EmbeddedArchive::open(folder / "archive", key, clock)), logs(*collect::events::Logs::open(*ledger, *archive)) {
     facility = ledger->create({"", "bench", "bench"}, **ledger->find_register("facility"), "", {{{"name", "bench"}, {"kind", "hospital"}}, ""})->id;
     (void)ledger->create({"", "bench", "bench"}, **ledger->find_register("log_source"), facility, {{{"name", "bench"}, {"address", "127.0.0.1"}, {"state", "accepted"}, {"stream", "events"}}, ""});
   }
   archive::Stream& stream() { return **archive->stream({facility, "events"}); }
+  const Clock& clock;
   SigningKey key;
   std::unique_ptr<store::Database> database;
   ledger::Registers registers;
@@ -120,6 +123,82 @@ double best_of(int times, const std::function<double()>& run) {
   double best = run();
   for (int i = 1; i < times; ++i) best = std::min(best, run());
   return best;
+}
+
+// The same rows in ClickHouse with ZSTD, without proof: ordered by patient and time, its best index for asking about a patient.
+void clickhouse(World& world, const std::filesystem::path& folder, std::size_t count, std::size_t raw, const std::string& patient) {
+  const testing::ClickHouseServers servers(1);
+  const archive::ClickHouse server(*archive::parse_clickhouse(servers.url()));
+  std::string columns = "time Int64, received Int64, raw String";
+  for (const auto field : archive::kFields) columns += ", f_" + std::string(archive::name_of(field)) + " String";
+  if (!server.run("CREATE DATABASE mamori") || !server.run("CREATE TABLE mamori.peer (" + columns + ") ENGINE = MergeTree() PARTITION BY tuple() ORDER BY (f_patient, time)")) return;
+  std::string rows;
+  double took = 0;
+  std::size_t inserted = 0, waiting = 0;
+  const auto flush = [&] {
+    const auto start = now();
+    if (!server.insert("mamori.peer", rows)) std::printf("  ClickHouse refused\n");
+    took += now() - start;
+    inserted += std::exchange(waiting, 0);
+    rows.clear();
+  };
+  (void)world.stream().each_match({}, archive::SearchOptions().from, archive::SearchOptions().to, 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+    archive::put_row(rows, to_millis(event.time));
+    archive::put_row(rows, to_millis(event.received));
+    archive::put_row(rows, event.raw);
+    for (const auto field : archive::kFields) archive::put_row(rows, event[field]);
+    if (++waiting == 500'000) flush();
+    return true;
+  }).has_value();
+  flush();
+  line("  peer: ClickHouse 18.16 inserting the same rows (in 500,000s, no sync)", static_cast<double>(inserted) / took / 1000, "k events/s", 0, true);
+  (void)server.run("OPTIMIZE TABLE mamori.peer FINAL").has_value();
+  const auto ask_server = [&](const std::string& statement) {
+    const auto start = now();
+    const auto answer = server.ask(statement);
+    return answer ? (now() - start) * 1000 : -1;
+  };
+  const auto size = server.ask("SELECT toUInt64(sum(bytes_on_disk)) FROM system.parts WHERE active AND table = 'peer'");
+  if (size) line("  peer: ClickHouse with ZSTD, raw bytes to bytes on disk", static_cast<double>(raw) / static_cast<double>(archive::Rows(*size).number()), "to 1", 0, true);
+  const auto of = [&](const std::string& condition) { return best_of(3, [&] { return ask_server("SELECT count(), min(time), max(time) FROM mamori.peer WHERE " + condition) + ask_server("SELECT time, raw FROM mamori.peer WHERE " + condition + " ORDER BY time DESC LIMIT 100"); }); };
+  line("  peer: ClickHouse, one patient by its primary key", of("f_patient = " + archive::sql_text(patient)), "ms", 0, false);
+  line("  peer: ClickHouse, a rare word", of("position(raw, " + archive::sql_text(patient) + ") > 0"), "ms", 0, false);
+  const auto field = [&](const std::string& condition) {
+    return best_of(2, [&] {
+      auto took_all = ask_server("SELECT intDiv(time, 4000000000) AS bucket, count() FROM mamori.peer WHERE " + condition + " GROUP BY bucket");
+      for (const auto* name : {"user", "action", "outcome", "host", "source"}) took_all += ask_server(std::string("SELECT f_") + name + " AS value, count() AS many FROM mamori.peer WHERE " + condition + " GROUP BY value ORDER BY many DESC LIMIT 12");
+      return took_all + ask_server("SELECT time, raw FROM mamori.peer WHERE " + condition + " ORDER BY time DESC LIMIT 100");
+    });
+  };
+  line("  peer: ClickHouse, user: with histogram and counts", field("f_user = " + archive::sql_text(bench::user_name(77))), "ms", 0, false);
+  line("  peer: ClickHouse, outcome:failure with histogram and counts", field("f_outcome = 'failure'"), "ms", 0, false);
+  line("  peer: ClickHouse, everything with histogram and counts", field("1"), "ms", 0, false);
+  (void)server.run("DROP TABLE mamori.peer").has_value();
+
+  // Our own engine on it.
+  const auto cluster = archive::ClusterArchive::open(*archive::parse_clickhouse(servers.url()), folder / "cluster", world.key, world.clock);
+  if (!cluster) return;
+  auto* stream = *(*cluster)->stream({"bench", "events"});
+  const auto most = std::min<std::size_t>(count, 1'000'000);
+  std::vector<archive::Event> events;
+  archive::Arena arena;
+  double writing = 0;
+  std::size_t written = 0;
+  (void)world.stream().each_match({}, archive::SearchOptions().from, archive::SearchOptions().to, 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+    auto& one = events.emplace_back(event);
+    one.raw = arena.keep(one.raw);
+    for (auto& value : one.fields) value = arena.keep(value);
+    if (events.size() == archive::kLargestBatch) {
+      const auto start = now();
+      if (!stream->append(events)) return false;
+      writing += now() - start;
+      written += events.size();
+      events.clear();
+      arena.clear();
+    }
+    return written < most;
+  }).has_value();
+  line("our engine on ClickHouse, one writer, searchable and proven", static_cast<double>(written) / writing / 1000, "k events/s", 0, true);
 }
 
 }  // namespace
@@ -262,6 +341,7 @@ int main(int argc, char** argv) {
       line("  peer: zstdcat | rg, scaled to all bytes", (now() - start) * 1000 * static_cast<double>(raw) / static_cast<double>(part), "ms", 0, false);
       std::filesystem::remove(compressed);
     }
+    if (has_peers && testing::ClickHouseServers::installed()) clickhouse(world, folder.path(), count, raw, found_patient);
     // Cold: the page cache lets go of the archive's files.
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path() / "archive")) {
       if (!entry.is_regular_file()) continue;

@@ -1,10 +1,13 @@
 // The archive's own formats and its question language: any bytes are refused or read, never more; what is taken apart comes back.
 #include <unistd.h>
 
+#include "archive/cluster/clickhouse.h"
+#include "archive/cluster/query_sql.h"
 #include "archive/embedded/block.h"
-#include "archive/head.h"
 #include "archive/embedded/log.h"
+#include "archive/head.h"
 #include "archive/query.h"
+#include "archive/timestamp.h"
 #include "base/crypto.h"
 
 using namespace mamori;
@@ -18,7 +21,7 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   if (size < 2) return 0;
   const std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 6) {
+  switch (data[0] % 8) {
     case 0: {
       if (const auto header = parse_header(bytes, 0)) MAMORI_ASSERT(header->info.count <= kBlockEvents);
       break;
@@ -38,6 +41,22 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     case 3: {
       const auto query = parse_query(bytes);
       if (query && query->kind == Query::Kind::term) (void)query->term.in(searchable(bytes));
+      break;
+    }
+    case 5: (void)check_stamp(bytes, "note", "").has_value(); break;
+    case 6: {  // whatever is asked, the statement's quotes stay closed
+      const auto query = parse_query(bytes);
+      if (!query) break;
+      const auto condition = condition_of(*query);
+      bool inside = false;
+      for (std::size_t i = 0; i < condition.size(); ++i) {
+        if (inside && condition[i] == '\\') ++i;
+        else if (condition[i] == '\'') inside = !inside;
+        else if (!inside) MAMORI_ASSERT(static_cast<unsigned char>(condition[i]) < 0x80 && condition[i] != ';' && condition[i] != '-');
+      }
+      MAMORI_ASSERT(!inside);
+      Rows rows(bytes);
+      while (!rows.empty() && rows.whole()) (void)rows.text();
       break;
     }
     case 4: {

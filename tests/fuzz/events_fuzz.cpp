@@ -17,12 +17,28 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   MAMORI_ASSERT(event.raw == bytes);
   for (const auto value : event.fields) MAMORI_ASSERT(value.size() <= archive::kLongestField);
   std::vector<BulkItem> items;
-  switch (data[0] % 6) {
+  switch (data[0] % 8) {
     case 0: (void)parse_fhir(bytes, arena).has_value(); break;
     case 1: (void)parse_bulk(bytes, items, arena).has_value(); break;
     case 2: (void)parse_otlp_json(bytes, arena).has_value(); break;
     case 3: (void)parse_otlp_protobuf(bytes, arena).has_value(); break;
     case 4: (void)all_fields(bytes); break;
+    case 5: (void)parse_fhir_xml(bytes).has_value(); break;
+    case 6: {  // a mapping, a heading, a record of its file
+      const auto first = bytes.find('\n'), second = first == bytes.npos ? first : bytes.find('\n', first + 1);
+      if (second == bytes.npos) break;
+      auto mapping = parse_mapping(std::string_view(bytes).substr(0, first));
+      if (!mapping) break;
+      if (!is_numbered(*mapping)) mapping = with_heading(*mapping, std::string_view(bytes).substr(first + 1, second - first - 1));
+      if (!mapping) break;
+      const auto record = std::string_view(bytes).substr(second + 1);
+      MAMORI_ASSERT(csv_record(record, 4096) <= record.size());
+      event = {};
+      event.raw = record;
+      normalise(event, {from_millis(1'700'000'000'000), "LS-0001", "", std::chrono::minutes(540), &*mapping}, arena);
+      for (const auto value : event.fields) MAMORI_ASSERT(value.size() <= archive::kLongestField);
+      break;
+    }
     default: {
       // The same frames, whatever the pieces in which they arrive; nothing but line ends is left out.
       Framer whole(4096);
