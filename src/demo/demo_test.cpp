@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "archive/embedded/archive.h"
 #include "base/yaml.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
