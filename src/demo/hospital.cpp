@@ -7,6 +7,7 @@
 #include "collect/backup/backup.h"
 #include "collect/ldap/entry.h"
 #include "collect/nmap/nmap.h"
+#include "ledger/observed.h"
 
 namespace mamori::demo {
 namespace {
@@ -489,6 +490,12 @@ class Builder {
     MAMORI_TRY(parts_.logs.measure());
     MAMORI_TRY(parts_.logs.publish_heads());
     for (const auto& name : parts_.logs.archive().names({facility_})) MAMORI_TRY(parts_.logs.verify(name));
+    // The hospital's disk, not that of the machine on which it is shown: a server measures its own.
+    auto transaction = MAMORI_TRY(parts_.ledger.database().begin());
+    const auto* room = MAMORI_TRY(parts_.ledger.find_register("observed_log_space"));
+    std::vector<json::object> facts = {{{"free_gigabytes", 1720}, {"free_percent", 86}, {"days_left", 2900}}};
+    MAMORI_TRY(ledger::write_observed(parts_.ledger, transaction, *room, facility_, "log disk", std::move(facts), now_, {}));
+    MAMORI_TRY(transaction.commit());
     return {};
   }
 
