@@ -43,6 +43,7 @@ ClusterStream::ClusterStream(const ClickHouse& server, Place place, bool writes,
 Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock) {
   std::unique_ptr<ClusterStream> out(new ClusterStream(server, std::move(place), writes, key, clock));
   out->state_ = MAMORI_TRY(out->load());
+  if (const auto missing = out->chunk_rows(out->state_, out->state_.known_chunks); writes && !missing.empty()) (void)server.insert(out->table("chunk"), missing).has_value();
   out->looked_ = std::chrono::steady_clock::now();
   return out;
 }
@@ -54,14 +55,36 @@ std::string ClusterStream::here() const { return "facility = " + sql_text(place_
 std::string ClusterStream::rows_here() const { return here() + " AND leaf >= " + std::to_string(first()); }
 
 void ClusterStream::add(State& state, std::span<const Hash> leaves, std::span<const std::pair<Instant, std::uint64_t>> received) {
-  state.tree.append(leaves);
-  for (const auto& [at, bytes] : received) {
-    auto& open = state.open;
-    if (open.first_received == Instant{}) open.first_received = open.last_received = at;
-    open.first_received = std::min(open.first_received, at);
-    open.last_received = std::max(open.last_received, at);
-    open.bytes += bytes;
+  while (!leaves.empty()) {
+    const auto some = std::min<std::size_t>(leaves.size(), kChunk - state.tree.size() % kChunk);
+    state.tree.append(leaves.first(some));
+    leaves = leaves.subspan(some);
+    for (const auto& [at, bytes] : received.first(std::min(some, received.size()))) {
+      auto& open = state.open;
+      if (open.first_received == Instant{}) open.first_received = open.last_received = at;
+      open.first_received = std::min(open.first_received, at);
+      open.last_received = std::max(open.last_received, at);
+      open.bytes += bytes;
+    }
+    received = received.subspan(std::min(some, received.size()));
+    if (state.tree.size() % kChunk == 0) state.chunks.push_back(std::exchange(state.open, {}));
   }
+}
+
+std::string ClusterStream::chunk_rows(const State& state, std::size_t from) const {
+  std::string out;
+  for (; from < state.chunks.size(); ++from) {
+    const auto& chunk = state.chunks[from];
+    put_row(out, place_.facility);
+    put_row(out, place_.stream);
+    put_row(out, place_.writer);
+    put_row(out, std::uint64_t{from});
+    put_row(out, state.tree.chunks()[from]);
+    put_row(out, chunk.bytes);
+    put_row(out, to_millis(chunk.first_received));
+    put_row(out, to_millis(chunk.last_received));
+  }
+  return out;
 }
 
 Result<ClusterStream::State> ClusterStream::load() const {
@@ -83,6 +106,7 @@ Result<ClusterStream::State> ClusterStream::load() const {
       state.tree.append_chunk(root);
       state.chunks.push_back({raw, first, last});
     }
+    state.known_chunks = state.chunks.size();
   }
   // The rest from the events themselves.
   const auto from = state.tree.size();
@@ -92,17 +116,13 @@ Result<ClusterStream::State> ClusterStream::load() const {
     const auto received = from_millis(rows.signed_number());
     const auto source = rows.text(), raw = rows.text();
     if (!rows.whole()) return Error{ErrorKind::corrupt, "archive.cluster.refused", {{"reason", "event"}}};
-    while (state.tree.size() < leaf) {
+    if (state.tree.size() < leaf) {
       state.damage.push_back({table("event"), "archive.damage.missing", state.tree.size(), leaf - 1});
-      const std::vector<Hash> lost(std::min<LeafIndex>(leaf - state.tree.size(), kChunk - state.tree.size() % kChunk));
-      add(state, lost, {});
-      if (state.tree.size() % kChunk == 0) state.chunks.push_back(std::exchange(state.open, {}));
-      if (state.tree.size() < leaf) state.damage.pop_back();
+      add(state, std::vector<Hash>(leaf - state.tree.size()), {});
     }
     const Hash hash = hash_leaf(leaf_of(received, source, raw));
     const std::pair<Instant, std::uint64_t> one[] = {{received, raw.size()}};
     add(state, {&hash, 1}, one);
-    if (state.tree.size() % kChunk == 0) state.chunks.push_back(std::exchange(state.open, {}));
   }
   const auto heads = MAMORI_TRY(server_.ask("SELECT note FROM " + table("head") + " WHERE " + here() + " ORDER BY size LIMIT 1 BY size"));
   for (Rows rows(heads); !rows.empty();) {
@@ -171,31 +191,21 @@ Status ClusterStream::insert(Group group) {
     unsettled_ = std::move(group);
     return done;
   }
+  take_in(group);
+  return {};
+}
+
+// The rows are there: now they are part of the tree.
+void ClusterStream::take_in(const Group& group) {
   std::string chunks;
   {
     const std::unique_lock lock(state_mutex_);
-    std::span<const Hash> rest = group.leaves;
-    std::span<const std::pair<Instant, std::uint64_t>> received = group.received;
-    while (!rest.empty()) {
-      const auto some = std::min<std::size_t>(rest.size(), kChunk - state_.tree.size() % kChunk);
-      add(state_, rest.first(some), received.first(some));
-      rest = rest.subspan(some);
-      received = received.subspan(some);
-      if (state_.tree.size() % kChunk != 0) continue;
-      const auto& chunk = state_.chunks.emplace_back(std::exchange(state_.open, {}));
-      put_row(chunks, place_.facility);
-      put_row(chunks, place_.stream);
-      put_row(chunks, place_.writer);
-      put_row(chunks, std::uint64_t{state_.chunks.size() - 1});
-      put_row(chunks, state_.tree.chunks().back());
-      put_row(chunks, chunk.bytes);
-      put_row(chunks, to_millis(chunk.first_received));
-      put_row(chunks, to_millis(chunk.last_received));
-    }
+    const auto known = state_.chunks.size();
+    add(state_, group.leaves, group.received);
+    chunks = chunk_rows(state_, known);
   }
-  // Only a shorter way to open the stream again: without them the events are hashed anew.
+  // Only a shorter way to open the stream again: what is missing of them is made from the events, and written then.
   if (!chunks.empty()) (void)server_.insert(table("chunk"), chunks).has_value();
-  return {};
 }
 
 Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
@@ -232,12 +242,7 @@ Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
             done = there.error();
             unsettled_ = std::move(again);
           } else if (Rows(*there).number() == again.leaves.size()) {
-            again.rows.clear();
-            const std::unique_lock state_lock(state_mutex_);
-            for (std::size_t i = 0; i < again.leaves.size(); ++i) {
-              add(state_, std::span(again.leaves).subspan(i, 1), std::span(again.received).subspan(i, 1));
-              if (state_.tree.size() % kChunk == 0) state_.chunks.push_back(std::exchange(state_.open, {}));
-            }
+            take_in(again);
           } else {
             done = insert(std::move(again));
           }

@@ -72,6 +72,7 @@ class ClusterStream : public Stream {
   struct State {                                 // what is known of the rows
     Tree tree;
     std::vector<Chunk> chunks;
+    std::size_t known_chunks = 0;                // of them, those that stood in the table
     Chunk open;                                  // of the last, unfinished one
     LeafIndex first = 0;
     std::vector<Head> heads;
@@ -84,6 +85,8 @@ class ClusterStream : public Stream {
   Status look() const;
   Group make_group(std::span<Waiting* const> callers, LeafIndex first) const;
   Status insert(Group group);
+  void take_in(const Group& group);
+  std::string chunk_rows(const State& state, std::size_t from) const;  // of the table, from this chunk on
   static void add(State& state, std::span<const Hash> leaves, std::span<const std::pair<Instant, std::uint64_t>> received);
   Result<std::vector<Hash>> leaves(LeafIndex first, std::size_t count) const;
   std::string received_within(LeafIndex first, LeafIndex last) const;  // a condition that lets the server skip what is elsewhere
