@@ -190,7 +190,7 @@ TEST(Columns, WhatIsTakenApartIsPutTogetherByteForByte) {
     }
     detail::WordSet words;
     auto parts = detail::take_apart(events, words);
-    const auto text = detail::Text::open(std::move(parts.shapes), std::move(parts.variables), events.size());
+    const auto text = detail::Text::open(Bytes(parts.shapes), Bytes(parts.variables), events.size());
     ASSERT_TRUE(text) << round;
     std::string bytes;
     std::vector<std::size_t> ends;
@@ -589,8 +589,54 @@ TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
 
 TEST_F(Streams, TwoOfALaterFormatAreRefused) {
   open();
-  std::ofstream(where() / "format") << "mamori archive stream 2\n";
+  std::ofstream(where() / "format") << "mamori archive stream 3\n";
   EXPECT_EQ(EmbeddedStream::open(where(), "x", *key_, clock_, Disk::real(), workers_).error().code, "archive.stream.newer");
+}
+
+// The smallest sections there are: what points into them must stay good when they are moved.
+TEST_F(Streams, ABlockOfOneShortEventComesBack) {
+  {
+    auto stream = open();
+    const std::vector<Event> events = {{.time = from_millis(5), .received = from_millis(5), .raw = "hi"}};
+    ASSERT_TRUE(stream->append(events));
+    ASSERT_TRUE(stream->seal());
+  }
+  const auto stream = open();
+  EXPECT_EQ(stream->event(0)->event.raw, "hi");
+  const EmbeddedStream* const streams[] = {stream.get()};
+  const auto found = search(streams, *parse_query("hi"), {});
+  ASSERT_EQ(found->hits.size(), 1u);
+  EXPECT_EQ(found->hits[0].event.raw, "hi");
+}
+
+// tests/data/archive-version-1: 48 events of three users and one line without anything, as the first version wrote them.
+TEST_F(Streams, BlocksOfTheFirstVersionAreReadAndNewOnesStandBehindThem) {
+  std::filesystem::copy(std::filesystem::path(MAMORI_SOURCE_DIR) / "tests/data/archive-version-1", where());
+  const auto look = [](const EmbeddedStream& stream, std::uint64_t more) {
+    const EmbeddedStream* const streams[] = {&stream};
+    EXPECT_EQ(search(streams, Query{}, {.statistics = true})->total, 49 + more);
+    const auto all = search(streams, *parse_query("kind:syslog"), {.statistics = true, .count = {Field::user}});
+    EXPECT_EQ(all->total, 48u);
+    const auto& users = all->counts[static_cast<std::size_t>(Field::user)];
+    for (const auto* name : {"tanaka", "佐藤", "suzuki"})
+      EXPECT_TRUE(std::any_of(users.begin(), users.end(), [&](const auto& user) { return user.value == name && user.count == 16; })) << name;
+    const auto some = search(streams, *parse_query("user:佐藤 outcome:failure"), {.statistics = true, .count = {Field::address}});
+    EXPECT_EQ(some->total, 3u);
+    std::uint64_t addresses = 0;
+    for (const auto& address : some->counts[static_cast<std::size_t>(Field::address)]) addresses += address.count;
+    EXPECT_EQ(addresses, 3u);
+    EXPECT_EQ(stream.event(48)->event.raw, "hi");
+    EXPECT_TRUE(stream.verify([](const Damage& damage) { ADD_FAILURE() << damage.what; }));
+  };
+  {
+    auto stream = open();
+    look(*stream, 0);
+    add(*stream, 0, 700);
+    ASSERT_TRUE(stream->seal());
+    look(*stream, 700);
+  }
+  EXPECT_EQ(*read_file(where() / "format", 100), "mamori archive stream 2\n");
+  look(*open(), 700);
 }
 
 // What search finds is what a look at every event finds, whatever lies in blocks, in filters or still in the log.

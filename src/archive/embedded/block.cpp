@@ -44,9 +44,11 @@ ZSTD_DCtx* decompressor() {
   return context.get();
 }
 
-std::string field_bytes(std::span<const Event> events, Field field, detail::WordSet& words) {
+// A field's two sections: values with counts, codes.
+void put_field(std::span<const Event> events, Field field, detail::WordSet& words, std::string& out, std::string& out_codes) {
   std::unordered_map<std::string_view, std::uint16_t> numbers;
   std::vector<std::string_view> values;
+  std::vector<std::uint32_t> counts;
   std::vector<std::uint16_t> codes(events.size());
   std::string_view before;
   std::uint16_t code = 0;
@@ -58,25 +60,27 @@ std::string field_bytes(std::span<const Event> events, Field field, detail::Word
       const auto [entry, fresh] = numbers.try_emplace(value, static_cast<std::uint16_t>(values.size()));
       if (fresh) {
         values.push_back(value);
+        counts.push_back(0);
         if (!value.empty()) words.add(hash_field(field, value));
       }
       code = entry->second;
       before = value;
     }
     codes[i] = code;
+    ++counts[code];
   }
-  if (!any) return {};
-  std::string out;
+  if (!any) return;
   put_number(out, values.size());
   for (const auto value : values) {
     put_number(out, value.size());
     out += value;
   }
-  if (values.size() == 1) return out;
-  for (const auto number : codes) out += static_cast<char>(number);
+  for (const auto count : counts) put_number(out, count);
+  if (values.size() == 1) return;
+  out_codes.reserve(codes.size() * 2);
+  for (const auto number : codes) out_codes += static_cast<char>(number);
   if (values.size() > 256)
-    for (const auto number : codes) out += static_cast<char>(number >> 8);
-  return out;
+    for (const auto number : codes) out_codes += static_cast<char>(number >> 8);
 }
 
 }  // namespace
@@ -109,7 +113,7 @@ BuiltBlock build_block(std::span<const Event> events, std::vector<Hash> leaves, 
     last_received = at;
     last_lag = lag;
   }
-  for (const auto field : kFields) parts[section_of(field)] = field_bytes(events, field, words);
+  for (const auto field : kFields) put_field(events, field, words, parts[section_of(Section::values, field)], parts[section_of(Section::codes, field)]);
   built.words = words.words();
 
   for (std::size_t i = 0; i < kSections; ++i) {
@@ -185,7 +189,8 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
     *instant = from_millis(unzigzag(value));
   }
   // A later version may have more sections: what it does not know it steps over.
-  if (!take_number(in, sections) || sections < kSections || sections > 255) return damaged;
+  if (!take_number(in, sections) || sections < kSections1 || sections > 255) return damaged;
+  info.counted = sections >= kSections;
   auto place_at = at + length;
   for (std::size_t i = 0; i < sections; ++i) {
     SectionPlace place{.at = place_at};
@@ -193,7 +198,7 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
     if (!take_number(in, place.size) || !take_number(in, place.full) || !take_bytes(in, 8, check) || place.size > kLargestSection || place.full > kLargestSection) return damaged;
     place.check = fixed_at(check, 0);
     place_at += place.size;
-    if (i < kSections) info.sections[i] = place;
+    if (i < (info.counted ? kSections : kSections1)) info.sections[i] = place;
   }
   info.length = place_at - at;
   info.header_at = at;
@@ -218,22 +223,23 @@ Error BlockReader::damaged() const {
   return {ErrorKind::corrupt, "archive.block.damaged", {{"file", file_.path().string()}, {"first", std::to_string(info_.first)}, {"last", std::to_string(info_.first + info_.count - 1)}}};
 }
 
-Result<std::string> BlockReader::section(std::size_t number) const {
+Result<Bytes> BlockReader::section(std::size_t number) const {
   const auto& place = info_.sections[number];
-  if (place.size == 0) return std::string();
-  const auto bytes = MAMORI_TRY(file_.read(place.at, place.size));
+  if (place.size == 0) return Bytes();
+  const auto read = MAMORI_TRY(file_.read(place.at, place.size));
+  const auto bytes = read.view();
   if (checksum(bytes) != place.check || ZSTD_getFrameContentSize(bytes.data(), bytes.size()) != place.full) return damaged();
-  std::string out(place.full, '\0');
+  Bytes out(place.full);
   const auto size = ZSTD_decompressDCtx(decompressor(), out.data(), out.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(size) || size != place.full) return damaged();
   return out;
 }
 
-Result<Header> BlockReader::header() const { return parse_header(MAMORI_TRY(file_.read(info_.header_at, info_.header_size)), info_.header_at); }
+Result<Header> BlockReader::header() const { return parse_header(MAMORI_TRY(file_.read(info_.header_at, info_.header_size)).view(), info_.header_at); }
 
 Result<std::vector<Instant>> BlockReader::received() const {
   const auto bytes = MAMORI_TRY(section(static_cast<std::size_t>(Section::received)));
-  std::string_view in = bytes;
+  auto in = bytes.view();
   std::vector<Instant> out(info_.count);
   std::int64_t at = 0;
   for (auto& instant : out) {
@@ -247,7 +253,7 @@ Result<std::vector<Instant>> BlockReader::received() const {
 
 Result<std::vector<Instant>> BlockReader::times(std::span<const Instant> received) const {
   const auto bytes = MAMORI_TRY(section(static_cast<std::size_t>(Section::time)));
-  std::string_view in = bytes;
+  auto in = bytes.view();
   std::vector<Instant> out(info_.count);
   std::uint64_t lag = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -259,32 +265,58 @@ Result<std::vector<Instant>> BlockReader::times(std::span<const Instant> receive
   return out;
 }
 
-Result<FieldColumn> BlockReader::field(Field field) const {
-  FieldColumn column;
-  const auto bytes = MAMORI_TRY(section(section_of(field)));
-  column.codes.resize(info_.count);
-  if (bytes.empty()) {
-    column.values = {""};
-    return column;
-  }
-  std::string_view in = bytes;
+Status BlockReader::take_values(std::string_view& in, FieldValues& out) const {
   std::uint64_t count = 0;
   if (!take_number(in, count) || count == 0 || count > info_.count) return damaged();
+  out.values.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     std::uint64_t length = 0;
     std::string_view value;
     if (!take_number(in, length) || !take_bytes(in, length, value)) return damaged();
-    column.values.emplace_back(value);
+    out.values.push_back(value);
   }
-  if (count == 1) return column;
-  if (in.size() != info_.count * (count > 256 ? 2 : 1)) return damaged();
-  for (std::size_t i = 0; i < info_.count; ++i) {
-    std::uint16_t code = static_cast<unsigned char>(in[i]);
-    if (count > 256) code = static_cast<std::uint16_t>(code | static_cast<unsigned char>(in[info_.count + i]) << 8);
-    if (code >= count) return damaged();
-    column.codes[i] = code;
+  return {};
+}
+
+Result<FieldValues> BlockReader::values(Field field) const {
+  FieldValues out;
+  out.bytes = MAMORI_TRY(section(section_of(Section::values, field)));
+  if (out.bytes.size() == 0) {
+    out.values = {""};
+    out.counts = {static_cast<std::uint32_t>(info_.count)};
+    return out;
   }
-  return column;
+  auto in = out.bytes.view();
+  MAMORI_TRY(take_values(in, out));
+  if (!info_.counted) {  // version 1: counted here
+    const auto each = MAMORI_TRY(codes(field, out));
+    out.counts.resize(out.values.size());
+    for (std::size_t i = 0; i < info_.count; ++i) ++out.counts[each[i]];
+    return out;
+  }
+  std::uint64_t all = 0;
+  out.counts.reserve(out.values.size());
+  for (std::size_t i = 0; i < out.values.size(); ++i) {
+    std::uint64_t count = 0;
+    if (!take_number(in, count) || count > info_.count) return damaged();
+    out.counts.push_back(static_cast<std::uint32_t>(count));
+    all += count;
+  }
+  if (!in.empty() || all != info_.count) return damaged();
+  return out;
+}
+
+Result<FieldCodes> BlockReader::codes(Field field, const FieldValues& values) const {
+  const auto number = values.values.size();
+  if (number == 1) return FieldCodes();
+  auto bytes = MAMORI_TRY(section(section_of(info_.counted ? Section::codes : Section::values, field)));
+  auto in = bytes.view();
+  if (!info_.counted) {
+    FieldValues before;
+    MAMORI_TRY(take_values(in, before));
+  }
+  if (in.size() != info_.count * (number > 256 ? 2 : 1)) return damaged();
+  return FieldCodes(std::move(bytes), in, info_.count, number);
 }
 
 Result<detail::Text> BlockReader::text() const {
@@ -314,11 +346,17 @@ Result<std::vector<Event>> BlockReader::events(Arena& arena) const {
     out[i].time = all_times[i];
   }
   for (const auto f : kFields) {
-    if (info_.sections[section_of(f)].size == 0) continue;
-    const auto column = MAMORI_TRY(field(f));
-    std::vector<std::string_view> values;
-    for (const auto& value : column.values) values.push_back(arena.keep(value));
-    for (std::size_t i = 0; i < out.size(); ++i) out[i][f] = values[column.codes[i]];
+    if (info_.sections[section_of(Section::values, f)].size == 0) continue;
+    auto column = MAMORI_TRY(values(f));
+    const auto each = MAMORI_TRY(codes(f, column));
+    for (auto& value : column.values) value = arena.keep(value);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const auto code = each[i];
+      out[i][f] = column.values[code];
+      --column.counts[code];
+    }
+    // What statistics read must be what the events say.
+    if (std::any_of(column.counts.begin(), column.counts.end(), [](auto left) { return left != 0; })) return damaged();
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // A block: some thousand events, compressed column by column, with the hashes of its part of the tree. docs/formats/archive.md.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "archive/embedded/columns.h"
@@ -12,9 +13,10 @@ namespace mamori::archive {
 constexpr std::size_t kBlockEvents = 16384;
 constexpr std::size_t kBlockBytes = std::size_t{8} << 20;  // of raw bytes
 
-enum class Section { shapes, variables, received, time, fields };  // `fields` is the first of kFieldCount
-constexpr std::size_t kSections = static_cast<std::size_t>(Section::fields) + kFieldCount;
-inline std::size_t section_of(Field field) { return static_cast<std::size_t>(Section::fields) + static_cast<std::size_t>(field); }
+enum class Section { shapes, variables, received, time, values, codes = values + kFieldCount };  // the last two: the first of kFieldCount
+constexpr std::size_t kSections = static_cast<std::size_t>(Section::codes) + kFieldCount;
+constexpr std::size_t kSections1 = static_cast<std::size_t>(Section::codes);  // of version 1, whose values are followed by their codes
+inline std::size_t section_of(Section first, Field field) { return static_cast<std::size_t>(first) + static_cast<std::size_t>(field); }
 
 struct SectionPlace {
   std::uint64_t at = 0;    // in the file
@@ -31,6 +33,7 @@ struct BlockInfo {
   Instant first_time, last_time;    // earliest and latest
   Instant first_received, last_received;
   std::array<SectionPlace, kSections> sections = {};
+  bool counted = true;              // not in version 1: values with counts, codes in a section of their own
   std::uint64_t header_at = 0, header_size = 0;  // in the file
 };
 
@@ -60,11 +63,33 @@ struct Header {
 // `at`: where in the file the header begins. Error: archive.block.damaged.
 Result<Header> parse_header(std::string_view bytes, std::uint64_t at);
 
-// One field of a block: distinct values and, by event, which.
-struct FieldColumn {
-  std::vector<std::string> values;
-  std::vector<std::uint16_t> codes;
-  std::string_view of(std::size_t event) const { return values[codes[event]]; }
+// The distinct values of a field in a block, and how many events have each.
+struct FieldValues {
+  std::vector<std::string_view> values;
+  std::vector<std::uint32_t> counts;
+  Bytes bytes;                                // what the values point to
+};
+
+// Which of them each event has. A code beyond the values is read as the last one: whoever reads all events (BlockReader::events)
+// notices by the counts.
+class FieldCodes {
+ public:
+  FieldCodes() = default;                     // every event has the first
+  // `codes`, in `bytes`: a low byte of each event, then, where there are as many again, a high byte of each.
+  FieldCodes(Bytes bytes, std::string_view codes, std::size_t events, std::size_t values)
+      : bytes_(std::move(bytes)), low_(codes.data()), high_(codes.size() > events ? codes.data() + events : nullptr), last_(values - 1) {}
+  std::size_t operator[](std::size_t event) const {
+    if (low_ == nullptr) return 0;
+    std::size_t code = static_cast<unsigned char>(low_[event]);
+    if (high_ != nullptr) code |= static_cast<std::size_t>(static_cast<unsigned char>(high_[event])) << 8;
+    return std::min(code, last_);
+  }
+
+ private:
+  Bytes bytes_;
+  const char* low_ = nullptr;
+  const char* high_ = nullptr;
+  std::size_t last_ = 0;
 };
 
 // Reads what is asked for, checks it. Errors: archive.block.damaged (facts: file, first, last), archive.disk.*.
@@ -76,13 +101,16 @@ class BlockReader {
   Result<Header> header() const;
   Result<std::vector<Instant>> received() const;
   Result<std::vector<Instant>> times(std::span<const Instant> received) const;
-  Result<FieldColumn> field(Field field) const;
+  Result<FieldValues> values(Field field) const;
+  Result<FieldCodes> codes(Field field, const FieldValues& values) const;
   Result<detail::Text> text() const;
   // Everything, in order. `arena` holds what the events point to.
   Result<std::vector<Event>> events(Arena& arena) const;
 
  private:
-  Result<std::string> section(std::size_t number) const;
+  Result<Bytes> section(std::size_t number) const;
+  // Takes a field's values off the front of `in`.
+  Status take_values(std::string_view& in, FieldValues& out) const;
   Error damaged() const;
 
   const ReadFile& file_;

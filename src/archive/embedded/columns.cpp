@@ -411,11 +411,11 @@ TextParts take_apart(std::span<const Event> events, WordSet& words) {
   return parts;
 }
 
-Result<Text> Text::open(std::string shapes, std::string variables, std::size_t count) {
+Result<Text> Text::open(Bytes shapes, Bytes variables, std::size_t count) {
   Text text;
   text.shape_bytes_ = std::move(shapes);
   text.variable_bytes_ = std::move(variables);
-  std::string_view in = text.shape_bytes_;
+  std::string_view in = text.shape_bytes_.view();
   std::uint64_t number = 0, plain = 0;
   if (!take_number(in, number) || number > kMostShapes) return damaged();
   std::uint64_t rows_in_all = 0;
@@ -459,7 +459,7 @@ Result<Text> Text::open(std::string shapes, std::string variables, std::size_t c
     text.row_of_[i] = next[shape]++;
   }
 
-  in = text.variable_bytes_;
+  in = text.variable_bytes_.view();
   for (auto& shape : text.shapes_) {
     shape.first_column = text.columns_.size();
     for (std::size_t slot = 0; slot + 1 < shape.pieces.size(); ++slot) {

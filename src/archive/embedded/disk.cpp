@@ -97,8 +97,8 @@ Result<std::uint64_t> ReadFile::size() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-Result<std::string> ReadFile::read(std::uint64_t at, std::size_t count) const {
-  std::string bytes(count, '\0');
+Result<Bytes> ReadFile::read(std::uint64_t at, std::size_t count) const {
+  Bytes bytes(count);
   std::size_t done = 0;
   while (done < count) {
     const auto got = ::pread(file_, bytes.data() + done, count - done, static_cast<off_t>(at + done));

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,21 @@
 #include "base/result.h"
 
 namespace mamori::archive {
+
+// Bytes on the heap, not filled with anything first. What points into them stays good when they are moved.
+class Bytes {
+ public:
+  Bytes() = default;
+  explicit Bytes(std::size_t size) : bytes_(new char[size]), size_(size) {}
+  explicit Bytes(std::string_view text) : Bytes(text.size()) { text.copy(data(), size_); }
+  char* data() { return bytes_.get(); }
+  std::size_t size() const { return size_; }
+  std::string_view view() const { return {bytes_.get(), size_}; }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = 0;
+};
 
 // The calls that can fail in earnest. Threads: all calls may come from several.
 class Disk {
@@ -55,7 +71,7 @@ class ReadFile {
   ~ReadFile();
   Result<std::uint64_t> size() const;
   // Error: archive.disk.short where the file ends before.
-  Result<std::string> read(std::uint64_t at, std::size_t count) const;
+  Result<Bytes> read(std::uint64_t at, std::size_t count) const;
   const std::filesystem::path& path() const { return path_; }
 
  private:

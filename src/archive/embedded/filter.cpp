@@ -75,24 +75,25 @@ Result<FilterFile> FilterFile::open(const std::filesystem::path& path) {
   auto file = MAMORI_TRY(ReadFile::open(path));
   const Error damaged{ErrorKind::corrupt, "archive.filter.damaged", {{"file", path.string()}}};
   const auto start = file.read(0, kStart);
-  if (!start || !start->starts_with(kMagic)) return damaged;
+  if (!start || !start->view().starts_with(kMagic)) return damaged;
   std::uint64_t numbers[2];
-  std::memcpy(numbers, start->data() + 8, sizeof numbers);
+  std::memcpy(numbers, start->view().data() + 8, sizeof numbers);
   if (numbers[0] == 0 || numbers[0] > kMostPositions || numbers[1] != (numbers[0] * 8 + kPage - 1) / kPage) return damaged;
-  const auto head = file.read(0, kStart + numbers[1] * 4 + 8);
-  if (!head) return damaged;
+  const auto read = file.read(0, kStart + numbers[1] * 4 + 8);
+  if (!read) return damaged;
+  const auto head = read->view();
   std::uint64_t check = 0;
-  std::memcpy(&check, head->data() + head->size() - 8, 8);
-  if (checksum(std::string_view(*head).substr(0, head->size() - 8)) != check) return damaged;
+  std::memcpy(&check, head.data() + head.size() - 8, 8);
+  if (checksum(head.substr(0, head.size() - 8)) != check) return damaged;
   std::vector<std::uint32_t> checks(numbers[1]);
-  std::memcpy(checks.data(), head->data() + kStart, checks.size() * 4);
+  std::memcpy(checks.data(), head.data() + kStart, checks.size() * 4);
   return FilterFile(std::move(file), numbers[0], std::move(checks));
 }
 
-Result<std::string> FilterFile::page(std::size_t number) const {
+Result<Bytes> FilterFile::page(std::size_t number) const {
   const auto start = (kStart + checks_.size() * 4 + 8 + kPage - 1) / kPage * kPage;
   auto bytes = MAMORI_TRY(file_.read(start + number * kPage, std::min(kPage, positions_ * 8 - number * kPage)));
-  if (static_cast<std::uint32_t>(checksum(bytes)) != checks_[number]) return Error{ErrorKind::corrupt, "archive.filter.damaged", {{"file", file_.path().string()}}};
+  if (static_cast<std::uint32_t>(checksum(bytes.view())) != checks_[number]) return Error{ErrorKind::corrupt, "archive.filter.damaged", {{"file", file_.path().string()}}};
   return bytes;
 }
 
@@ -105,7 +106,7 @@ Result<BlockSet> FilterFile::find(WordHash word) const {
       return bytes.error();
     }
     BlockSet row;
-    std::memcpy(&row, bytes->data() + place * 8 % kPage, 8);
+    std::memcpy(&row, bytes->view().data() + place * 8 % kPage, 8);
     out &= row;
     if (out == 0) break;
   }

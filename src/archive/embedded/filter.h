@@ -42,7 +42,7 @@ class FilterFile {
 
  private:
   FilterFile(ReadFile file, std::size_t positions, std::vector<std::uint32_t> checks) : file_(std::move(file)), positions_(positions), checks_(std::move(checks)) {}
-  Result<std::string> page(std::size_t number) const;
+  Result<Bytes> page(std::size_t number) const;
   ReadFile file_;
   std::size_t positions_;
   std::vector<std::uint32_t> checks_;

@@ -12,6 +12,13 @@ namespace {
 // A value set that grows over this is not counted further: a patient's number in all of five years is no statistic.
 constexpr std::size_t kMostDistinct = 50000;
 
+// How often each value was found; asked by what a block holds, without a copy.
+struct HashOfText {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+using Counts = std::unordered_map<std::string, std::uint64_t, HashOfText, std::equal_to<>>;
+
 // A set of events of a block.
 class Bits {
  public:
@@ -56,7 +63,8 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual std::size_t count() const = 0;
-  virtual Result<const FieldColumn*> field(Field field) = 0;
+  virtual Result<const FieldValues*> values(Field field) = 0;
+  virtual Result<const FieldCodes*> codes(Field field) = 0;
   virtual Result<const std::vector<Instant>*> times() = 0;
   virtual Result<std::string> folded(std::size_t event) = 0;
   // As Text::find_word.
@@ -68,10 +76,15 @@ class BlockSource final : public Source {
  public:
   BlockSource(const ReadFile& file, const BlockInfo& info) : reader_(file, info) {}
   std::size_t count() const override { return reader_.info().count; }
-  Result<const FieldColumn*> field(Field field) override {
-    auto& column = columns_[static_cast<std::size_t>(field)];
-    if (!column) column = MAMORI_TRY(reader_.field(field));
-    return &*column;
+  Result<const FieldValues*> values(Field field) override {
+    auto& values = values_[static_cast<std::size_t>(field)];
+    if (!values) values = MAMORI_TRY(reader_.values(field));
+    return &*values;
+  }
+  Result<const FieldCodes*> codes(Field field) override {
+    auto& codes = codes_[static_cast<std::size_t>(field)];
+    if (!codes) codes = MAMORI_TRY(reader_.codes(field, *MAMORI_TRY(values(field))));
+    return &*codes;
   }
   Result<const std::vector<Instant>*> times() override {
     if (!times_) {
@@ -95,7 +108,7 @@ class BlockSource final : public Source {
     out.raw = arena.keep(MAMORI_TRY(text_->raw(number)));
     out.received = (*received_)[number];
     out.time = (*times_)[number];
-    for (const auto f : kFields) out[f] = arena.keep(MAMORI_TRY(field(f))->of(number));
+    for (const auto f : kFields) out[f] = arena.keep(MAMORI_TRY(values(f))->values[(*MAMORI_TRY(codes(f)))[number]]);
     return out;
   }
 
@@ -105,7 +118,8 @@ class BlockSource final : public Source {
     return {};
   }
   BlockReader reader_;
-  std::array<std::optional<FieldColumn>, kFieldCount> columns_;
+  std::array<std::optional<FieldValues>, kFieldCount> values_;
+  std::array<std::optional<FieldCodes>, kFieldCount> codes_;
   std::optional<std::vector<Instant>> received_, times_;
   std::optional<detail::Text> text_;
 };
@@ -114,19 +128,8 @@ class RecordSource final : public Source {
  public:
   explicit RecordSource(const std::vector<Event>& events) : events_(events) {}
   std::size_t count() const override { return events_.size(); }
-  Result<const FieldColumn*> field(Field field) override {
-    auto& column = columns_[static_cast<std::size_t>(field)];
-    if (!column) {
-      column.emplace();
-      std::unordered_map<std::string_view, std::uint16_t> numbers;
-      for (const auto& event : events_) {
-        const auto [entry, fresh] = numbers.try_emplace(event[field], static_cast<std::uint16_t>(numbers.size()));
-        if (fresh) column->values.emplace_back(event[field]);
-        column->codes.push_back(entry->second);
-      }
-    }
-    return &*column;
-  }
+  Result<const FieldValues*> values(Field field) override { return &column(field).first; }
+  Result<const FieldCodes*> codes(Field field) override { return &column(field).second; }
   Result<const std::vector<Instant>*> times() override {
     if (times_.empty())
       for (const auto& event : events_) times_.push_back(event.time);
@@ -146,8 +149,28 @@ class RecordSource final : public Source {
   }
 
  private:
+  const std::pair<FieldValues, FieldCodes>& column(Field field) {
+    auto& column = columns_[static_cast<std::size_t>(field)];
+    if (column) return *column;
+    auto& [values, codes] = column.emplace();
+    std::unordered_map<std::string_view, std::size_t> numbers;
+    Bytes bytes(events_.size() * 2);
+    for (std::size_t i = 0; i < events_.size(); ++i) {
+      const auto [entry, fresh] = numbers.try_emplace(events_[i][field], numbers.size());
+      if (fresh) {
+        values.values.push_back(events_[i][field]);
+        values.counts.push_back(0);
+      }
+      ++values.counts[entry->second];
+      bytes.data()[i] = static_cast<char>(entry->second);
+      bytes.data()[events_.size() + i] = static_cast<char>(entry->second >> 8);
+    }
+    const auto view = bytes.view();
+    codes = FieldCodes(std::move(bytes), view, events_.size(), values.values.size());
+    return *column;
+  }
   const std::vector<Event>& events_;
-  std::array<std::optional<FieldColumn>, kFieldCount> columns_;
+  std::array<std::optional<std::pair<FieldValues, FieldCodes>>, kFieldCount> columns_;
   std::vector<Instant> times_;
 };
 
@@ -170,14 +193,19 @@ int cost(const Query& query) {
 }
 
 Result<Bits> answer_field(const Term& term, Source& source, const Bits& among) {
-  const auto* column = MAMORI_TRY(source.field(term.field));
+  const auto& values = MAMORI_TRY(source.values(term.field))->values;
   Bits out(source.count());
-  std::vector<bool> says(column->values.size());
-  bool any = false;
-  for (std::size_t i = 0; i < says.size(); ++i) any = (says[i] = term.is(searchable(column->values[i])) && !(term.value == "*" && column->values[i].empty())) || any;
-  if (!any) return out;
+  std::vector<char> says(values.size());
+  std::size_t yes = 0;
+  for (std::size_t i = 0; i < says.size(); ++i) {
+    says[i] = term.is(searchable(values[i])) && !(term.value == "*" && values[i].empty());
+    if (says[i]) ++yes;
+  }
+  if (yes == 0) return out;
+  if (yes == says.size()) return among;
+  const auto& codes = *MAMORI_TRY(source.codes(term.field));
   among.each([&](std::size_t i) {
-    if (says[column->codes[i]]) out.set(i);
+    if (says[codes[i]]) out.set(i);
   });
   return out;
 }
@@ -377,7 +405,7 @@ class Search {
     std::vector<Found> page;  // heap, the oldest on top
     std::uint64_t total = 0, read = 0;
     std::vector<std::uint64_t> histogram;
-    std::array<std::unordered_map<std::string, std::uint64_t>, kFieldCount> counts;
+    std::array<Counts, kFieldCount> counts;
     std::vector<Damage> damage;
     bool partial = false;
   };
@@ -428,17 +456,7 @@ class Search {
         const auto* times = MAMORI_TRY(source->times());
         found.each([&](std::size_t i) { ++part.histogram[bucket_of((*times)[i])]; });
       }
-      for (const auto field : options_.count) {
-        const auto* column = MAMORI_TRY(source->field(field));
-        std::vector<std::uint32_t> numbers(column->values.size());
-        if (ones == found.size())
-          for (const auto code : column->codes) ++numbers[code];
-        else
-          found.each([&](std::size_t i) { ++numbers[column->codes[i]]; });
-        auto& counts = part.counts[static_cast<std::size_t>(field)];
-        for (std::size_t i = 0; i < numbers.size(); ++i)
-          if (numbers[i] != 0 && !column->values[i].empty() && (counts.size() < kMostDistinct || counts.contains(column->values[i]))) counts[column->values[i]] += numbers[i];
-      }
+      for (const auto field : options_.count) MAMORI_TRY(count(*source, field, found, ones, part.counts[static_cast<std::size_t>(field)]));
     }
     if (!wanted) return {};
     const auto* times = MAMORI_TRY(source->times());
@@ -456,6 +474,24 @@ class Search {
     return {};
   }
 
+  // Where all events of a block match, its values say how many there are of each; codes are read only where some match.
+  static Status count(Source& source, Field field, const Bits& found, std::size_t ones, Counts& counts) {
+    const auto& [values, all, bytes] = *MAMORI_TRY(source.values(field));
+    std::vector<std::uint32_t> some;
+    if (ones != found.size()) {
+      some.resize(values.size());
+      const auto& codes = *MAMORI_TRY(source.codes(field));
+      found.each([&](std::size_t i) { ++some[codes[i]]; });
+    }
+    const auto& numbers = some.empty() ? all : some;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (numbers[i] == 0 || values[i].empty()) continue;
+      if (const auto known = counts.find(values[i]); known != counts.end()) known->second += numbers[i];
+      else if (counts.size() < kMostDistinct) counts.emplace(values[i], numbers[i]);
+    }
+    return {};
+  }
+
   std::size_t bucket_of(Instant time) const {
     const auto at = (to_millis(time) - to_millis(low_)) / width_;
     return static_cast<std::size_t>(std::clamp<std::int64_t>(at, 0, static_cast<std::int64_t>(options_.buckets) - 1));
@@ -464,7 +500,7 @@ class Search {
   Result<SearchResult> merge(std::vector<Part>& parts, SearchResult result) {
     std::vector<Found> page;
     std::vector<std::uint64_t> histogram(options_.buckets);
-    std::array<std::unordered_map<std::string, std::uint64_t>, kFieldCount> counts;
+    std::array<Counts, kFieldCount> counts;
     for (auto& part : parts) {
       page.insert(page.end(), part.page.begin(), part.page.end());
       result.total += part.total;

@@ -20,9 +20,9 @@ std::string bloom_line(std::string_view bits) {
 Result<std::shared_ptr<Header>> header_at(const ReadFile& file, std::uint64_t at, std::uint64_t size) {
   if (at + kHeaderStart > size) return std::shared_ptr<Header>();
   const auto start = MAMORI_TRY(file.read(at, kHeaderStart));
-  const auto length = header_length(start);
+  const auto length = header_length(start.view());
   if (!length || at + *length > size) return std::shared_ptr<Header>();
-  auto parsed = parse_header(MAMORI_TRY(file.read(at, *length)), at);
+  auto parsed = parse_header(MAMORI_TRY(file.read(at, *length)).view(), at);
   if (!parsed || at + parsed->info.length > size) return std::shared_ptr<Header>();
   return std::make_shared<Header>(std::move(*parsed));
 }
@@ -32,7 +32,8 @@ Result<std::pair<std::uint64_t, std::shared_ptr<Header>>> next_header(const Read
   constexpr std::size_t kWindow = std::size_t{1} << 20;
   constexpr std::string_view kMagic = "MMBLOCK1";
   while (at + kHeaderStart <= size) {
-    const auto bytes = MAMORI_TRY(file.read(at, std::min<std::uint64_t>(kWindow, size - at)));
+    const auto window = MAMORI_TRY(file.read(at, std::min<std::uint64_t>(kWindow, size - at)));
+    const auto bytes = window.view();
     for (auto hit = bytes.find(kMagic); hit != bytes.npos; hit = bytes.find(kMagic, hit + 1)) {
       auto header = MAMORI_TRY(header_at(file, at + hit, size));
       if (header && header->info.first >= least) return std::pair(at + hit, std::move(header));
@@ -127,7 +128,7 @@ Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& fold
     for (std::string_view in = std::string_view(copy).substr(0, in_copy); !in.empty(); ++covered) in.remove_prefix(MAMORI_TRY(header_length(in)));
     for (auto i = covered; i < segment->blocks_.size(); ++i) {
       const auto& info = segment->blocks_[i]->info;
-      MAMORI_TRY(segment->headers_->append(MAMORI_TRY(segment->read_->read(info.header_at, info.header_size))));
+      MAMORI_TRY(segment->headers_->append(MAMORI_TRY(segment->read_->read(info.header_at, info.header_size)).view()));
     }
   }
   MAMORI_TRY(segment->load_filter(use, damage));

@@ -10,8 +10,7 @@ namespace {
 
 static_assert(kLargestBatch <= kBlockEvents && kBatchBytes <= kBlockBytes);
 
-constexpr std::string_view kFormat = "mamori archive stream 1\n";
-
+constexpr std::string_view kFormat = "mamori archive stream 2\n", kFormat1 = "mamori archive stream 1\n";
 
 std::vector<LeafIndex> numbers_of(const std::filesystem::path& folder, std::string_view ending) {
   std::vector<LeafIndex> out;
@@ -38,7 +37,10 @@ Result<std::unique_ptr<EmbeddedStream>> EmbeddedStream::open(const std::filesyst
   MAMORI_TRY(make_directory(folder));
   const auto format = folder / "format";
   if (std::filesystem::exists(format)) {
-    if (MAMORI_TRY(read_file(format, 4096)) != kFormat) return Error{ErrorKind::conflict, "archive.stream.newer", {{"directory", folder.string()}}};
+    const auto version = MAMORI_TRY(read_file(format, 4096));
+    if (version != kFormat && version != kFormat1) return Error{ErrorKind::conflict, "archive.stream.newer", {{"directory", folder.string()}}};
+    // Blocks of version 1 stay as they are; those to come would not be understood by what knows version 1 only.
+    if (version == kFormat1 && !options.read_only) MAMORI_TRY(write_file(format, kFormat, FileMode::owner_only));
   } else if (!options.read_only) {
     MAMORI_TRY(write_file(format, kFormat, FileMode::owner_only));
   }
