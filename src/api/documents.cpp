@@ -48,10 +48,7 @@ Result<http::Reply> get_log_heads_document(const Call& call, Services& services)
   auto request = MAMORI_TRY(request_of(call));
   request.format = report::Format::pdf;
   std::vector<report::LogHeads> heads;
-  for (const auto& name : services.logs.archive().names({request.facility})) {
-    const auto of_stream = MAMORI_TRY(services.logs.archive().stream(name))->heads();
-    if (!of_stream.empty()) heads.push_back({name.name, of_stream.back()});
-  }
+  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.newest_heads({request.facility}))) heads.push_back({name.name, head, stamp});
   return document_reply(MAMORI_TRY(report::log_heads({services.ledger, services.assessor, services.texts}, request, heads, services.signing_key)), request.format, "log-heads_" + iso_date(date_of(services.clock.now())));
 }
 

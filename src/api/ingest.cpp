@@ -59,14 +59,23 @@ Result<std::string> body_of(const http::Request& request) {
   return out;
 }
 
-json::array refused_json(const std::vector<Refused>& refused, const Texts& texts) {
+json::array notes_json(const std::vector<Refused>& notes, const Texts& texts) {
   json::array out;
-  for (const auto& one : refused) {
+  for (const auto& one : notes) {
     if (out.size() == 100) break;
     const auto words = texts.both(one.code);
     out.push_back(json::object{{"line", one.line}, {"code", one.code}, {"ja", words.ja}, {"en", words.en}});
   }
   return out;
+}
+
+// Keeps what the body holds; a body that cannot be read is kept too, and its sender told why.
+Result<Logs::Accepted> keep(const Call& call, Services& services, const LogSource& source, std::string_view body, const Result<Bodies>& bodies) {
+  if (bodies) return services.logs.accept(source, call.request.remote, *bodies);
+  Bodies whole;
+  if (!body.empty()) whole.refused.push_back({0, "collect.events.unreadable", body});
+  MAMORI_TRY(services.logs.accept(source, call.request.remote, whole));
+  return bodies.error();
 }
 
 }  // namespace
@@ -76,11 +85,11 @@ Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
   const auto start = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  auto bodies = MAMORI_TRY(start != body.npos && body[start] == '<' ? parse_fhir_xml(std::string_view(body).substr(start)) : parse_fhir(body, arena));
-  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
-  if (bodies.refused.empty()) return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", json::array{json::object{{"severity", "information"}, {"code", "informational"}, {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}}, 201);
+  const auto bodies = start != body.npos && body[start] == '<' ? parse_fhir_xml(std::string_view(body).substr(start)) : parse_fhir(body, arena);
+  const auto accepted = MAMORI_TRY(keep(call, services, source, body, bodies));
+  if (accepted.notes.empty()) return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", json::array{json::object{{"severity", "information"}, {"code", "informational"}, {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}}, 201);
   json::array issues;
-  for (const auto& refused : bodies.refused) issues.push_back(json::object{{"severity", "error"}, {"code", "invalid"}, {"diagnostics", fmt::format("entry {}: {}", refused.line, services.texts.get(refused.code, "en"))}});
+  for (const auto& note : accepted.notes) issues.push_back(json::object{{"severity", "error"}, {"code", "invalid"}, {"diagnostics", fmt::format("entry {}: {}", note.line, services.texts.get(note.code, "en"))}});
   return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", std::move(issues)}}, accepted.events == 0 ? 422 : 200);
 }
 
@@ -89,8 +98,7 @@ Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
   std::vector<BulkItem> items;
-  const auto bodies = MAMORI_TRY(parse_bulk(body, items, arena));
-  MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
+  MAMORI_TRY(keep(call, services, source, body, parse_bulk(body, items, arena)));
   json::array out;
   bool errors = false;
   for (const auto& item : items) {
@@ -120,24 +128,20 @@ Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   const bool protobuf = call.request.header("content-type").find("protobuf") != std::string::npos;
   archive::Arena arena;
-  const auto bodies = MAMORI_TRY(protobuf ? parse_otlp_protobuf(body, arena) : parse_otlp_json(body, arena));
-  MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
+  MAMORI_TRY(keep(call, services, source, body, protobuf ? parse_otlp_protobuf(body, arena) : parse_otlp_json(body, arena)));
   http::Reply reply;
   if (protobuf) {
     reply.content_type = "application/x-protobuf";  // an empty ExportLogsServiceResponse
     return reply;
   }
-  json::object answer;
-  if (!bodies.refused.empty()) answer["partialSuccess"] = json::object{{"rejectedLogRecords", std::to_string(bodies.refused.size())}};
-  return http::Reply::json(answer);
+  return http::Reply::json(json::object());
 }
 
 Result<http::Reply> ingest_lines(const Call& call, Services& services) {
   const auto source = MAMORI_TRY(sender(call, services));
   const auto body = MAMORI_TRY(body_of(call.request));
-  auto bodies = parse_lines(body);
-  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, bodies.events));
-  return http::Reply::json(json::object{{"accepted", accepted.events}, {"refused", refused_json(bodies.refused, services.texts)}}, 201);
+  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, parse_lines(body)));
+  return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
 }
 
 Result<http::Reply> import_logs(const Call& call, Services& services) {
@@ -145,10 +149,9 @@ Result<http::Reply> import_logs(const Call& call, Services& services) {
   const auto wanted = call.request.parameter("source");
   for (const auto& source : MAMORI_TRY(services.logs.sources({facility}))) {
     if (source.id != wanted) continue;
-    auto bodies = parse_lines(call.request.body);
-    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", bodies.events));
+    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", parse_lines(call.request.body)));
     MAMORI_TRY(services.logs.record_use(call.actor(), facility, "imported", source.number));
-    return http::Reply::json(json::object{{"accepted", accepted.events}, {"refused", refused_json(bodies.refused, services.texts)}}, 201);
+    return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
   }
   return Error{ErrorKind::not_found, "ledger.record.missing"};
 }

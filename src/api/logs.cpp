@@ -73,7 +73,7 @@ std::optional<archive::Position> parse_cursor(const std::string& text) {
 Result<archive::Stream*> one_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   const auto name = call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
-  for (const auto& known : services.logs.archive().names({facility}))
+  for (const auto& known : MAMORI_TRY(services.logs.archive().names({facility})))
     if (known.name == name || known.base() == name) return services.logs.archive().stream({facility, name});
   return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
 }
@@ -146,6 +146,7 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
   json::array rest;
   for (const auto& [name, value] : collect::events::all_fields(kept.event.raw)) rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});
   out["all_fields"] = std::move(rest);
+  if (kept.event[Field::kind] == "refused") out["refused"] = words_json(services.texts.both(kept.event[Field::action]));
   // Proven against the newest signed head that covers it.
   const auto heads = stream->heads();
   json::object proof = {{"leaf", archive::to_base64(archive::hash_leaf(archive::leaf_of(kept.event)))}, {"state", "waiting"}};

@@ -8,8 +8,8 @@ bool is_stream_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
 }
 
-std::vector<StreamName> Archive::names(const std::vector<std::string>& facilities) const {
-  auto out = names();
+Result<std::vector<StreamName>> Archive::names(const std::vector<std::string>& facilities) const {
+  auto out = MAMORI_TRY(names());
   std::erase_if(out, [&](const StreamName& name) { return std::find(facilities.begin(), facilities.end(), name.facility) == facilities.end(); });
   return out;
 }

@@ -21,9 +21,9 @@ class Archive {
   // Opened, or made where this process writes. Errors: archive.stream.name, archive.stream.missing (reading only), archive.stream.newer,
   // archive.disk.*, archive.cluster.*.
   virtual Result<Stream*> stream(const StreamName& name) = 0;
-  // The streams there are.
-  virtual std::vector<StreamName> names() const = 0;
-  std::vector<StreamName> names(const std::vector<std::string>& facilities) const;
+  // The streams there are. Errors: archive.disk.failed, archive.cluster.*.
+  virtual Result<std::vector<StreamName>> names() const = 0;
+  Result<std::vector<StreamName>> names(const std::vector<std::string>& facilities) const;
   // Streams of this archive. Errors: archive.filter.damaged, archive.cluster.*; what cannot be read is named in the result.
   virtual Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const = 0;
 

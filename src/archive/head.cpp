@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <iterator>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace mamori::archive {
@@ -49,6 +51,37 @@ Result<Head> parse_head(std::string_view note) {
   head.note = note;
   if (!note.starts_with(head.text() + "\n")) return bad;
   return head;
+}
+
+std::vector<Head> heads_in(std::string_view text) {
+  std::vector<Head> out;
+  std::string clean;
+  for (const char c : text)
+    if (c != '\r') clean += c;
+  const auto lines = split(clean, '\n');
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].starts_with('{')) {
+      if (const auto object = parse_json_object(lines[i])) {
+        for (const auto* name : {"note", "raw"}) {
+          const auto inside = text_of(*object, name);
+          if (inside.empty() || inside.size() >= lines[i].size()) continue;
+          auto some = heads_in(inside);
+          std::move(some.begin(), some.end(), std::back_inserter(out));
+        }
+      }
+      continue;
+    }
+    if (i + 5 >= lines.size() || !lines[i + 3].starts_with("time ") || !lines[i + 4].empty()) continue;
+    std::string note;
+    auto next = i;
+    for (; next < i + 5; ++next) note.append(lines[next]) += '\n';
+    for (; next < lines.size() && lines[next].starts_with(kDash); ++next) note.append(lines[next]) += '\n';
+    auto head = parse_head(note);
+    if (!head) continue;
+    out.push_back(std::move(*head));
+    i = next - 1;
+  }
+  return out;
 }
 
 bool head_is_signed_by(const Head& head, std::string_view public_key) {

@@ -2,6 +2,8 @@
 // and signed-note): three lines of text, an empty line, the signature. Whoever kept an old head can prove that nothing before it changed.
 #pragma once
 
+#include <vector>
+
 #include "archive/merkle.h"
 #include "base/crypto.h"
 #include "base/time.h"
@@ -23,6 +25,9 @@ std::string key_name(std::string_view public_key);
 Head sign_head(std::string origin, TreeSize size, const Hash& root, Instant at, const SigningKey& key);
 // What a note says. Error: archive.head.bad.
 Result<Head> parse_head(std::string_view note);
+// Every head in a text: notes as they are in files and mails, and in lines of JSON that hold one as "note" (what a hub keeps of them) or
+// hold such a line as "raw" (what its export gives). What is none is passed over.
+std::vector<Head> heads_in(std::string_view text);
 // Whether one of its signatures is by `public_key`.
 bool head_is_signed_by(const Head& head, std::string_view public_key);
 

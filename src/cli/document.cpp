@@ -30,12 +30,9 @@ int make_document(const Common& common, const Given& given) {
     made = report::access_matrix(context, request);
   } else if (given.kind == "log-heads") {
     std::vector<report::LogHeads> heads;
-    for (const auto& name : services.logs.archive().names({*facility})) {
-      const auto stream = services.logs.archive().stream(name);
-      if (!stream) return fail(stream.error(), common);
-      const auto of_stream = (*stream)->heads();
-      if (!of_stream.empty()) heads.push_back({name.name, of_stream.back()});
-    }
+    const auto newest = services.logs.newest_heads({*facility});
+    if (!newest) return fail(newest.error(), common);
+    for (const auto& [name, head, stamp] : *newest) heads.push_back({name.name, head, stamp});
     made = report::log_heads(context, request, heads, services.signing_key);
   } else if (given.kind == "inspection-package") {
     report::PackageRequest package;

@@ -122,10 +122,10 @@ int import(Session& session, const Common& common, const Given& given) {
   if (!result) return fail(result.error(), common);
   const auto noted = services.logs.record_use(session.actor(), *facility, "imported", given.file);
   if (!noted) return fail(noted.error(), common);
-  if (given.format == "json") std::printf("%s", pretty(json::object{{"events", result->events}, {"bytes", result->bytes}, {"refused", result->refused.size()}}).c_str());
+  if (given.format == "json") std::printf("%s", pretty(json::object{{"events", result->events}, {"bytes", result->bytes}, {"notes", result->notes.size()}}).c_str());
   else std::printf("%s\n", services.texts.get("cli.logs.imported", common.language, {{"events", std::to_string(result->events)}, {"source", source->number}}).c_str());
-  for (const auto& refused : result->refused) std::fprintf(stderr, "%s:%zu: %s\n", given.file.c_str(), refused.line, services.texts.get(refused.code, common.language).c_str());
-  return result->refused.empty() ? 0 : 1;
+  for (const auto& note : result->notes) std::fprintf(stderr, "%s:%zu: %s\n", given.file.c_str(), note.line, services.texts.get(note.code, common.language).c_str());
+  return result->notes.empty() ? 0 : 1;
 }
 
 int export_events(Session& session, const Common& common, const Given& given) {

@@ -22,6 +22,8 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--syslog-client-ca", options->receiver.client_ca_file, "authority of senders' certificates (PEM)")->check(CLI::ExistingFile);
   auto witness = std::make_shared<collect::events::WitnessOptions>();
   command->add_option("--copy-heads", witness->folder, "folder, best on another machine, to which signed heads of the logs are copied every hour")->type_name("DIR");
+  command->add_option("--hub-heads", witness->hub_url, "address of another Mamori that gets each signed head; the token of our log source there in MAMORI_HUB_TOKEN")->type_name("URL");
+  command->add_option("--hub-ca", witness->hub_authority, "authority of its certificate (PEM)")->check(CLI::ExistingFile);
   command->add_option("--stamp-heads", witness->stamp_url, "time stamp authority (RFC 3161) that signs the time of each head")->type_name("URL");
   command->add_option("--stamp-ca", witness->stamp_authority, "who vouches for it (PEM); its stamps are checked")->check(CLI::ExistingFile);
   command->add_option("--mail-heads", witness->mail_to, "addresses that get the newest heads once a day")->delimiter(',');
@@ -36,6 +38,8 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
       if (!session) return fail(session.error(), common);
       const auto& texts = session->services().texts;
       if (const char* password = std::getenv("MAMORI_MAIL_PASSWORD")) witness->mail_server.password = Secret(password);
+      if (const char* token = std::getenv("MAMORI_HUB_TOKEN")) witness->hub_token = Secret(token);
+      while (witness->hub_url.ends_with('/')) witness->hub_url.pop_back();
       session->services().logs.witness(*witness, texts, common.language);
       options->ready = [&](const std::string& url, const std::string& setup_secret) {
         std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());

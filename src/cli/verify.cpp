@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "cli/command.h"
 #include "report/log_export.h"
@@ -8,7 +10,7 @@ namespace mamori::cli {
 namespace {
 
 struct Given {
-  std::string file, key, stamp_authority, format = "text";
+  std::string file, key, stamp_authority, heads, format = "text";
 };
 
 int print_failure(const Error& error, const Common& common, const Given& given) {
@@ -19,6 +21,39 @@ int print_failure(const Error& error, const Common& common, const Given& given) 
   }
   fail(error, common);
   return 1;
+}
+
+// Heads that were kept elsewhere (a file, or all files of a folder) against the logs as they are now. How many fit; the first that does not
+// is named.
+Result<std::size_t> check_heads(collect::events::Logs& logs, const SigningKey& key, const std::filesystem::path& place, const Texts& texts, const std::string& language) {
+  std::vector<std::filesystem::path> files;
+  std::error_code failure;
+  if (std::filesystem::is_directory(place, failure)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(place, failure))
+      if (entry.is_regular_file(failure)) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+  } else {
+    files.push_back(place);
+  }
+  std::map<std::string, const archive::Stream*> streams;
+  for (const auto& name : MAMORI_TRY(logs.archive().names())) {
+    const auto* stream = MAMORI_TRY(logs.archive().stream(name));
+    streams[stream->origin()] = stream;
+  }
+  std::size_t fit = 0;
+  for (const auto& file : files) {
+    const auto bytes = MAMORI_TRY(read_file(file, std::size_t{1} << 30));
+    for (const auto& head : archive::heads_in(bytes)) {
+      const auto stream = streams.find(head.origin);
+      const auto broken = [&](const char* what) { return Error{ErrorKind::corrupt, "cli.verify.head", {{"file", file.string()}, {"origin", head.origin}, {"events", std::to_string(head.size)}, {"what", what}, {"reason", texts.get(what, language)}}}; };
+      if (!archive::head_is_signed_by(head, key.public_key())) return broken("archive.damage.signer");
+      if (stream == streams.end() || stream->second->size() < head.size) return broken("archive.damage.cut");
+      if (MAMORI_TRY(stream->second->root_at(head.size)) != head.root) return broken("archive.damage.root");
+      ++fit;
+    }
+  }
+  if (fit == 0) return Error{ErrorKind::not_found, "cli.verify.no-heads", {{"file", place.string()}}};
+  return fit;
 }
 
 // A package file, or the data directory (its change journal) where no file is given.
@@ -39,8 +74,12 @@ int verify(const Common& common, const Given& given) {
     json::array streams;
     int code = 0;
     auto& logs = session->services().logs;
-    for (const auto& name : logs.archive().names()) {
-      auto* stream = *logs.archive().stream(name);
+    const auto names = logs.archive().names();
+    if (!names) return fail(names.error(), common);
+    for (const auto& name : *names) {
+      const auto opened = logs.archive().stream(name);
+      if (!opened) return fail(opened.error(), common);
+      const auto* stream = *opened;
       const auto all = stream->size();
       const auto verified = stream->verify([&](const archive::Damage& damage) { std::fprintf(stderr, "%s/%s: %s (%s, %llu–%llu)\n", name.facility.c_str(), name.name.c_str(), texts->get(damage.what, common.language).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last)); },
                                            [&](std::uint64_t done) { progress(name.name, done, all); });
@@ -48,7 +87,14 @@ int verify(const Common& common, const Given& given) {
       if (!verified) code = print_failure(verified.error(), common, Given{});
       else if (given.format != "json") std::printf("%s\n", texts->get("cli.verify.stream", common.language, {{"stream", name.name}, {"events", std::to_string(verified->events)}, {"heads", std::to_string(verified->heads)}, {"root", archive::to_base64(verified->root)}}).c_str());
     }
-    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", code == 0}, {"entries", state->entries}, {"head", state->head}, {"streams", std::move(streams)}}).c_str());
+    std::size_t fit = 0;
+    if (!given.heads.empty()) {
+      const auto checked = check_heads(logs, session->services().signing_key, given.heads, *texts, common.language);
+      if (!checked) code = print_failure(checked.error(), common, Given{});
+      else fit = *checked;
+      if (checked && given.format != "json") std::printf("%s\n", texts->get("cli.verify.heads", common.language, {{"heads", std::to_string(fit)}}).c_str());
+    }
+    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", code == 0}, {"entries", state->entries}, {"head", state->head}, {"streams", std::move(streams)}, {"heads_elsewhere", fit}}).c_str());
     return code;
   }
   const auto bytes = read_file(given.file, std::size_t{2} << 30);
@@ -76,6 +122,7 @@ void add_verify(CLI::App& app, Common& common, Runner& run) {
   command->add_option("file", given->file, "the package or export; without it the journal and the logs of --data are checked");
   command->add_option("--key", given->key, "public key (hex) that must have signed it");
   command->add_option("--stamp-ca", given->stamp_authority, "who vouches for the time stamp authority (PEM)")->check(CLI::ExistingFile);
+  command->add_option("--heads", given->heads, "signed heads kept elsewhere (a file, a mail, a hub's export, or a folder of them): the logs of --data must still lead to each")->check(CLI::ExistingPath);
   command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->footer("Exit codes: 0 whole; 1 altered, with the first place named; others as `mamori --help`.");
   command->callback([&common, &run, given] { run = [&common, given] { return verify(common, *given); }; });

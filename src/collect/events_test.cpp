@@ -87,6 +87,15 @@ TEST(Normalise, SyslogAsTheStandardsAndAsDevicesWriteIt) {
   EXPECT_EQ((*cef)[Field::object], "Login denied");
 }
 
+TEST(Normalise, HeadersThatEndTooEarlyStayText) {
+  for (const auto* raw : {"<34>a: ", "<34>4:0:: ", "<34>a: *", "<34>1: a: ", "<34>", "<34>1 ", "<34>*", "<34>a: *Nov"}) {
+    const auto event = read(raw);
+    EXPECT_EQ(event->event.raw, raw);
+    EXPECT_EQ(iso_instant(event->event.time), "2026-11-21T04:31:54Z") << raw;
+    EXPECT_EQ((*event)[Field::kind], "syslog") << raw;
+  }
+}
+
 TEST(Normalise, WindowsAndFhirAndOtlp) {
   const auto windows = read("<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><EventID>4625</EventID><Level>0</Level><Keywords>0x8010000000000000</Keywords><TimeCreated SystemTime='2026-11-21T04:00:00.1234567Z'/><Computer>dc1</Computer></System><EventData><Data Name='TargetUserName'>tanaka</Data><Data Name='IpAddress'>10.1.2.3</Data></EventData></Event>");
   EXPECT_EQ((*windows)[Field::kind], "windows");
@@ -117,6 +126,13 @@ TEST(Normalise, BundlesGiveEachResourceItsOwnBytes) {
   EXPECT_EQ(bundle->events[1].raw, one);
   ASSERT_EQ(bundle->refused.size(), 1u);
   EXPECT_EQ(bundle->refused[0].line, 2u);
+  EXPECT_EQ(bundle->refused[0].raw, R"({"resourceType":"Patient"})");
+  const auto without = parse_fhir(R"({"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST"}},{"resource":)" + one + "}]}", arena);
+  ASSERT_TRUE(without) << describe(without.error());
+  ASSERT_EQ(without->refused.size(), 1u);
+  EXPECT_EQ(without->refused[0].raw, R"({"request":{"method":"POST"}})");
+  ASSERT_EQ(without->events.size(), 1u);
+  EXPECT_EQ(without->events[0].raw, one);
   EXPECT_EQ((*read(one))[Field::patient], "77");
   for (const auto* bad : {"", "{", "[]", "{\"resourceType\":\"Patient\"}", "{\"resourceType\":\"AuditEvent\""}) EXPECT_FALSE(parse_fhir(bad, arena)) << bad;
 }
@@ -456,11 +472,31 @@ TEST_F(Intake, AFileGoesInWholeAndInOrder) {
   EXPECT_EQ(logs_->import_file(source, folder_.path() / "absent").error().code, "base.file.missing");
 }
 
+TEST_F(Intake, WhatIsRefusedOrCutIsKeptAndCounted) {
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const std::string giant = "<34>1 2026-11-20T22:14:15Z h a - - - " + std::string(archive::kLongestRaw, 'g');
+  const auto kept = logs_->accept(source, "192.0.2.9", {{{giant, 1}}, {{2, "collect.events.bulk-action", R"({"delete":{"_id":"1"}})"}}});
+  ASSERT_TRUE(kept) << describe(kept.error());
+  EXPECT_EQ(kept->events, 1u);
+  ASSERT_EQ(kept->notes.size(), 2u);
+  EXPECT_EQ(kept->notes[0].code, "archive.event.cut");
+  EXPECT_EQ(kept->notes[1].code, "collect.events.bulk-action");
+  const auto raws = all();
+  ASSERT_EQ(raws.size(), 2u);
+  EXPECT_EQ(raws[0], giant.substr(0, archive::kLongestRaw));
+  EXPECT_EQ(raws[1], R"({"delete":{"_id":"1"}})");
+  const auto event = events().event(1)->event;
+  EXPECT_EQ(event[Field::kind], "refused");
+  EXPECT_EQ(event[Field::action], "collect.events.bulk-action");
+  EXPECT_NE(logs_->metrics().find("mamori_log_events_total 1\n"), std::string::npos);
+  EXPECT_NE(logs_->metrics().find("mamori_log_refused_total 1\n"), std::string::npos);
+}
+
 TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const auto late = "<34>1 " + iso_instant(clock_.now() - std::chrono::minutes(10)) + " h a - - - ten minutes slow";
   const std::vector<Found> found = {{late, 1}, {late, 2}};
-  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", found));
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   ASSERT_TRUE(logs_->tick());
   const auto* reg = *ledger_->find_register("observed_log");
   const auto page = ledger_->list(*reg, {.facilities = {facility_}, .sort = "label"});
@@ -522,6 +558,7 @@ TEST(Normalise, FhirAsXml) {
   EXPECT_EQ(bodies->events[1].raw, kFhirXml) << "byte for byte";
   ASSERT_EQ(bodies->refused.size(), 1u);
   EXPECT_EQ(bodies->refused[0].line, 2u);
+  EXPECT_EQ(bodies->refused[0].raw, "<entry><resource><Patient/></resource></entry>");
   for (const auto* bad : {"", "<", "<Patient/>", "<AuditEvent>", "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><x>&b;</x>"}) EXPECT_EQ(parse_fhir_xml(bad).error().code, "collect.events.fhir") << bad;
 }
 
@@ -625,7 +662,7 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   logs_->witness(options, texts, "ja");
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const std::vector<Found> found = {{"<34>1 2026-11-20T22:14:15Z h a - - - one", 1}};
-  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", found));
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   ASSERT_TRUE(logs_->publish_heads());
   const auto head = events().heads().back();
   const auto stamp = logs_->stamp_kept({facility_, "events"}, head);
@@ -724,7 +761,7 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   std::vector<Found> found;
   for (std::size_t i = 0; i < 3; ++i) found.push_back({"<34>1 2026-11-20T22:14:15Z h chart - - - {\"user\":\"tanaka\",\"patient_id\":\"001234\",\"action\":\"read\"}", i + 1});
-  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", found));
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   const auto streams = *logs_->streams({facility_});
   const std::vector<const archive::Stream*> list(streams.begin(), streams.end());
   const auto recorded = [&] {

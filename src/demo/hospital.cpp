@@ -472,7 +472,6 @@ class Builder {
     MAMORI_TRY(transaction_->commit());
     transaction_.reset();
     const auto sources = MAMORI_TRY(parts_.logs.sources({facility_}));
-    std::vector<std::vector<collect::events::Found>> found(sources.size());
     // Twenty minutes' worth at a time, oldest first.
     constexpr int kSteps = 6 * 24, kMinutes = 20;
     for (int step = 0; step < kSteps; ++step) {
@@ -482,14 +481,14 @@ class Builder {
         if (sources[i].name == senders[9]->hostname && step > kSteps - 80) continue;  // defect: this VPN device fell silent
         std::vector<std::string> lines;
         for (int k = 1 + random_.below(4); k-- > 0;) lines.push_back(log_line(sources[i], i, received - std::chrono::seconds(random_.below(20))));
-        std::vector<collect::events::Found> some;
-        for (const auto& line : lines) some.push_back({line, 0});
+        collect::events::Bodies some;
+        for (const auto& line : lines) some.events.push_back({line, 0});
         MAMORI_TRY(parts_.logs.accept(sources[i], i < senders.size() ? senders[i]->ip : "", some, received));
       }
     }
     MAMORI_TRY(parts_.logs.measure());
     MAMORI_TRY(parts_.logs.publish_heads());
-    for (const auto& name : parts_.logs.archive().names({facility_})) MAMORI_TRY(parts_.logs.verify(name));
+    for (const auto& name : MAMORI_TRY(parts_.logs.archive().names({facility_}))) MAMORI_TRY(parts_.logs.verify(name));
     // The hospital's disk, not that of the machine on which it is shown: a server measures its own.
     auto transaction = MAMORI_TRY(parts_.ledger.database().begin());
     const auto* room = MAMORI_TRY(parts_.ledger.find_register("observed_log_space"));

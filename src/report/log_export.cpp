@@ -123,10 +123,12 @@ Result<std::string> log_heads(const Context& context, const Request& request, co
   pdf.title = say("title");
   pdf.subtitle = {say("lead"), say("key", {{"key", to_hex(key.public_key())}})};
   pdf.footer = printed_line(context, request);
-  for (const auto& [stream, head] : heads) {
+  const auto minute = [&](Instant at) { return (language == "en" ? iso_date(date_of(at)) : japanese_date(date_of(at))) + local_minute(at).substr(10); };
+  for (const auto& [stream, head, stamp] : heads) {
     document::PdfSection section;
     section.heading = say("stream", {{"stream", stream}, {"events", std::to_string(head.size)}});
-    section.paragraphs = {say("at", {{"at", (language == "en" ? iso_date(date_of(head.at)) : japanese_date(date_of(head.at))) + local_minute(head.at).substr(10)}}), head.note};
+    section.paragraphs = {say("at", {{"at", minute(head.at)}}), head.note};
+    if (stamp) section.paragraphs.push_back(say("stamp", {{"at", minute(stamp->at)}, {"authority", stamp->authority}}));
     section.qr = head.note;
     pdf.sections.push_back(std::move(section));
   }

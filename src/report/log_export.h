@@ -35,6 +35,7 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
 struct LogHeads {
   std::string stream;
   archive::Head head;
+  std::optional<archive::TimeStamp> stamp;
 };
 Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key);
 

@@ -2,7 +2,7 @@
 #include "collect/events/bodies.h"
 #include "collect/events/fields.h"
 #include "collect/events/framing.h"
-#include "collect/events/normalise.h"
+#include "collect/events/detail.h"
 
 using namespace mamori;
 using namespace mamori::collect::events;
@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   archive::Arena arena;
   archive::Event event;
   event.raw = bytes;
-  normalise(event, {from_millis(1'700'000'000'000), "LS-0001", "192.0.2.1"}, arena);
+  event.received = event.time = from_millis(1'700'000'000'000);
+  detail::understand(event, {event.received, "LS-0001", "192.0.2.1"}, arena);
   MAMORI_ASSERT(event.raw == bytes);
   for (const auto value : event.fields) MAMORI_ASSERT(value.size() <= archive::kLongestField);
   std::vector<BulkItem> items;
@@ -35,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       MAMORI_ASSERT(csv_record(record, 4096) <= record.size());
       event = {};
       event.raw = record;
-      normalise(event, {from_millis(1'700'000'000'000), "LS-0001", "", std::chrono::minutes(540), &*mapping}, arena);
+      event.received = event.time = from_millis(1'700'000'000'000);
+      detail::understand(event, {event.received, "LS-0001", "", std::chrono::minutes(540), &*mapping}, arena);
       for (const auto value : event.fields) MAMORI_ASSERT(value.size() <= archive::kLongestField);
       break;
     }

@@ -53,7 +53,7 @@ Result<Stream*> ClusterArchive::stream(const StreamName& name) {
   const StreamName whole{name.facility, name.base() + "@" + writer};
   const std::lock_guard lock(mutex_);
   if (const auto found = streams_.find(whole); found != streams_.end()) return found->second.get();
-  const auto known = names();
+  const auto known = MAMORI_TRY(names());
   const bool ours = writer == writer_ && !read_only();
   if (std::find(known.begin(), known.end(), whole) == known.end()) {
     if (!ours) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name.name}}};
@@ -68,11 +68,10 @@ Result<Stream*> ClusterArchive::stream(const StreamName& name) {
   return (streams_[whole] = std::move(opened)).get();
 }
 
-std::vector<StreamName> ClusterArchive::names() const {
+Result<std::vector<StreamName>> ClusterArchive::names() const {
   std::vector<StreamName> out;
-  const auto bytes = server_.ask("SELECT DISTINCT facility, stream, writer FROM " + server_.address().database + ".stream");
-  if (!bytes) return out;
-  for (Rows rows(*bytes); !rows.empty();) {
+  const auto bytes = MAMORI_TRY(server_.ask("SELECT DISTINCT facility, stream, writer FROM " + server_.address().database + ".stream"));
+  for (Rows rows(bytes); !rows.empty();) {
     const std::string facility(rows.text()), stream(rows.text()), writer(rows.text());
     out.push_back({facility, stream + "@" + writer});
   }

@@ -18,7 +18,7 @@ class ClusterArchive : public Archive {
   bool read_only() const override { return !lock_.held(); }
   // "events" is this writer's own, "events@WRITER" anyone's.
   Result<Stream*> stream(const StreamName& name) override;
-  std::vector<StreamName> names() const override;
+  Result<std::vector<StreamName>> names() const override;
   Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const override;
   Space space() const override;
   const std::string& writer() const { return writer_; }

@@ -1,11 +1,11 @@
 #include "archive/embedded/archive.h"
 
-
 #include <algorithm>
 
 #include "archive/embedded/search.h"
 
 namespace mamori::archive {
+
 Result<std::unique_ptr<EmbeddedArchive>> EmbeddedArchive::open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, Disk& disk) {
   return std::unique_ptr<EmbeddedArchive>(new EmbeddedArchive(directory, MAMORI_TRY(DirectoryLock::take(directory)), key, clock, disk));
 }
@@ -22,13 +22,16 @@ Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {
   return (streams_[name] = std::move(opened)).get();
 }
 
-std::vector<StreamName> EmbeddedArchive::names() const {
+Result<std::vector<StreamName>> EmbeddedArchive::names() const {
   std::vector<StreamName> out;
-  std::error_code failure;
-  for (const auto& facility : std::filesystem::directory_iterator(directory_, failure)) {
-    if (!facility.is_directory()) continue;
-    for (const auto& stream : std::filesystem::directory_iterator(facility.path(), failure))
-      if (stream.is_directory()) out.push_back({facility.path().filename().string(), stream.path().filename().string()});
+  try {
+    for (const auto& facility : std::filesystem::directory_iterator(directory_)) {
+      if (!facility.is_directory()) continue;
+      for (const auto& stream : std::filesystem::directory_iterator(facility.path()))
+        if (stream.is_directory()) out.push_back({facility.path().filename().string(), stream.path().filename().string()});
+    }
+  } catch (const std::filesystem::filesystem_error& failure) {
+    return Error{ErrorKind::unavailable, "archive.disk.failed", {{"file", failure.path1().string()}, {"reason", failure.code().message()}}};
   }
   std::sort(out.begin(), out.end());
   return out;

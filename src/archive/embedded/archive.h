@@ -16,7 +16,7 @@ class EmbeddedArchive : public Archive {
   using Archive::names;
   bool read_only() const override { return !lock_.held(); }
   Result<Stream*> stream(const StreamName& name) override;
-  std::vector<StreamName> names() const override;
+  Result<std::vector<StreamName>> names() const override;
   Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query, const SearchOptions& options) const override;
   Space space() const override;
 

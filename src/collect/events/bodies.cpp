@@ -78,11 +78,13 @@ Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena) {
     std::string_view raw;
     if (number > kMostEvents || entry.get_object().get(holder) != simdjson::SUCCESS) return bad("collect.events.fhir", number);
     if (holder.find_field_unordered("resource").get_object().get(resource) != simdjson::SUCCESS || resource.raw_json().get(raw) != simdjson::SUCCESS) {
-      out.refused.push_back({number, "collect.events.fhir"});
+      std::string_view all;
+      if (holder.reset().error() != simdjson::SUCCESS || holder.raw_json().get(all) != simdjson::SUCCESS) return bad("collect.events.fhir", number);
+      out.refused.push_back({number, "collect.events.fhir", arena.keep(all)});
       continue;
     }
     const auto of_type = parse_json_object(raw);
-    if (!of_type || text_of(*of_type, "resourceType") != "AuditEvent" || raw.size() > archive::kLongestRaw) out.refused.push_back({number, "collect.events.fhir"});
+    if (!of_type || text_of(*of_type, "resourceType") != "AuditEvent") out.refused.push_back({number, "collect.events.fhir", arena.keep(raw)});
     else out.events.push_back({arena.keep(raw), number});
   }
   return out;
@@ -98,8 +100,7 @@ Bodies parse_lines(std::string_view body) {
     ++line;
     if (text.ends_with('\r')) text.remove_suffix(1);
     if (text.find_first_not_of(" \t") == text.npos) continue;
-    if (text.size() > archive::kLongestRaw) out.refused.push_back({line, "archive.event.too-long"});
-    else out.events.push_back({text, line});
+    out.events.push_back({text, line});
   }
   return out;
 }
@@ -124,18 +125,16 @@ Result<Bodies> parse_bulk(std::string_view body, std::vector<BulkItem>& items, a
     BulkItem item{std::string(action->begin()->key()), "", std::nullopt};
     if (action->begin()->value().is_object()) item.index = text_of(action->begin()->value().get_object(), "_index");
     if (item.action == "delete") {
-      out.refused.push_back({line, "collect.events.bulk-action"});
+      out.refused.push_back({line, "collect.events.bulk-action", text});
       items.push_back(std::move(item));
       continue;
     }
     if (item.action != "create" && item.action != "index" && item.action != "update") return bad("collect.events.bulk", line);
     if (!take_line(text)) return bad("collect.events.bulk", line + 1);
     if (item.action == "update") {
-      out.refused.push_back({line, "collect.events.bulk-action"});
-    } else if (text.size() > archive::kLongestRaw) {
-      out.refused.push_back({line, "archive.event.too-long"});
+      out.refused.push_back({line, "collect.events.bulk-action", text});
     } else if (!parse_json_object(text)) {
-      out.refused.push_back({line, "base.json.bad"});
+      out.refused.push_back({line, "collect.events.bulk-json", text});
     } else {
       item.event = out.events.size();
       out.events.push_back({text, line});
@@ -177,8 +176,7 @@ Result<Bodies> parse_otlp_json(std::string_view body, archive::Arena& arena) {
         if (record.get(log_value) != simdjson::SUCCESS || !raw_json(log_value, log)) return bad("collect.events.otlp");
         std::string raw = "{\"resource\":";
         raw.append(resource).append(",\"scope\":").append(scope).append(",\"log\":").append(log).append("}");
-        if (raw.size() > archive::kLongestRaw) out.refused.push_back({out.events.size() + out.refused.size() + 1, "archive.event.too-long"});
-        else out.events.push_back({arena.keep(raw), out.events.size() + 1});
+        out.events.push_back({arena.keep(raw), out.events.size() + 1});
         if (out.events.size() > kMostEvents) return bad("collect.events.otlp");
       }
     }
@@ -335,8 +333,7 @@ Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena)
   Bodies out;
   const auto add = [&](const json::object& resource, const json::object& scope, json::object log) {
     const auto raw = json::serialize(json::object{{"resource", resource}, {"scope", scope}, {"log", std::move(log)}});
-    if (raw.size() > archive::kLongestRaw) out.refused.push_back({out.events.size() + out.refused.size() + 1, "archive.event.too-long"});
-    else out.events.push_back({arena.keep(raw), out.events.size() + 1});
+    out.events.push_back({arena.keep(raw), out.events.size() + 1});
     return out.events.size() <= kMostEvents;
   };
   const bool good = each_field(body, [&](const Wire& resource_logs) {

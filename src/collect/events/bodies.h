@@ -10,9 +10,11 @@ struct Found {
   std::string_view raw;
   std::size_t line = 0;     // from 1, in line-wise bodies
 };
+// What is no event of its format. It is kept all the same, as it came (Logs::accept).
 struct Refused {
-  std::size_t line = 0;     // or number of the entry, from 1
+  std::size_t line = 0;     // or number of the entry, from 1; 0 = the body
   std::string code;         // of data/texts
+  std::string_view raw = {};
 };
 struct Bodies {
   std::vector<Found> events;
@@ -35,7 +37,7 @@ Result<Bodies> parse_bulk(std::string_view body, std::vector<BulkItem>& items, a
 // wrote in each place; protobuf is put into OTLP's JSON form first. Error: collect.events.otlp.
 Result<Bodies> parse_otlp_json(std::string_view body, archive::Arena& arena);
 Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena);
-// One event a line; JSON arrays of objects too. Lines over the archive's limit are refused.
+// One event a line; JSON arrays of objects too.
 Bodies parse_lines(std::string_view body);
 
 }  // namespace mamori::collect::events

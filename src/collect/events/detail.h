@@ -9,6 +9,9 @@ using archive::Arena;
 using archive::Event;
 using archive::Field;
 
+// normalise() without its net; event.received, event.time and the source are filled in already.
+void understand(Event& event, const Context& context, Arena& arena);
+
 // Sets a field that has no value yet, cut to what the archive keeps.
 inline void offer(Event& event, Field field, std::string_view value) {
   if (event[field].empty() && !value.empty() && value != "-") event[field] = value.substr(0, archive::kLongestField);

@@ -55,8 +55,12 @@ Result<Bodies> parse_fhir_xml(std::string_view body) {
     const auto name_at = event ? event.offset_debug() : -1;
     constexpr std::string_view kEnd = "</AuditEvent>";
     const auto end = name_at > 0 ? body.find(kEnd, static_cast<std::size_t>(name_at)) : body.npos;
-    if (end == body.npos || end + kEnd.size() - static_cast<std::size_t>(name_at) >= archive::kLongestRaw) {
-      out.refused.push_back({number, "collect.events.fhir"});
+    if (end == body.npos) {
+      // From this entry's name to the next one's, or to the end of the bundle.
+      const auto start = static_cast<std::size_t>(entry.offset_debug()) - 1;
+      const auto next = entry.next_sibling();
+      const auto stop = next && next.offset_debug() > 0 ? static_cast<std::size_t>(next.offset_debug()) - 1 : body.rfind("</");
+      out.refused.push_back({number, "collect.events.fhir", body.substr(start, std::max(stop, start) - start)});
       continue;
     }
     const auto start = static_cast<std::size_t>(name_at) - 1;

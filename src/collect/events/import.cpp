@@ -13,7 +13,7 @@
 namespace mamori::collect::events {
 namespace {
 
-constexpr std::size_t kMostRefused = 1000;
+constexpr std::size_t kMostNotes = 1000;
 
 // A file as memory; the archive reads it once from front to end.
 class MappedFile {
@@ -163,8 +163,8 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
     if (text.ends_with('\r')) text.remove_suffix(1);
     if (text.empty()) continue;
     if (text.size() > archive::kLongestRaw) {
-      if (out.refused.size() < kMostRefused) out.refused.push_back({line, "archive.event.too-long"});
-      continue;
+      if (out.notes.size() < kMostNotes) out.notes.push_back({line, "archive.event.cut"});
+      text = text.substr(0, archive::kLongestRaw);
     }
     texts.push_back(text);
     bytes += text.size();

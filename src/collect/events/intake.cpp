@@ -40,9 +40,10 @@ void Logs::count(const LogSource& source, std::span<const archive::Event> events
   const auto now = events.empty() ? ledger_.database().clock().now() : events.back().received;
   roll(counters, now);
   const auto hour = static_cast<std::size_t>(counters.hour % 24);
-  counters.events[hour] += events.size();
+  const auto good = events.size() - refused;
+  counters.events[hour] += good;
   counters.refused[hour] += refused;
-  counters.total += events.size();
+  counters.total += good;
   if (!events.empty()) counters.last_received = std::max(counters.last_received, now);
   for (std::size_t i = 0; i < events.size(); i += std::max<std::size_t>(1, events.size() / 16)) {
     if (events[i].time == events[i].received) continue;
@@ -50,7 +51,7 @@ void Logs::count(const LogSource& source, std::span<const archive::Event> events
     if (counters.drifts.size() < kMostDrifts) counters.drifts.push_back(seconds);
     else counters.drifts[counters.total % kMostDrifts] = seconds;
   }
-  accepted_ += events.size();
+  accepted_ += good;
   refused_ += refused;
 }
 
@@ -69,31 +70,47 @@ std::optional<double> Logs::Counters::drift() const {
   return std::round(static_cast<double>(sorted[sorted.size() / 2]) * 10) / 10;
 }
 
-Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, std::span<const Found> found) { return accept(source, address, found, ledger_.database().clock().now()); }
+Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, const Bodies& bodies) { return accept(source, address, bodies, ledger_.database().clock().now()); }
 
-Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, std::span<const Found> found, Instant received) {
+Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, const Bodies& bodies, Instant received) {
   auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
   Accepted out;
   const Context context{received, source.number, address, source.zone, source.mapping.get()};
+  const auto keep = [&](std::span<const archive::Event> events, std::size_t refused) -> Status {
+    MAMORI_TRY(stream->append(events));
+    out.events += events.size() - refused;
+    count(source, events, refused);
+    return {};
+  };
+  const std::span<const Found> found = bodies.events;
   for (std::size_t start = 0; start < found.size(); start += kAtOnce) {
     archive::Arena arena;
     std::vector<archive::Event> events;
     const auto some = found.subspan(start, std::min(kAtOnce, found.size() - start));
     events.reserve(some.size());
     for (const auto& one : some) {
-      if (one.raw.size() > archive::kLongestRaw) {
-        out.refused.push_back({one.line, "archive.event.too-long"});
-        continue;
-      }
+      if (one.raw.size() > archive::kLongestRaw) out.notes.push_back({one.line, "archive.event.cut"});
       auto& event = events.emplace_back();
-      event.raw = one.raw;
+      event.raw = one.raw.substr(0, archive::kLongestRaw);
       normalise(event, context, arena);
     }
-    MAMORI_TRY(stream->append(events));
-    out.events += events.size();
-    count(source, events, 0);
+    MAMORI_TRY(keep(events, 0));
   }
-  if (!out.refused.empty()) count(source, {}, out.refused.size());
+  const std::span<const Refused> refused = bodies.refused;
+  for (std::size_t start = 0; start < refused.size(); start += kAtOnce) {
+    std::vector<archive::Event> events;
+    for (const auto& one : refused.subspan(start, std::min(kAtOnce, refused.size() - start))) {
+      auto& event = events.emplace_back();
+      event.raw = one.raw.substr(0, archive::kLongestRaw);
+      event.time = event.received = received;
+      event[archive::Field::source] = source.number;
+      event[archive::Field::kind] = "refused";
+      event[archive::Field::action] = one.code;
+      event[archive::Field::address] = address;
+    }
+    MAMORI_TRY(keep(events, events.size()));
+  }
+  out.notes.insert(out.notes.end(), bodies.refused.begin(), bodies.refused.end());
   return out;
 }
 

@@ -162,7 +162,7 @@ Result<Question> parse_question(std::string text, std::string_view from, std::st
 
 Result<std::vector<archive::Stream*>> Logs::streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted) {
   std::vector<archive::Stream*> out;
-  for (const auto& name : archive_.names(facilities)) {
+  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
     if (wanted.empty() ? name.base() == "journal" : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end()) continue;
     out.push_back(MAMORI_TRY(archive_.stream(name)));
   }

@@ -46,6 +46,13 @@ struct StreamState {
   std::vector<archive::Damage> damage;
 };
 
+// The newest signed head of a stream, and its time stamp where an authority gave one.
+struct NewestHead {
+  archive::StreamName name;
+  archive::Head head;
+  std::optional<archive::TimeStamp> stamp;
+};
+
 struct DiskState {
   std::uint64_t free = 0, total = 0;
   std::optional<double> days_left;   // from how fast the archive grew lately
@@ -72,17 +79,18 @@ class Logs {
   // --- intake
   struct Accepted {
     std::size_t events = 0;
-    std::vector<Refused> refused;
+    std::vector<Refused> notes;     // what was cut (archive.event.cut) or refused
   };
-  // Normalises and keeps; durable when it returns. Events over the archive's limit are refused, the others kept.
+  // Normalises and keeps; durable when it returns. Of events over the archive's limit the beginning is kept. What was refused is kept
+  // too, as it came, with the kind `refused` and the reason as its action: nobody's message is dropped in silence.
   // Errors: archive.disk.full, archive.disk.failed; then nothing of it is kept.
-  Result<Accepted> accept(const LogSource& source, std::string_view address, std::span<const Found> found);
+  Result<Accepted> accept(const LogSource& source, std::string_view address, const Bodies& bodies);
   // As received at another time: for the demonstration and for tests.
-  Result<Accepted> accept(const LogSource& source, std::string_view address, std::span<const Found> found, Instant received);
+  Result<Accepted> accept(const LogSource& source, std::string_view address, const Bodies& bodies, Instant received);
   // The same for a file: straight into blocks. `progress`: bytes done. `from` names the source; its zone applies.
   struct FileResult {
     std::uint64_t events = 0, bytes = 0;
-    std::vector<Refused> refused;   // at most 1000
+    std::vector<Refused> notes;     // what was cut; at most 1000
   };
   Result<FileResult> import_file(const LogSource& source, const std::filesystem::path& file, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress = {});
   void count_dropped(const LogSource& source, std::uint64_t events);
@@ -117,6 +125,7 @@ class Logs {
   Status make_room();
   // Reads a stream again and keeps the result as a fact (LOG-03).
   Result<archive::Verified> verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {});
+  Result<std::vector<NewestHead>> newest_heads(const std::vector<std::string>& facilities);
   Result<std::vector<StreamState>> state(const std::vector<std::string>& facilities);
   DiskState disk() const;
   // Prometheus lines.
@@ -139,6 +148,7 @@ class Logs {
   Status measure_space();
   Status record_removal(const archive::StreamName& name, const archive::Stream& stream, std::uint64_t removed, const std::string& reason);
   Result<std::string> default_facility();
+  // `refused`: how many of them.
   void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);
   void roll(Counters& counters, Instant now);
   static store::Actor intake_actor() { return {"", "log intake", "logs"}; }

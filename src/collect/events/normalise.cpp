@@ -73,10 +73,9 @@ std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zo
   return Instant{std::chrono::sys_days(date)} + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second) + std::chrono::milliseconds(millis) - zone;
 }
 
-void normalise(archive::Event& event, const Context& context, archive::Arena& arena) {
-  event.received = context.received;
-  event.time = context.received;
-  event[Field::source] = context.source;
+namespace detail {
+
+void understand(Event& event, const Context& context, Arena& arena) {
   if (context.mapping && context.mapping->separator != 0) {
     read_csv(event, context, arena);
     return;
@@ -93,10 +92,7 @@ void normalise(archive::Event& event, const Context& context, archive::Arena& ar
   if (!understood) read_pairs(body, event, context, arena);
   offer(event, Field::kind, "text");
   offer(event, Field::host, context.address);
-  offer(event, Field::address, "");
 }
-
-namespace detail {
 
 void set_mapped(Event& event, const Mapping::Entry& entry, std::string_view value, const Context& context) {
   if (value.empty()) return;
@@ -183,4 +179,22 @@ std::string_view unescape_xml(std::string_view text, Arena& arena) {
 }
 
 }  // namespace detail
+
+void normalise(archive::Event& event, const Context& context, archive::Arena& arena) {
+  const auto start = [&] {
+    event.fields = {};
+    event.received = event.time = context.received;
+    event[Field::source] = context.source;
+  };
+  start();
+  try {
+    detail::understand(event, context, arena);
+  } catch (const std::exception&) {
+    // A mistake of ours in a reader (the fuzzer looks for them) must not stop the intake of everybody: the bytes are kept.
+    start();
+    offer(event, Field::kind, "text");
+    offer(event, Field::host, context.address);
+  }
+}
+
 }  // namespace mamori::collect::events

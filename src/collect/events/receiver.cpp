@@ -95,11 +95,11 @@ struct Receiver::State {
 
   // Keeps what was read from one sender; waits while the disk is full, so that the sender waits too.
   Status keep(const LogSource& source, const std::string& address, const std::vector<std::string>& messages) {
-    std::vector<Found> found;
-    found.reserve(messages.size());
-    for (const auto& message : messages) found.push_back({message, 0});
+    Bodies bodies;
+    bodies.events.reserve(messages.size());
+    for (const auto& message : messages) bodies.events.push_back({message, 0});
     for (int tries = 0;; ++tries) {
-      const auto kept = logs.accept(source, address, found);
+      const auto kept = logs.accept(source, address, bodies);
       if (kept) return {};
       if (tries == 0) log::error("log intake: " + describe(kept.error()));
       if (kept.error().code != "archive.disk.full" || stopping) return kept.error();

@@ -89,9 +89,13 @@ bool take_cisco(std::string_view& text, Event& event, const Context& context) {
   if (digits > 0 && digits < 12 && rest.substr(digits).starts_with(": ")) rest.remove_prefix(digits + 2);
   std::string_view host;
   // "host: Nov 21 …" where `logging origin-id` is set.
-  if (const auto colon = rest.find(": "); colon != rest.npos && colon < 64 && rest.substr(0, colon).find(' ') == rest.npos && month_of(rest.substr(colon + 2).substr(rest.substr(colon + 2).find_first_not_of("*.") == 0 ? 0 : 1)) != 0) {
-    host = rest.substr(0, colon);
-    rest.remove_prefix(colon + 2);
+  if (const auto colon = rest.find(": "); colon != rest.npos && colon < 64 && rest.substr(0, colon).find(' ') == rest.npos) {
+    auto stamp = rest.substr(colon + 2);
+    if (stamp.starts_with('*') || stamp.starts_with('.')) stamp.remove_prefix(1);
+    if (month_of(stamp) != 0) {
+      host = rest.substr(0, colon);
+      rest.remove_prefix(colon + 2);
+    }
   }
   if (!rest.empty() && (rest[0] == '*' || rest[0] == '.')) rest.remove_prefix(1);
   Instant time;

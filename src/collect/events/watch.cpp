@@ -141,7 +141,7 @@ void Logs::witness(WitnessOptions options, const Texts& texts, std::string langu
 Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
   Status copied;
-  for (const auto& name : archive_.names()) {
+  for (const auto& name : MAMORI_TRY(archive_.names())) {
     auto* stream = MAMORI_TRY(archive_.stream(name));
     if (!stream->writes() || stream->size() == 0) continue;
     const auto head = MAMORI_TRY(stream->publish_head());
@@ -161,12 +161,23 @@ Result<std::optional<archive::TimeStamp>> Logs::stamp(const archive::StreamName&
 Status Logs::mail_heads() {
   if (!witness_ || archive_.read_only()) return {};
   std::vector<std::pair<archive::StreamName, archive::Head>> heads;
-  for (const auto& name : archive_.names()) {
+  for (const auto& name : MAMORI_TRY(archive_.names())) {
     const auto* stream = MAMORI_TRY(archive_.stream(name));
     const auto signed_heads = stream->heads();
     if (stream->writes() && !signed_heads.empty()) heads.emplace_back(name, signed_heads.back());
   }
   return witness_->mail(heads, *texts_, language_, ledger_.database().clock().now());
+}
+
+Result<std::vector<NewestHead>> Logs::newest_heads(const std::vector<std::string>& facilities) {
+  std::vector<NewestHead> out;
+  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
+    const auto heads = MAMORI_TRY(archive_.stream(name))->heads();
+    if (heads.empty()) continue;
+    auto stamp = MAMORI_TRY(stamp_kept(name, heads.back()));
+    out.push_back({name, heads.back(), std::move(stamp)});
+  }
+  return out;
 }
 
 Status Logs::make_room() {
@@ -242,7 +253,7 @@ Result<archive::Verified> Logs::verify(const archive::StreamName& name, const st
 
 Result<std::vector<StreamState>> Logs::state(const std::vector<std::string>& facilities) {
   std::vector<StreamState> out;
-  for (const auto& name : archive_.names(facilities)) {
+  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
     auto* stream = MAMORI_TRY(archive_.stream(name));
     out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(), stream->raw_bytes(), stream->damage()});
   }
@@ -270,7 +281,7 @@ Status Logs::measure_space() {
   const auto* reg = MAMORI_TRY(ledger_.find_register("observed_log_space"));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   std::vector<std::string> facilities;
-  for (const auto& name : archive_.names())
+  for (const auto& name : MAMORI_TRY(archive_.names()))
     if (facilities.empty() || facilities.back() != name.facility) facilities.push_back(name.facility);
   for (const auto& facility : facilities) {
     json::object fact = {{"free_gigabytes", static_cast<std::int64_t>(space.free >> 30)}, {"free_percent", static_cast<std::int64_t>(space.free * 100 / space.total)}};
@@ -297,7 +308,7 @@ Status Logs::tick() {
   if (due(last_heads_, std::chrono::hours(1))) {
     published = publish_heads();
     std::uint64_t bytes = 0;
-    for (const auto& name : archive_.names())
+    for (const auto& name : MAMORI_TRY(archive_.names()))
       if (auto stream = archive_.stream(name)) bytes += (*stream)->bytes_on_disk();
     const std::lock_guard lock(mutex_);
     growth_.emplace_back(now, bytes);
@@ -309,7 +320,7 @@ Status Logs::tick() {
     if (auto mailed = mail_heads(); !mailed) published = std::move(mailed);
   if (due(last_retention_, std::chrono::hours(24))) MAMORI_TRY(retain());
   // One stream a minute at most; the newest results are in the ledger.
-  for (const auto& name : archive_.names()) {
+  for (const auto& name : MAMORI_TRY(archive_.names())) {
     Instant last{};
     {
       auto lease = MAMORI_TRY(ledger_.database().read());
@@ -327,7 +338,9 @@ std::string Logs::metrics() {
   std::string out = fmt::format("# TYPE mamori_log_events_total counter\nmamori_log_events_total {}\n# TYPE mamori_log_refused_total counter\nmamori_log_refused_total {}\n# TYPE mamori_log_dropped_total counter\nmamori_log_dropped_total {}\n", accepted_.load(), refused_.load(), dropped_.load());
   out += "# TYPE mamori_log_stream_events gauge\n";
   std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n", bytes = "# TYPE mamori_log_stream_bytes gauge\n";
-  for (const auto& name : archive_.names()) {
+  const auto names = archive_.names();
+  out += fmt::format("# TYPE mamori_log_archive_up gauge\nmamori_log_archive_up {}\n", names ? 1 : 0);
+  for (const auto& name : names ? *names : std::vector<archive::StreamName>()) {
     const auto stream = archive_.stream(name);
     if (!stream) continue;
     const auto label = fmt::format("{{facility=\"{}\",stream=\"{}\"}}", name.facility, name.name);

@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace mamori::collect::events {
 namespace {
@@ -34,27 +35,40 @@ std::string mail_date(Instant at) {
 Status Witness::migrate(store::Database& database) { return database.migrate(kSchema); }
 
 Status Witness::keep(const archive::StreamName& name, const archive::Head& head) const {
-  Status failed;
-  std::string token;
-  if (!options_.stamp_url.empty() && head.size != 0) {
-    if (const auto known = MAMORI_TRY(stamp_of(database_, name, head))) {
-      token = known->token;
-    } else if (auto stamp = archive::ask_for_stamp(options_.stamp_url, head.note, options_.stamp_authority)) {
-      token = stamp->token;
-      auto transaction = MAMORI_TRY(database_.begin());
-      MAMORI_TRY(transaction->execute("INSERT INTO log_stamp VALUES (?,?,?,?) ON CONFLICT (facility, stream, size) DO NOTHING", {name.facility, name.name, static_cast<std::int64_t>(head.size), to_base64(token)}));
-      MAMORI_TRY(transaction.commit());
-    } else {
-      failed = stamp.error();
-    }
-  }
-  if (options_.folder.empty()) return failed;
+  const auto token = stamp(name, head);
+  const auto copied = copy(name, head, token ? *token : "");
+  const auto told = tell_hub(name, head);
+  if (!token) return token.error();
+  return copied ? told : copied;
+}
+
+Result<std::string> Witness::stamp(const archive::StreamName& name, const archive::Head& head) const {
+  if (options_.stamp_url.empty() || head.size == 0) return std::string();
+  if (const auto known = MAMORI_TRY(stamp_of(database_, name, head))) return known->token;
+  const auto stamp = MAMORI_TRY(archive::ask_for_stamp(options_.stamp_url, head.note, options_.stamp_authority));
+  auto transaction = MAMORI_TRY(database_.begin());
+  MAMORI_TRY(transaction->execute("INSERT INTO log_stamp VALUES (?,?,?,?) ON CONFLICT (facility, stream, size) DO NOTHING", {name.facility, name.name, static_cast<std::int64_t>(head.size), to_base64(stamp.token)}));
+  MAMORI_TRY(transaction.commit());
+  return stamp.token;
+}
+
+Status Witness::copy(const archive::StreamName& name, const archive::Head& head, const std::string& token) const {
+  if (options_.folder.empty()) return {};
   const auto place = options_.folder / name.facility / name.name;
   const auto file = place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size));
   MAMORI_TRY(make_directory(place, FileMode::shared));
   MAMORI_TRY(write_file(file.string() + ".note", head.note));
   if (!token.empty()) MAMORI_TRY(write_file(file.string() + ".tsr", token));
-  return failed;
+  return {};
+}
+
+// One line of its logs, as from any other source: there it is under the hub's own proof.
+Status Witness::tell_hub(const archive::StreamName& name, const archive::Head& head) const {
+  if (options_.hub_url.empty() || head.size == 0) return {};
+  const auto line = json::serialize(json::object{{"time", iso_instant(head.at)}, {"action", "tree-head"}, {"object", head.origin}, {"stream", name.name}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"note", head.note}});
+  const auto answer = MAMORI_TRY(ask_web({.url = options_.hub_url + "/ingest/lines", .method = "POST", .headers = {"Authorization: Bearer " + options_.hub_token.reveal(), "Content-Type: text/plain"}, .body = line, .authority = options_.hub_authority, .limit = std::chrono::seconds(20), .largest_answer = 64u << 10}));
+  if (answer.status != 201) return Error{ErrorKind::unavailable, "collect.log.hub", {{"host", options_.hub_url}, {"reason", std::to_string(answer.status)}}};
+  return {};
 }
 
 Status Witness::mail(const std::vector<std::pair<archive::StreamName, archive::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const {

@@ -1,5 +1,5 @@
-// Signed heads outside of this machine: whoever wanted to rewrite the logs would have to rewrite these too. A folder elsewhere, mail, and
-// an authority that stamps the time (RFC 3161).
+// Signed heads outside of this machine: whoever wanted to rewrite the logs would have to rewrite these too. A folder elsewhere, mail,
+// another Mamori, and an authority that stamps the time (RFC 3161). `mamori verify --heads` holds the logs against them.
 #pragma once
 
 #include "archive/archive.h"
@@ -15,6 +15,9 @@ struct WitnessOptions {
   MailServer mail_server;                  // url "" = none
   std::string mail_from;
   std::vector<std::string> mail_to;
+  std::string hub_url;                     // another Mamori (https://hub.example), which keeps heads among its own logs; "" = none
+  Secret hub_token;                        // of the log source that this installation is there
+  std::string hub_authority;               // file (PEM) of who vouches for its certificate; "" = the system's
   std::string stamp_url;                   // "" = none
   std::string stamp_authority;             // file (PEM) of who vouches for the authority; without it a stamp is kept unchecked
 };
@@ -25,13 +28,18 @@ class Witness {
   static Status migrate(store::Database& database);
   Witness(store::Database& database, WitnessOptions options) : database_(database), options_(std::move(options)) {}
 
-  // Stamps and copies a new head. What fails is said, and tried again with the next head.
+  // Stamps a new head and takes it to each place. What fails is said after the other places have it, and tried again with the next head.
   Status keep(const archive::StreamName& name, const archive::Head& head) const;
   // The newest heads of all streams in one message: once a day.
   Status mail(const std::vector<std::pair<archive::StreamName, archive::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const;
 
  private:
   store::Database& database_;
+  // The token, empty where no authority is set.
+  Result<std::string> stamp(const archive::StreamName& name, const archive::Head& head) const;
+  Status copy(const archive::StreamName& name, const archive::Head& head, const std::string& token) const;
+  Status tell_hub(const archive::StreamName& name, const archive::Head& head) const;
+
   const WitnessOptions options_;
 };
 

@@ -263,6 +263,7 @@ export const texts = {
   "logs.show": ["ログを見る", "Show logs"],
   "logs.never": ["まだ届いていません", "Nothing yet"],
   "logs.refused": ["読めなかった {n}件", "{n} refused"],
+  "logs.refused.why": ["ログとして読めなかったもの（受け取ったまま保存しています）：{why}", "Could not be read as a log event; kept as it came: {why}"],
   "logs.dropped": ["取りこぼし {n}件", "{n} dropped"],
   "logs.drift": ["{n}秒", "{n} s"],
   "logs.accept": ["承認する", "Accept"],

@@ -3,14 +3,15 @@ import { get, query } from "../../api/client";
 import { term } from "../../api/logs";
 import { Link } from "../../app/router";
 import { useSession } from "../../app/session";
-import { useDates, useTexts } from "../../texts/context";
+import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, QueryView } from "../../ui/ui";
+import { Button, Dialog, Notice, QueryView } from "../../ui/ui";
 import { type LogEventDetail } from "./types";
 
 // One event: what is understood of it, its bytes, whether it is proven, and where to go from here.
 export function EventDrawer({ stream, index, narrow, close }: { stream: string; index: string; narrow: (field: string, value: string) => void; close: () => void }) {
   const t = useTexts();
+  const words = useWords();
   const dates = useDates();
   const { facility } = useSession();
   const event = useQuery({ queryKey: ["log-event", facility.id, stream, index], queryFn: () => get<LogEventDetail>(`/api/v1/logs/events/${stream}/${index}${query({ facility: facility.id })}`) });
@@ -26,6 +27,7 @@ export function EventDrawer({ stream, index, narrow, close }: { stream: string; 
           <>
             <p><time dateTime={data.time}>{dates.seconds(data.time)}</time>　<span className="quiet-text">{t("logs.received", { at: dates.seconds(data.received) })}</span></p>
             <p className={`proof ${data.proof.state}`}><strong>{t(`logs.proof.${data.proof.state}` as TextKey)}</strong>{data.proof.head && <>　<span className="quiet-text">{t("logs.proof.head", { at: dates.time(data.proof.head.at), n: data.proof.head.size })}</span></>}</p>
+            {data.refused && <Notice kind="plain">{t("logs.refused.why", { why: words(data.refused) })}</Notice>}
             <dl className="plain-record">
               {Object.entries(data.fields).map(([field, value]) => (
                 <div key={field}><dt>{t(`logs.field.${field}` as TextKey)}</dt><dd>{value} <button type="button" className="link" onClick={() => narrow(field, value)} aria-label={t("logs.narrow", { value })}>＋</button></dd></div>

@@ -7,7 +7,7 @@ export type LogPage = {
 };
 export type Head = { origin: string; size: number; root: string; at: string; note: string; stamp: { at: string; authority: string } | null };
 export type LogEventDetail = LogEvent & {
-  all_fields: { name: string; value: string }[]; source?: { id: string; name: string; asset: string };
+  all_fields: { name: string; value: string }[]; source?: { id: string; name: string; asset: string }; refused?: Words;
   proof: { leaf: string; state: "proven" | "waiting" | "broken"; head?: Head; path?: string[] };
 };
 export type LogStream = { stream: string; events: number; first: number; waiting: number; bytes: number; raw_bytes: number; heads: number; head: Head | null; damage: { what: Words; file: string; first: number; last: number }[] };
