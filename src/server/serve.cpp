@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <thread>
+#include <utility>
 
 #include "api/problem.h"
 #include "api/routes.h"
@@ -85,7 +86,7 @@ void secure(http::Reply& reply, const http::Request& request) {
   if (request.path.starts_with("/api/")) add("Cache-Control", "no-store");
 }
 
-// Runs what is due, once a minute; several servers on one database are kept apart by the sources' own times.
+// Runs what is due, soon after the start and then once a minute; several servers on one database are kept apart by the sources' own times.
 class Scheduler {
  public:
   explicit Scheduler(api::Services& services) : services_(services), thread_([this] { loop(); }) {}
@@ -103,7 +104,8 @@ class Scheduler {
  private:
   void loop() {
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, std::chrono::seconds(60), [this] { return stopping_; })) {
+    auto wait = std::chrono::seconds(2);  // the first answers come before the first round
+    while (!wake_.wait_for(lock, std::exchange(wait, std::chrono::seconds(60)), [this] { return stopping_; })) {
       lock.unlock();
       if (const auto due = services_.sources.due()) {
         for (const auto& source : *due) {

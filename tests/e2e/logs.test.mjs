@@ -1,7 +1,7 @@
 // The logs as senders, people and scripts meet them: real clients send, the real browser searches, the command line verifies.
 import assert from "node:assert/strict";
 import { createConnection } from "node:net";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Client } from "@elastic/elasticsearch";
@@ -78,6 +78,47 @@ describe("the log archive", () => {
     assert.match(JSON.stringify(await bundle.json()), /entry 2/);
     assert.equal(find("patient:777001 OR patient:777002").length, 2);
     assert.equal((await post("/ingest/fhir", "{")).status, 422);
+    // What was refused is kept as it came, and its event says why.
+    const kept = find("kind:refused");
+    assert.ok(kept.some((event) => event.raw.includes('"Patient"')) && kept.some((event) => event.raw === "{"));
+    await page.goto(`${server.url}/logs?range=all&q=kind%3Arefused`);
+    await page.locator(".events .event").first().click();
+    await page.waitForSelector("dialog .proof");
+    await page.getByText("受け取ったまま保存しています").waitFor();
+    await shot(page, "log-refused");
+    assert.deepEqual(await axeProblems(page), []);
+  });
+
+  test("another installation's heads come to this one as to a hub, and its logs are held against them", async () => {
+    const hospital = folder(), stranger = folder();
+    try {
+      assert.equal(mamori("init", "--name", "分院", "--kind", "clinic", "--login", "admin", "--data", hospital.path).code, 0);
+      const other = await serve(hospital.path, { MAMORI_HUB_TOKEN: token }, "--hub-heads", server.url);
+      for (let i = 0; find("action:tree-head").length === 0 && i < 100; ++i) await new Promise((resolve) => setTimeout(resolve, 200));
+      await other.stop();
+      const heads = run("logs", "search", "action:tree-head", "--format", "json").out;
+      assert.match(heads, /mamori\/[0-9a-z]+\/journal/);
+      const file = join(hospital.path, "heads-of-the-hub.jsonl");
+      writeFileSync(file, heads);
+      const fits = mamori("verify", "--heads", file, "--data", hospital.path, "--language", "en");
+      assert.equal(fits.code, 0, fits.err);
+      assert.match(fits.out, /signed heads kept elsewhere fit/);
+      // Whoever took the logs away, or began anew with another key, is found.
+      const archive = join(hospital.path, "archive");
+      for (const facility of readdirSync(archive).filter((name) => name !== "lock")) rmSync(join(archive, facility, "journal"), { recursive: true, force: true });
+      const cut = mamori("verify", "--heads", file, "--data", hospital.path, "--language", "en");
+      assert.equal(cut.code, 1);
+      assert.match(cut.err, /does not fit the logs/);
+      assert.equal(mamori("init", "--name", "別院", "--kind", "clinic", "--login", "admin", "--data", stranger.path).code, 0);
+      const foreign = mamori("verify", "--heads", file, "--data", stranger.path, "--language", "en");
+      assert.equal(foreign.code, 1);
+      assert.match(foreign.err, /Not signed by the key/);
+      writeFileSync(file, "no head here\n");
+      assert.equal(mamori("verify", "--heads", file, "--data", stranger.path).code, 1);
+    } finally {
+      hospital.remove();
+      stranger.remove();
+    }
   });
 
   test("gzip that unpacks without end is refused", async () => {

@@ -33,8 +33,10 @@ export function demo(path) {
   return users;
 }
 
+// `more`: options; an object first stands for the environment.
 export async function serve(path, ...more) {
-  const child = spawn(program, ["serve", "--data", path, "--port", "0", "--language", "en", ...more], { stdio: ["ignore", "pipe", "pipe"] });
+  const env = typeof more[0] === "object" ? { ...process.env, ...more.shift() } : process.env;
+  const child = spawn(program, ["serve", "--data", path, "--port", "0", "--language", "en", ...more], { stdio: ["ignore", "pipe", "pipe"], env });
   let text = "", err = "";
   child.stderr.on("data", (bytes) => (err += bytes));
   const started = Date.now();
