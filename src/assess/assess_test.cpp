@@ -126,6 +126,19 @@ TEST_P(OnBothEngines, ADeclaredYesThatTheDataContradictIsShown) {
   EXPECT_EQ(assessor_->today(facility)->front().key, today->front().key);
 }
 
+TEST_P(OnBothEngines, WhatHasHappenedStandsOnTodayWhateverTheChecklistAsks) {
+  const auto facility = make(*Yaml::parse("asset: [{id: a1, kind: vpn, logs_expected: true, state: in_use}]\nobserved_archive: [{id: w1, source: log archive, stream: events, whole: false, damage: leaf 321, observed_at: \"2026-11-21T00:00:00Z\"}]", "case"), "t-");
+  const auto today = assessor_->today(facility);
+  ASSERT_TRUE(today) << describe(today.error());
+  ASSERT_FALSE(today->empty());
+  EXPECT_EQ(today->front().key, "control logs.proof") << "altered logs come before everything";
+  const auto row = std::find_if(today->begin(), today->end(), [](const TodayRow& r) { return r.key == "control logs.coverage"; });
+  ASSERT_NE(row, today->end());
+  EXPECT_EQ(row->kind, "gap");
+  EXPECT_EQ(row->link, "logs/sources");
+  EXPECT_NE(row->reason.ja.find("1件"), std::string::npos);
+}
+
 TEST_P(OnBothEngines, ANoNeedsATargetWithinTheFiscalYear) {
   const auto facility = make(*Yaml::parse("{}", "case"), "n-");
   const auto code_of = [&](Declaration declaration) {

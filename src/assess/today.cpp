@@ -1,6 +1,8 @@
 // What to do today: findings, dates that come near, unknown devices; most urgent first.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "assess/assessor.h"
 
 namespace mamori::assess {
@@ -75,6 +77,19 @@ Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
       row.reason = joined(name, " ― ", reason_of(texts_, item, item.verdict));
       rows.push_back(std::move(row));
     }
+  }
+
+  // What has happened is shown whether or not the checklist asks for it, once.
+  std::set<const catalog::Control*> shown;
+  if (const auto* framework = catalog_.find_framework(current))
+    for (const auto& item : framework->items)
+      for (const auto& id : item.controls) shown.insert(catalog_.find_control(id));
+  const auto results = MAMORI_TRY(controls(facility));
+  for (const auto& [id, result] : *results) {
+    const auto& control = *result.control;
+    if (control.today == catalog::Today::as_item || result.verdict != Verdict::gap || shown.contains(&control)) continue;
+    const auto how_many = texts_.both("today.reason.records", {{"count", std::to_string(result.violations)}});
+    rows.push_back({.kind = std::string(name_of(result.verdict)), .urgency = control.today == catalog::Today::first ? 2 : 22, .text = control.next_step, .reason = joined(control.title, " ― ", how_many), .date = {}, .link = control.link, .key = "control " + id});
   }
 
   auto lease = MAMORI_TRY(ledger_.database().read());

@@ -20,7 +20,7 @@ Result<Applicability> parse_applicability(const Yaml& yaml) {
 }
 
 Result<Control> parse_control(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"control", "title", "requirement", "about", "subjects", "violations", "at_least", "evidence", "when_empty", "applies", "next_step", "link"}));
+  MAMORI_TRY(yaml.only({"control", "title", "requirement", "about", "subjects", "violations", "at_least", "evidence", "when_empty", "applies", "next_step", "link", "today"}));
   Control control;
   control.file = yaml.file();
   control.id = MAMORI_TRY(yaml.required_text("control"));
@@ -45,6 +45,11 @@ Result<Control> parse_control(const Yaml& yaml) {
       control.fresh_for = *duration;
     }
   }
+  const auto today = yaml["today"].text("as_item");
+  if (today == "as_item") control.today = Today::as_item;
+  else if (today == "always") control.today = Today::always;
+  else if (today == "first") control.today = Today::first;
+  else return yaml["today"].error("as_item, always or first");
   const auto empty = yaml["when_empty"].text("no_evidence");
   if (empty == "no_evidence") control.when_empty = WhenEmpty::no_evidence;
   else if (empty == "met") control.when_empty = WhenEmpty::met;

@@ -27,6 +27,10 @@ struct Applicability {
 // What happens where the question finds nothing to ask about.
 enum class WhenEmpty { no_evidence, met, gap, not_applicable };
 
+// Whether a gap stands on the Today page: with the item of the current checklist that asks for it; or whatever the checklist asks,
+// because something has happened that someone must look at; or before everything else.
+enum class Today { as_item, always, first };
+
 struct Control {
   std::string id;                        // "accounts.no-leavers"
   Words title;
@@ -41,6 +45,7 @@ struct Control {
   Applicability applies;
   Words next_step;
   std::string link;                      // where it is done: "ledgers/account?kind=shared", "sources", "import/asset"
+  Today today = Today::as_item;
   std::string file;
 };
 

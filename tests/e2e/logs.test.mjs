@@ -84,7 +84,7 @@ describe("the log archive", () => {
     await page.goto(`${server.url}/logs?range=all&q=kind%3Arefused`);
     await page.locator(".events .event").first().click();
     await page.waitForSelector("dialog .proof");
-    await page.getByText("受け取ったまま保存しています").waitFor();
+    await page.getByText("ログとして読めなかった理由").waitFor();
     await shot(page, "log-refused");
     assert.deepEqual(await axeProblems(page), []);
   });

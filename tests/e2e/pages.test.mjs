@@ -80,6 +80,12 @@ describe("the demonstration hospital in the browser", () => {
     await page.waitForSelector(".plain-record");
   });
 
+  test("Today says that a device's logs do not arrive, and leads to the senders", async () => {
+    await visit("/", ".todo li");
+    await page.locator(".todo li", { hasText: "ログを集める機器からログが届いている" }).getByRole("link").click();
+    await page.waitForURL(/logs\/sources/);
+  });
+
   test("English shows no Japanese in its own words", async () => {
     await visit("/", ".todo li");
     await page.getByRole("button", { name: "English" }).click();

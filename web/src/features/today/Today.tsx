@@ -68,7 +68,7 @@ export function Today() {
                   <li key={row.key} className={row.urgency <= 25 ? "urgent" : ""}>
                     <span className="todo-sign">
                       {row.kind === "contradiction" ? <span className="sign contradiction"><span aria-hidden="true">⚠</span>{t("contradiction")}</span>
-                        : ["gap", "stale", "no_evidence"].includes(row.kind) ? <Sign verdict={row.kind as Verdict} /> : <span className="sign stale"><span aria-hidden="true">●</span></span>}
+                        : ["gap", "stale", "no_evidence"].includes(row.kind) ? <Sign verdict={row.kind as Verdict} /> : <span className="sign stale"><span aria-hidden="true">●</span>{t(`today.sign.${row.kind}` as TextKey)}</span>}
                     </span>
                     <div className="todo-text">
                       <p className="todo-what">{words(row.text)}</p>
