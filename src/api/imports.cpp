@@ -35,7 +35,9 @@ json::object plan_json(const std::string& id, const ledger::ImportPlan& plan, co
   }
   json::object counts;
   for (const auto outcome : {ledger::LineOutcome::created, ledger::LineOutcome::changed, ledger::LineOutcome::unchanged, ledger::LineOutcome::rejected}) counts[ledger::name_of(outcome)] = plan.count(outcome);
-  return {{"id", id}, {"sheet", plan.sheet}, {"sheets", json::array(plan.sheets.begin(), plan.sheets.end())}, {"heading_line", plan.heading_line}, {"skipped", plan.skipped}, {"counts", std::move(counts)}, {"columns", std::move(columns)}, {"lines", std::move(lines)}};
+  json::array made;
+  for (const auto& [reg, made_id, name] : plan.made) made.push_back(json::object{{"register", reg->name}, {"label", words_json(reg->label)}, {"name", name}});
+  return {{"id", id}, {"made", std::move(made)}, {"sheet", plan.sheet}, {"sheets", json::array(plan.sheets.begin(), plan.sheets.end())}, {"heading_line", plan.heading_line}, {"skipped", plan.skipped}, {"counts", std::move(counts)}, {"columns", std::move(columns)}, {"lines", std::move(lines)}};
 }
 
 // The pending import of this user, copied out so that no lock is held while it is worked on.
@@ -53,8 +55,20 @@ Result<const ledger::Register*> still_allowed(const Call& call, Services& servic
   return reg;
 }
 
-ledger::ImportOptions options_of(const json::object& body) {
+// Where this user may make a record of its name alone.
+std::set<std::string> may_make(const Call& call, Services& services, const std::string& facility) {
+  std::set<std::string> out;
+  for (const auto& reg : services.ledger.registers().all()) {
+    if (!reg.named_only) continue;
+    const auto allowed = facilities_for(call, reg.writers);
+    if (std::find(allowed.begin(), allowed.end(), facility) != allowed.end()) out.insert(reg.name);
+  }
+  return out;
+}
+
+ledger::ImportOptions options_of(const Call& call, Services& services, const std::string& facility, const json::object& body) {
   ledger::ImportOptions options;
+  if (const auto* make = body.if_contains("make"); !make || (make->is_bool() && make->get_bool())) options.make_in = may_make(call, services, facility);
   options.sheet = text_of(body, "sheet");
   options.heading_line = static_cast<std::size_t>(std::max<std::int64_t>(0, integer_of(body, "heading_line")));
   if (const auto* mapping = body.if_contains("mapping"); mapping && mapping->is_object())
@@ -73,7 +87,8 @@ Result<http::Reply> create_import(const Call& call, Services& services) {
   pending.tables = MAMORI_TRY(sheet::read_tables(call.request.body));
   const auto id = new_id(to_millis(pending.at));
   // A file whose headings are not recognised can still be mapped by hand: the first line that has cells stands for the headings.
-  auto plan = ledger::plan_import(services.ledger, *to.reg, facility, pending.tables, {});
+  pending.options.make_in = may_make(call, services, facility);
+  auto plan = ledger::plan_import(services.ledger, *to.reg, facility, pending.tables, pending.options);
   bool guessed = false;
   if (!plan && plan.error().code == "ledger.import.no-heading") {
     std::size_t line = 0;
@@ -96,7 +111,7 @@ Result<http::Reply> create_import(const Call& call, Services& services) {
 Result<http::Reply> plan_import(const Call& call, Services& services) {
   auto pending = MAMORI_TRY(pending_of(call, services));
   const auto* reg = MAMORI_TRY(still_allowed(call, services, pending));
-  pending.options = options_of(MAMORI_TRY(call.body()));
+  pending.options = options_of(call, services, pending.facility, MAMORI_TRY(call.body()));
   const auto plan = MAMORI_TRY(ledger::plan_import(services.ledger, *reg, pending.facility, pending.tables, pending.options));
   {
     const std::lock_guard lock(services.mutex);
@@ -118,7 +133,7 @@ Result<http::Reply> apply_import(const Call& call, Services& services) {
     const std::lock_guard lock(services.mutex);
     services.imports[call.at("id")].applied = result;
   }
-  return http::Reply::json(json::object{{"created", result.created}, {"changed", result.changed}, {"unchanged", plan.count(ledger::LineOutcome::unchanged)}, {"rejected", plan.count(ledger::LineOutcome::rejected)}});
+  return http::Reply::json(json::object{{"created", result.created}, {"made", result.made.size()}, {"changed", result.changed}, {"unchanged", plan.count(ledger::LineOutcome::unchanged)}, {"rejected", plan.count(ledger::LineOutcome::rejected)}});
 }
 
 Result<http::Reply> undo_import(const Call& call, Services& services) {

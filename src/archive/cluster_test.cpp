@@ -320,5 +320,55 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
   EXPECT_EQ(stream->event(last.first)->event.raw, events[50].raw);
 }
 
+TEST_F(Cluster, AnswersOverTlsAndOnlyToWhomItsAuthorityVouchesFor) {
+  const ClickHouseServers servers({.tls = true});
+  const auto archive = open(servers.url());
+  ASSERT_TRUE(archive);
+  auto* stream = *archive->stream({"f1", "events"});
+  const auto texts = raws();
+  ASSERT_TRUE(stream->append(std::span<const Event>(events_of(texts)).first(50)));
+  EXPECT_EQ(stream->size(), 50u);
+  EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what; }));
+  // Nobody vouches for its certificate here; and it does not speak plainly.
+  auto unknown = *parse_clickhouse(servers.url());
+  unknown.authority.clear();
+  EXPECT_EQ(ClusterArchive::open(unknown, folder_.path() / "b", *key_, clock_).error().code, "archive.cluster.unreachable");
+  auto plain = unknown;
+  plain.servers[0].replace(0, 5, "http");
+  EXPECT_FALSE(ClusterArchive::open(plain, folder_.path() / "b", *key_, clock_));
+}
+
+// With quorum=2 an insert that only one replica has is not acknowledged: a server that is lost for good takes nothing along.
+TEST_F(Cluster, AQuorumAcknowledgesOnlyWhatBothReplicasHave) {
+  ClickHouseServers servers({.servers = 2, .replicas = true});
+  const auto archive = open(servers.url() + "&quorum=2");
+  ASSERT_TRUE(archive);
+  auto* stream = *archive->stream({"f1", "events"});
+  const auto texts = raws();
+  const auto events = events_of(texts);
+  const auto some = [&](std::size_t from) { return std::span<const Event>(events).subspan(from, 10); };
+  ASSERT_TRUE(stream->append(some(0)));
+  ASSERT_TRUE(stream->append(some(10)));
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto bytes = ClickHouse(*parse_clickhouse(servers.url_of(i))).ask("SELECT count() FROM mamori.event_rows");
+    ASSERT_TRUE(bytes);
+    EXPECT_EQ(Rows(*bytes).number(), 20u) << "on both when it was acknowledged";
+  }
+  servers.stop(1, SIGKILL);
+  std::this_thread::sleep_for(std::chrono::seconds(7));  // ZooKeeper gives it up after five
+  EXPECT_FALSE(stream->append(some(20)));
+  EXPECT_EQ(stream->size(), 20u);
+  servers.start(1);
+  Result<LeafRange> last = Error{ErrorKind::unavailable, "archive.cluster.unreachable"};
+  for (int i = 0; i < 300 && !last; ++i) {
+    last = stream->append(some(20));
+    if (!last) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  ASSERT_TRUE(last) << describe(last.error());
+  ASSERT_TRUE(stream->publish_head());
+  EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last; }));
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(stream->event(last->first + i)->event.raw, texts[20 + i]);
+}
+
 }  // namespace
 }  // namespace mamori::archive

@@ -12,7 +12,7 @@ struct Given {
   std::string reg, file, rejected, sheet, format = "text";
   std::vector<std::string> mapping;
   std::size_t heading_line = 0;
-  bool dry_run = false, all = false;
+  bool dry_run = false, all = false, make_none = false;
 };
 
 json::object summary(const ledger::ImportPlan& plan) {
@@ -43,6 +43,9 @@ int import(const Common& common, const Given& given) {
     if (equals == pair.npos) return fail({ErrorKind::invalid, "cli.import.mapping", {{"value", pair}}}, common);
     options.mapping[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
+  if (!given.make_none)
+    for (const auto& one : services.ledger.registers().all())
+      if (one.named_only) options.make_in.insert(one.name);
   const auto plan = ledger::plan_import(services.ledger, **reg, *facility, *tables, options);
   if (!plan) return fail(plan.error(), common);
   progress("checking", 2, 3);
@@ -59,11 +62,15 @@ int import(const Common& common, const Given& given) {
       lines.push_back(json::object{{"line", line.line}, {"outcome", ledger::name_of(line.outcome)}, {"changed", json::array(line.changed_fields.begin(), line.changed_fields.end())}, {"problems", std::move(problems)}});
     }
     out["lines"] = std::move(lines);
+    json::array made;
+    for (const auto& [target, id, name] : plan->made) made.push_back(json::object{{"register", target->name}, {"name", name}});
+    out["made"] = std::move(made);
     std::printf("%s", pretty(out).c_str());
   } else {
     std::printf("%s\n", services.texts.get("cli.import.summary", common.language,
                                            {{"new", std::to_string(plan->count(ledger::LineOutcome::created))}, {"changed", std::to_string(plan->count(ledger::LineOutcome::changed))},
                                             {"unchanged", std::to_string(plan->count(ledger::LineOutcome::unchanged))}, {"rejected", std::to_string(rejected)}}).c_str());
+    for (const auto& [target, id, name] : plan->made) std::printf("%s\n", services.texts.get("cli.import.made", common.language, {{"register", target->label.in(common.language)}, {"name", name}}).c_str());
     for (const auto& line : plan->lines)
       for (const auto& problem : line.problems) std::printf("%s:%zu: %s\n", given.file.c_str(), line.line, sentence(problem).c_str());
     for (const auto& column : plan->columns)
@@ -90,6 +97,7 @@ void add_import(CLI::App& app, Common& common, Runner& run) {
   command->add_option("register", given->reg, "asset, person, account, vendor …")->required();
   command->add_option("file", given->file, "CSV or XLSX")->required();
   command->add_flag("--dry-run", given->dry_run, "show what would happen, write nothing");
+  command->add_flag("--no-new-names", given->make_none, "reject lines that name a department, site or vendor that is not there, instead of making it");
   command->add_flag("--all-or-none", given->all, "write nothing where a line is rejected");
   command->add_option("--sheet", given->sheet, "name of the sheet");
   command->add_option("--heading-line", given->heading_line, "line of the headings (default: found)");

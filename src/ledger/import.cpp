@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/crypto.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
 
@@ -139,20 +140,41 @@ Result<Existing> read_existing(store::Connection& connection, const Register& re
 // References are looked up once per text.
 class CachedResolver {
  public:
-  CachedResolver(const Ledger& ledger, store::Connection& connection, const std::string& facility) : ledger_(ledger), connection_(connection), facility_(facility) {}
+  CachedResolver(Ledger& ledger, store::Connection& connection, const std::string& facility, const std::set<std::string>& make_in) : ledger_(ledger), connection_(connection), facility_(facility), make_in_(make_in) {}
   Result<std::string> operator()(const Field& field, const std::string& text) {
     const auto key = field.to + "\n" + text;
     if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
-    auto id = MAMORI_TRY(ledger_.resolve(connection_, facility_, field, text));
-    ids_[key] = id;
+    auto id = ledger_.resolve(connection_, facility_, field, text);
+    if (!id) {
+      if (!make_in_.contains(field.to) || id.error().code != "ledger.record.invalid") return id;
+      const auto* target = MAMORI_TRY(ledger_.find_register(field.to));
+      const auto& name = target->label_fields.front();
+      if (!target->named_only || !normalise(*target->find(name), json::value(text))) return id;
+      made_.push_back({target, new_id(to_millis(ledger_.database().clock().now())), text});
+      id = made_.back().id;
+    }
+    ids_[key] = *id;
     return id;
+  }
+  // Those that are used.
+  std::vector<ImportMade> made_for(const std::vector<ImportLine>& lines) const {
+    std::set<std::string_view> used;
+    for (const auto& line : lines)
+      if (line.outcome != LineOutcome::rejected)
+        for (const auto& [field, value] : line.fields)
+          if (value.is_string()) used.insert(std::string_view(value.get_string()));
+    auto out = made_;
+    std::erase_if(out, [&](const ImportMade& one) { return !used.contains(one.id); });
+    return out;
   }
 
  private:
-  const Ledger& ledger_;
+  Ledger& ledger_;
   store::Connection& connection_;
   const std::string& facility_;
+  const std::set<std::string>& make_in_;
   std::map<std::string, std::string> ids_;
+  std::vector<ImportMade> made_;
 };
 
 // A choice that is spelt in no known way goes to the field's fallback, its spelling is kept in another field.
@@ -258,7 +280,7 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
   plan.skipped = found.row;
 
   const auto existing = MAMORI_TRY(read_existing(*lease, reg, facility));
-  CachedResolver cached(ledger, *lease, facility);
+  CachedResolver cached(ledger, *lease, facility, options.make_in);
   const Ledger::Resolver resolve = [&](const Field& field, const std::string& text) { return cached(field, text); };
   std::map<std::string, std::size_t> numbers_seen;
   for (std::size_t i = found.row + 1; i < found.table->rows.size(); ++i) {
@@ -280,6 +302,7 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
     plan_line(reg, line, std::move(given), existing, resolve, numbers_seen);
     plan.lines.push_back(std::move(line));
   }
+  plan.made = cached.made_for(plan.lines);
   return plan;
 }
 
@@ -288,6 +311,17 @@ Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, con
   const auto reason = "import: " + file_name;
   std::vector<json::object> fresh;
   ImportResult result;
+  result.made = plan.made;
+  for (const auto& [target, id, name] : plan.made) {
+    json::object given = {{target->label_fields.front(), name}};
+    for (const auto& field : target->fields)
+      if (!field.initial.empty() && !given.contains(field.name)) given[field.name] = field.initial;
+    auto fields = MAMORI_TRY(Ledger::check(*target, given, {}, [&](const Field& field, const std::string& text) { return ledger.resolve(*transaction, facility, field, text); }));
+    std::vector<std::string> ids = {id};
+    std::vector<json::object> records;
+    records.push_back(std::move(fields));
+    MAMORI_TRY(ledger.create_many(transaction, actor, *target, facility, std::move(records), reason, &ids));
+  }
   for (const auto& line : plan.lines) {
     if (line.outcome == LineOutcome::created) fresh.push_back(line.fields);
     if (line.outcome != LineOutcome::changed) continue;
@@ -328,6 +362,11 @@ Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const
       MAMORI_TRY(ledger.update_in(transaction, actor, reg, *record, write_of_state(reg, MAMORI_TRY(parse_json_object(entries[0].change.before)), reason)));
     }
     ++undone;
+  }
+  for (const auto& [target, id, name] : result.made) {
+    const auto record = ledger.get_in(*transaction, *target, {facility}, id);
+    if (!record || record->version != 1 || record->retired_at || MAMORI_TRY(ledger.is_named(*transaction, *target, facility, id))) continue;
+    MAMORI_TRY(ledger.retire_in(transaction, actor, *target, *record, reason));
   }
   MAMORI_TRY(transaction.commit());
   return undone;

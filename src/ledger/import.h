@@ -1,6 +1,8 @@
 // Import of the sheets that people really have. First a plan, in which nothing is written; then all of its good lines or none.
 #pragma once
 
+#include <set>
+
 #include "ledger/ledger.h"
 #include "sheet/table.h"
 
@@ -26,12 +28,19 @@ struct ImportColumn {
   std::vector<std::string> samples;
 };
 
+// A record that lines of the sheet name and that is not there: it is made with them, of its name alone (Register::named_only).
+struct ImportMade {
+  const Register* reg = nullptr;
+  std::string id, name;
+};
+
 struct ImportPlan {
   std::string sheet;
   std::vector<std::string> sheets;  // all that the file has
   std::size_t heading_line = 0;     // from 1
   std::vector<ImportColumn> columns;
   std::vector<ImportLine> lines;
+  std::vector<ImportMade> made;     // those that good lines name, in the order of the sheet
   std::size_t skipped = 0;          // title lines, empty lines, repeated headings, rows of ":"
   std::size_t count(LineOutcome outcome) const;
 };
@@ -40,6 +49,7 @@ struct ImportOptions {
   std::string sheet;                             // "" = the first with a heading line
   std::map<std::string, std::string> mapping;    // heading → field, "" to leave it out; wins over recognition
   std::size_t heading_line = 0;                  // 0 = find it
+  std::set<std::string> make_in;                 // named_only registers in which records may be made; elsewhere such lines are rejected
 };
 
 // Errors: ledger.import.no-heading (nothing in the first 30 lines looks like this register's headings), ledger.import.sheet.
@@ -48,10 +58,11 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
 struct ImportResult {
   std::size_t created = 0, changed = 0;
   std::vector<std::pair<std::string, std::int64_t>> records;  // id and version now, for undo
+  std::vector<ImportMade> made;
 };
 // Writes the created and changed lines in one transaction and remembers the mapping.
 Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportPlan& plan, const std::string& file_name);
-// Takes an import back: what it created is retired, what it changed gets its former state. Records that someone has changed since stay.
+// Takes an import back: what it created is retired (made records too, where nothing else names them yet), what it changed gets its former state. Records that someone has changed since stay.
 // The number taken back.
 Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportResult& result, const std::string& reason);
 

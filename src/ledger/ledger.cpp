@@ -156,6 +156,16 @@ Result<std::string> Ledger::resolve(store::Connection& connection, const std::st
   return store::as_text(found.rows[0][0]);
 }
 
+Result<bool> Ledger::is_named(store::Connection& connection, const Register& reg, const std::string& facility, const std::string& id) const {
+  for (const auto& other : registers_.all())
+    for (const auto& field : other.fields) {
+      if (field.type != FieldType::ref || field.to != reg.name) continue;
+      const auto found = MAMORI_TRY(connection.query(fmt::format("SELECT id FROM {} WHERE facility = ? AND retired_at IS NULL AND {} = ? LIMIT 1", other.table(), field.name), {facility, id}));
+      if (!found.rows.empty()) return true;
+    }
+  return false;
+}
+
 Result<std::string> Ledger::issue_number(store::Connection& connection, const Register& reg, const std::string& facility, const json::object& fields) {
   const auto prefix = numbering_prefix(*reg.numbering, fields);
   const auto rows = MAMORI_TRY(connection.query(

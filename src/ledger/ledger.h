@@ -98,6 +98,9 @@ class Ledger {
   // The record that `text` means in the register a reference points to: id, control number or label. Error: ledger.field.ref.
   Result<std::string> resolve(store::Connection& connection, const std::string& facility, const Field& field, const std::string& text) const;
 
+  // Whether a record that is not retired points to this one.
+  Result<bool> is_named(store::Connection& connection, const Register& reg, const std::string& facility, const std::string& id) const;
+
   // Many new records at once (imports, collectors, the demonstration): fields already checked. Numbers are issued where `number` is
   // absent. `ids` receives the new ids; where it already holds as many as there are records, those are taken instead.
   Status create_many(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, std::vector<json::object> records, const std::string& reason, std::vector<std::string>* ids);

@@ -162,6 +162,39 @@ TEST_P(OnBothEngines, ImportsTheHandbooksLedgerWithItsOddities) {
   EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 0);
 }
 
+TEST_P(OnBothEngines, WhatASheetOnlyNamesIsMadeWithItWhereThatIsAllowed) {
+  make("department", {{"name", "医局"}});
+  const auto table = sheet::read_csv("職員番号,氏名,所属,入職日\n1,甲,外来,2020/4/1\n2,乙,医局,2020/4/1\n3,丙,外来,2020/4/1\n4,丁,検査部,4/32\n");
+  EXPECT_EQ(plan_import(*ledger_, reg("person"), "f1", {*table}, {})->count(LineOutcome::created), 1u) << "nowhere else by itself";
+  const auto plan = plan_import(*ledger_, reg("person"), "f1", {*table}, {.make_in = {"department"}});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_EQ(plan->count(LineOutcome::created), 3u);
+  ASSERT_EQ(plan->made.size(), 1u) << "not for a line that is rejected";
+  EXPECT_EQ(plan->made[0].name, "外来");
+  EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}})->total, 1) << "a plan writes nothing";
+  const auto result = apply_import(*ledger_, kActor, reg("person"), "f1", *plan, "名簿.csv");
+  ASSERT_TRUE(result) << describe(result.error());
+  const auto made = ledger_->list(reg("department"), {.facilities = {"f1"}, .text = "外来"});
+  ASSERT_EQ(made->total, 1);
+  std::size_t in_it = 0;
+  const auto people = ledger_->list(reg("person"), {.facilities = {"f1"}});
+  for (const auto& person : people->items) in_it += text_of(person.fields, "department") == made->items[0].id ? 1u : 0u;
+  EXPECT_EQ(in_it, 2u);
+  // Taken back with the import, but not once something else names it.
+  make("person", {{"name", "戊"}, {"department", "外来"}});
+  EXPECT_EQ(*undo_import(*ledger_, kActor, reg("person"), "f1", *result, "やり直し"), 3u);
+  EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}, .text = "外来"})->total, 1);
+}
+
+TEST_P(OnBothEngines, WhatAnImportMadeGoesWithIt) {
+  const auto table = sheet::read_csv("職員番号,氏名,所属\n1,甲,外来\n");
+  const auto plan = plan_import(*ledger_, reg("person"), "f1", {*table}, {.make_in = {"department"}});
+  const auto result = apply_import(*ledger_, kActor, reg("person"), "f1", *plan, "名簿.csv");
+  ASSERT_TRUE(result) << describe(result.error());
+  EXPECT_EQ(*undo_import(*ledger_, kActor, reg("person"), "f1", *result, "やり直し"), 1u);
+  EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}})->total, 0);
+}
+
 TEST_P(OnBothEngines, RemembersAMappingMadeByHand) {
   const auto table = sheet::read_csv("もの,ばしょ,ゆかい\nパソコン,医局,1\n");
   EXPECT_EQ(plan_import(*ledger_, reg("asset"), "f1", {*table}, {}).error().code, "ledger.import.no-heading");

@@ -57,7 +57,7 @@ Result<Field> parse_field(const std::string& name, const Yaml& yaml) {
 }
 
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key", "numbering", "observed", "life", "writers", "readers", "hint", "example"}));
+  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key", "numbering", "observed", "life", "writers", "readers", "hint", "example", "named_only"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -89,6 +89,9 @@ Result<Register> parse_register(const Yaml& yaml) {
     rule.width = static_cast<int>(numbering["width"].integer(3));
     reg.numbering = rule;
   }
+  reg.named_only = yaml["named_only"].boolean(false);
+  if (reg.named_only && (reg.label_fields.size() != 1 || std::any_of(reg.fields.begin(), reg.fields.end(), [&](const Field& field) { return field.required && field.name != reg.label_fields[0]; })))
+    return yaml["named_only"].error("only where the one field of `called` is all that is required");
   reg.observed = yaml["observed"].boolean(false);
   if (const auto life = yaml["life"]; life.present()) {
     const auto duration = parse_duration(life.text());

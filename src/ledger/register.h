@@ -61,6 +61,7 @@ struct Register {
   std::vector<std::string> label_fields;   // what a record is called, joined by a space
   std::vector<std::string> key;            // fields that identify a record in an import without control number
   std::optional<Numbering> numbering;
+  bool named_only = false;                 // a record may be made of its name alone, where an import names one that is not there
   bool observed = false;                   // filled by collectors; people read it
   Duration life{};                         // observed: older facts are stale
   std::vector<std::string> writers;        // roles that may change records; see identity/permission.h

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/process.h"
 #include "base/web_client.h"
 #include "testing/postgres.h"
 
@@ -41,7 +42,12 @@ bool wait_for(int port, const std::filesystem::path& log) {
 
 bool ClickHouseServers::installed() { return std::filesystem::exists("/usr/sbin/clickhouse-server") && std::filesystem::exists("/usr/share/java/zookeeper.jar"); }
 
-ClickHouseServers::ClickHouseServers(std::size_t servers) {
+ClickHouseServers::ClickHouseServers(const ClickHouseSetup& setup) : setup_(setup) {
+  const auto servers = setup.servers;
+  if (setup.tls) {
+    const auto made = run_process({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", (folder_.path() / "key.pem").string(), "-out", authority().string()});
+    MAMORI_ASSERT(made.has_value() && made->exit_code == 0);
+  }
   if (servers > 1) {
     keeper_port_ = free_port();
     const auto folder = folder_.path() / "keeper";
@@ -69,19 +75,24 @@ void ClickHouseServers::write_settings(std::size_t number) const {
   const auto path = server.folder.string();
   std::string cluster;
   if (keeper_) {
-    // Two shards of one replica each: both servers together hold all.
+    const std::string open = "<shard><internal_replication>true</internal_replication>", close = "</shard>";
     std::string shards;
-    for (const auto& one : servers_) shards += fmt::format("<shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>{}</port></replica></shard>", one.tcp);
+    for (const auto& one : servers_) shards += fmt::format("{}<replica><host>127.0.0.1</host><port>{}</port></replica>{}", setup_.replicas ? "" : open, one.tcp, setup_.replicas ? "" : close);
+    if (setup_.replicas) shards = open + shards + close;
     cluster = fmt::format("<zookeeper><node><host>127.0.0.1</host><port>{}</port></node><session_timeout_ms>5000</session_timeout_ms></zookeeper><remote_servers><test>{}</test></remote_servers>"
-                          "<macros><shard>{:02}</shard><replica>r1</replica></macros><distributed_ddl><path>/clickhouse/task_queue/ddl</path></distributed_ddl>",
-                          keeper_port_, shards, number + 1);
+                          "<macros><shard>{:02}</shard><replica>r{}</replica></macros><distributed_ddl><path>/clickhouse/task_queue/ddl</path></distributed_ddl>",
+                          keeper_port_, shards, setup_.replicas ? 1 : number + 1, setup_.replicas ? number + 1 : 1);
   }
+  const auto port = setup_.tls ? fmt::format("<https_port>{0}</https_port><openSSL><server><certificateFile>{1}</certificateFile><privateKeyFile>{2}</privateKeyFile><verificationMode>none</verificationMode><cacheSessions>true</cacheSessions>"
+                                             "<disableProtocols>sslv2,sslv3</disableProtocols><preferServerCiphers>true</preferServerCiphers></server></openSSL>",
+                                             server.http, authority().string(), (folder_.path() / "key.pem").string())
+                               : fmt::format("<http_port>{}</http_port>", server.http);
   const auto settings = fmt::format(
-      "<yandex><logger><level>warning</level><log>{0}/log</log><errorlog>{0}/errors</errorlog></logger><listen_host>127.0.0.1</listen_host><http_port>{1}</http_port><tcp_port>{2}</tcp_port>"
+      "<yandex><logger><level>warning</level><log>{0}/log</log><errorlog>{0}/errors</errorlog></logger><listen_host>127.0.0.1</listen_host>{1}<tcp_port>{2}</tcp_port>"
       "<interserver_http_port>{3}</interserver_http_port><interserver_http_host>127.0.0.1</interserver_http_host><path>{0}/data/</path><tmp_path>{0}/tmp/</tmp_path><users_config>{0}/users.xml</users_config>"
       "<default_profile>default</default_profile><default_database>default</default_database><mark_cache_size>67108864</mark_cache_size><timezone>UTC</timezone>{4}"
       "<compression incl=\"none\"><case><min_part_size>0</min_part_size><min_part_size_ratio>0</min_part_size_ratio><method>zstd</method></case></compression></yandex>",
-      path, server.http, server.tcp, server.interserver, cluster);
+      path, port, server.tcp, server.interserver, cluster);
   MAMORI_ASSERT(write_file(server.folder / "config.xml", settings, FileMode::shared).has_value());
   MAMORI_ASSERT(write_file(server.folder / "users.xml",
                            "<yandex><profiles><default><max_memory_usage>2000000000</max_memory_usage></default></profiles><users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default>"
@@ -98,12 +109,16 @@ void ClickHouseServers::start(std::size_t number) {
 
 void ClickHouseServers::stop(std::size_t number, int signal) { servers_[number].process->stop(signal); }
 
+std::string ClickHouseServers::url(const std::string& hosts) const {
+  return fmt::format("clickhouse{}://{}/mamori{}{}", setup_.tls ? "s" : "", hosts, keeper_ ? "?cluster=test" : setup_.tls ? "?" : "", setup_.tls ? (keeper_ ? "&ca=" : "ca=") + authority().string() : "");
+}
+
 std::string ClickHouseServers::url() const {
   std::string hosts;
   for (const auto& server : servers_) hosts += fmt::format("{}127.0.0.1:{}", hosts.empty() ? "" : ",", server.http);
-  return "clickhouse://" + hosts + "/mamori" + (keeper_ ? "?cluster=test" : "");
+  return url(hosts);
 }
 
-std::string ClickHouseServers::url_of(std::size_t server) const { return fmt::format("clickhouse://127.0.0.1:{}/mamori{}", servers_[server].http, keeper_ ? "?cluster=test" : ""); }
+std::string ClickHouseServers::url_of(std::size_t server) const { return url(fmt::format("127.0.0.1:{}", servers_[server].http)); }
 
 }  // namespace mamori::testing

@@ -132,6 +132,26 @@ describe("the demonstration hospital in the browser", () => {
     await page.waitForSelector("text=1件を元に戻しました");
   });
 
+  test("a staff list that names new departments is imported with them, or without", async () => {
+    const file = join(data.path, "職員名簿.csv");
+    writeFileSync(file, "職員番号,氏名,所属,入職日\n77001,試験 一郎,新設の部,2026/4/1\n77002,試験 二郎,新設の部,2026/4/1\n");
+    await visit("/import/person", ".import-start");
+    await page.locator("#import-file").setInputFiles(file);
+    await page.getByRole("button", { name: "読み込んで確かめる" }).click();
+    const box = page.getByLabel("台帳にまだない部署などは、名前だけで一緒に登録する");
+    await box.waitFor();
+    assert.match(await page.locator("#lines ~ .field").innerText(), /部署: 新設の部/);
+    await shot(page, "import-names");
+    assert.deepEqual(await axeProblems(page), []);
+    await box.uncheck();
+    await page.waitForSelector("text=「新設の部」は台帳「部署」にありません");
+    await box.check();
+    await page.getByRole("button", { name: "正しい2行を取り込む" }).click();
+    await page.waitForSelector("text=名前だけの登録 1件も追加");
+    await page.getByRole("button", { name: "この取り込みを取り消す" }).click();
+    await page.waitForSelector("text=2件を元に戻しました");
+  });
+
   test("a list is filtered by a condition, and the view is saved under a name", async () => {
     await visit("/ledgers/asset", ".grid tbody tr");
     await page.getByLabel("条件を加える").selectOption("kind");

@@ -97,7 +97,7 @@ Result<std::string> ClickHouse::send(const std::string& statement, std::string_v
     whole += body;
   }
   std::string settings = "?database=" + (statement.starts_with("CREATE DATABASE") ? std::string("default") : address_.database) + "&insert_distributed_sync=1";
-  if (address_.quorum > 0) settings += "&insert_quorum=" + std::to_string(address_.quorum);
+  if (address_.quorum > 0) settings += "&insert_quorum_timeout=20000&insert_quorum=" + std::to_string(address_.quorum);
   Error last{ErrorKind::unavailable, "archive.cluster.unreachable"};
   for (const auto& server : address_.servers) {
     WebRequest request;

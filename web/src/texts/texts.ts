@@ -186,6 +186,8 @@ export const texts = {
   "import.apply_all": ["すべて正しいときだけ取り込む", "Import only if all are good"],
   "import.rejected_file": ["取り込めない行をファイルで受け取る", "Download the rejected lines"],
   "import.done": ["取り込みました：新規{a}件・変更{b}件", "Imported: {a} new, {b} changed"],
+  "import.make": ["台帳にまだない部署などは、名前だけで一緒に登録する", "Departments and the like that are not there yet are made with it, by name alone"],
+  "import.made": ["（名前だけの登録 {n}件も追加）", " ({n} more made by name alone)"],
   "import.undo": ["この取り込みを取り消す", "Undo this import"],
   "import.undone": ["{n}件を元に戻しました。", "{n} records were taken back."],
   "import.open": ["台帳をひらく", "Open the register"],

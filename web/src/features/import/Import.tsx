@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, post, query, type FieldProblem } from "../../api/client";
+import { call, post, query, type FieldProblem, type Words } from "../../api/client";
 import { Link, useRouter } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useLanguage, useTexts, useWords } from "../../texts/context";
@@ -9,8 +9,8 @@ import { Button, ErrorSummary, Notice, PageHead, QueryView, SelectField } from "
 import { useRegisters } from "../ledgers/registers";
 
 type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
-type Plan = { id: string; recognised?: boolean; sheet: string; sheets: string[]; heading_line: number; skipped: number; counts: Record<string, number>; columns: { heading: string; field: string; samples: string[] }[]; lines: Line[] };
-type Applied = { created: number; changed: number };
+type Plan = { id: string; made: { register: string; label: Words; name: string }[]; recognised?: boolean; sheet: string; sheets: string[]; heading_line: number; skipped: number; counts: Record<string, number>; columns: { heading: string; field: string; samples: string[] }[]; lines: Line[] };
+type Applied = { created: number; made: number; changed: number };
 const outcomes = ["new", "changed", "unchanged", "rejected"] as const;
 
 // Drop a file → what was understood → preview by line → result with undo.
@@ -24,14 +24,15 @@ export function Import({ register }: { register?: string }) {
   const registers = useRegisters();
   const [file, setFile] = useState<File | null>(null);
   const [plan, setPlan] = useState<Plan | null>(null);
+  const [make, setMake] = useState(true);
   const [mapping, setMapping] = useState<Record<string, string>>({});
   const chosen = register ?? "asset";
   const read = useMutation({
     mutationFn: () => call<Plan>("POST", `/api/v1/imports${query({ register: chosen, facility: facility.id, file: file?.name })}`, file!),
-    onSuccess: (made) => { setPlan(made); setMapping({}); apply.reset(); undo.reset(); },
+    onSuccess: (made) => { setPlan(made); setMapping({}); setMake(true); apply.reset(); undo.reset(); },
   });
   const again = useMutation({
-    mutationFn: (sheet: string) => post<Plan>(`/api/v1/imports/${plan!.id}/plan`, { mapping, sheet, heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0 }),
+    mutationFn: ({ sheet = plan!.sheet, making = make }: { sheet?: string; making?: boolean }) => post<Plan>(`/api/v1/imports/${plan!.id}/plan`, { mapping, make: making, sheet, heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0 }),
     onSuccess: (made) => setPlan({ ...made, recognised: true }),
   });
   const apply = useMutation({ mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }), onSuccess: () => client.invalidateQueries() });
@@ -56,7 +57,7 @@ export function Import({ register }: { register?: string }) {
               <ErrorSummary error={read.error ?? again.error ?? apply.error ?? undo.error} />
               {undo.data ? <Notice>{t("import.undone", { n: undo.data.undone })}</Notice> : apply.data && (
                 <Notice>
-                  <p>{t("import.done", { a: apply.data.created, b: apply.data.changed })}</p>
+                  <p>{t("import.done", { a: apply.data.created, b: apply.data.changed })}{apply.data.made > 0 && t("import.made", { n: apply.data.made })}</p>
                   <p className="actions"><Link className="button secondary" to={`/ledgers/${chosen}`}>{t("import.open")}</Link><Button onClick={() => undo.mutate()}>{t("import.undo")}</Button></p>
                 </Notice>
               )}
@@ -67,7 +68,7 @@ export function Import({ register }: { register?: string }) {
                     {plan.recognised === false && <Notice kind="plain">{t("import.unknown")}</Notice>}
                     <p>{t("import.heading_line", { n: plan.heading_line })}</p>
                     {plan.sheets.length > 1 && (
-                      <SelectField label={t("import.sheet")} value={plan.sheet} onChange={(event) => again.mutate(event.target.value)}>{plan.sheets.map((sheet) => <option key={sheet}>{sheet}</option>)}</SelectField>
+                      <SelectField label={t("import.sheet")} value={plan.sheet} onChange={(event) => again.mutate({ sheet: event.target.value })}>{plan.sheets.map((sheet) => <option key={sheet}>{sheet}</option>)}</SelectField>
                     )}
                     <div className="table-scroll" tabIndex={0} role="region" aria-label={t("import.column")}>
                       <table className="grid plain">
@@ -89,11 +90,20 @@ export function Import({ register }: { register?: string }) {
                         </tbody>
                       </table>
                     </div>
-                    {Object.keys(mapping).length > 0 && <Button kind="primary" onClick={() => again.mutate(plan.sheet)}>{t("import.again")}</Button>}
+                    {Object.keys(mapping).length > 0 && <Button kind="primary" onClick={() => again.mutate({})}>{t("import.again")}</Button>}
                   </section>
                   <section aria-labelledby="lines">
                     <h2 id="lines">{t("import.lines")}</h2>
                     <p className="counts">{outcomes.map((outcome) => <span key={outcome} className={`sign outcome-${outcome}`}>{t(`import.outcome.${outcome}`)} {plan.counts[outcome] ?? 0}</span>)}</p>
+                    {(plan.made.length > 0 || !make) && !apply.data && (
+                      <div className="field">
+                        <label className="check"><input type="checkbox" checked={make} disabled={again.isPending} onChange={(event) => { setMake(event.target.checked); again.mutate({ making: event.target.checked }); }} />{t("import.make")}</label>
+                        {plan.made.length > 0 && <ul className="help">{[...new Set(plan.made.map((one) => one.register))].map((name) => {
+                          const of = plan.made.filter((one) => one.register === name);
+                          return <li key={name}>{words(of[0]!.label)}: {of.slice(0, 30).map((one) => one.name).join(language === "ja" ? "、" : ", ")}{of.length > 30 && " …"} ({of.length})</li>;
+                        })}</ul>}
+                      </div>
+                    )}
                     {!apply.data && (
                       <p className="actions">
                         <Button kind="primary" disabled={good === 0 || apply.isPending} onClick={() => apply.mutate("good")}>{t("import.apply", { n: good })}</Button>
