@@ -68,7 +68,7 @@ double sqlite_insert(const std::string& file, const std::vector<std::vector<std:
 void measure_ledger(const std::filesystem::path& source) {
   const TemporaryFolder folder;
   SystemClock clock;
-  const auto installation = must(server::Installation::open(folder.path(), "", {source / "data", source / "web"}, clock));
+  const auto installation = must(server::Installation::open(folder.path(), "", "", {source / "data", source / "web"}, clock));
   auto& services = installation->services();
   const auto first = must(api::first_use(services, {"計測病院", "hospital", 800, true, "bench", "計測", Secret("mizu-Umi7 kaze&Tsuki")}, "bench"));
   const store::Actor actor{"", "bench", "bench"};
@@ -104,7 +104,7 @@ void measure_ledger(const std::filesystem::path& source) {
 void measure_controls(const std::filesystem::path& source) {
   const TemporaryFolder folder;
   SystemClock clock;
-  const auto installation = must(server::Installation::open(folder.path(), "", {source / "data", source / "web"}, clock));
+  const auto installation = must(server::Installation::open(folder.path(), "", "", {source / "data", source / "web"}, clock));
   auto& services = installation->services();
   const auto first = must(api::first_use(services, {"計測病院", "hospital", 800, true, "bench", "計測", Secret("mizu-Umi7 kaze&Tsuki")}, "bench"));
   const store::Actor actor{"", "bench", "bench"};
