@@ -13,9 +13,9 @@ install_packages() {
   say "Installing: ${missing[*]}"
   local sudo=()
   [ "$(id -u)" -eq 0 ] || sudo=(sudo)
-  "${sudo[@]}" apt-get update -qq
+  mkdir -p build
   # policy-rc.d would be nicer; these packages' own services are simply not needed and are left as the package starts them.
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  { "${sudo[@]}" apt-get update -qq && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >build/packages.log 2>&1 || { tail -20 build/packages.log >&2; exit 1; }
 }
 
 build_packages=(build-essential cmake ninja-build ccache mold pkg-config libboost1.81-dev libboost-json1.81-dev libssl-dev libsodium-dev

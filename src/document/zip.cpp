@@ -29,7 +29,12 @@ Result<std::string> write_zip(const ZipFiles& files) {
   if (!archive) return unwritable;
   for (const auto& [name, content] : files) {
     auto* source = zip_source_buffer(archive.get(), content.data(), content.size(), 0);
-    if (!source || zip_file_add(archive.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8) < 0) return unwritable;
+    if (!source) return unwritable;
+    if (zip_file_add(archive.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8) < 0) {
+      MAMORI_ASSERT(zip_error_code_zip(zip_get_error(archive.get())) != ZIP_ER_EXISTS);  // a name twice is our mistake, no full disk
+      zip_source_free(source);
+      return unwritable;
+    }
   }
   if (zip_close(archive.get()) != 0) return unwritable;
   static_cast<void>(archive.release());

@@ -67,18 +67,17 @@ Status add_evidence(const Context& context, const PackageRequest& request, docum
   if (!request.blobs) return {};
   auto lease = MAMORI_TRY(context.ledger.database().read());
   const auto rows = MAMORI_TRY(lease->query("SELECT s.name, s.kind, r.evidence, r.started_at FROM source s JOIN source_run r ON r.source = s.id WHERE s.facility = ? AND r.error = '' AND r.evidence <> '' ORDER BY r.started_at DESC", {request.request.facility}));
-  std::set<std::string> seen;
+  std::set<std::string> seen, written;
   json::array index;
   for (const auto& row : rows.rows) {
     const auto name = store::as_text(row[0]);
     if (!seen.insert(name).second) continue;
     const auto hash = store::as_text(row[2]);
-    auto bytes = request.blobs->get(hash);
-    if (!bytes) return std::move(bytes).take_error();
     const auto kind = store::as_text(row[1]);
     const auto file = fmt::format("evidence/{}-{}.{}", kind, hash.substr(0, 12), kind == "directory" ? "ldif" : kind == "network" ? "xml" : "json");
     index.push_back(json::object{{"source", name}, {"kind", kind}, {"file", file}, {"read_at", iso_instant(from_millis(store::as_integer(row[3])))}});
-    files.emplace_back(file, std::move(bytes).take());
+    if (!written.insert(file).second) continue;  // two sources may say the same, byte for byte
+    files.emplace_back(file, MAMORI_TRY(request.blobs->get(hash)));
   }
   files.emplace_back("evidence/index.json", pretty(index));
   return {};

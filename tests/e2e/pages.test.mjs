@@ -86,6 +86,13 @@ describe("the demonstration hospital in the browser", () => {
     await page.waitForURL(/logs\/sources/);
   });
 
+  test("the package for the inspection is made and verifies", () => {
+    const pack = join(data.path, "立入検査.zip");
+    const made = mamori("document", "inspection-package", "-o", pack, "--data", data.path);
+    assert.equal(made.code, 0, made.err);
+    assert.equal(mamori("verify", pack).code, 0);
+  });
+
   test("English shows no Japanese in its own words", async () => {
     await visit("/", ".todo li");
     await page.getByRole("button", { name: "English" }).click();
