@@ -14,6 +14,7 @@ namespace {
 
 // In points; A4 is 595.28 × 841.89.
 constexpr double kShort = 595.28, kLong = 841.89, kMargin = 42, kFooter = 26, kPadding = 3.5;
+constexpr double kQr = 113;  // 4 cm: what a telephone reads from a desk
 constexpr const char* kFont = "Noto Sans CJK JP";
 
 struct Free {
@@ -130,15 +131,20 @@ class Painter {
 
   void paint(const PdfSection& section) {
     if (!section.heading.empty()) {
-      if (y_ + 60 > bottom()) new_page();
+      // A code and what it stands for belong on one page.
+      double needed = 60;
+      if (!section.qr.empty()) {
+        needed = 24 + kQr;
+        for (const auto& paragraph : section.paragraphs) needed += height_of(layout(paragraph, 9.5, false, inner())) + 3;
+      }
+      if (y_ + needed > bottom() && y_ > kMargin + 60) new_page();
       write(section.heading, 11.5, true, 4);
     }
     for (const auto& paragraph : section.paragraphs) write(paragraph, 9.5, false, 3);
     if (!section.qr.empty()) {
-      constexpr double kSize = 113;  // 4 cm: what a telephone reads from a desk
-      if (y_ + kSize > bottom()) new_page();
-      qr(section.qr, kMargin, y_, kSize);
-      y_ += kSize + 4;
+      if (y_ + kQr > bottom()) new_page();
+      qr(section.qr, kMargin, y_, kQr);
+      y_ += kQr + 4;
     }
     if (!section.table.columns.empty()) paint(section.table);
     y_ += 8;

@@ -24,7 +24,10 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
   }));
   if (frameworks.empty()) {
     for (const auto& framework : context.assessor.catalog().frameworks()) {
-      if (framework.per_vendor) continue;  // on demand: one form for each vendor
+      if (framework.per_vendor) {
+        frameworks.push_back(framework.id);
+        continue;
+      }
       const auto result = MAMORI_TRY(context.assessor.framework(request.request.facility, framework.id));
       if (std::any_of(result.items.begin(), result.items.end(), [](const assess::ItemResult& item) { return item.verdict != assess::Verdict::not_applicable; })) frameworks.push_back(framework.id);
     }
@@ -36,6 +39,8 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
     if (!framework) return Error{ErrorKind::not_found, "assess.framework.unknown", {{"framework", id}}};
     const std::vector<std::pair<std::string, std::string>> nobody = {{"", ""}};
     for (const auto& [number, vendor] : framework->per_vendor ? vendors : nobody) {
+      // Of vendor forms those that have been answered; all of them where the form was asked for by name.
+      if (framework->per_vendor && request.frameworks.empty() && MAMORI_TRY(context.assessor.declarations(request.request.facility, id, vendor)).empty()) continue;
       const auto base = "checklists/" + id + (number.empty() ? "" : "-" + number);
       auto one = request.request;
       one.format = Format::pdf;

@@ -39,7 +39,7 @@ Result<std::string> access_matrix(const Context& context, const Request& request
 // runs, and manifest.json (name, size and SHA-256 of each file) with its Ed25519 signature in manifest.sig.
 struct PackageRequest {
   Request request;
-  std::vector<std::string> frameworks;   // empty: those that apply to the facility
+  std::vector<std::string> frameworks;   // empty: those that apply to the facility, and the vendor forms that have been answered
   const SigningKey* key = nullptr;
   const Blobs* blobs = nullptr;
   std::function<void(int done, int all)> progress = [](int, int) {};

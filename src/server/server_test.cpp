@@ -223,6 +223,24 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
   EXPECT_EQ(report::verify_package("no zip").error().code, "document.zip.broken");
 }
 
+TEST_P(OnBothEngines, ThePackageHasTheFormsOfVendorsThatAnswered) {
+  const store::Actor actor{"", "t", "test"};
+  const auto& vendors = **services().ledger.find_register("vendor");
+  const auto answered = *services().ledger.create(actor, vendors, first_.facility, {{{"name", "答えた事業者"}}, ""});
+  ASSERT_TRUE(services().ledger.create(actor, vendors, first_.facility, {{{"name", "まだの事業者"}}, ""}));
+  ASSERT_TRUE(services().assessor.declare(actor, first_.facility, {.framework = "mhlw-vendor-r7", .item = "1(1)", .vendor = answered.id, .answer = assess::Answer::yes}));
+  report::PackageRequest package;
+  package.request = {first_.facility, "ja", "試験"};
+  package.key = &services().signing_key;
+  const auto bytes = report::inspection_package({services().ledger, services().assessor, services().texts}, package);
+  ASSERT_TRUE(bytes) << describe(bytes.error());
+  std::set<std::string> forms;
+  const auto files = *document::read_zip(*bytes, 1u << 30);
+  for (const auto& [name, content] : files)
+    if (name.find("mhlw-vendor") != name.npos && name.ends_with(".pdf")) forms.insert(name);
+  EXPECT_EQ(forms, std::set<std::string>{"checklists/mhlw-vendor-r7-" + answered.number + ".pdf"});
+}
+
 TEST(Texts, EveryCodeInTheSourceHasItsSentencesInBothLanguages) {
   const auto texts = *Texts::load(kSource / "data/texts");
   for (const auto& [key, words] : texts.all()) {
