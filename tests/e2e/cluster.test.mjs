@@ -6,11 +6,12 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { folder, mamori } from "./mamori.mjs";
+import { axeProblems, folder, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const work = folder();
 const children = [];
+let server = 0;  // the port of Debian's
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -48,7 +49,7 @@ lines.push("<38>1 2026-11-20T05:00:00Z chart app 1 - - 患者 patient=001234 の
 const questions = ["failed", "\"Failed password\"", "user7", "user:user7 OR カルテ", "203.0.113.7", "gw* NOT accepted", "patient=001234 AND 患者", "it's", "\"\\\\ \\\"quoted\\\"\"", "nothing here"];
 
 describe("logs in ClickHouse", () => {
-  const answers = {};
+  const answers = {}, passwords = {};
   before(() => {
     writeFileSync(join(work.path, "some.log"), lines.join("\n") + "\n");
   });
@@ -63,7 +64,7 @@ describe("logs in ClickHouse", () => {
       assert.equal(done.code, 0, `${name}: ${words.join(" ")}\n${done.err}`);
       return done.out;
     };
-    run("init", "--name", "試験病院", "--login", "admin");
+    passwords[name] = /password: (\S+)/.exec(run("init", "--name", "試験病院", "--login", "admin"))[1];
     writeFileSync(join(work.path, "source.csv"), "名称,状態\ngw,承認済み\n");
     run("import", "log_source", join(work.path, "source.csv"));
     assert.match(run("logs", "import", join(work.path, "some.log"), "--source", "gw"), /3001|3,001/);
@@ -87,8 +88,34 @@ describe("logs in ClickHouse", () => {
   });
 
   test("the server of Debian's package", { skip: !existsSync("/usr/sbin/clickhouse-server") }, async () => {
-    const port = await debianServer();
-    assert.deepEqual(use("server", "--archive", `clickhouse://127.0.0.1:${port}/mamori`), answers.files);
+    server = await debianServer();
+    assert.deepEqual(use("server", "--archive", `clickhouse://127.0.0.1:${server}/mamori`), answers.files);
+  });
+
+  test("the pages show whose tree it is, prove an event and verify the stream", { skip: !existsSync("/usr/sbin/clickhouse-server") }, async () => {
+    const running = await serve(join(work.path, "server"), "--archive", `clickhouse://127.0.0.1:${server}/mamori`);
+    const browser = await launch();
+    try {
+      const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+      page.setDefaultTimeout(20000);
+      await signIn(page, running.url, "admin", passwords.server);
+      await page.goto(`${running.url}/logs/proof`);
+      await page.waitForSelector(".source-head code");
+      assert.match(await page.locator(".source-head code").first().innerText(), /^w[0-9a-f]{8}$/);
+      await page.getByRole("button", { name: /^今すぐ署名: events@/ }).click();
+      await page.getByRole("button", { name: /^今すぐ検証: events@/ }).click();
+      await page.waitForSelector("text=3,001");
+      await shot(page, "cluster-proof");
+      assert.deepEqual(await axeProblems(page), []);
+      await page.goto(`${running.url}/logs?range=all&q=user7`);
+      await page.locator(".events .event").first().click();
+      await page.waitForSelector("dialog .proof.proven");
+      await shot(page, "cluster-event");
+      assert.deepEqual(await axeProblems(page), []);
+    } finally {
+      await browser.close();
+      await running.stop();
+    }
   });
 
   test("today's engine", async () => {
