@@ -552,6 +552,32 @@ TEST_F(Streams, RewritingHistoryIsFoundByTheSignedHead) {
   EXPECT_EQ(open()->verify([](const Damage&) {}).error().facts[1].second, "archive.damage.cut");
 }
 
+// Someone takes a block apart, changes one line, and puts it together again with every check right, but cannot make the hashes fit.
+TEST_F(Streams, VerificationOfADirectoryNamesTheAlteredEvent) {
+  {
+    const auto stream = open();
+    add(*stream, 0, 500);
+    ASSERT_TRUE(stream->seal());
+    ASSERT_TRUE(stream->publish_head());
+  }
+  Arena arena;
+  std::vector<Event> events;
+  for (std::uint64_t i = 0; i < 500; ++i) events.push_back(make(i, arena));
+  const auto hashes = leaf_hashes(events);
+  events[321].raw = "nothing happened here";
+  auto forged = build_block(events, hashes, 3);
+  const auto header = make_header(forged, 0, 0);
+  const auto file = where() / "00000000000000000000";
+  std::ofstream(file.string() + ".seg", std::ios::binary) << header << forged.sections;
+  std::filesystem::remove(file.string() + ".headers");
+  std::vector<Damage> damage;
+  EXPECT_FALSE(open()->verify([&](const Damage& found) { damage.push_back(found); }));
+  ASSERT_FALSE(damage.empty());
+  EXPECT_EQ(damage[0].what, "archive.damage.event");
+  EXPECT_EQ(damage[0].first, 321u);
+  EXPECT_EQ(damage[0].last, 321u);
+}
+
 TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
   std::optional<Head> early, late;
   std::uint64_t removed = 0;

@@ -114,6 +114,7 @@ BuiltBlock build_block(std::span<const Event> events, std::vector<Hash> leaves, 
     last_lag = lag;
   }
   for (const auto field : kFields) put_field(events, field, words, parts[section_of(Section::values, field)], parts[section_of(Section::codes, field)]);
+  for (const auto& leaf : built.leaves) parts[static_cast<std::size_t>(Section::marks)] += static_cast<char>(leaf[0]);
   built.words = words.words();
 
   for (std::size_t i = 0; i < kSections; ++i) {
@@ -317,6 +318,12 @@ Result<FieldCodes> BlockReader::codes(Field field, const FieldValues& values) co
   }
   if (in.size() != info_.count * (number > 256 ? 2 : 1)) return damaged();
   return FieldCodes(std::move(bytes), in, info_.count, number);
+}
+
+Result<Bytes> BlockReader::marks() const {
+  auto bytes = MAMORI_TRY(section(static_cast<std::size_t>(Section::marks)));
+  if (bytes.size() != (info_.counted ? info_.count : 0)) return damaged();
+  return bytes;
 }
 
 Result<detail::Text> BlockReader::text() const {

@@ -13,8 +13,8 @@ namespace mamori::archive {
 constexpr std::size_t kBlockEvents = 16384;
 constexpr std::size_t kBlockBytes = std::size_t{8} << 20;  // of raw bytes
 
-enum class Section { shapes, variables, received, time, values, codes = values + kFieldCount };  // the last two: the first of kFieldCount
-constexpr std::size_t kSections = static_cast<std::size_t>(Section::codes) + kFieldCount;
+enum class Section { shapes, variables, received, time, values, codes = values + kFieldCount, marks = codes + kFieldCount };  // values, codes: the first of kFieldCount
+constexpr std::size_t kSections = static_cast<std::size_t>(Section::marks) + 1;
 constexpr std::size_t kSections1 = static_cast<std::size_t>(Section::codes);  // of version 1, whose values are followed by their codes
 inline std::size_t section_of(Section first, Field field) { return static_cast<std::size_t>(first) + static_cast<std::size_t>(field); }
 
@@ -33,7 +33,7 @@ struct BlockInfo {
   Instant first_time, last_time;    // earliest and latest
   Instant first_received, last_received;
   std::array<SectionPlace, kSections> sections = {};
-  bool counted = true;              // not in version 1: values with counts, codes in a section of their own
+  bool counted = true;              // not in version 1: values with counts, codes in a section of their own, marks
   std::uint64_t header_at = 0, header_size = 0;  // in the file
 };
 
@@ -103,6 +103,8 @@ class BlockReader {
   Result<std::vector<Instant>> times(std::span<const Instant> received) const;
   Result<FieldValues> values(Field field) const;
   Result<FieldCodes> codes(Field field, const FieldValues& values) const;
+  // The first byte of each event's leaf hash: where a chunk's root does not fit, they tell which event it is. Empty in version 1.
+  Result<Bytes> marks() const;
   Result<detail::Text> text() const;
   // Everything, in order. `arena` holds what the events point to.
   Result<std::vector<Event>> events(Arena& arena) const;

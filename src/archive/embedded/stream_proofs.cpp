@@ -295,14 +295,17 @@ constexpr std::size_t kVerifyBlocks = 2;  // at once
 struct BlockRead {
   Result<std::vector<Hash>> hashes;  // of the events as they stand in the file
   Result<Header> header;
+  Bytes marks;
 };
 
 BlockRead read_block(const ReadFile& file, const BlockInfo& info) {
   const BlockReader reader(file, info);
   Arena arena;
   const auto events = reader.events(arena);
-  if (!events) return {events.error(), events.error()};
-  return {leaf_hashes(*events), reader.header()};
+  if (!events) return {events.error(), events.error(), {}};
+  auto marks = reader.marks();
+  if (!marks) return {marks.error(), marks.error(), {}};
+  return {leaf_hashes(*events), reader.header(), std::move(marks).take()};
 }
 
 }  // namespace
@@ -385,8 +388,18 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
       const auto altered = [&](std::size_t from, std::size_t count) { tell({file, "archive.damage.event", info.first + from, info.first + from + count - 1}); };
       for (std::size_t k = 0; k < before; ++k)
         if (written.before[k] != hashes[k]) altered(k, 1);
-      for (std::size_t c = 0; c < written.chunks.size(); ++c)
-        if (perfect_root(std::span(hashes).subspan(before + c * kChunk, kChunk)) != written.chunks[c]) altered(before + c * kChunk, kChunk);
+      for (std::size_t c = 0; c < written.chunks.size(); ++c) {
+        const auto from = before + c * kChunk;
+        if (perfect_root(std::span(hashes).subspan(from, kChunk)) == written.chunks[c]) continue;
+        // The marks name the event; whoever altered them too has left only the chunk to name.
+        bool named = false;
+        for (auto k = from; k < from + kChunk && k < read.marks.size(); ++k) {
+          if (static_cast<unsigned char>(read.marks.view()[k]) == hashes[k][0]) continue;
+          altered(k, 1);
+          named = true;
+        }
+        if (!named) altered(from, kChunk);
+      }
       for (std::size_t k = 0; k < written.after.size(); ++k)
         if (written.after[k] != hashes[after + k]) altered(after + k, 1);
     }
