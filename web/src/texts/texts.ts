@@ -322,7 +322,7 @@ export const texts = {
   "logs.disk.days": ["今の増え方であと約{n}日", "about {n} days at this rate"],
   "logs.disk.soon": ["⚠ 今の増え方であと約{n}日でいっぱいになります", "⚠ full in about {n} days at this rate"],
   "logs.outside": ["外から確かめる方法", "How to check from outside"],
-  "logs.outside.how": ["検索結果を「証明付き」で取り出し、別のパソコンで mamori verify ファイル名 を実行します。データベースもこのサーバも要りません。署名の全文を紙やメールで別の場所に置いておくと、後からの書き換えはすべて見つかります。", "Take results out with proof and run mamori verify FILE on another machine: neither database nor this server is needed. Keep the signed note elsewhere, on paper or by mail, and any later rewriting is found."],
+  "logs.outside.how": ["検索結果を「証明付き」で取り出し、別のパソコンで mamori verify ファイル名 を実行します。データベースもこのサーバも要りません。署名の全文を紙やメールで別の場所に置いておくと、後からの書き換えはすべて見つかります。 保管した署名は mamori verify --heads ファイル名 で今のログと突き合わせます。", "Take results out with proof and run mamori verify FILE on another machine: neither database nor this server is needed. Keep the signed note elsewhere, on paper or by mail, and any later rewriting is found. Hold kept heads against the logs as they are with mamori verify --heads FILE."],
   "logs.outside.key": ["署名鍵（公開鍵）", "Public key"],
   "sources.title": ["読み取り元", "Sources"],
   "sources.lead": ["ディレクトリ・ネットワーク・バックアップから事実を読み取ります。読み取り元には何も書き込みません。", "Facts are read from directory, network and backups. Nothing is ever written there."],
