@@ -288,6 +288,21 @@ TEST(Listener, ServesRealConnectionsWithinItsLimits) {
   running.join();
 }
 
+TEST(Listener, ACertificateOfOurOwnIsMadeAnewBeforeItEnds) {
+  const TemporaryFolder folder;
+  const auto certificate = (folder.path() / "c.pem").string(), key = (folder.path() / "k.pem").string();
+  const auto start = *parse_instant("2026-11-25T00:00:00Z");
+  ASSERT_TRUE(http::make_certificate(certificate, key, "", start));
+  const auto end = *http::certificate_end(certificate);
+  EXPECT_EQ(end, start + std::chrono::days(825));
+  ASSERT_TRUE(http::make_certificate(certificate, key, "", start + std::chrono::days(700)));
+  EXPECT_EQ(*http::certificate_end(certificate), end) << "good for long";
+  ASSERT_TRUE(http::make_certificate(certificate, key, "", start + std::chrono::days(800)));
+  EXPECT_EQ(*http::certificate_end(certificate), start + std::chrono::days(1625));
+  ASSERT_TRUE(write_file(certificate, "no certificate"));
+  EXPECT_EQ(http::certificate_end(certificate).error().code, "http.listen.certificate");
+}
+
 TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   const TemporaryFolder folder;
   http::ListenerOptions options;
@@ -297,7 +312,7 @@ TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   options.address = "127.0.0.1";
   options.certificate_file = folder.path() / "c.pem";
   options.key_file = folder.path() / "k.pem";
-  ASSERT_TRUE(http::make_certificate(options.certificate_file, options.key_file, "127.0.0.1"));
+  ASSERT_TRUE(http::make_certificate(options.certificate_file, options.key_file, "127.0.0.1", SystemClock().now()));
   const auto listener = http::Listener::open(options, [](const http::Request& request) { return http::Reply::json(request.secure); });
   ASSERT_TRUE(listener) << describe(listener.error());
   std::thread running([&] { (*listener)->run(); });

@@ -60,6 +60,87 @@ TEST_F(Intake, HostileBytesLeaveTheReceiverStanding) {
   EXPECT_EQ(std::count(now.begin(), now.end(), std::string(1 << 20, 'A')), 1) << "a giant is cut, not lost";
 }
 
+// Every datagram is kept, or counted as dropped for its sender, or counted as what the kernel had no room for; and one that sends little
+// beside a flood fares no worse than the flood.
+TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
+  constexpr std::uint64_t kFlood = 60'000, kCalm = 300;
+  const auto receiver = *Receiver::open({.address = "0.0.0.0", .udp_port = 0}, *logs_);
+  const auto socket_from = [&](const char* address) {
+    const int file = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in from{}, to{};
+    from.sin_family = to.sin_family = AF_INET;
+    ::inet_pton(AF_INET, address, &from.sin_addr);
+    EXPECT_EQ(::bind(file, reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(receiver->udp_port()));
+    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return file;
+  };
+  const auto send_all = [](int file, std::uint64_t count, int pause) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto text = "<34>1 - h app - - - datagram n" + std::to_string(i);
+      EXPECT_EQ(::send(file, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+      if (pause != 0) std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+    }
+  };
+  const int loud = socket_from("127.0.0.1"), calm = socket_from("127.0.0.2");
+  std::thread flood([&] { send_all(loud, kFlood, 0); });
+  send_all(calm, kCalm, 2);
+  flood.join();
+  const auto figure = [&](const std::string& name) {
+    const auto text = logs_->metrics();
+    return std::strtoull(text.c_str() + text.find("\n" + name + " ") + name.size() + 2, nullptr, 10);
+  };
+  const auto counted = [&] { return figure("mamori_log_events_total") + figure("mamori_log_dropped_total") + figure("mamori_log_overflow_total"); };
+  std::uint64_t sent = kFlood + kCalm;
+  for (int i = 0; i < 600 && counted() != sent; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (i % 20 != 19) continue;
+    send_all(calm, 1, 0);  // what the kernel dropped is told with the next datagram
+    ++sent;
+  }
+  EXPECT_EQ(counted(), sent);
+  std::map<std::string, std::uint64_t> kept;
+  for (const auto& source : *logs_->sources({facility_})) {
+    const archive::Stream* const streams[] = {&events()};
+    kept[source.name] = archive_->search(streams, *archive::parse_query("source:" + source.number), {.limit = 0, .statistics = true})->total;
+  }
+  EXPECT_GT(kept["127.0.0.1"], 0u);
+  EXPECT_GE(static_cast<double>(kept["127.0.0.2"]) / kCalm + 0.1, static_cast<double>(kept["127.0.0.1"]) / kFlood);
+  ::close(loud);
+  ::close(calm);
+}
+
+TEST_F(Intake, OneAddressCannotTakeAllConnections) {
+  const auto receiver = *Receiver::open({.tcp_port = 0, .connections = 100, .of_one_address = 5}, *logs_);
+  std::vector<int> open;
+  for (int i = 0; i < 20; ++i) {
+    const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(receiver->tcp_port()));
+    ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    open.push_back(file);
+  }
+  std::size_t closed = 0;
+  for (int tries = 0; tries < 100 && closed < 15; ++tries) {
+    closed = 0;
+    for (const int file : open) {
+      char byte;
+      closed += ::recv(file, &byte, 1, MSG_DONTWAIT) == 0 ? 1u : 0u;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(closed, 15u);
+  for (const int file : open) ::close(file);
+  for (int i = 0; i < 100 && events().size() == 0; ++i) {
+    send_tcp(receiver->tcp_port(), "<34>there is room again\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_GT(events().size(), 0u);
+}
+
 TEST_F(Intake, AFileGoesInWholeAndInOrder) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const auto file = folder_.path() / "big.log";

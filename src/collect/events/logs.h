@@ -94,6 +94,8 @@ class Logs {
   };
   Result<FileResult> import_file(const LogSource& source, const std::filesystem::path& file, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress = {});
   void count_dropped(const LogSource& source, std::uint64_t events);
+  // Datagrams that the kernel had no room for: nobody knows whose.
+  void count_overflow(std::uint64_t datagrams) { overflow_ += datagrams; }
 
   // --- reading
   // The streams of these facilities that the question may be about; `wanted` empty = all but the journal.
@@ -169,7 +171,7 @@ class Logs {
   Instant last_heads_{}, last_retention_{}, last_mail_{};
   std::map<std::string, Instant> used_;       // who asked what, lately
   std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
-  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0};
+  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0};
 };
 
 }  // namespace mamori::collect::events

@@ -17,6 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "base/log.h"
@@ -51,8 +54,9 @@ int open_udp(const std::string& address, int port, int& bound) {
   const tcp::endpoint endpoint(parsed, static_cast<unsigned short>(port));
   const int file = ::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (file < 0) return -1;
-  const int room = 8 << 20;
-  ::setsockopt(file, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  const int room = 8 << 20, count = 1;
+  if (::setsockopt(file, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0) ::setsockopt(file, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);  // the first is for the administrator only
+  ::setsockopt(file, SOL_SOCKET, SO_RXQ_OVFL, &count, sizeof count);  // how many the kernel had no room for
   if (::bind(file, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
     ::close(file);
     return -1;
@@ -62,6 +66,17 @@ int open_udp(const std::string& address, int port, int& bound) {
   ::getsockname(file, here.data(), &size);
   bound = here.port();
   return file;
+}
+
+// How many datagrams the kernel has dropped since the socket was opened, as it says beside each one; none where it says nothing.
+std::optional<std::uint32_t> overflow_of(msghdr& message) {
+  for (auto* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SO_RXQ_OVFL) continue;
+    std::uint32_t total = 0;
+    std::memcpy(&total, CMSG_DATA(part), sizeof total);
+    return total;
+  }
+  return std::nullopt;
 }
 
 // An IPv4 sender on a socket for both is shown as IPv4.
@@ -90,6 +105,8 @@ struct Receiver::State {
   asio::thread_pool keepers;             // where events go to the disk; the network's threads never wait for it
   std::vector<std::thread> threads;
   std::atomic<std::size_t> open{0};
+  std::mutex mutex;                      // guards by_address
+  std::map<std::string, std::size_t> by_address;  // connections
   std::atomic<bool> stopping{false};
   int udp = -1, udp_bound = -1;
 
@@ -169,21 +186,42 @@ struct Receiver::State {
 
   asio::awaitable<void> connection(tcp::socket socket, bool encrypted) {
     struct Count {
-      std::atomic<std::size_t>& open;
-      ~Count() { --open; }
-    } count{open};
+      State& state;
+      std::string address = {};
+      ~Count() {
+        --state.open;
+        const std::lock_guard lock(state.mutex);
+        if (!address.empty() && --state.by_address[address] == 0) state.by_address.erase(address);
+      }
+    } count{*this};
     error_code failure;
     const auto peer = socket.remote_endpoint(failure);
     if (failure) co_return;
     const auto address = shown(peer.address());
+    {
+      const std::lock_guard lock(mutex);
+      auto& of_one = by_address[address];
+      if (of_one >= options.of_one_address) co_return;
+      ++of_one;
+      count.address = address;
+    }
     if (!encrypted) {
       co_await read(socket, address, "");
       co_return;
     }
     asio::ssl::stream<tcp::socket> stream(std::move(socket), tls);
+    const auto waiting = std::make_shared<bool>(true);
+    asio::steady_timer limit(co_await asio::this_coro::executor, std::chrono::seconds(options.handshake_seconds));
+    limit.async_wait([&stream, waiting](error_code cancelled) {
+      error_code ignored;
+      if (!cancelled && *waiting) stream.lowest_layer().close(ignored);
+    });
     co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, failure));
+    *waiting = false;
+    limit.cancel();
     if (failure) {
-      log::warning("log sender " + address + ": TLS " + failure.message());
+      const auto verdict = SSL_get_verify_result(stream.native_handle());
+      log::warning("log sender " + address + ": TLS " + failure.message() + (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
       co_return;
     }
     co_await read(stream, address, fingerprint(stream.native_handle()));
@@ -211,6 +249,11 @@ struct Receiver::State {
     std::vector<mmsghdr> headers(kDatagrams);
     std::vector<iovec> places(kDatagrams);
     std::vector<sockaddr_storage> froms(kDatagrams);
+    struct alignas(cmsghdr) Control {
+      char bytes[CMSG_SPACE(sizeof(std::uint32_t))];
+    };
+    std::vector<Control> controls(kDatagrams);
+    std::uint32_t overflow = 0;
     struct Share {
       std::optional<LogSource> source;
       std::vector<std::string> messages;
@@ -253,10 +296,16 @@ struct Receiver::State {
         headers[i].msg_hdr.msg_iovlen = 1;
         headers[i].msg_hdr.msg_name = &froms[i];
         headers[i].msg_hdr.msg_namelen = sizeof froms[i];
+        headers[i].msg_hdr.msg_control = controls[i].bytes;
+        headers[i].msg_hdr.msg_controllen = sizeof controls[i].bytes;
       }
       const int got = ::recvmmsg(udp, headers.data(), static_cast<unsigned>(headers.size()), MSG_DONTWAIT, nullptr);
       for (int i = 0; i < got; ++i) {
         const auto number = static_cast<std::size_t>(i);
+        if (const auto total = overflow_of(headers[number].msg_hdr); total && *total != overflow) {
+          logs.count_overflow(*total - overflow);
+          overflow = *total;
+        }
         if (headers[number].msg_len == 0) continue;
         const auto address = address_of(froms[number], headers[number].msg_hdr.msg_namelen);
         auto& share = shares[address];

@@ -14,7 +14,9 @@ struct ReceiverOptions {
   std::string certificate_file, key_file;            // for TLS
   std::string client_ca_file;                        // certificate authority of client certificates; empty: none are asked for
   std::size_t connections = 512;
+  std::size_t of_one_address = 128;                  // so that one sender leaves room for the others
   int idle_seconds = 3600;                           // a silent connection is closed
+  int handshake_seconds = 20;                        // one that does not get through TLS
 };
 
 class Receiver {

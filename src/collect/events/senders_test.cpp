@@ -67,6 +67,46 @@ TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
   EXPECT_EQ(found->total, 4u);
 }
 
+// A client certificate that has run out, or that nobody vouches for, is not let in; one who says nothing does not stay.
+TEST_F(Intake, OnlyGoodClientCertificatesAreLetIn) {
+  const auto at = [&](const char* name) { return (folder_.path() / name).string(); };
+  const auto shell = [](const std::string& command) {
+    const auto done = run_process({"sh", "-c", command}, {.limit = std::chrono::seconds(60)});
+    return done && done->exit_code == 0;
+  };
+  const std::string key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+  const auto folder = "cd '" + folder_.path().string() + "' && ";
+  ASSERT_TRUE(shell(folder + "openssl req -x509 " + key + " -keyout ca.key -out ca.pem -days 2 -subj /CN=ca -addext basicConstraints=critical,CA:TRUE && openssl req -x509 " + key + " -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost"));
+  for (const auto* days : {"2", "-1"})
+    ASSERT_TRUE(shell(folder + "openssl req " + key + " -keyout c" + days + ".key -out c.csr -subj /CN=fw && openssl x509 -req -in c.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days " + days + " -out c" + days + ".pem"));
+  ASSERT_TRUE(shell(folder + "openssl req -x509 " + key + " -keyout cself.key -out cself.pem -days 2 -subj /CN=fw"));
+  const auto receiver = Receiver::open({.tls_port = 0, .certificate_file = at("tls.pem"), .key_file = at("tls.key"), .client_ca_file = at("ca.pem"), .handshake_seconds = 1}, *logs_);
+  ASSERT_TRUE(receiver) << describe(receiver.error());
+  const auto port = std::to_string((*receiver)->tls_port());
+  const auto send = [&](const std::string& who) { (void)shell(folder + "(printf '<34>from " + who + "\n'; sleep 1) | timeout 3 openssl s_client -quiet -connect 127.0.0.1:" + port + " -cert c" + who + ".pem -key c" + who + ".key"); };
+  send("-1");
+  send("self");
+  send("2");
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(all(), std::vector<std::string>{"<34>from 2"});
+  const auto sources = *logs_->sources({facility_});
+  ASSERT_EQ(sources.size(), 1u);
+  // Connected, but never a word of TLS: closed after a second.
+  const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(static_cast<std::uint16_t>((*receiver)->tls_port()));
+  ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  const timeval patience{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  char byte;
+  errno = 0;
+  EXPECT_LE(::recv(file, &byte, 1, 0), 0);
+  EXPECT_NE(errno, EAGAIN) << "still open";
+  ::close(file);
+}
+
 // syslog-ng conflicts with rsyslog as a package; ./test unpacks it beside.
 TEST_F(Intake, SyslogNgSendsOverTcpAndSyslogProtocol) {
   const auto root = kSource / "build/peers/syslog-ng";

@@ -335,7 +335,7 @@ Status Logs::tick() {
 }
 
 std::string Logs::metrics() {
-  std::string out = fmt::format("# TYPE mamori_log_events_total counter\nmamori_log_events_total {}\n# TYPE mamori_log_refused_total counter\nmamori_log_refused_total {}\n# TYPE mamori_log_dropped_total counter\nmamori_log_dropped_total {}\n", accepted_.load(), refused_.load(), dropped_.load());
+  std::string out = fmt::format("# TYPE mamori_log_events_total counter\nmamori_log_events_total {}\n# TYPE mamori_log_refused_total counter\nmamori_log_refused_total {}\n# TYPE mamori_log_dropped_total counter\nmamori_log_dropped_total {}\n# TYPE mamori_log_overflow_total counter\nmamori_log_overflow_total {}\n", accepted_.load(), refused_.load(), dropped_.load(), overflow_.load());
   out += "# TYPE mamori_log_stream_events gauge\n";
   std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n", bytes = "# TYPE mamori_log_stream_bytes gauge\n";
   const auto names = archive_.names();
