@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "api/access.h"
 #include "api/handlers.h"
 #include "archive/query.h"
 #include "collect/events/fields.h"
@@ -52,6 +53,19 @@ json::object event_json(const archive::Event& event, const archive::Stream& stre
   for (const auto field : archive::kFields)
     if (!event[field].empty()) fields[archive::name_of(field)] = shown(event[field]);
   return {{"stream", stream_name(stream)}, {"index", index}, {"time", iso_instant(event.time)}, {"time_millis", to_millis(event.time)}, {"received", iso_instant(event.received)}, {"fields", std::move(fields)}, {"raw", shown(event.raw)}};
+}
+
+// Who the users are, for those who may read the ledger's people.
+Result<json::object> owners_json(const Call& call, Services& services, const std::string& facility, const std::set<std::string>& users) {
+  json::object out;
+  const auto may = [&](std::string_view name) -> Result<bool> {
+    const auto allowed = facilities_for(call, MAMORI_TRY(services.ledger.find_register(name))->readers);
+    return std::find(allowed.begin(), allowed.end(), facility) != allowed.end();
+  };
+  if (users.empty() || !MAMORI_TRY(may("account")) || !MAMORI_TRY(may("person"))) return out;
+  for (const auto& [user, owner] : MAMORI_TRY(services.logs.owners(facility, users)))
+    out[shown(user)] = json::object{{"register", owner.reg}, {"account", owner.account}, {"person", owner.person}, {"name", owner.name}};
+  return out;
 }
 
 std::string cursor_of(const archive::Position& position) { return fmt::format("{}.{}.{}", to_millis(position.time), position.stream, position.index); }
@@ -115,7 +129,9 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
   const std::vector<const archive::Stream*> streams(scope.streams.begin(), scope.streams.end());
   const auto result = MAMORI_TRY(services.logs.search(call.actor(), scope.facility, streams, asked, options));
   json::array items, histogram;
+  std::set<std::string> users;
   for (const auto& hit : result.hits) {
+    if (!hit.event[Field::user].empty()) users.emplace(hit.event[Field::user]);
     auto item = event_json(hit.event, *streams[hit.at.stream], hit.at.index);
     item["cursor"] = cursor_of(hit.at);
     items.push_back(std::move(item));
@@ -129,7 +145,7 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
     counts[archive::name_of(field)] = std::move(list);
   }
   for (const auto& bucket : result.histogram) histogram.push_back(json::object{{"from", iso_instant(bucket.from)}, {"count", bucket.count}});
-  json::object out = {{"items", std::move(items)}, {"more", result.more}, {"partial", result.partial}, {"blocks", result.blocks}, {"blocks_read", result.blocks_read}, {"damage", damages_json(services, result.damage)}};
+  json::object out = {{"items", std::move(items)}, {"more", result.more}, {"partial", result.partial}, {"blocks", result.blocks}, {"blocks_read", result.blocks_read}, {"damage", damages_json(services, result.damage)}, {"owners", MAMORI_TRY(owners_json(call, services, scope.facility, users))}};
   if (options.statistics) {
     out["total"] = result.total;
     out["histogram"] = std::move(histogram);
@@ -158,7 +174,9 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
     proof["path"] = hashes_json(path);
   }
   out["proof"] = std::move(proof);
-  const auto sources = MAMORI_TRY(services.logs.sources({MAMORI_TRY(call.facility())}));
+  const auto facility = MAMORI_TRY(call.facility());
+  if (!kept.event[Field::user].empty()) out["owners"] = MAMORI_TRY(owners_json(call, services, facility, {std::string(kept.event[Field::user])}));
+  const auto sources = MAMORI_TRY(services.logs.sources({facility}));
   for (const auto& source : sources)
     if (source.number == kept.event[Field::source]) out["source"] = json::object{{"id", source.id}, {"name", source.name}, {"asset", source.asset}};
   return http::Reply::json(out);

@@ -173,6 +173,20 @@ describe("the log archive", () => {
     assert.ok(journal.some((entry) => entry.action === "searched" && entry.after.question === "patient:777001"));
   });
 
+  test("an event names the person behind its user and leads to her record", async () => {
+    await page.goto(`${server.url}/logs?range=all&stream=access&q=user%3As10*`);
+    const event = page.locator(".events .event").first();
+    await event.waitFor();
+    assert.match(await event.innerText(), /s10\d+ \p{Script=Han}+/u);
+    await event.click();
+    await page.waitForSelector("dialog .proof");
+    await shot(page, "log-person");
+    assert.deepEqual(await axeProblems(page), []);
+    await page.getByRole("link", { name: /^職員：/ }).click();
+    await page.waitForURL(/ledgers\/person\//);
+    await page.waitForSelector(".history, .plain-record, form");
+  });
+
   test("verification runs from the page", async () => {
     await page.goto(`${server.url}/logs/proof`);
     await page.getByRole("button", { name: "今すぐ検証: access" }).click();

@@ -322,6 +322,26 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   EXPECT_EQ(parse_question("a", "soon", "").error().code, "collect.log.time");
 }
 
+TEST_F(Intake, UsersAreAccountsAndPersonsWhereTheyAreKnown) {
+  const store::Actor actor{"", "t", "test"};
+  const auto add = [&](const char* reg, json::object fields) { return ledger_->create(actor, **ledger_->find_register(reg), facility_, {std::move(fields), ""})->id; };
+  const auto tanaka = add("person", {{"name", "田中 一郎"}});
+  const auto account = add("account", {{"login", "Tanaka"}, {"kind", "personal"}, {"person", tanaka}});
+  const auto shared = add("account", {{"login", "uketsuke"}, {"kind", "shared"}});
+  const auto owners = logs_->owners(facility_, {"tanaka", "MINATO\\TANAKA", "tanaka@minato.example", "uketsuke", "nobody", "田中", ""});
+  ASSERT_TRUE(owners) << describe(owners.error());
+  for (const auto* user : {"tanaka", "MINATO\\TANAKA", "tanaka@minato.example"}) {
+    ASSERT_TRUE(owners->contains(user)) << user;
+    EXPECT_EQ(owners->at(user).account, account);
+    EXPECT_EQ(owners->at(user).person, tanaka);
+    EXPECT_EQ(owners->at(user).name, "田中 一郎");
+  }
+  EXPECT_EQ(owners->at("uketsuke").account, shared);
+  EXPECT_EQ(owners->at("uketsuke").person, "");
+  EXPECT_EQ(owners->size(), 4u);
+  EXPECT_TRUE(logs_->owners("another", {"tanaka"})->empty()) << "of this facility only";
+}
+
 TEST_F(Intake, TokensAreShownOnceAndTheNewestCounts) {
   const auto* reg = *ledger_->find_register("log_source");
   const auto made = *ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", "app"}, {"state", "accepted"}}, ""});

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <mutex>
+#include <set>
 
 #include "archive/archive.h"
 #include "base/crypto.h"
@@ -44,6 +46,12 @@ struct StreamState {
   archive::StreamName name;
   std::uint64_t events = 0, first = 0, waiting = 0, bytes = 0, raw_bytes = 0;
   std::vector<archive::Damage> damage;
+};
+
+// Whose login the user of an event is: an account of the ledger or, where it has none, of a directory, and the person behind it.
+struct Owner {
+  std::string reg, account;          // register and id
+  std::string person, name;          // empty where nobody is known
 };
 
 // The newest signed head of a stream, and its time stamp where an authority gave one.
@@ -103,6 +111,8 @@ class Logs {
   // Where the question, or what it found, names a patient, the journal tells who asked (LOG-02): the same question of the same person
   // once an hour. `options` gives page and statistics; the times are the question's.
   Result<archive::SearchResult> search(const store::Actor& actor, const std::string& facility, std::span<const archive::Stream* const> streams, const Question& question, archive::SearchOptions options);
+  // By user as the events name it (in any case, with or without a domain); those that are known.
+  Result<std::map<std::string, Owner>> owners(const std::string& facility, const std::set<std::string>& users) const;
   // The same record for whoever reads event by event.
   Status record_search(const store::Actor& actor, const std::string& facility, const std::string& question);
   // Writes into the journal who looked for which patient's accesses, or took logs out.

@@ -253,6 +253,8 @@ export const texts = {
   "logs.field.severity": ["重大度", "Severity"],
   "logs.go.patient": ["患者 {value} のすべてのアクセス", "All accesses to patient {value}"],
   "logs.go.user": ["{value} のその夜の操作", "What {value} did that night"],
+  "logs.go.person": ["職員：{value}", "Person: {value}"],
+  "logs.go.account": ["アカウント：{value}", "Account: {value}"],
   "logs.go.source": ["台帳で見る：{value}", "In the ledger: {value}"],
   "logs.proof.proven": ["✓ 署名済みの記録に含まれることを確認", "✓ Proven to be in the signed log"],
   "logs.proof.waiting": ["次の署名を待っています（1時間ごと）", "Waits for the next signature (hourly)"],

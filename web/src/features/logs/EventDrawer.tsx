@@ -23,7 +23,9 @@ export function EventDrawer({ stream, index, narrow, close }: { stream: string; 
   return (
     <Dialog drawer title={t("logs.event", { n: `${stream} ${index}` })} close={close}>
       <QueryView query={event}>
-        {(data) => (
+        {(data) => {
+          const owner = data.fields.user ? data.owners?.[data.fields.user] : undefined;
+          return (
           <>
             <p><time dateTime={data.time}>{dates.seconds(data.time)}</time>　<span className="quiet-text">{t("logs.received", { at: dates.seconds(data.received) })}</span></p>
             <p className={`proof ${data.proof.state}`}><strong>{t(`logs.proof.${data.proof.state}` as TextKey)}</strong>{data.proof.head && <>　<span className="quiet-text">{t("logs.proof.head", { at: dates.time(data.proof.head.at), n: data.proof.head.size })}</span></>}</p>
@@ -36,6 +38,8 @@ export function EventDrawer({ stream, index, narrow, close }: { stream: string; 
             <p className="actions">
               {data.fields.patient && <Link className="button secondary" to={`/logs${query({ q: term("patient", data.fields.patient), range: "all" })}`} onClick={close}>{t("logs.go.patient", { value: data.fields.patient })}</Link>}
               {data.fields.user && <Link className="button secondary" to={`/logs${query({ q: term("user", data.fields.user), ...night(data.time) })}`} onClick={close}>{t("logs.go.user", { value: data.fields.user })}</Link>}
+              {owner?.person && <Link className="button secondary" to={`/ledgers/person/${owner.person}`}>{t("logs.go.person", { value: owner.name })}</Link>}
+              {owner && <Link className="button secondary" to={`/ledgers/${owner.register}/${owner.account}`}>{t("logs.go.account", { value: data.fields.user! })}</Link>}
               {data.source && <Link className="button secondary" to={data.source.asset ? `/ledgers/asset/${data.source.asset}` : `/ledgers/log_source/${data.source.id}`}>{t("logs.go.source", { value: data.source.name })}</Link>}
             </p>
             <h3>{t("logs.raw")}</h3>
@@ -54,7 +58,8 @@ export function EventDrawer({ stream, index, narrow, close }: { stream: string; 
               {data.proof.head && <pre className="raw" tabIndex={0}>{data.proof.head.note}</pre>}
             </details>
           </>
-        )}
+          );
+        }}
       </QueryView>
     </Dialog>
   );

@@ -8,7 +8,7 @@ import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Dialog, Loading, Notice, Problem, SelectField, TextField } from "../../ui/ui";
 import { EventDrawer } from "./EventDrawer";
-import { type LogEvent, type LogPage } from "./types";
+import { type LogEvent, type LogPage, type Owner } from "./types";
 
 const ranges: Record<string, number> = { "1h": 3600e3, "24h": 86400e3, "7d": 7 * 86400e3, "30d": 30 * 86400e3, "1y": 366 * 86400e3 };
 const facets = ["source", "user", "patient", "action", "outcome", "host", "address", "kind", "severity"];
@@ -103,6 +103,7 @@ export function LogSearch() {
   });
   const narrow = (field: string, value: string, not = false) => setSearch({ q: `${asked} ${not ? "NOT " : ""}${term(field, value)}`.trim(), event: "" });
   const events = pages.data?.pages.flatMap((page) => page.items) ?? [];
+  const owners = Object.assign({}, ...(pages.data?.pages.map((page) => page.owners) ?? [])) as Record<string, Owner>;
   const bad = pages.error instanceof ApiProblem ? pages.error : null;
   const name = (event: LogEvent) => `${event.stream}/${event.index}`;
   return (
@@ -152,7 +153,7 @@ export function LogSearch() {
               <li key={name(event)}>
                 <button type="button" className={event.fields.outcome === "failure" ? "event failed" : "event"} onClick={() => setSearch({ event: name(event) })}>
                   <time dateTime={event.time}>{dates.seconds(event.time)}</time>
-                  <span className="event-who">{event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>} {event.fields.user && <strong>{event.fields.user}</strong>} {event.fields.action} {event.fields.patient && <span className="chip">{t("logs.field.patient")} {event.fields.patient}</span>} <span className="quiet-text">{event.fields.host}　{event.fields.source}</span></span>
+                  <span className="event-who">{event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>} {event.fields.user && <strong>{event.fields.user}</strong>}{event.fields.user && owners[event.fields.user]?.name && <> {owners[event.fields.user]!.name}</>} {event.fields.action} {event.fields.patient && <span className="chip">{t("logs.field.patient")} {event.fields.patient}</span>} <span className="quiet-text">{event.fields.host}　{event.fields.source}</span></span>
                   <span className="event-raw">{event.raw.slice(0, 400)}</span>
                 </button>
               </li>

@@ -1,13 +1,15 @@
 import type { RecordInfo, Value, Words } from "../../api/client";
 
 export type LogEvent = { stream: string; index: number; time: string; received: string; fields: Record<string, string>; raw: string; cursor: string };
+export type Owner = { register: string; account: string; person: string; name: string };
 export type LogPage = {
+  owners: Record<string, Owner>;
   items: LogEvent[]; more: boolean; partial: boolean; blocks: number; blocks_read: number; damage: { what: Words; first: number; last: number }[];
   total?: number; histogram?: { from: string; count: number }[]; counts?: Record<string, { value: string; count: number }[]>;
 };
 export type Head = { origin: string; size: number; root: string; at: string; note: string; stamp: { at: string; authority: string } | null };
 export type LogEventDetail = LogEvent & {
-  all_fields: { name: string; value: string }[]; source?: { id: string; name: string; asset: string }; refused?: Words;
+  all_fields: { name: string; value: string }[]; source?: { id: string; name: string; asset: string }; refused?: Words; owners?: Record<string, Owner>;
   proof: { leaf: string; state: "proven" | "waiting" | "broken"; head?: Head; path?: string[] };
 };
 export type LogStream = { stream: string; events: number; first: number; waiting: number; bytes: number; raw_bytes: number; heads: number; head: Head | null; damage: { what: Words; file: string; first: number; last: number }[] };
