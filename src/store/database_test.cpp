@@ -69,6 +69,16 @@ TEST_P(OnBothEngines, ManyRowsInOneCallAreAllThereOrNone) {
   EXPECT_EQ(as_integer((*lease)->query("SELECT COUNT(*) FROM t")->rows[0][0]), 1234);
 }
 
+TEST(Sqlite, AFileThatCannotBeOpenedIsNamed) {
+  const testing::ManualClock clock;
+  const TemporaryFolder folder;
+  const auto missing = (folder.path() / "no-such-folder/ledger.db").string();
+  const auto opened = Database::open("sqlite:" + missing, clock);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, "store.file");
+  EXPECT_EQ(opened.error().facts[0].second, missing);
+}
+
 TEST_P(OnBothEngines, TheJournalNamesTheFirstEntryThatWasTamperedWith) {
   for (int i = 0; i < 5; ++i) {
     auto transaction = database_->begin();

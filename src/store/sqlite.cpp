@@ -191,13 +191,16 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& file) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   auto connection = std::make_unique<Sqlite>(handle);
-  if (code != SQLITE_OK)
-    return Error{ErrorKind::unavailable, "store.unreachable", {{"reason", handle ? sqlite3_errmsg(handle) : "out of memory"}}};
+  const auto closed = [&](const std::string& reason) { return Error{ErrorKind::unavailable, "store.file", {{"file", file}, {"reason", reason}}}; };
+  if (code != SQLITE_OK) return closed(handle ? sqlite3_errmsg(handle) : "out of memory");
   sqlite3_busy_timeout(handle, 10'000);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   // FULL: what was acknowledged survives a power cut, also in WAL mode.
-  MAMORI_TRY(connection->script("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
-                                "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;"));
+  const auto set = connection->script("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
+                                "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;");
+  // On a disk that may only be read the file opens, and the first of these fails.
+  if (!set && (set.error().code == "store.unreachable" || set.error().code == "store.read-only")) return closed(sqlite3_errmsg(handle));
+  MAMORI_TRY(set);
   return std::unique_ptr<Connection>(std::move(connection));
 }
 
