@@ -190,7 +190,7 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
     *instant = from_millis(unzigzag(value));
   }
   // A later version may have more sections: what it does not know it steps over.
-  if (!take_number(in, sections) || sections < kSections1 || sections > 255) return damaged;
+  if (!take_number(in, sections) || (sections != kSections1 && sections < kSections) || sections > 255) return damaged;
   info.counted = sections >= kSections;
   auto place_at = at + length;
   for (std::size_t i = 0; i < sections; ++i) {
