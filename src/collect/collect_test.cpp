@@ -3,21 +3,19 @@
 #include <fstream>
 #include <thread>
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "base/process.h"
 #include "collect/backup/backup.h"
 #include "collect/ldap/entry.h"
 #include "collect/nmap/nmap.h"
 #include "collect/sources.h"
+#include "testing/child.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
 namespace mamori::collect {
 namespace {
+
+using testing::Child;
 
 const store::Actor kActor{"u1", "試験", "test"};
 const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
@@ -32,36 +30,6 @@ std::string shell(const std::string& command, std::chrono::seconds limit = std::
 std::string fingerprint(const std::filesystem::path& folder) {
   return shell("cd '" + folder.string() + "' && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum");
 }
-
-class Child {
- public:
-  explicit Child(const std::vector<std::string>& words) {
-    process_ = ::fork();
-    if (process_ == 0) {
-      const int null = ::open("/dev/null", O_RDWR);
-      for (int i = 0; i < 3; ++i) ::dup2(null, i);
-      std::vector<char*> argv;
-      for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-      argv.push_back(nullptr);
-      ::execvp(argv[0], argv.data());
-      ::_exit(127);
-    }
-  }
-  ~Child() {
-    ::kill(process_, SIGTERM);
-    for (int i = 0; i < 50; ++i) {
-      if (::waitpid(process_, nullptr, WNOHANG) == process_) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    ::kill(process_, SIGKILL);
-    ::waitpid(process_, nullptr, 0);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
- private:
-  pid_t process_;
-};
 
 void make_ca(const std::filesystem::path& folder) {
   shell("cd '" + folder.string() + "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
@@ -151,6 +119,48 @@ TEST(Ldap, AServerThatHangsOrIsAbsentEndsWithAnError) {
   const auto started = std::chrono::steady_clock::now();
   EXPECT_NE(code_of(ldap::read_directory(settings)), "ok");
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(30));
+}
+
+// It has a good certificate and lets us in, and then: bytes that are no LDAP; a message of two gigabytes; pages without end.
+TEST(Ldap, AServerThatLiesEndsWithAnError) {
+  const TemporaryFolder folder;
+  make_ca(folder.path());
+  const int port = testing::free_port();
+  std::ofstream(folder.path() / "liar.py") << R"(import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1] + "/cert.pem", sys.argv[1] + "/key.pem")
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", int(sys.argv[2])))
+listener.listen()
+def part(tag, *inside):
+    body = b"".join(inside)
+    return bytes([tag, 0x82]) + len(body).to_bytes(2, "big") + body
+def number(value): return part(2, value.to_bytes(4, "big"))
+def answer(message, tag, *more): return part(0x30, number(message), part(tag, part(10, b"\x00"), part(4), part(4)), *more)
+endless = part(0xa0, part(0x30, part(4, b"1.2.840.113556.1.4.319"), part(4, part(0x30, number(0), part(4, b"again")))))
+lies = [lambda message: b"\x30\x03HTTP/1.1 418 \xff\xff" * 50, lambda message: b"\x30\x84\x7f\xff\xff\xff\x02\x01\x02" + b"x" * 100000, lambda message: answer(message, 0x65, endless)]
+for lie in lies:
+    raw, _ = listener.accept()
+    try:
+        with context.wrap_socket(raw, server_side=True) as connection:
+            message = 1
+            while connection.recv(65536):
+                connection.sendall(answer(message, 0x61) if message == 1 else lie(message))
+                message += 1
+    except OSError: pass
+)";
+  const Child liar({"python3", (folder.path() / "liar.py").string(), folder.path().string(), std::to_string(port)});
+  std::this_thread::sleep_for(std::chrono::milliseconds(800));
+  ldap::Settings settings{"ldaps://127.0.0.1:" + std::to_string(port), "dc=h", "cn=reader", Secret("x"), folder.path() / "cert.pem", {}};
+  settings.limit = std::chrono::seconds(2);
+  for (const auto* lie : {"no LDAP", "two gigabytes", "pages without end"}) {
+    const auto started = std::chrono::steady_clock::now();
+    const auto read = ldap::read_directory(settings);
+    ASSERT_FALSE(read) << lie;
+    EXPECT_EQ(read.error().code, std::string(lie) == "no LDAP" ? "collect.ldap.unreachable" : "collect.ldap.timeout") << lie;
+    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20)) << lie;
+  }
 }
 
 // A real Samba AD domain controller. Where it cannot be started, the reason is said.

@@ -9,10 +9,10 @@
 
 namespace mamori::testing {
 
-// Its output goes to the end of a file; nothing comes in.
+// Its output goes to the end of a file; nothing comes in. For a variable of its environment let `env` start it: {"env", "NAME=value", …}.
 class Child {
  public:
-  Child(const std::vector<std::string>& words, const std::filesystem::path& output);
+  Child(const std::vector<std::string>& words, const std::filesystem::path& output = "/dev/null");
   Child(Child&& other) noexcept : process_(other.process_) { other.process_ = -1; }
   Child& operator=(Child&&) = delete;
   ~Child() { stop(); }

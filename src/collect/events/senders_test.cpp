@@ -1,36 +1,12 @@
 // Real syslog daemons send to a real receiver.
-#include <sys/wait.h>
-
 #include <fstream>
 
 #include "base/process.h"
 #include "collect/events/intake_test.h"
+#include "testing/child.h"
 
 namespace mamori::collect::events {
 namespace {
-
-// A real program run in the background, ended with the test.
-class Daemon {
- public:
-  explicit Daemon(const std::vector<std::string>& words, const std::string& library_path = "") : process_(::fork()) {
-    if (process_ != 0) return;
-    if (!library_path.empty()) ::setenv("LD_LIBRARY_PATH", library_path.c_str(), 1);
-    std::vector<char*> argv;
-    for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  ~Daemon() {
-    ::kill(process_, SIGTERM);
-    ::waitpid(process_, nullptr, 0);
-  }
-  Daemon(const Daemon&) = delete;
-  Daemon& operator=(const Daemon&) = delete;
-
- private:
-  pid_t process_;
-};
 
 // rsyslogd reads a file and forwards it over UDP, TCP in both framings, and TLS with a client certificate.
 TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
@@ -48,7 +24,7 @@ TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
       "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"" + std::to_string((*receiver)->tcp_port()) + "\" protocol=\"tcp\" template=\"RSYSLOG_TraditionalForwardFormat\")\n"
       "action(type=\"omfwd\" target=\"127.0.0.1\" port=\"" + std::to_string((*receiver)->tls_port()) + "\" protocol=\"tcp\" StreamDriver=\"ossl\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/certvalid\" template=\"RSYSLOG_ForwardFormat\")\n";
   std::ofstream(at("rsyslog.conf")) << config;
-  const Daemon rsyslog({"/usr/sbin/rsyslogd", "-n", "-iNONE", "-f", at("rsyslog.conf")});
+  const testing::Child rsyslog({"/usr/sbin/rsyslogd", "-n", "-iNONE", "-f", at("rsyslog.conf")});
   std::this_thread::sleep_for(std::chrono::milliseconds(1500));
   {
     std::ofstream out(at("in.log"), std::ios::app);
@@ -124,7 +100,7 @@ TEST_F(Intake, SyslogNgSendsOverTcpAndSyslogProtocol) {
   const auto port = std::to_string(receiver->tcp_port());
   std::ofstream(at("ng.conf")) << "@version: 3.38\noptions { keep-hostname(yes); };\nsource s { file(\"" << at("in.log") << "\" flags(no-parse) follow-freq(1)); };\n"
                                << "destination a { network(\"127.0.0.1\" port(" << port << ")); };\ndestination b { syslog(\"127.0.0.1\" port(" << port << ") transport(\"tcp\") persist-name(\"b\")); };\nlog { source(s); destination(a); destination(b); };\n";
-  const Daemon ng({program.string(), "-F", "--no-caps", "-f", at("ng.conf"), "-p", at("pid"), "-c", at("ctl"), "-R", at("persist"), "--module-path", modules.string()}, library.string() + ":" + modules.string());
+  const testing::Child ng({"env", "LD_LIBRARY_PATH=" + library.string() + ":" + modules.string(), program.string(), "-F", "--no-caps", "-f", at("ng.conf"), "-p", at("pid"), "-c", at("ctl"), "-R", at("persist"), "--module-path", modules.string()});
   std::this_thread::sleep_for(std::chrono::milliseconds(1500));
   {
     std::ofstream out(at("in.log"), std::ios::app);

@@ -1,6 +1,8 @@
 #include <lber.h>
 #include <ldap.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "collect/ldap/entry.h"
 
@@ -116,13 +118,14 @@ Result<Directory> read_directory(const Settings& settings) {
     ~FreeCookie() { ber_memfree(value.bv_val); }
   } free_cookie{cookie};
   while (true) {
-    if (Steady::now() > deadline) return error_of(LDAP_TIMEOUT, nullptr, settings);
+    const auto left = std::chrono::duration_cast<std::chrono::seconds>(deadline - Steady::now());
+    if (left.count() < 0) return error_of(LDAP_TIMEOUT, nullptr, settings);
     LDAPControl* page = nullptr;
     int code = ldap_create_page_control(handle.get(), kPage, &cookie, 0, &page);
     if (code != LDAP_SUCCESS) return error_of(code, handle.get(), settings);
     LDAPControl* controls[] = {page, nullptr};
     LDAPMessage* result = nullptr;
-    timeval limit{30, 0};
+    timeval limit{std::clamp<time_t>(left.count(), 1, 30), 0};
     code = ldap_search_ext_s(handle.get(), settings.base.c_str(), LDAP_SCOPE_SUBTREE, kFilter, const_cast<char**>(kAttributes), 0, controls, nullptr, &limit, 0, &result);
     ldap_control_free(page);
     const std::unique_ptr<LDAPMessage, int (*)(LDAPMessage*)> free_result(result, ldap_msgfree);
