@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "document/pdf.h"
 #include "document/zip.h"
+#include "ledger/export.h"
+#include "ledger/field_value.h"
 #include "sheet/table.h"
 
 namespace mamori::report {
@@ -123,6 +125,19 @@ Result<std::string> log_heads(const Context& context, const Request& request, co
   pdf.title = say("title");
   pdf.subtitle = {say("lead"), say("key", {{"key", to_hex(key.public_key())}})};
   pdf.footer = printed_line(context, request);
+  const auto* reception = MAMORI_TRY(context.ledger.find_register("observed_log"));
+  auto day = MAMORI_TRY(ledger::export_table(context.ledger, *reception, {.facilities = {request.facility}, .sort = "label"}, ledger::ExportColumns::printed, language));
+  // A yes that is bad news is no circle.
+  for (const auto* name : {"silent", "volume_odd"}) {
+    const auto column = static_cast<std::size_t>(std::find(day.headings.begin(), day.headings.end(), reception->find(name)->label.in(language)) - day.headings.begin());
+    for (auto& row : day.rows)
+      if (column < row.size() && row[column] == ledger::display(*reception->find(name), true, language)) row[column] = "×";
+  }
+  document::PdfSection of_day{.heading = say("day"), .paragraphs = {day.rows.empty() ? say("day.none") : say("day.sources", {{"count", std::to_string(day.rows.size())}})}};
+  if (!day.rows.empty())
+    for (auto& heading : day.headings) of_day.table.columns.push_back({std::move(heading), of_day.table.columns.size() < 3 ? 1.6 : 1.0});
+  of_day.table.rows = std::move(day.rows);
+  pdf.sections.push_back(std::move(of_day));
   const auto minute = [&](Instant at) { return (language == "en" ? iso_date(date_of(at)) : japanese_date(date_of(at))) + local_minute(at).substr(10); };
   for (const auto& [stream, head, stamp] : heads) {
     document::PdfSection section;

@@ -30,8 +30,8 @@ constexpr std::size_t kMostExported = 200'000;
 // Errors: report.logs.too-many (narrow the question), those of the stream.
 Result<std::string> export_logs(archive::Stream& stream, const LogExport& request, const SigningKey& key, const Texts& texts, Instant now);
 
-// The newest signed heads as a page to print and file: each as text and as a QR code. Whoever keeps the page can prove later that
-// nothing before it was changed. PDF only.
+// The day's report of the logs, to print and file: what arrived from whom in the last 24 hours, and the newest signed heads, each as text
+// and as a QR code. Whoever keeps the page can prove later that nothing before it was changed. PDF only.
 struct LogHeads {
   std::string stream;
   archive::Head head;

@@ -1,5 +1,6 @@
 // The logs as senders, people and scripts meet them: real clients send, the real browser searches, the command line verifies.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createConnection } from "node:net";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -203,7 +204,6 @@ describe("the log archive", () => {
     try {
       const verify = (path) => mamori("verify", path, "--format", "json", "--data", join(elsewhere.path, "none"), "--language", "en");
       assert.equal(verify(file).code, 0, verify(file).err);
-      const { spawnSync } = await import("node:child_process");
       const unpack = spawnSync("python3", ["-c", "import sys,zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])", file, elsewhere.path]);
       assert.equal(unpack.status, 0);
       const lines = readFileSync(join(elsewhere.path, "events.jsonl"), "utf8").trimEnd().split("\n");
@@ -255,9 +255,14 @@ describe("the log archive", () => {
       assert.equal((await fetch(server.url + path)).status, 401);
       const paper = await page.request.get(server.url + path);
       assert.equal(paper.status(), 200);
-      assert.equal((await paper.body()).subarray(0, 5).toString(), "%PDF-");
+      // The day's report: who was silent, and the notes as they are signed.
+      const file = join(heads.path, "report.pdf");
+      writeFileSync(file, await paper.body());
+      const text = spawnSync("pdftotext", ["-layout", file, "-"], { encoding: "utf8" }).stdout;
+      assert.match(text, /この24時間の受信/);
+      assert.match(text, /vpn0004.*×/);
+      assert.match(text, /mamori\/\S+\/access/);
       const notes = () => readdirSync(heads.path, { recursive: true }).filter((name) => name.endsWith(".note"));
-      // The first round of the clock comes a minute after the start.
       for (let tries = 0; tries < 180 && notes().length < 3; tries++) await new Promise((done) => setTimeout(done, 500));
       assert.ok(notes().length >= 3, "the folder holds a head of every stream");
       for (const name of notes()) assert.match(readFileSync(join(heads.path, name), "utf8"), /^mamori\/\S+\n\d+\n\S+\n[^]*\n\u2014 mamori\+/);

@@ -194,7 +194,7 @@ export const texts = {
   "nav.logs": ["ログ", "Logs"],
   "app.delete": ["消す", "Delete"],
   "record.logs": ["ログを見る", "Show its logs"],
-  "docs.heads": ["ログの署名（QRコード付き）", "Signed log heads (with QR codes)"],
+  "docs.heads": ["ログの日報と署名（QRコード付き）", "Daily log report and signed heads (with QR codes)"],
   "logs.title": ["ログ", "Logs"],
   "logs.lead": ["誰が、いつ、どの患者の情報を扱ったか。患者番号での検索は、検索したこと自体も記録されます。", "Who handled which patient's data when. Searches for a patient are themselves on record."],
   "logs.lead.sources": ["ログを送ってくる機器・システムと、届き方・時計のずれ・沈黙。", "What sends logs, how much arrives, whose clock is off, who fell silent."],
