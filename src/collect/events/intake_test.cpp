@@ -141,6 +141,28 @@ TEST_F(Intake, OneAddressCannotTakeAllConnections) {
   EXPECT_GT(events().size(), 0u);
 }
 
+TEST_F(Intake, AReceiverEndsBesideOpenConnections) {
+  const auto connect = [](int port) {
+    const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return file;
+  };
+  std::vector<int> open;
+  {
+    const auto receiver = *Receiver::open({.tcp_port = 0}, *logs_);
+    for (int i = 0; i < 5; ++i) open.push_back(connect(receiver->tcp_port()));
+    const std::string text = "<34>whole\n<34>half";
+    EXPECT_EQ(::send(open[0], text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    EXPECT_TRUE(wait_for(1));
+  }
+  for (const int file : open) ::close(file);
+  EXPECT_EQ(all().front(), "<34>whole");
+}
+
 TEST_F(Intake, AFileGoesInWholeAndInOrder) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const auto file = folder_.path() / "big.log";

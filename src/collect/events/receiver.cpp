@@ -99,14 +99,15 @@ struct Receiver::State {
 
   ReceiverOptions options;
   Logs& logs;
+  // Before `io`, whose end ends the connections that count themselves here.
+  std::atomic<std::size_t> open{0};
+  std::mutex mutex;                      // guards by_address
+  std::map<std::string, std::size_t> by_address;  // connections
   asio::io_context io{2};
   tcp::acceptor tcp_acceptor, tls_acceptor;
   asio::ssl::context tls;
   asio::thread_pool keepers;             // where events go to the disk; the network's threads never wait for it
   std::vector<std::thread> threads;
-  std::atomic<std::size_t> open{0};
-  std::mutex mutex;                      // guards by_address
-  std::map<std::string, std::size_t> by_address;  // connections
   std::atomic<bool> stopping{false};
   int udp = -1, udp_bound = -1;
 
