@@ -26,12 +26,7 @@ TEST_F(Intake, UnknownSendersAppearAndRefusedOnesAreNotHeard) {
 
 TEST_F(Intake, ASenderThatPausesIsReadOn) {
   const auto receiver = *Receiver::open({.tcp_port = 0}, *logs_);
-  const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  to.sin_port = htons(static_cast<std::uint16_t>(receiver->tcp_port()));
-  ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  const int file = connect_tcp(receiver->tcp_port());
   for (int i = 0; i < 300; ++i) {
     const auto line = "<13>number n" + std::to_string(i) + "\n";
     ASSERT_EQ(::send(file, line.data(), line.size(), MSG_NOSIGNAL), static_cast<ssize_t>(line.size())) << "closed after " << i;
@@ -115,13 +110,7 @@ TEST_F(Intake, OneAddressCannotTakeAllConnections) {
   const auto receiver = *Receiver::open({.tcp_port = 0, .connections = 100, .of_one_address = 5}, *logs_);
   std::vector<int> open;
   for (int i = 0; i < 20; ++i) {
-    const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(static_cast<std::uint16_t>(receiver->tcp_port()));
-    ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    open.push_back(file);
+    open.push_back(connect_tcp(receiver->tcp_port()));
   }
   std::size_t closed = 0;
   for (int tries = 0; tries < 100 && closed < 15; ++tries) {
@@ -142,19 +131,10 @@ TEST_F(Intake, OneAddressCannotTakeAllConnections) {
 }
 
 TEST_F(Intake, AReceiverEndsBesideOpenConnections) {
-  const auto connect = [](int port) {
-    const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    return file;
-  };
   std::vector<int> open;
   {
     const auto receiver = *Receiver::open({.tcp_port = 0}, *logs_);
-    for (int i = 0; i < 5; ++i) open.push_back(connect(receiver->tcp_port()));
+    for (int i = 0; i < 5; ++i) open.push_back(connect_tcp(receiver->tcp_port()));
     const std::string text = "<34>whole\n<34>half";
     EXPECT_EQ(::send(open[0], text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
     EXPECT_TRUE(wait_for(1));

@@ -46,13 +46,17 @@ class Intake : public ::testing::Test {
     }));
     return out;
   }
-  static void send_tcp(int port, std::string_view bytes) {
+  static int connect_tcp(int port) {
     const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons(static_cast<std::uint16_t>(port));
-    ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return file;
+  }
+  static void send_tcp(int port, std::string_view bytes) {
+    const int file = connect_tcp(port);
     while (!bytes.empty()) {
       const auto sent = ::send(file, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent <= 0) break;

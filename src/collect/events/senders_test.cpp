@@ -68,12 +68,7 @@ TEST_F(Intake, OnlyGoodClientCertificatesAreLetIn) {
   const auto sources = *logs_->sources({facility_});
   ASSERT_EQ(sources.size(), 1u);
   // Connected, but never a word of TLS: closed after a second.
-  const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  to.sin_port = htons(static_cast<std::uint16_t>((*receiver)->tls_port()));
-  ASSERT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  const int file = connect_tcp((*receiver)->tls_port());
   const timeval patience{.tv_sec = 10, .tv_usec = 0};
   ::setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   char byte;
