@@ -271,7 +271,7 @@ int main(int argc, char** argv) {
   }
   if (has_peers) {
     // A plain file, the physical limit's neighbour: rsyslogd writes what it receives, without sync, index or proof. With its own queue and
-    // its buffer let full before it is written: flushing each batch would make it eight times slower.
+    // its buffer full before it is written: without these each message would be flushed alone.
     const auto out = folder.path() / "rsyslog.out";
     std::ofstream(folder.path() / "rsyslog.conf") << "global(workDirectory=\"" << folder.path().string() << "\" maxMessageSize=\"64k\")\nmodule(load=\"imptcp\")\ninput(type=\"imptcp\" port=\"15140\" address=\"127.0.0.1\" ruleset=\"r\" supportOctetCountedFraming=\"off\")\n"
                                                      "template(name=\"t\" type=\"string\" string=\"%rawmsg%\\n\")\nruleset(name=\"r\" queue.type=\"FixedArray\" queue.size=\"200000\" queue.dequeueBatchSize=\"4096\" queue.timeoutEnqueue=\"60000\" queue.workerThreads=\"1\" queue.timeoutShutdown=\"60000\") { action(type=\"omfile\" file=\"" << out.string() << "\" template=\"t\" ioBufferSize=\"1m\" flushOnTXEnd=\"off\") }\n";

@@ -50,19 +50,15 @@ Result<PendingImport> pending_of(const Call& call, Services& services) {
 
 Result<const ledger::Register*> still_allowed(const Call& call, Services& services, const PendingImport& pending) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register(pending.reg));
-  const auto allowed = facilities_for(call, reg->writers);
-  if (reg->observed || std::find(allowed.begin(), allowed.end(), pending.facility) == allowed.end()) return Error{ErrorKind::forbidden, "api.forbidden"};
+  if (reg->observed || !allowed_in(call, reg->writers, pending.facility)) return Error{ErrorKind::forbidden, "api.forbidden"};
   return reg;
 }
 
 // Where this user may make a record of its name alone.
 std::set<std::string> may_make(const Call& call, Services& services, const std::string& facility) {
   std::set<std::string> out;
-  for (const auto& reg : services.ledger.registers().all()) {
-    if (!reg.named_only) continue;
-    const auto allowed = facilities_for(call, reg.writers);
-    if (std::find(allowed.begin(), allowed.end(), facility) != allowed.end()) out.insert(reg.name);
-  }
+  for (const auto& reg : services.ledger.registers().all())
+    if (reg.named_only && allowed_in(call, reg.writers, facility)) out.insert(reg.name);
   return out;
 }
 

@@ -58,11 +58,8 @@ json::object event_json(const archive::Event& event, const archive::Stream& stre
 // Who the users are, for those who may read the ledger's people.
 Result<json::object> owners_json(const Call& call, Services& services, const std::string& facility, const std::set<std::string>& users) {
   json::object out;
-  const auto may = [&](std::string_view name) -> Result<bool> {
-    const auto allowed = facilities_for(call, MAMORI_TRY(services.ledger.find_register(name))->readers);
-    return std::find(allowed.begin(), allowed.end(), facility) != allowed.end();
-  };
-  if (users.empty() || !MAMORI_TRY(may("account")) || !MAMORI_TRY(may("person"))) return out;
+  for (const auto* name : {"account", "person"})
+    if (users.empty() || !allowed_in(call, MAMORI_TRY(services.ledger.find_register(name))->readers, facility)) return out;
   for (const auto& [user, owner] : MAMORI_TRY(services.logs.owners(facility, users)))
     out[shown(user)] = json::object{{"register", owner.reg}, {"account", owner.account}, {"person", owner.person}, {"name", owner.name}};
   return out;

@@ -77,6 +77,11 @@ std::vector<std::string> facilities_for(const Call& call, const std::vector<std:
   return out;
 }
 
+bool allowed_in(const Call& call, const std::vector<std::string>& roles, const std::string& facility) {
+  const auto facilities = facilities_for(call, roles);
+  return std::find(facilities.begin(), facilities.end(), facility) != facilities.end();
+}
+
 Result<Access> access(const Call& call, Services& services, Use use) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register(call.path.contains("register") ? call.at("register") : call.request.parameter("register")));
   Access out{reg, facilities_for(call, use == Use::write ? reg->writers : reg->readers)};

@@ -14,6 +14,8 @@ namespace {
 constexpr std::string_view kDash = "\xE2\x80\x94 ";  // "— "
 constexpr std::size_t kLongestNote = 64u << 10;
 
+bool is_base64_line(std::string_view line) { return !line.empty() && line.size() <= 76 && line.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == line.npos; }
+
 // signed-note: the first four bytes of SHA-256(name, newline, algorithm 1 = Ed25519, key).
 std::string key_id(std::string_view name, std::string_view public_key) {
   const auto hex = sha256_hex(std::string(name) + "\n\x01" + std::string(public_key));
@@ -69,6 +71,16 @@ std::vector<Head> heads_in(std::string_view text) {
           std::move(some.begin(), some.end(), std::back_inserter(out));
         }
       }
+      continue;
+    }
+    if (lines[i].size() == 76 && is_base64_line(lines[i])) {  // the first full line of a mail's body
+      std::string body;
+      for (; i < lines.size() && is_base64_line(lines[i]); ++i) body += lines[i];
+      if (const auto inside = from_base64(body)) {
+        auto some = heads_in(*inside);
+        std::move(some.begin(), some.end(), std::back_inserter(out));
+      }
+      --i;
       continue;
     }
     if (i + 5 >= lines.size() || !lines[i + 3].starts_with("time ") || !lines[i + 4].empty()) continue;

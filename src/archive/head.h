@@ -25,8 +25,8 @@ std::string key_name(std::string_view public_key);
 Head sign_head(std::string origin, TreeSize size, const Hash& root, Instant at, const SigningKey& key);
 // What a note says. Error: archive.head.bad.
 Result<Head> parse_head(std::string_view note);
-// Every head in a text: notes as they are in files and mails, and in lines of JSON that hold one as "note" (what a hub keeps of them) or
-// hold such a line as "raw" (what its export gives). What is none is passed over.
+// Every head in a text: notes as they are in files and mails (also where a mail's body is base64), and in lines of JSON that hold one as
+// "note" (what a hub keeps of them) or hold such a line as "raw" (what its export gives). What is none is passed over.
 std::vector<Head> heads_in(std::string_view text);
 // Whether one of its signatures is by `public_key`.
 bool head_is_signed_by(const Head& head, std::string_view public_key);

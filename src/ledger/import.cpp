@@ -177,6 +177,12 @@ class CachedResolver {
   std::vector<ImportMade> made_;
 };
 
+// What a new record has where nothing is given.
+void put_initials(const Register& reg, json::object& given) {
+  for (const auto& field : reg.fields)
+    if (!field.initial.empty() && !given.contains(field.name)) given[field.name] = field.initial;
+}
+
 // A choice that is spelt in no known way goes to the field's fallback, its spelling is kept in another field.
 void apply_fallbacks(const Register& reg, json::object& given) {
   for (const auto& field : reg.fields) {
@@ -204,9 +210,7 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
   }
   json::object base;
   if (before) base = before->fields;
-  else
-    for (const auto& field : reg.fields)
-      if (!field.initial.empty() && !given.contains(field.name)) given[field.name] = field.initial;
+  else put_initials(reg, given);
   auto checked = Ledger::check(reg, given, base, resolve);
   if (!checked) {
     line.problems = checked.error().problems;
@@ -314,8 +318,7 @@ Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, con
   result.made = plan.made;
   for (const auto& [target, id, name] : plan.made) {
     json::object given = {{target->label_fields.front(), name}};
-    for (const auto& field : target->fields)
-      if (!field.initial.empty() && !given.contains(field.name)) given[field.name] = field.initial;
+    put_initials(*target, given);
     auto fields = MAMORI_TRY(Ledger::check(*target, given, {}, [&](const Field& field, const std::string& text) { return ledger.resolve(*transaction, facility, field, text); }));
     std::vector<std::string> ids = {id};
     std::vector<json::object> records;

@@ -61,6 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     }
     case 4: {
       if (const auto head = parse_head(bytes)) MAMORI_ASSERT(head->note == bytes);
+      for (const auto& head : heads_in(bytes)) MAMORI_ASSERT(parse_head(head.note).has_value());
       break;
     }
     default: {  // events, cut at line ends: byte for byte back

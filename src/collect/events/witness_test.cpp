@@ -104,6 +104,10 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   const auto mail = read_file(tsa("mail"), 1 << 20);
   ASSERT_TRUE(mail);
   EXPECT_NE(mail->find("mamori@example.jp ['director@example.jp', 'safety@example.jp']"), std::string::npos) << *mail;
+  // The mail as it was saved serves `verify --heads`.
+  const auto mailed = archive::heads_in(*mail);
+  ASSERT_EQ(mailed.size(), 1u) << *mail;
+  EXPECT_EQ(mailed[0].note, head.note);
   auto body = mail->substr(mail->find("\n\n") + 2);
   std::erase_if(body, [](char c) { return c == '\n' || c == '\r'; });
   const auto text = from_base64(body);
