@@ -1,6 +1,7 @@
 #include "archive/merkle.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -137,53 +138,162 @@ Hash perfect_root(std::span<const Hash> leaves) {
   return row[0];
 }
 
+namespace detail {
+
+// Hashes of one level, from `base` on. They lie in pieces of doubling size, so that none ever moves: whoever reads what was there at
+// some moment needs no lock.
+class Row {
+ public:
+  std::uint64_t base = 0;
+  std::uint64_t end() const { return base + count_; }
+  const Hash& at(std::uint64_t index) const {
+    const auto [piece, place] = where(index - base);
+    return pieces_[piece][place];
+  }
+  void push(const Hash& hash) {
+    const auto [piece, place] = where(count_);
+    if (!pieces_[piece]) pieces_[piece] = std::make_unique<Hash[]>(kFirst << piece);
+    pieces_[piece][place] = hash;
+    ++count_;
+  }
+
+ private:
+  static constexpr std::size_t kFirst = 8;
+  static std::pair<std::size_t, std::size_t> where(std::uint64_t number) {
+    const auto piece = static_cast<std::size_t>(std::bit_width(number / kFirst + 1)) - 1;
+    return {piece, static_cast<std::size_t>(number - kFirst * ((std::uint64_t{1} << piece) - 1))};
+  }
+  std::uint64_t count_ = 0;
+  std::array<std::unique_ptr<Hash[]>, 56> pieces_;
+};
+
+struct Rows {
+  std::uint64_t base = 0;                      // chunks before it were forgotten
+  std::array<std::unique_ptr<Row>, 56> level;  // level[k]: roots of leaves [i, i + 1) << (kChunkLevel + k)
+
+  // Of `chunks` whole chunks, node `index` of level k is there.
+  bool has(std::size_t k, std::uint64_t index, std::uint64_t chunks) const {
+    return k < level.size() && index < chunks >> k && index >= base_of(k);
+  }
+  // Where level k begins when `base` chunks are gone: with the left neighbour of the next node to come.
+  std::uint64_t base_of(std::size_t k) const { return (base >> k) & ~std::uint64_t{1}; }
+  Row& row(std::size_t k) {
+    if (!level[k]) {
+      level[k] = std::make_unique<Row>();
+      level[k]->base = base_of(k);
+    }
+    return *level[k];
+  }
+};
+
+}  // namespace detail
+
+Tree::Tree() : rows_(std::make_shared<detail::Rows>()) {
+  now_.rows_ = rows_;
+  now_.kept_ = std::make_shared<Nodes>();
+}
+
+Result<Tree> Tree::after(TreeSize first, Nodes kept) {
+  const Error damaged{ErrorKind::corrupt, "archive.kept.damaged"};
+  Tree tree;
+  const auto chunks = first / kChunk;
+  tree.rows_->base = chunks;
+  // The row of each level goes on behind its last whole node, which the next parent needs where it is a left child.
+  for (std::size_t k = 0; k < tree.rows_->level.size() && chunks >> k != 0; ++k) {
+    const auto count = chunks >> k;
+    if ((count & 1) == 0) continue;
+    const auto found = kept.find({kChunkLevel + static_cast<int>(k), count - 1});
+    if (found == kept.end()) return damaged;
+    tree.rows_->row(k).push(found->second);
+  }
+  tree.now_.size_ = first;
+  for (auto leaf = chunks * kChunk; leaf < first;) {
+    // The leaves after the last whole chunk are kept one by one.
+    const auto found = kept.find({0, leaf});
+    if (found == kept.end()) return damaged;
+    tree.now_.tail_.push_back(found->second);
+    ++leaf;
+  }
+  tree.now_.kept_ = std::make_shared<Nodes>(std::move(kept));
+  return tree;
+}
+
 void Tree::append(std::span<const Hash> leaves) {
-  size_ += leaves.size();
+  std::vector<Hash> roots;
+  auto& tail = now_.tail_;
+  now_.size_ += leaves.size();
   while (!leaves.empty()) {
-    const auto take = std::min<std::size_t>(leaves.size(), kChunk - tail_.size());
-    tail_.insert(tail_.end(), leaves.begin(), leaves.begin() + static_cast<std::ptrdiff_t>(take));
+    const auto take = std::min<std::size_t>(leaves.size(), kChunk - tail.size());
+    tail.insert(tail.end(), leaves.begin(), leaves.begin() + static_cast<std::ptrdiff_t>(take));
     leaves = leaves.subspan(take);
-    if (tail_.size() < kChunk) continue;
-    add_chunk(perfect_root(tail_));
-    tail_.clear();
+    if (tail.size() < kChunk) continue;
+    roots.push_back(perfect_root(tail));
+    tail.clear();
+  }
+  add_chunks(roots);
+}
+
+void Tree::append_chunks(std::span<const Hash> roots) {
+  MAMORI_ASSERT(now_.tail_.empty());
+  now_.size_ += kChunk * roots.size();
+  add_chunks(roots);
+}
+
+void Tree::add_chunks(std::span<const Hash> roots) {
+  if (roots.empty()) return;
+  for (const auto& root : roots) rows_->row(0).push(root);
+  for (std::size_t k = 0; k + 1 < rows_->level.size(); ++k) {
+    auto& row = rows_->row(k);
+    const auto whole = row.end() / 2;
+    auto done = rows_->level[k + 1] ? rows_->level[k + 1]->end() : rows_->base_of(k + 1);
+    if (whole <= done) return;
+    auto& parents = rows_->row(k + 1);
+    for (; done < whole; ++done) parents.push(hash_children(row.at(2 * done), row.at(2 * done + 1)));
   }
 }
 
-void Tree::append_chunk(const Hash& root) {
-  MAMORI_ASSERT(tail_.empty());
-  size_ += kChunk;
-  add_chunk(root);
+void Tree::forget(TreeSize first, Nodes kept) {
+  auto fresh = std::make_shared<detail::Rows>();
+  fresh->base = first / kChunk;
+  const auto chunks = now_.size_ / kChunk;
+  for (std::size_t k = 0; k < rows_->level.size() && chunks >> k != 0; ++k)
+    for (auto i = fresh->base_of(k); i < chunks >> k; ++i) fresh->row(k).push(rows_->level[k]->at(i));
+  rows_ = fresh;
+  now_.rows_ = rows_;
+  now_.kept_ = std::make_shared<Nodes>(std::move(kept));
 }
 
-void Tree::add_chunk(const Hash& root) {
-  auto hash = root;
-  for (std::size_t level = 0;; ++level) {
-    if (level == levels_.size()) levels_.emplace_back();
-    auto& row = levels_[level];
-    row.push_back(hash);
-    if (row.size() % 2 != 0) return;
-    hash = hash_children(row[row.size() - 2], row[row.size() - 1]);
-  }
+const Hash& Tree::chunk(std::uint64_t number) const {
+  MAMORI_ASSERT(rows_->has(0, number, now_.size_ / kChunk));
+  return rows_->level[0]->at(number);
 }
 
-Hash Tree::root() const {
+Hash TreeView::root() const {
   if (size_ == 0) return empty_root();
   const auto none = [](LeafIndex, std::size_t) -> Result<std::vector<Hash>> { MAMORI_UNREACHABLE(); };
-  return *range(0, size_, none);  // the ragged leaves are held here, everything else is whole
+  return *range(0, size_, none);  // the ragged leaves are held here, everything else is whole or kept
 }
 
 // The hash of leaves [first, last), which is a node of some tree.
-Result<Hash> Tree::range(TreeSize first, TreeSize last, const Leaves& leaves) const {
+Result<Hash> TreeView::range(TreeSize first, TreeSize last, const Leaves& leaves) const {
   const auto count = last - first;
-  if (std::has_single_bit(count) && count >= kChunk) {
-    const auto level = static_cast<std::size_t>(std::countr_zero(count) - kChunkLevel);
-    if (level < levels_.size() && (first >> (kChunkLevel + level)) < levels_[level].size()) return levels_[level][first >> (kChunkLevel + level)];
+  const auto chunks = size_ / kChunk;
+  if (std::has_single_bit(count)) {
+    const auto level = std::countr_zero(count);
+    const auto index = first >> level;
+    const auto k = static_cast<std::size_t>(level - kChunkLevel);
+    if (level >= kChunkLevel && rows_->has(k, index, chunks)) return rows_->level[k]->at(index);
+    if (const auto found = kept_->find({level, index}); found != kept_->end()) return found->second;
   }
-  if (count <= kChunk && first / kChunk == (last - 1) / kChunk) {
+  // Of a chunk that was forgotten only single nodes are known: they are looked for one by one.
+  const bool known = first / kChunk >= rows_->base;
+  if (count == 1 || (known && count <= kChunk && first / kChunk == (last - 1) / kChunk)) {
     std::vector<Hash> row;
-    const auto whole = levels_.front().size() * kChunk;
-    if (first >= whole) row.assign(tail_.begin() + static_cast<std::ptrdiff_t>(first - whole), tail_.begin() + static_cast<std::ptrdiff_t>(last - whole));
-    else row = MAMORI_TRY(leaves(first, count));
+    const auto whole = chunks * kChunk;
+    if (first >= whole)
+      row.assign(tail_.begin() + static_cast<std::ptrdiff_t>(first - whole), tail_.begin() + static_cast<std::ptrdiff_t>(last - whole));
+    else
+      row = MAMORI_TRY(leaves(first, count));
     if (row.size() != count) return bad_range();
     const std::function<Hash(std::size_t, std::size_t)> fold = [&](std::size_t from, std::size_t to) {
       if (to - from == 1) return row[from];
@@ -197,13 +307,49 @@ Result<Hash> Tree::range(TreeSize first, TreeSize last, const Leaves& leaves) co
   return hash_children(left, MAMORI_TRY(range(half, last, leaves)));
 }
 
-Result<Hash> Tree::root_at(TreeSize size, const Leaves& leaves) const {
+// Of the perfect node [first, last), in which a tree of `size` leaves ends: what its proofs ask for.
+Status TreeView::keep_in(TreeSize size, TreeSize first, TreeSize last, const Leaves& leaves, Nodes& out) const {
+  const auto keep = [&](TreeSize from, TreeSize to) -> Status {
+    const auto level = std::countr_zero(to - from);
+    out[{level, from >> level}] = MAMORI_TRY(range(from, to, leaves));
+    return {};
+  };
+  while (size != last) {
+    const auto half = first + (last - first) / 2;
+    if (size <= half) {
+      MAMORI_TRY(keep(half, last));
+      last = half;
+    } else {
+      MAMORI_TRY(keep(first, half));
+      first = half;
+    }
+  }
+  return keep(first, last);
+}
+
+Result<Nodes> TreeView::nodes_to_keep(TreeSize first, std::span<const TreeSize> sizes, const Leaves& leaves) const {
+  if (first > size_) return bad_range();
+  Nodes out;
+  const auto whole = first / kChunk * kChunk;
+  for (TreeSize at = 0; at < whole;) {  // the perfect nodes that make up the whole chunks
+    const auto end = at + std::bit_floor(whole - at);
+    const auto level = std::countr_zero(end - at);
+    out[{level, at >> level}] = MAMORI_TRY(range(at, end, leaves));
+    for (const auto size : sizes)
+      if (size > at && size <= end) MAMORI_TRY(keep_in(size, at, end, leaves, out));
+    at = end;
+  }
+  for (auto leaf = whole; leaf < first; ++leaf) out[{0, leaf}] = MAMORI_TRY(range(leaf, leaf + 1, leaves));
+  return out;
+}
+
+Result<Hash> TreeView::root_at(TreeSize size, const Leaves& leaves) const {
   if (size > size_) return bad_range();
   if (size == 0) return empty_root();
   return range(0, size, leaves);
 }
 
-Status Tree::inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
+Status TreeView::inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
   if (last - first == 1) return {};
   const auto half = first + split_of(last - first);
   if (index < half) {
@@ -216,14 +362,14 @@ Status Tree::inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const 
   return {};
 }
 
-Result<std::vector<Hash>> Tree::inclusion(LeafIndex index, TreeSize size, const Leaves& leaves) const {
+Result<std::vector<Hash>> TreeView::inclusion(LeafIndex index, TreeSize size, const Leaves& leaves) const {
   if (size > size_ || index >= size) return bad_range();
   std::vector<Hash> out;
   MAMORI_TRY(inclusion_in(index, 0, size, leaves, out));
   return out;
 }
 
-Status Tree::inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
+Status TreeView::inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
   if (indices.empty()) {
     out.push_back(MAMORI_TRY(range(first, last, leaves)));
     return {};
@@ -235,7 +381,7 @@ Status Tree::inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize fi
   return inclusion_of_all_in(indices.subspan(right), half, last, leaves, out);
 }
 
-Result<std::vector<Hash>> Tree::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const {
+Result<std::vector<Hash>> TreeView::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const {
   std::vector<Hash> out;
   if (size > size_ || (!indices.empty() && indices.back() >= size)) return bad_range();
   if (size == 0) return out;
@@ -268,7 +414,7 @@ bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const
 }
 
 // RFC 9162, 2.1.4.1: SUBPROOF(size1, D[first:last], whole).
-Status Tree::consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves, std::vector<Hash>& out) const {
+Status TreeView::consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves, std::vector<Hash>& out) const {
   if (first + size1 == last) {
     if (!whole) out.push_back(MAMORI_TRY(range(first, last, leaves)));
     return {};
@@ -284,7 +430,7 @@ Status Tree::consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool 
   return {};
 }
 
-Result<std::vector<Hash>> Tree::consistency(TreeSize size1, TreeSize size2, const Leaves& leaves) const {
+Result<std::vector<Hash>> TreeView::consistency(TreeSize size1, TreeSize size2, const Leaves& leaves) const {
   if (size1 > size2 || size2 > size_) return bad_range();
   std::vector<Hash> out;
   if (size1 == 0) return out;

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,21 +42,31 @@ bool verify_subtree_consistency(TreeSize start, TreeSize end, TreeSize size, con
 bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size, std::span<const Hash> proof, const Hash& root);
 
 // A growing tree that keeps one hash for each chunk of kChunk leaves, and what is above; the hashes of single leaves are asked for
-// when a proof needs them. Threads: guard it like any value.
+// when a proof needs them. Of leaves that are gone for good it keeps only what proofs still need.
 constexpr int kChunkLevel = 8;
 constexpr TreeSize kChunk = TreeSize{1} << kChunkLevel;
 
-class Tree {
+// A node of a tree: the root of leaves [index << level, (index + 1) << level). Level 0: a leaf.
+struct Node {
+  int level = 0;
+  std::uint64_t index = 0;
+  auto operator<=>(const Node&) const = default;
+};
+using Nodes = std::map<Node, Hash>;
+
+namespace detail {
+struct Rows;  // the hashes of whole chunks and of what is above them; what was added once never moves
+}
+
+// The tree as it was at one moment. Threads: for any number, beside the Tree that it came from while that one grows.
+class TreeView {
  public:
   // The hashes of leaves [first, first + count), count <= kChunk, all of one chunk.
   using Leaves = std::function<Result<std::vector<Hash>>(LeafIndex first, std::size_t count)>;
 
   TreeSize size() const { return size_; }
-  void append(std::span<const Hash> leaves);
-  // A whole chunk of which only the root is known. Requires: size() is a multiple of kChunk.
-  void append_chunk(const Hash& root);
+  const Nodes& kept() const { return *kept_; }  // of what was forgotten
   Hash root() const;
-
   // Errors: those of `leaves`; archive.proof.range where the arguments are not in the tree.
   Result<Hash> root_at(TreeSize size, const Leaves& leaves) const;
   Result<std::vector<Hash>> inclusion(LeafIndex index, TreeSize size, const Leaves& leaves) const;
@@ -62,20 +74,57 @@ class Tree {
   // The roots of all largest subtrees of the tree of `size` leaves in which none of `indices` lies, from left to right.
   Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const;
 
-  // For keeping on disk.
-  const std::vector<Hash>& chunks() const { return levels_.front(); }
-  std::span<const Hash> ragged() const { return tail_; }  // leaves after the last whole chunk
+  // What must be kept when the leaves before `first` go: the nodes that make up the first `first` leaves, and those that proofs from a
+  // tree of one of `sizes` (each at most `first`) ask for. About log2(first) hashes for the tree and for each size.
+  Result<Nodes> nodes_to_keep(TreeSize first, std::span<const TreeSize> sizes, const Leaves& leaves) const;
 
  private:
-  void add_chunk(const Hash& root);
+  friend class Tree;
   Result<Hash> range(TreeSize first, TreeSize last, const Leaves& leaves) const;
   Status inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const;
-  Status inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const;
-  Status consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves, std::vector<Hash>& out) const;
+  Status inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves,
+                             std::vector<Hash>& out) const;
+  Status consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves,
+                        std::vector<Hash>& out) const;
+  Status keep_in(TreeSize size, TreeSize first, TreeSize last, const Leaves& leaves, Nodes& out) const;
 
+  std::shared_ptr<const detail::Rows> rows_;
+  std::shared_ptr<const Nodes> kept_;
   TreeSize size_ = 0;
-  std::vector<std::vector<Hash>> levels_ = {{}};  // levels_[k][i]: root of leaves [i, i+1) << (kChunkLevel + k)
-  std::vector<Hash> tail_;
+  std::vector<Hash> tail_;  // leaves after the last whole chunk
+};
+
+// Threads: append() and view() by one at a time; a view is free. Copies share nothing that grows.
+class Tree {
+ public:
+  using Leaves = TreeView::Leaves;
+
+  Tree();
+  // One that goes on behind `first` leaves of which only `kept` is known (see nodes_to_keep()).
+  // Error: archive.kept.damaged where it is not all that the tree needs to grow.
+  static Result<Tree> after(TreeSize first, Nodes kept);
+  Tree(Tree&&) = default;
+  Tree& operator=(Tree&&) = default;
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+
+  TreeSize size() const { return now_.size_; }
+  void append(std::span<const Hash> leaves);
+  // Whole chunks of which only the roots are known. Requires: size() is a multiple of kChunk.
+  void append_chunks(std::span<const Hash> roots);
+  void append_chunk(const Hash& root) { append_chunks({&root, 1}); }
+  // Cheap: nothing of the tree's size is copied.
+  TreeView view() const { return now_; }
+  Hash root() const { return now_.root(); }
+  // Lets go of everything before `first` but `kept`. Requires: `kept` is what nodes_to_keep() gave for it.
+  void forget(TreeSize first, Nodes kept);
+  // The root of whole chunk `number`. Requires: it has one, and was not forgotten.
+  const Hash& chunk(std::uint64_t number) const;
+
+ private:
+  void add_chunks(std::span<const Hash> roots);
+  std::shared_ptr<detail::Rows> rows_;
+  TreeView now_;
 };
 
 // The root of a whole chunk from its leaves. Requires: a power of two of them.

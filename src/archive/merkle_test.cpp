@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <thread>
 
 #include "archive/sha256.h"
 #include "base/file.h"
@@ -56,7 +57,7 @@ TEST(Tree, EveryProofOfEverySmallTreeHolds) {
     const auto root = naive_root(std::span(leaves).first(size));
     EXPECT_EQ(tree.root(), root) << size;
     for (LeafIndex i = 0; i < size; ++i) {
-      const auto proof = tree.inclusion(i, size, load);
+      const auto proof = tree.view().inclusion(i, size, load);
       ASSERT_TRUE(proof);
       EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *proof, root));
       EXPECT_FALSE(verify_inclusion(i, size, leaf_number(999), *proof, root));
@@ -65,7 +66,7 @@ TEST(Tree, EveryProofOfEverySmallTreeHolds) {
       }
     }
     for (std::size_t before = 1; before <= size; ++before) {
-      const auto proof = tree.consistency(before, size, load);
+      const auto proof = tree.view().consistency(before, size, load);
       ASSERT_TRUE(proof);
       const auto old_root = naive_root(std::span(leaves).first(before));
       EXPECT_TRUE(verify_consistency(before, size, old_root, root, *proof)) << before << " of " << size;
@@ -75,8 +76,8 @@ TEST(Tree, EveryProofOfEverySmallTreeHolds) {
     }
     if (size < leaves.size()) tree.append(std::span(leaves).subspan(size, 1));
   }
-  EXPECT_FALSE(tree.inclusion(40, 40, load));
-  EXPECT_FALSE(tree.consistency(2, 41, load));
+  EXPECT_FALSE(tree.view().inclusion(40, 40, load));
+  EXPECT_FALSE(tree.view().consistency(2, 41, load));
 }
 
 TEST(Tree, IsTheSameAcrossChunkBordersHoweverItGrew) {
@@ -97,12 +98,96 @@ TEST(Tree, IsTheSameAcrossChunkBordersHoweverItGrew) {
   EXPECT_EQ(pieces.root(), whole.root());
   EXPECT_EQ(chunks.root(), whole.root());
   for (const TreeSize size : {TreeSize{1}, kChunk - 1, kChunk, kChunk + 1, 2 * kChunk, 2 * kChunk + 130, whole.size()}) {
-    const auto root = whole.root_at(size, load);
+    const auto root = whole.view().root_at(size, load);
     ASSERT_TRUE(root);
     EXPECT_EQ(*root, naive_root(std::span(leaves).first(size)));
-    EXPECT_TRUE(verify_consistency(size, whole.size(), *root, whole.root(), *whole.consistency(size, whole.size(), load)));
-    for (const LeafIndex i : {LeafIndex{0}, size / 2, size - 1}) EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *whole.inclusion(i, size, load), *root));
+    EXPECT_TRUE(verify_consistency(size, whole.size(), *root, whole.root(), *whole.view().consistency(size, whole.size(), load)));
+    for (const LeafIndex i : {LeafIndex{0}, size / 2, size - 1}) EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *whole.view().inclusion(i, size, load), *root));
   }
+}
+
+// What retention leaves: about log2 of it, and every proof that could be made before can be made still.
+TEST(Tree, ProvesTheSameWhenItsBeginningIsForgotten) {
+  std::vector<Hash> leaves;
+  for (std::uint64_t i = 0; i < 11 * kChunk + 50; ++i) leaves.push_back(leaf_number(i));
+  TreeSize gone = 0;
+  const Nodes* kept_leaves = nullptr;
+  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    std::vector<Hash> out;
+    for (auto i = first; i < first + count; ++i) {
+      if (i >= gone) {
+        out.push_back(leaves[i]);
+        continue;
+      }
+      const auto found = kept_leaves ? kept_leaves->find({0, i}) : Nodes::const_iterator();
+      if (!kept_leaves || found == kept_leaves->end()) return Error{ErrorKind::not_found, "archive.event.missing"};
+      out.push_back(found->second);
+    }
+    return out;
+  };
+  const std::vector<TreeSize> heads = {1, 3, 255, 256, 257, 700, 1024, 1500, 1536, 1999, 2500};
+  Tree tree;
+  TreeSize grown = 0;
+  for (const TreeSize first : {TreeSize{300}, TreeSize{512}, TreeSize{1537}, TreeSize{1790}, TreeSize{2048}, TreeSize{2560}}) {
+    SCOPED_TRACE(first);
+    tree.append(std::span(leaves).subspan(grown, first + 130 - grown));
+    grown = first + 130;
+    std::vector<TreeSize> old;
+    for (const auto head : heads)
+      if (head <= first) old.push_back(head);
+    const auto before = tree.view();
+    kept_leaves = &before.kept();
+    auto nodes = before.nodes_to_keep(first, old, load);
+    ASSERT_TRUE(nodes) << describe(nodes.error());
+    EXPECT_LE(nodes->size(), (old.size() + 1) * 13 + kChunk);
+    auto reopened = Tree::after(first, *nodes);
+    ASSERT_TRUE(reopened);
+    tree.forget(first, *nodes);
+    gone = first;
+    reopened->append(std::span(leaves).subspan(first, grown - first));
+    for (const auto& view : {tree.view(), reopened->view()}) {
+      kept_leaves = &view.kept();
+      const auto root = naive_root(std::span(leaves).first(grown));
+      EXPECT_EQ(view.root(), root);
+      for (const auto head : heads) {
+        if (head > grown) continue;
+        const auto old_root = view.root_at(head, load);
+        ASSERT_TRUE(old_root) << head;
+        EXPECT_EQ(*old_root, naive_root(std::span(leaves).first(head)));
+        const auto proof = view.consistency(head, grown, load);
+        ASSERT_TRUE(proof) << head;
+        EXPECT_TRUE(verify_consistency(head, grown, *old_root, root, *proof)) << head;
+      }
+      for (const auto index : {first, first + 1, first + 99, grown - 1})
+        EXPECT_TRUE(verify_inclusion(index, grown, leaves[index], *view.inclusion(index, grown, load), root)) << index;
+    }
+    kept_leaves = nullptr;
+    for (const TreeSize lost : {TreeSize{5}, TreeSize{130}})
+      EXPECT_FALSE(tree.view().root_at(lost, load)) << "nobody kept what it needs";
+  }
+}
+
+TEST(Tree, AViewStaysAsItWasWhileTheTreeGrows) {
+  Tree tree;
+  std::vector<Hash> leaves;
+  for (std::uint64_t i = 0; i < 40 * kChunk; ++i) leaves.push_back(leaf_number(i));
+  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    const auto from = leaves.begin() + static_cast<std::ptrdiff_t>(first);
+    return std::vector<Hash>(from, from + static_cast<std::ptrdiff_t>(count));
+  };
+  tree.append(std::span(leaves).first(1000));
+  const auto view = tree.view();
+  const auto root = view.root();
+  const auto proof = *view.inclusion(77, 1000, load);
+  std::thread grower([&] {
+    for (std::size_t i = 1000; i < leaves.size(); i += 100) tree.append(std::span(leaves).subspan(i, std::min<std::size_t>(100, leaves.size() - i)));
+  });
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(view.root(), root);
+    EXPECT_EQ(*view.inclusion(77, 1000, load), proof);
+  }
+  grower.join();
+  EXPECT_EQ(tree.root(), naive_root(leaves));
 }
 
 // Every *.json under merkle/: inclusion, consistency and subtree proofs, good and broken.

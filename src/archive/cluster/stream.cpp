@@ -79,7 +79,7 @@ std::string ClusterStream::chunk_rows(const State& state, std::size_t from) cons
     put_row(out, place_.stream);
     put_row(out, place_.writer);
     put_row(out, std::uint64_t{from});
-    put_row(out, state.tree.chunks()[from]);
+    put_row(out, state.tree.chunk(from));
     put_row(out, chunk.bytes);
     put_row(out, to_millis(chunk.first_received));
     put_row(out, to_millis(chunk.last_received));
@@ -282,8 +282,7 @@ Status ClusterStream::settle() { return {}; }
 
 TreeSize ClusterStream::size() const {
   (void)look().has_value();
-  const std::shared_lock lock(state_mutex_);
-  return state_.tree.size();
+  return tree_now().size();
 }
 
 LeafIndex ClusterStream::first() const {
@@ -377,22 +376,24 @@ Result<std::vector<Hash>> ClusterStream::leaves(LeafIndex first, std::size_t cou
 
 // --- proving. The tree is taken as it is at the beginning: what comes meanwhile belongs to a later head.
 
+TreeView ClusterStream::tree_now() const {
+  const std::shared_lock lock(state_mutex_);
+  return state_.tree.view();
+}
+
 Result<Hash> ClusterStream::root_at(TreeSize size) const {
   MAMORI_TRY(look());
-  const std::shared_lock lock(state_mutex_);
-  return state_.tree.root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  return tree_now().root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
 }
 
 Result<std::vector<Hash>> ClusterStream::inclusion(LeafIndex index, TreeSize size) const {
   MAMORI_TRY(look());
-  const std::shared_lock lock(state_mutex_);
-  return state_.tree.inclusion(index, size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  return tree_now().inclusion(index, size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
 }
 
 Result<std::vector<Hash>> ClusterStream::consistency(TreeSize size1, TreeSize size2) const {
   MAMORI_TRY(look());
-  const std::shared_lock lock(state_mutex_);
-  return state_.tree.consistency(size1, size2, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  return tree_now().consistency(size1, size2, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
 }
 
 Result<std::vector<Hash>> ClusterStream::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const {
@@ -403,8 +404,7 @@ Result<std::vector<Hash>> ClusterStream::inclusion_of_all(std::span<const LeafIn
     std::vector<Hash> hashes;
   };
   const auto end = this->size();
-  const std::shared_lock lock(state_mutex_);
-  return state_.tree.inclusion_of_all(indices, size, [this, end, cache = std::make_shared<Cache>()](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+  return tree_now().inclusion_of_all(indices, size, [this, end, cache = std::make_shared<Cache>()](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
     const auto start = first - first % kChunk;
     if (start != cache->chunk) {
       cache->hashes = MAMORI_TRY(leaves(start, std::min<LeafIndex>(kChunk, end - start)));
@@ -505,8 +505,7 @@ Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>&
   };
   for (const auto& damage : fresh.damage) tell(damage);
   Tree tree;
-  const auto& chunks = fresh.tree.chunks();
-  for (LeafIndex chunk = 0; chunk < fresh.first / kChunk; ++chunk) tree.append_chunk(chunks[chunk]);
+  for (LeafIndex chunk = 0; chunk < fresh.first / kChunk; ++chunk) tree.append_chunk(fresh.tree.chunk(chunk));
   std::size_t next_head = 0;
   TreeSize good = fresh.first;
   const auto fits = [&](const Head& head, const Hash& root) {
@@ -518,7 +517,7 @@ Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>&
     }
   };
   for (; next_head < fresh.heads.size() && fresh.heads[next_head].size <= fresh.first; ++next_head) {
-    const auto root = fresh.tree.root_at(fresh.heads[next_head].size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+    const auto root = fresh.tree.view().root_at(fresh.heads[next_head].size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
     if (root) fits(fresh.heads[next_head], *root);
     else tell({table("kept"), "archive.damage.root", good, fresh.heads[next_head].size - 1});
   }
@@ -531,7 +530,7 @@ Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>&
     for (; next_head < fresh.heads.size() && fresh.heads[next_head].size == tree.size(); ++next_head) fits(fresh.heads[next_head], tree.root());
     if (tree.size() % kChunk != 0) return;
     const auto number = tree.size() / kChunk - 1;
-    if (number < chunks.size() && perfect_root(chunk) != chunks[number]) tell({table("event"), "archive.damage.event", tree.size() - kChunk, tree.size() - 1});
+    if (number < fresh.tree.size() / kChunk && perfect_root(chunk) != fresh.tree.chunk(number)) tell({table("event"), "archive.damage.event", tree.size() - kChunk, tree.size() - 1});
     chunk.clear();
   };
   for (auto low = fresh.first; low < end; low += kReadAtOnce) {

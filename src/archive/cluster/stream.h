@@ -89,6 +89,7 @@ class ClusterStream : public Stream {
   std::string chunk_rows(const State& state, std::size_t from) const;  // of the table, from this chunk on
   static void add(State& state, std::span<const Hash> leaves, std::span<const std::pair<Instant, std::uint64_t>> received);
   Result<std::vector<Hash>> leaves(LeafIndex first, std::size_t count) const;
+  TreeView tree_now() const;
   std::string received_within(LeafIndex first, LeafIndex last) const;  // a condition that lets the server skip what is elsewhere
   std::string table(const char* name) const;
   std::string here() const;

@@ -70,6 +70,7 @@ Status EmbeddedStream::add_segment(const std::shared_ptr<Segment>& segment) {
 }
 
 Status EmbeddedStream::load() {
+  load_heads();
   MAMORI_TRY(load_kept());
   first_ = tree_.size();
   const auto numbers = numbers_of(folder_, ".seg");
@@ -83,7 +84,6 @@ Status EmbeddedStream::load() {
   }
   size_ = tree_.size();
   MAMORI_TRY(load_logs());
-  load_heads();
   return {};
 }
 

@@ -99,7 +99,7 @@ class EmbeddedStream : public Stream {
   Status load_kept();
   void load_heads();
   Status load_logs();
-  Status keep_for_proofs(LeafIndex up_to);
+  Result<Nodes> keep_for_proofs(LeafIndex up_to);
   Result<std::shared_ptr<Part>> growing_part();
   void freeze(const std::shared_ptr<Part>& part);  // mutex_ held
   void build(const std::shared_ptr<Part>& part);
@@ -108,9 +108,13 @@ class EmbeddedStream : public Stream {
   Status sync_log(Part& part, std::size_t count);
   std::shared_ptr<const Record> make_record(std::string bytes, std::shared_ptr<Batch> batch) const;
   Status add_segment(const std::shared_ptr<Segment>& segment);
+  TreeView tree_now() const;
+  Result<Nodes> kept_of_version_1(std::string_view in);
+  // Of the part of the tree whose events go: nodes_to_keep(), but for the heads that nobody can prove any more.
+  Result<Nodes> nodes_to_keep(const TreeView& tree, TreeSize first, const TreeView::Leaves& leaves) const;
   Result<std::vector<Hash>> leaves(LeafIndex first, std::size_t count) const;
   // The same, keeping the hashes of the block it last had to read.
-  Tree::Leaves cached_leaves() const;
+  TreeView::Leaves cached_leaves() const;
 
   const std::filesystem::path folder_;
   const std::string origin_;
@@ -130,7 +134,6 @@ class EmbeddedStream : public Stream {
   LeafIndex first_ = 0;
   std::vector<std::shared_ptr<Segment>> segments_;
   std::deque<std::shared_ptr<Part>> parts_;     // oldest first; the last one grows
-  std::map<LeafIndex, std::vector<Hash>> kept_leaves_;  // by first leaf: of chunks whose events are gone
   std::vector<Head> heads_;
   std::vector<Damage> damage_;
   std::size_t tasks_ = 0;                       // handed to the workers

@@ -9,7 +9,9 @@
 namespace mamori::archive {
 namespace {
 
-constexpr std::string_view kKeptMagic = "MMKEPT01";
+constexpr std::string_view kKeptMagic = "MMKEPT02", kKeptMagic1 = "MMKEPT01";
+constexpr std::size_t kKeptNode = 1 + 8 + 32;                 // level, index, hash
+constexpr auto kEveryHead = std::chrono::hours(24 * 400);     // older heads: one a day can still be proven from
 constexpr std::size_t kLargestKept = std::size_t{1} << 30;
 
 void put_fixed(std::string& out, std::uint64_t value) { out.append(reinterpret_cast<const char*>(&value), 8); }
@@ -18,10 +20,6 @@ bool take_fixed(std::string_view& in, std::uint64_t& value) {
   std::memcpy(&value, in.data(), 8);
   in.remove_prefix(8);
   return true;
-}
-void put_hashes(std::string& out, std::span<const Hash> hashes) {
-  put_fixed(out, hashes.size());
-  for (const auto& hash : hashes) out.append(reinterpret_cast<const char*>(hash.data()), hash.size());
 }
 bool take_hashes(std::string_view& in, std::vector<Hash>& hashes) {
   std::uint64_t count = 0;
@@ -62,6 +60,30 @@ void EmbeddedStream::load_heads() {
   }
 }
 
+// Version 1 kept the root of every chunk since the beginning, and whole chunks of leaves for the heads.
+Result<Nodes> EmbeddedStream::kept_of_version_1(std::string_view in) {
+  const Error damaged{ErrorKind::corrupt, "archive.kept.damaged", {{"file", (folder_ / "kept").string()}}};
+  std::vector<Hash> chunks, ragged, hashes;
+  std::map<LeafIndex, std::vector<Hash>> groups;
+  std::uint64_t count = 0;
+  if (!take_hashes(in, chunks) || !take_hashes(in, ragged) || !take_fixed(in, count)) return damaged;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::uint64_t first = 0;
+    if (!take_fixed(in, first) || !take_hashes(in, hashes)) return damaged;
+    groups[first] = std::move(hashes);
+  }
+  Tree tree;
+  tree.append_chunks(chunks);
+  tree.append(ragged);
+  return nodes_to_keep(tree.view(), tree.size(), [&](LeafIndex first, std::size_t number) -> Result<std::vector<Hash>> {
+    const auto found = groups.find(first - first % kChunk);
+    const auto start = first % kChunk;
+    if (found == groups.end() || start + number > found->second.size()) return Error{ErrorKind::not_found, "archive.event.missing"};
+    const auto from = found->second.begin() + static_cast<std::ptrdiff_t>(start);
+    return std::vector<Hash>(from, from + static_cast<std::ptrdiff_t>(number));
+  });
+}
+
 Status EmbeddedStream::load_kept() {
   const auto bytes = read_file(folder_ / "kept", kLargestKept);
   if (!bytes) {
@@ -70,22 +92,44 @@ Status EmbeddedStream::load_kept() {
   }
   const Error damaged{ErrorKind::corrupt, "archive.kept.damaged", {{"file", (folder_ / "kept").string()}}};
   std::string_view in = *bytes;
-  std::uint64_t check = 0, groups = 0;
-  if (!in.starts_with(kKeptMagic) || in.size() < 24) return damaged;
+  std::uint64_t check = 0, first = 0, count = 0;
+  const bool version1 = in.starts_with(kKeptMagic1);
+  if (!version1 && !in.starts_with(kKeptMagic)) return damaged;
   in.remove_prefix(kKeptMagic.size());
   if (!take_fixed(in, check) || checksum(in) != check) return damaged;
-  std::vector<Hash> hashes;
-  if (!take_hashes(in, hashes)) return damaged;
-  for (const auto& hash : hashes) tree_.append_chunk(hash);
-  if (!take_hashes(in, hashes)) return damaged;
-  tree_.append(hashes);
-  if (!take_fixed(in, groups)) return damaged;
-  for (std::uint64_t i = 0; i < groups; ++i) {
-    std::uint64_t first = 0;
-    if (!take_fixed(in, first) || !take_hashes(in, hashes)) return damaged;
-    kept_leaves_[first] = std::move(hashes);
+  Nodes nodes;
+  if (version1) {
+    auto rest = in;
+    std::vector<Hash> chunks, ragged;
+    if (!take_hashes(rest, chunks) || !take_hashes(rest, ragged)) return damaged;
+    first = chunks.size() * kChunk + ragged.size();
+    nodes = MAMORI_TRY(kept_of_version_1(in));
+  } else {
+    if (!take_fixed(in, first) || !take_fixed(in, count) || in.size() != count * kKeptNode) return damaged;
+    for (; !in.empty(); in.remove_prefix(kKeptNode)) {
+      Node node{static_cast<unsigned char>(in[0]), 0};
+      std::memcpy(&node.index, in.data() + 1, 8);
+      std::memcpy(nodes[node].data(), in.data() + 9, 32);
+    }
   }
+  tree_ = MAMORI_TRY(Tree::after(first, std::move(nodes)));
   return {};
+}
+
+Result<Nodes> EmbeddedStream::nodes_to_keep(const TreeView& tree, TreeSize first, const TreeView::Leaves& leaves) const {
+  auto out = MAMORI_TRY(tree.nodes_to_keep(first, {}, leaves));
+  const auto limit = clock_.now() - kEveryHead;
+  std::int64_t day_before = -1;
+  for (const auto& head : heads()) {
+    if (head.size == 0 || head.size > first) continue;
+    const auto day = std::chrono::floor<std::chrono::days>(head.at).time_since_epoch().count();
+    if (head.at < limit && std::exchange(day_before, day) == day) continue;
+    // What earlier retention did not keep cannot be proven any more; the others can.
+    auto some = tree.nodes_to_keep(first, {&head.size, 1}, leaves);
+    if (some) out.merge(*some);
+    else if (some.error().kind != ErrorKind::not_found) return std::move(some).take_error();
+  }
+  return out;
 }
 
 Result<Kept> EmbeddedStream::event(LeafIndex index) const {
@@ -107,13 +151,14 @@ Status EmbeddedStream::each_match(const Query& query, Instant from, Instant to, 
 Result<std::vector<Hash>> EmbeddedStream::leaves(LeafIndex first, std::size_t count) const {
   std::vector<Hash> out;
   const auto now = snapshot();
+  const auto kept = tree_now();
   auto at = first;
   while (at < first + count) {
     const auto before = at;
-    {
-      const std::lock_guard lock(mutex_);
-      for (const auto& [start, hashes] : kept_leaves_)
-        for (; at >= start && at < start + hashes.size() && at < first + count; ++at) out.push_back(hashes[at - start]);
+    for (; at < now.first && at < first + count; ++at) {
+      const auto found = kept.kept().find({0, at});
+      if (found == kept.kept().end()) break;
+      out.push_back(found->second);
     }
     if (at != before) continue;
     for (const auto& record : now.records) {
@@ -136,7 +181,12 @@ Result<std::vector<Hash>> EmbeddedStream::leaves(LeafIndex first, std::size_t co
   return out;
 }
 
-Tree::Leaves EmbeddedStream::cached_leaves() const {
+TreeView EmbeddedStream::tree_now() const {
+  const std::shared_lock lock(tree_mutex_);
+  return tree_.view();
+}
+
+TreeView::Leaves EmbeddedStream::cached_leaves() const {
   struct Cache {
     LeafIndex first = 0;
     std::vector<Hash> hashes;
@@ -158,23 +208,19 @@ Tree::Leaves EmbeddedStream::cached_leaves() const {
 }
 
 Result<std::vector<Hash>> EmbeddedStream::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const {
-  const std::shared_lock lock(tree_mutex_);
-  return tree_.inclusion_of_all(indices, size, cached_leaves());
+  return tree_now().inclusion_of_all(indices, size, cached_leaves());
 }
 
 Result<Hash> EmbeddedStream::root_at(TreeSize size) const {
-  const std::shared_lock lock(tree_mutex_);
-  return tree_.root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  return tree_now().root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
 }
 
 Result<std::vector<Hash>> EmbeddedStream::inclusion(LeafIndex index, TreeSize size) const {
-  const std::shared_lock lock(tree_mutex_);
-  return tree_.inclusion(index, size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  return tree_now().inclusion(index, size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
 }
 
 Result<std::vector<Hash>> EmbeddedStream::consistency(TreeSize size1, TreeSize size2) const {
-  const std::shared_lock lock(tree_mutex_);
-  return tree_.consistency(size1, size2, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  return tree_now().consistency(size1, size2, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
 }
 
 Result<Head> EmbeddedStream::publish_head() {
@@ -223,38 +269,21 @@ std::vector<Head> EmbeddedStream::heads() const {
 }
 
 // Everything that proofs about later events, and from older heads, may still ask of leaves before `up_to`.
-Status EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
-  std::vector<Hash> chunks, ragged;
-  {
-    const std::shared_lock lock(tree_mutex_);
-    const auto& all = tree_.chunks();
-    chunks.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(up_to / kChunk));
-  }
-  if (up_to % kChunk != 0) ragged = MAMORI_TRY(leaves(up_to - up_to % kChunk, up_to % kChunk));
-  auto groups = [&] {
-    const std::lock_guard lock(mutex_);
-    return kept_leaves_;
-  }();
-  if (!ragged.empty()) groups[up_to - up_to % kChunk] = ragged;
-  for (const auto& head : heads()) {
-    const auto start = head.size - head.size % kChunk;
-    if (head.size % kChunk == 0 || start + kChunk > up_to || groups.contains(start)) continue;
-    groups[start] = MAMORI_TRY(leaves(start, kChunk));
-  }
+Result<Nodes> EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
+  const auto tree = tree_now();
+  auto nodes = MAMORI_TRY(nodes_to_keep(tree, up_to, cached_leaves()));
   std::string body;
-  put_hashes(body, chunks);
-  put_hashes(body, ragged);
-  put_fixed(body, groups.size());
-  for (const auto& [first, hashes] : groups) {
-    put_fixed(body, first);
-    put_hashes(body, hashes);
+  put_fixed(body, up_to);
+  put_fixed(body, nodes.size());
+  for (const auto& [node, hash] : nodes) {
+    body += static_cast<char>(node.level);
+    put_fixed(body, node.index);
+    body.append(reinterpret_cast<const char*>(hash.data()), hash.size());
   }
   std::string out(kKeptMagic);
   put_fixed(out, checksum(body));
   MAMORI_TRY(write_file(folder_ / "kept", out + body, FileMode::owner_only));
-  const std::lock_guard lock(mutex_);
-  kept_leaves_ = std::move(groups);
-  return {};
+  return nodes;
 }
 
 Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
@@ -276,10 +305,12 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
     }
   }
   if (victims.empty()) return std::uint64_t{0};
-  MAMORI_TRY(keep_for_proofs(up_to));
+  auto kept = MAMORI_TRY(keep_for_proofs(up_to));
   std::uint64_t removed = 0;
   {
     const std::lock_guard lock(mutex_);
+    const std::unique_lock tree_lock(tree_mutex_);
+    tree_.forget(up_to, std::move(kept));
     removed = up_to - first_;
     first_ = up_to;
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(victims.size()));
@@ -319,13 +350,8 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
   };
   for (const auto& damage : damage()) tell(damage);
   const auto now = snapshot();
-  Tree tree;  // made from what is read, not from what was remembered
-  {
-    const std::shared_lock lock(tree_mutex_);
-    const auto& chunks = tree_.chunks();
-    for (LeafIndex chunk = 0; chunk < now.first / kChunk; ++chunk) tree.append_chunk(chunks[chunk]);
-  }
-  if (now.first % kChunk != 0) tree.append(MAMORI_TRY(leaves(now.first - now.first % kChunk, now.first % kChunk)));
+  // Made from what is read, not from what was remembered; of what retention took only what was kept is known.
+  auto tree = MAMORI_TRY(Tree::after(now.first, tree_now().kept()));
 
   auto heads = this->heads();
   std::stable_sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) { return a.size < b.size; });
