@@ -1,6 +1,8 @@
 // All streams in a ClickHouse cluster. docs/formats/cluster.md.
 #pragma once
 
+#include <future>
+
 #include "archive/archive.h"
 #include "archive/cluster/stream.h"
 #include "archive/lock.h"
@@ -30,8 +32,10 @@ class ClusterArchive : public Archive {
   const std::string writer_;
   const SigningKey& key_;
   const Clock& clock_;
-  std::mutex mutex_;  // guards streams_
+  Result<std::unique_ptr<ClusterStream>> open_stream(const StreamName& whole, const std::string& writer) const;
+  std::mutex mutex_;  // guards what follows; never held while the server is asked
   std::map<StreamName, std::unique_ptr<ClusterStream>> streams_;
+  std::map<StreamName, std::shared_future<Result<Stream*>>> opening_;
 };
 
 }  // namespace mamori::archive
