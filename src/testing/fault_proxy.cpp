@@ -102,6 +102,7 @@ std::string_view name_of(Fault fault) {
     case Fault::half_header: return "half_header";
     case Fault::stop_before: return "stop_before";
     case Fault::stop_after: return "stop_after";
+    case Fault::held: return "held";
   }
   MAMORI_UNREACHABLE();
 }
@@ -119,6 +120,7 @@ FaultProxy::FaultProxy(int server, std::chrono::milliseconds patience) : server_
 
 FaultProxy::~FaultProxy() {
   stopping_ = true;
+  release();
   accepting_.join();
   ::close(listener_);
   for (auto& connection : connections_) connection.thread.join();
@@ -130,7 +132,16 @@ void FaultProxy::arm(Fault fault, int at, std::function<void()> stop) {
   at_ = at;
   stop_ = std::move(stop);
   requests_ = 0;
+  answered_ = 0;
   happened_ = false;
+  ++releases_;
+  released_.notify_all();
+}
+
+void FaultProxy::release() {
+  const std::lock_guard lock(mutex_);
+  ++releases_;
+  released_.notify_all();
 }
 
 void FaultProxy::settle() {
@@ -184,8 +195,10 @@ std::string FaultProxy::forward(std::string_view request) const {
 void FaultProxy::serve(int client) {
   Fault fault = Fault::none;
   std::function<void()> stop;
+  std::uint64_t releases = 0;
   {
     const std::lock_guard lock(mutex_);
+    releases = releases_;
     if (++requests_ == at_ && fault_ != Fault::none) {
       fault = fault_;
       stop = stop_;
@@ -198,8 +211,12 @@ void FaultProxy::serve(int client) {
   const auto body = request.find(kEndOfHeader) + kEndOfHeader.size();
   switch (fault) {
     case Fault::none:
-      if (const auto whole = forward(request); whole.empty()) reset(client);
-      else send_all(client, whole);
+      if (const auto whole = forward(request); whole.empty()) {
+        reset(client);
+      } else {
+        answered_ += whole.size();
+        send_all(client, whole);
+      }
       return;
     case Fault::refuse:
     case Fault::cut_before: return reset(client);
@@ -263,6 +280,13 @@ void FaultProxy::serve(int client) {
       forward(request);
       if (stop) stop();
       return reset(client);
+    }
+    case Fault::held: {
+      std::unique_lock lock(mutex_);
+      released_.wait(lock, [&] { return releases_ != releases; });
+      lock.unlock();
+      send_all(client, forward(request));
+      return;
     }
   }
   MAMORI_UNREACHABLE();

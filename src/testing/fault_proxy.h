@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -32,6 +33,7 @@ enum class Fault {
   half_header,     // the server does it, its answer ends in the middle of its header
   stop_before,     // `stop` is called instead of forwarding
   stop_after,      // `stop` is called after forwarding, the answer is lost
+  held,            // nothing is forwarded before release(); not one of kFaults
 };
 inline constexpr std::array kFaults = {
     Fault::refuse,    Fault::cut_before, Fault::cut_within, Fault::cut_after, Fault::late, Fault::slow,
@@ -50,9 +52,12 @@ class FaultProxy {
 
   int port() const { return port_; }
   // From now on requests are counted from 1, and the one with the number `at` has the fault. `stop`: what stops the server.
+  // Requests that are held go on.
   void arm(Fault fault, int at, std::function<void()> stop = {});
+  void release();
   int requests() const { return requests_; }  // since arm()
   bool happened() const { return happened_; }
+  std::size_t answered() const { return answered_; }  // bytes of whole answers since arm()
   // Waits until nothing is on its way to the server any more, late requests included.
   void settle();
 
@@ -70,9 +75,12 @@ class FaultProxy {
   int listener_ = -1, port_ = 0;
   std::atomic<bool> stopping_ = false, happened_ = false;
   std::atomic<int> requests_ = 0;
+  std::atomic<std::size_t> answered_ = 0;
   std::mutex mutex_;  // guards what follows
   Fault fault_ = Fault::none;
   int at_ = 0;
+  std::condition_variable released_;
+  std::uint64_t releases_ = 0;
   std::function<void()> stop_;
   std::list<Connection> connections_;
   std::thread accepting_;

@@ -12,6 +12,7 @@
 
 #include "archive/cluster/archive.h"
 #include "base/text.h"
+#include "base/web_client.h"
 #include "testing/clickhouse.h"
 #include "testing/clock.h"
 #include "testing/fault_proxy.h"
@@ -72,6 +73,8 @@ class ClusterFaults : public ::testing::Test {
     if (!stopped_.exchange(false)) return;
     servers_->start(0);
   }
+
+  ClickHouse direct() const { return ClickHouse(address(servers_->port_of(0))); }
 
   Status open() {
     archive_.reset();
@@ -223,6 +226,8 @@ class ClusterFaults : public ::testing::Test {
       options.before = page->hits.back().at;
     }
     EXPECT_EQ(pages.size(), found.size());
+    // Each insert lies in one partition: it is there as a whole or not at all.
+    EXPECT_EQ(*direct().number("SELECT count() FROM (SELECT batch FROM " + database_ + ".event GROUP BY batch HAVING uniqExact(toYYYYMM(toDateTime(intDiv(received, 1000), 'UTC'))) > 1)"), 0u);
   }
 
   void run(const Try& one) {
@@ -253,7 +258,7 @@ class ClusterFaults : public ::testing::Test {
     archive_.reset();
     start_again();
     EXPECT_LT(std::chrono::steady_clock::now() - began, kLongestRun);
-    EXPECT_TRUE(ClickHouse(address(servers_->port_of(0))).run("DROP DATABASE IF EXISTS " + database_));
+    EXPECT_TRUE(direct().run("DROP DATABASE IF EXISTS " + database_));
   }
 
   TemporaryFolder folder_;
@@ -299,6 +304,267 @@ TEST_F(ClusterFaults, NothingAcknowledgedIsLostAlteredOrThereTwice) {
     if (HasFailure()) break;
   }
   std::cout << "tried " << tried << " of " << all.size() << " pairs of fault and request (" << requests_ << " requests), " << happened_ << " faults happened, seed " << seed << "\n";
+}
+
+std::vector<Event> plain_events(const std::vector<std::string>& raws, std::size_t after = 0) {
+  std::vector<Event> out;
+  for (const auto& raw : raws) {
+    Event event;
+    event.raw = raw;
+    event.received = event.time = *parse_instant("2026-11-21T00:00:00Z") + std::chrono::seconds(after + out.size());
+    out.push_back(event);
+  }
+  return out;
+}
+
+std::vector<std::string> numbered(const std::string& what, std::size_t count) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < count; ++i) out.push_back(what + " " + std::to_string(i));
+  return out;
+}
+
+TEST_F(ClusterFaults, ManyWhoAppendAtOnceWhileLinesBreakLoseNothing) {
+  ASSERT_TRUE(open());
+  auto* into = *stream();
+  constexpr std::size_t kSenders = 4, kBatches = 12, kEvents = 30;
+  std::mutex mutex;
+  std::map<std::string, LeafIndex> acknowledged;
+  std::atomic<std::size_t> running = kSenders, refused = 0;
+  std::vector<std::thread> senders;
+  for (std::size_t sender = 0; sender < kSenders; ++sender)
+    senders.emplace_back([&, sender] {
+      for (std::size_t batch = 0; batch < kBatches; ++batch) {
+        const auto raws = numbered("sender " + std::to_string(sender) + " batch " + std::to_string(batch) + " event", kEvents);
+        const auto events = plain_events(raws);
+        for (int tries = 0; tries < 200; ++tries) {
+          const auto done = into->append(events);
+          if (!done) {
+            ++refused;
+            continue;
+          }
+          const std::lock_guard lock(mutex);
+          for (std::size_t i = 0; i < raws.size(); ++i) acknowledged[raws[i]] = done->first + i;
+          break;
+        }
+      }
+      --running;
+    });
+  std::mt19937 random(7);
+  constexpr std::array faults = {Fault::refuse, Fault::cut_before, Fault::cut_within, Fault::cut_after, Fault::twice, Fault::error_500, Fault::done_503, Fault::garbage, Fault::page, Fault::half_answer, Fault::half_header};
+  std::vector<Head> heads;
+  while (running > 0) {
+    proxy_->arm(faults[random() % faults.size()], static_cast<int>(random() % 3) + 1);
+    std::this_thread::sleep_for(20ms);
+    if (auto head = into->publish_head()) heads.push_back(*head);
+  }
+  for (auto& sender : senders) sender.join();
+  proxy_->arm(Fault::none, 0);
+  proxy_->settle();
+  EXPECT_EQ(acknowledged.size(), kSenders * kBatches * kEvents);
+  EXPECT_EQ(into->size(), acknowledged.size()) << "each of them once, " << refused << " appends refused";
+  std::map<std::string, LeafIndex> found;
+  ASSERT_TRUE(into->each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex leaf, const Event& event) -> Result<bool> {
+    EXPECT_TRUE(found.emplace(std::string(event.raw), leaf).second) << "twice: " << event.raw;
+    return true;
+  }));
+  EXPECT_EQ(found, acknowledged);
+  for (const auto& head : heads) EXPECT_EQ(*into->root_at(head.size), head.root);
+  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last; }));
+}
+
+// An insert of a process that is gone may come in when the next one has looked already.
+TEST_F(ClusterFaults, ALateInsertOfTheLastLifeTakesNoNumberFromThisOne) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE((*stream())->append(plain_events({"first"})));
+  proxy_->arm(Fault::late, 1);
+  EXPECT_EQ((*stream())->append(plain_events({"late 1", "late 2"})).error().code, "archive.cluster.slow");
+  ASSERT_TRUE(open());
+  auto* into = *stream();
+  EXPECT_EQ(into->size(), 1u);
+  proxy_->settle();
+  const auto done = into->append(plain_events({"new"}));
+  ASSERT_TRUE(done) << describe(done.error());
+  EXPECT_EQ(done->first, 3u) << "the late ones have theirs";
+  EXPECT_EQ(into->event(1)->event.raw, "late 1");
+  EXPECT_EQ(into->event(3)->event.raw, "new");
+  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+}
+
+TEST_F(ClusterFaults, OpeningWaitsForWhatTheLastLifeStillInserts) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(stream());
+  std::atomic<bool> ended = false;
+  const auto name = "mamori/" + archive_->writer() + "/f1/events/0";
+  std::thread earlier([&] {
+    EXPECT_TRUE(ask_web({.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name, .method = "POST", .body = "SELECT sleep(1)"}));
+    ended = true;
+  });
+  const auto running = "SELECT count() FROM system.processes WHERE query_id = '" + name + "'";
+  while (!ended && *direct().number(running) == 0) std::this_thread::sleep_for(5ms);
+  ASSERT_TRUE(open());
+  ASSERT_TRUE(stream());
+  EXPECT_EQ(*direct().number(running), 0u);
+  earlier.join();
+}
+
+// Nothing but the table tells the root of a chunk whose events are gone.
+TEST_F(ClusterFaults, RetentionDeletesNothingBeforeTheRootsAreKept) {
+  ASSERT_TRUE(open());
+  auto* into = *stream();
+  const auto raws = numbered("event", 700);
+  ASSERT_TRUE(into->append(plain_events(raws)));
+  const auto head = *into->publish_head();
+  const auto count = [&](const std::string& table) { return *direct().number("SELECT count() FROM " + database_ + "." + table); };
+  // The rows of the chunks cannot be written or read.
+  ASSERT_TRUE(direct().run("RENAME TABLE " + database_ + ".chunk TO " + database_ + ".away"));
+  EXPECT_EQ(into->retain({.age = 1h}).error().code, "archive.cluster.refused");
+  EXPECT_EQ(into->first(), 0u);
+  EXPECT_EQ(count("event"), 700u);
+  // They are there again, and empty: what is missing is written again without a restart.
+  ASSERT_TRUE(direct().run("CREATE TABLE " + database_ + ".chunk AS " + database_ + ".away"));
+  const auto removed = into->retain({.age = 1h});
+  ASSERT_TRUE(removed) << describe(removed.error());
+  EXPECT_EQ(*removed, 512u);
+  for (int i = 0; i < 300 && count("event") > 188; ++i) std::this_thread::sleep_for(100ms);
+  EXPECT_EQ(count("event"), 188u);
+  ASSERT_TRUE(open());
+  into = *stream();
+  EXPECT_EQ(into->first(), 512u);
+  EXPECT_EQ(*into->root_at(head.size), head.root);
+  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+}
+
+TEST_F(ClusterFaults, ARowOfAChunkThatWasRefusedIsWrittenWithTheNext) {
+  ASSERT_TRUE(open());
+  auto* into = *stream();
+  ASSERT_TRUE(direct().run("RENAME TABLE " + database_ + ".chunk TO " + database_ + ".away"));
+  ASSERT_TRUE(into->append(plain_events(numbered("event", 300))));
+  ASSERT_TRUE(into->publish_head());
+  ASSERT_TRUE(direct().run("RENAME TABLE " + database_ + ".away TO " + database_ + ".chunk"));
+  ASSERT_TRUE(into->append(plain_events(numbered("more", 10))));
+  ASSERT_TRUE(into->publish_head());
+  EXPECT_EQ(*direct().number("SELECT count() FROM " + database_ + ".chunk"), 1u);
+}
+
+TEST_F(ClusterFaults, WhoeverProvesExportsOrRetainsKeepsNobodyFromAppending) {
+  const auto patient = [&] {
+    auto out = address(proxy_->port());
+    out.limit = 60s;
+    return out;
+  }();
+  archive_ = *ClusterArchive::open(patient, folder_.path() / database_, *key_, clock_);
+  auto* into = *stream();
+  ASSERT_TRUE(into->append(plain_events(numbered("event", 300))));
+  const auto beside = [&](const char* what, const auto& asks) {
+    SCOPED_TRACE(what);
+    proxy_->arm(Fault::held, 1);
+    std::atomic<bool> done = false;
+    std::thread held([&] {
+      asks();
+      done = true;
+    });
+    while (!proxy_->happened()) std::this_thread::sleep_for(1ms);
+    // Where somebody waits for the one who is held, the test ends all the same, and says so.
+    std::atomic<bool> appended = false;
+    std::thread release([&] {
+      for (int i = 0; i < 3000 && !appended; ++i) std::this_thread::sleep_for(10ms);
+      proxy_->release();
+    });
+    EXPECT_TRUE(into->append(plain_events({"meanwhile"})));
+    EXPECT_EQ((*archive_->stream({"f1", "events"})), into);
+    EXPECT_FALSE(done);
+    appended = true;
+    release.join();
+    held.join();
+  };
+  const std::vector<LeafIndex> some = {3, 5};
+  beside("inclusion", [&] { EXPECT_TRUE(into->inclusion(3, 200)); });
+  beside("inclusion_of_all", [&] { EXPECT_TRUE(into->inclusion_of_all(some, 300)); });
+  beside("root_at", [&] { EXPECT_TRUE(into->root_at(100)); });
+  beside("consistency", [&] { EXPECT_TRUE(into->consistency(100, 300)); });
+  beside("verify", [&] { EXPECT_TRUE(into->verify([](const Damage&) {})); });
+  beside("head", [&] { EXPECT_TRUE(into->publish_head()); });
+  beside("retention", [&] { EXPECT_TRUE(into->retain({.age = 1h})); });
+  beside("another stream", [&] { EXPECT_TRUE(archive_->stream({"f1", "other"})); });
+  beside("size on disk", [&] { EXPECT_GT(into->bytes_on_disk(), 0u); });
+}
+
+TEST_F(ClusterFaults, AHeadDoesNotWaitForAnInsert) {
+  auto patient = address(proxy_->port());
+  patient.limit = 60s;
+  archive_ = *ClusterArchive::open(patient, folder_.path() / database_, *key_, clock_);
+  auto* into = *stream();
+  ASSERT_TRUE(into->append(plain_events({"first"})));
+  proxy_->arm(Fault::held, 1);
+  std::atomic<bool> done = false;
+  std::thread held([&] {
+    EXPECT_TRUE(into->append(plain_events({"second"})));
+    done = true;
+  });
+  while (!proxy_->happened()) std::this_thread::sleep_for(1ms);
+  std::atomic<bool> published = false;
+  std::thread release([&] {
+    for (int i = 0; i < 3000 && !published; ++i) std::this_thread::sleep_for(10ms);
+    proxy_->release();
+  });
+  EXPECT_EQ(into->publish_head()->size, 1u) << "only what is there is signed";
+  EXPECT_FALSE(done);
+  published = true;
+  release.join();
+  held.join();
+}
+
+TEST_F(ClusterFaults, WhoFollowsAnothersStreamReadsOnlyWhatIsNewAndSaysWhenItCannot) {
+  const auto writes = *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "writer", *key_, clock_);
+  auto* into = *writes->stream({"f1", "events"});
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(into->append(plain_events(numbered("event " + std::to_string(i), 1000))));
+  ASSERT_TRUE(into->publish_head());
+  ASSERT_TRUE(open());
+  const auto* from = *archive_->stream({"f1", "events@" + writes->writer()});
+  const auto until = [&](TreeSize size) {
+    for (int i = 0; i < 600 && from->size() != size; ++i) std::this_thread::sleep_for(50ms);
+    EXPECT_EQ(from->size(), size);
+    EXPECT_EQ(*from->root_at(size), *into->root_at(size));
+  };
+  until(20'000);
+  proxy_->arm(Fault::none, 0);
+  ASSERT_TRUE(into->append(plain_events(numbered("new", 10), 1000)));
+  until(20'010);
+  EXPECT_LT(proxy_->answered(), 20'000u) << "the chunks of 20,000 events alone are 78 * 56 bytes, their events 1.5 MB";
+  // Over the border of chunks, some of them in the table.
+  for (const auto count : {100, 300, 5000, 1}) {
+    ASSERT_TRUE(into->append(plain_events(numbered("more", static_cast<std::size_t>(count)), into->size())));
+    until(into->size());
+  }
+  // A clock that was set back: what looks old is found with the next head.
+  ASSERT_TRUE(into->append(plain_events({"of yesterday"})));
+  ASSERT_TRUE(into->publish_head());
+  for (int i = 0; i < 600 && from->heads().size() < 2; ++i) std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(from->heads().size(), 2u);
+  until(into->size());
+  EXPECT_TRUE(from->damage().empty());
+
+  servers_->stop(0, SIGKILL);
+  for (int i = 0; i < 600 && from->damage().empty(); ++i) std::this_thread::sleep_for(50ms);
+  ASSERT_EQ(from->damage().size(), 1u);
+  EXPECT_EQ(from->damage()[0].what, "archive.damage.away");
+  EXPECT_EQ(from->size(), into->size()) << "as it was known last";
+  EXPECT_EQ(from->root_at(5).error().code, "archive.cluster.unreachable");
+  servers_->start(0);
+  for (int i = 0; i < 600 && !from->damage().empty(); ++i) std::this_thread::sleep_for(50ms);
+  EXPECT_TRUE(from->damage().empty());
+  ASSERT_TRUE(into->append(plain_events({"after"}, 30'000)));
+  until(into->size());
+}
+
+TEST_F(ClusterFaults, AWriterThatFindsLessThanWasSignedGivesNoNumberTwice) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE((*stream())->append(plain_events(numbered("event", 20))));
+  ASSERT_TRUE((*stream())->publish_head());
+  ASSERT_TRUE(direct().run("ALTER TABLE " + database_ + ".event DELETE WHERE leaf >= 15"));
+  for (int i = 0; i < 300 && *direct().number("SELECT count() FROM " + database_ + ".event") > 15; ++i) std::this_thread::sleep_for(100ms);
+  ASSERT_TRUE(open());
+  EXPECT_EQ(stream().error().code, "archive.cluster.behind");
 }
 
 }  // namespace

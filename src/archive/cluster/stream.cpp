@@ -44,7 +44,7 @@ Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& ser
     MAMORI_TRY(out->is_all(out->state_));
     (void)out->write_chunks().has_value();  // what is missing now is written with the next ones
   }
-  out->looked_ = out->loaded_ = std::chrono::steady_clock::now();
+  out->looked_ = out->loaded_ = out->everywhere_ = std::chrono::steady_clock::now();
   return out;
 }
 
@@ -254,7 +254,10 @@ void ClusterStream::write_for(std::span<Waiting* const> callers) {
       caller->first = first;
       first += caller->events.size();
     }
+    // A late insert of this writer's last life may have come in since we looked.
+    if (first_insert_) group.inserts.front().offered = true;
     done = write(group);
+    if (done) first_insert_ = false;
     if (done) break;
     const bool taken = done.error().code == "archive.cluster.taken";
     if (taken && reload()) continue;
@@ -370,22 +373,38 @@ Result<Head> ClusterStream::publish_head() {
 
 // --- retention
 
-// That the table has the roots of chunks [from, to) as they are in the tree: once their events are gone nothing else tells them.
-Status ClusterStream::check_chunks(std::uint64_t from, std::uint64_t to) const {
-  std::map<std::uint64_t, Hash> roots;
+// Whether the table has the roots of chunks [from, to) as they are in the tree: once their events are gone nothing else tells them.
+// The first that it does not have. Error: archive.verify.failed where it has another one.
+Result<std::optional<std::uint64_t>> ClusterStream::missing_chunk(std::uint64_t from, std::uint64_t to) const {
+  std::map<std::uint64_t, std::vector<Hash>> roots;
   const auto statement = fmt::format("SELECT number, root FROM {} WHERE {} AND number >= {} AND number < {}", table("chunk"), here(), from, to);
-  bool same = true;
   MAMORI_TRY(server_.each(statement, [&](Rows& row) {
     const auto number = row.number();
-    const auto root = row.hash();
-    same = roots.emplace(number, root).first->second == root && same;
+    roots[number].push_back(row.hash());
   }, {}, Reading::durable));
   const std::shared_lock lock(state_mutex_);
-  for (auto number = from; same && number < to; ++number) {
-    const auto found = roots.find(number);
-    same = found != roots.end() && found->second == state_.tree.chunk(number);
+  for (auto number = from; number < to; ++number) {
+    const auto& found = roots[number];
+    if (found.empty()) return std::optional(number);
+    if (std::all_of(found.begin(), found.end(), [&](const Hash& root) { return root == state_.tree.chunk(number); })) continue;
+    return Error{ErrorKind::corrupt, "archive.verify.failed", {{"file", table("chunk")}, {"what", "archive.damage.event"}, {"first", std::to_string(number * kChunk)}, {"last", std::to_string((number + 1) * kChunk - 1)}}};
   }
-  if (same) return {};
+  return std::optional<std::uint64_t>();
+}
+
+Status ClusterStream::keep_chunks(std::uint64_t from, std::uint64_t to) {
+  MAMORI_TRY(write_chunks());
+  for (int tries = 0; tries < 2; ++tries) {
+    const auto missing = MAMORI_TRY(missing_chunk(from, to));
+    if (!missing) return {};
+    // Written once, and not there: again.
+    {
+      const std::unique_lock lock(state_mutex_);
+      state_.known_chunks = std::min<std::size_t>(state_.known_chunks, *missing);
+    }
+    MAMORI_TRY(write_chunks());
+  }
+  if (!MAMORI_TRY(missing_chunk(from, to))) return {};
   return Error{ErrorKind::unavailable, "archive.cluster.unsettled", {{"stream", origin_}}};
 }
 
@@ -426,8 +445,7 @@ Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
     MAMORI_TRY(delete_rows(before));  // what could not be deleted when it was to
     return std::uint64_t{0};
   }
-  MAMORI_TRY(write_chunks());
-  MAMORI_TRY(check_chunks(before / kChunk, up_to / kChunk));
+  MAMORI_TRY(keep_chunks(before / kChunk, up_to / kChunk));
   // What proofs from older heads may still ask for: the leaves of the chunk that a head ends in.
   std::vector<TreeSize> ends;
   {

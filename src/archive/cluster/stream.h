@@ -107,7 +107,8 @@ class ClusterStream : public Stream {
   // --- what stands in the tables (stream_load.cpp)
   Result<State> load() const;
   // Adds what has come since. `guard` is held for moments, never while the server is asked. False: there is a hole before what is newer.
-  Result<bool> read_on(State& state, std::shared_mutex& guard) const;
+  // `everywhere`: not only where new rows are to be expected.
+  Result<bool> read_on(State& state, std::shared_mutex& guard, bool everywhere) const;
   Result<bool> read_events(State& state, std::shared_mutex& guard, LeafIndex end, bool over_holes, const std::string& within) const;
   // For another server's stream: looks again where a second has passed.
   Status look() const;
@@ -131,7 +132,8 @@ class ClusterStream : public Stream {
   bool recall(Waiting& caller);
   Status reload();
   Status write_chunks();
-  Status check_chunks(std::uint64_t from, std::uint64_t to) const;
+  Status keep_chunks(std::uint64_t from, std::uint64_t to);
+  Result<std::optional<std::uint64_t>> missing_chunk(std::uint64_t from, std::uint64_t to) const;
   Status delete_rows(LeafIndex before);          // retain_order_ is held
   Status put_head();                             // head_order_ is held
 
@@ -154,10 +156,12 @@ class ClusterStream : public Stream {
   mutable State state_;                          // guarded by state_mutex_
   mutable std::atomic<bool> looking_ = false, away_ = false;
   mutable std::chrono::steady_clock::time_point looked_, loaded_;  // guarded by state_mutex_
+  mutable std::chrono::steady_clock::time_point everywhere_;       // whoever is looking_ has it alone
   mutable std::atomic<std::uint64_t> disk_ = 0;  // as it was last measured
 
   std::optional<Group> unsettled_;               // whoever leads the queue has it alone, and this:
   std::deque<Refused> refused_;
+  bool first_insert_ = true;
 
   std::mutex chunk_order_;                       // one at a time writes rows of chunks
   std::mutex head_order_;                        // one at a time signs

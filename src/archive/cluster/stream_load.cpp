@@ -12,9 +12,11 @@ namespace {
 constexpr LeafIndex kReadAtOnce = 32 * kChunk;
 constexpr std::uint64_t kChunksAtOnce = 1'000'000;
 constexpr auto kLongReading = std::chrono::minutes(10);
-// Rows come nearly in the order of their receipt. What comes later than this is found when what follows it shows a hole.
+// Rows come nearly in the order of their receipt, by which the table is sorted. What is older than this (a clock was set back) is found
+// when a head or what follows shows a hole, or at the next look everywhere.
 constexpr auto kReceivedLate = std::chrono::minutes(10);
 constexpr auto kLookEvery = std::chrono::seconds(1);
+constexpr auto kLookEverywhereEvery = std::chrono::seconds(60);
 constexpr auto kLookAtDamageEvery = std::chrono::seconds(60);
 constexpr auto kEarlierInserts = std::chrono::seconds(30);
 
@@ -108,7 +110,7 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
   return whole;
 }
 
-Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard) const {
+Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool everywhere) const {
   std::string newer_heads;
   TreeSize size = 0;
   std::uint64_t chunks = 0;
@@ -168,7 +170,7 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard) cons
     if (anew && state.tree.size() < first) state.damage.push_back({table("chunk"), "archive.damage.missing", state.tree.size(), first - 1});
     for (; anew && state.tree.size() < first; state.chunks.emplace_back()) state.tree.append_chunk(Hash{});
     size = state.tree.size();
-    if (!anew) within = " AND received >= " + std::to_string(to_millis(state.newest - kReceivedLate));
+    if (!everywhere) within = " AND received >= " + std::to_string(to_millis(state.newest - kReceivedLate));
   }
 
   // The rest from the events themselves.
@@ -185,7 +187,7 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard) cons
 Result<ClusterStream::State> ClusterStream::load() const {
   State state;
   std::shared_mutex nobody_else;
-  MAMORI_TRY(read_on(state, nobody_else));
+  MAMORI_TRY(read_on(state, nobody_else, true));
   return state;
 }
 
@@ -248,7 +250,11 @@ Status ClusterStream::look() const {
   }
   if (looking_.exchange(true)) return {};  // somebody is asking already; until then what is known holds
   auto done = [&]() -> Status {
-    const bool whole = MAMORI_TRY(read_on(state_, state_mutex_));
+    const auto now = std::chrono::steady_clock::now();
+    bool everywhere = now - everywhere_ > kLookEverywhereEvery;
+    bool whole = MAMORI_TRY(read_on(state_, state_mutex_, everywhere));
+    if (!whole && !everywhere) whole = MAMORI_TRY(read_on(state_, state_mutex_, everywhere = true));
+    if (everywhere) everywhere_ = now;
     {
       const std::shared_lock lock(state_mutex_);
       if (whole && (state_.damage.empty() || std::chrono::steady_clock::now() - loaded_ < kLookAtDamageEvery)) return {};
