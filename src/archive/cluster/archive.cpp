@@ -73,15 +73,7 @@ Result<Stream*> ClusterArchive::stream(const StreamName& name) {
 Result<std::unique_ptr<ClusterStream>> ClusterArchive::open_stream(const StreamName& whole, const std::string& writer) const {
   const auto known = MAMORI_TRY(names());
   const bool ours = writer == writer_ && !read_only();
-  if (std::find(known.begin(), known.end(), whole) == known.end()) {
-    if (!ours) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", whole.name}}};
-    std::string row;
-    put_row(row, whole.facility);
-    put_row(row, whole.base());
-    put_row(row, writer);
-    put_row(row, to_millis(clock_.now()));
-    MAMORI_TRY(server_.put(server_.address().database + ".stream", row));
-  }
+  if (!ours && std::find(known.begin(), known.end(), whole) == known.end()) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", whole.name}}};
   return ClusterStream::open(server_, {whole.facility, whole.base(), writer}, ours, key_, clock_);
 }
 
@@ -106,9 +98,20 @@ class Searching {
   Searching(const ClickHouse& server, std::span<const Stream* const> streams, const Query& query, const SearchOptions& options)
       : server_(server), options_(options), table_(server.address().database + ".event"), stop_(std::chrono::steady_clock::now() + options.limit_time) {
     question_ = fmt::format("time >= {} AND time < {} AND {}", to_millis(options.from), to_millis(options.to), condition_of(query));
-    for (const auto* stream : streams) parts_.push_back(static_cast<const ClusterStream*>(stream)->rows_here());
-    for (const auto& part : parts_) all_ += (all_.empty() ? "((" : " OR (") + part.condition + ")";
+    for (const auto* stream : streams) streams_.push_back(static_cast<const ClusterStream*>(stream));
+  }
+
+  // Which rows the streams have, and which of them more than once.
+  Status look() {
+    for (const auto* stream : streams_) {
+      parts_.push_back(MAMORI_TRY(stream->rows_here(options_.statistics ? ClusterStream::Fresh::now : ClusterStream::Fresh::nearly)));
+      const auto& part = parts_.back();
+      all_ += (all_.empty() ? "((" : " OR (") + part.condition + ")";
+      if (!part.doubled.empty()) doubled_ += (doubled_.empty() ? "((" : " OR (") + part.condition + " AND " + part.doubled + ")";
+    }
     all_ += ")";
+    if (!doubled_.empty()) doubled_ += ")";
+    return {};
   }
 
   Status page(SearchResult& out) const {
@@ -120,7 +123,7 @@ class Searching {
   }
 
   Status statistics(SearchResult& out) const {
-    const auto from = MAMORI_TRY(each_once());
+    const auto from = each_once();
     std::int64_t low = 0, high = 0;
     MAMORI_TRY(each(fmt::format("SELECT count(), min(time), max(time) FROM {}", from.rows + from.where), [&](Rows& row) {
       out.total = row.number();
@@ -166,22 +169,14 @@ class Searching {
 
   Status each(const std::string& statement, const std::function<void(Rows&)>& take) const { return server_.each(statement, take, MAMORI_TRY(left())); }
 
-  // The matching rows, each once. Telling them apart costs memory for each, so it is done only where the table has more rows than leaves.
-  Result<From> each_once() const {
-    std::uint64_t rows = 0, sum = 0, expected_rows = 0, expected_sum = 0;
-    MAMORI_TRY(each(fmt::format("SELECT count(), sum(leaf) FROM {} WHERE {}", table_, all_), [&](Rows& row) {
-      rows = row.number();
-      sum = row.number();
-    }));
-    for (const auto& part : parts_) {
-      expected_rows += part.rows;
-      expected_sum += part.sum;
-    }
-    const auto where = fmt::format(" WHERE {} AND {}", all_, question_);
-    if (rows == expected_rows && sum == expected_sum) return From{table_, where};
-    std::string fields;
-    for (const auto field : options_.count) fields += ", f_" + std::string(name_of(field));
-    return From{fmt::format("(SELECT facility, stream, writer, leaf, time{} FROM {}{} LIMIT 1 BY facility, stream, writer, leaf)", fields, table_, where), ""};
+  // The matching rows, each once. Telling them apart costs memory for each: it is done only among those that are there twice.
+  From each_once() const {
+    if (doubled_.empty()) return {table_, fmt::format(" WHERE {} AND {}", all_, question_)};
+    std::string columns = "time";
+    for (const auto field : options_.count) columns += ", f_" + std::string(name_of(field));
+    const auto once = fmt::format("SELECT {} FROM {} WHERE {} AND NOT {} AND {}", columns, table_, all_, doubled_, question_);
+    const auto twice = fmt::format("SELECT {0} FROM (SELECT facility, stream, writer, leaf, {0} FROM {1} WHERE {2} AND {3} LIMIT 1 BY facility, stream, writer, leaf)", columns, table_, doubled_, question_);
+    return {"(" + once + " UNION ALL " + twice + ")", ""};
   }
 
   Status page_of(std::size_t stream, SearchResult& out) const {
@@ -224,7 +219,8 @@ class Searching {
   const SearchOptions& options_;
   const std::string table_;
   const std::chrono::steady_clock::time_point stop_;
-  std::string question_, all_;
+  std::string question_, all_, doubled_;
+  std::vector<const ClusterStream*> streams_;
   std::vector<ClusterStream::Part> parts_;
 };
 
@@ -234,7 +230,8 @@ Result<SearchResult> ClusterArchive::search(std::span<const Stream* const> strea
   MAMORI_ASSERT(options.buckets > 0);
   SearchResult out;
   if (streams.empty()) return out;
-  const Searching searching(server_, streams, query, options);
+  Searching searching(server_, streams, query, options);
+  MAMORI_TRY(searching.look());
   if (options.limit != 0) MAMORI_TRY(searching.page(out));
   if (options.statistics) MAMORI_TRY(searching.statistics(out));
   return out;

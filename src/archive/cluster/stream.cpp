@@ -38,7 +38,10 @@ ClusterStream::ClusterStream(const ClickHouse& server, Place place, bool writes,
 
 Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock) {
   std::unique_ptr<ClusterStream> out(new ClusterStream(server, std::move(place), writes, key, clock));
-  if (writes) MAMORI_TRY(out->wait_for_earlier_inserts());
+  if (writes) {
+    MAMORI_TRY(out->wait_for_earlier_inserts());
+    MAMORI_TRY(out->begin_life());
+  }
   out->state_ = MAMORI_TRY(out->load());
   if (writes) {
     MAMORI_TRY(out->is_all(out->state_));
@@ -52,9 +55,8 @@ std::string ClusterStream::table(const char* name) const { return server_.addres
 
 std::string ClusterStream::here() const { return "facility = " + sql_text(place_.facility) + " AND stream = " + sql_text(place_.stream) + " AND writer = " + sql_text(place_.writer); }
 
-ClusterStream::Part ClusterStream::rows_here() const {
-  (void)look().has_value();
-  Part out;
+Result<ClusterStream::Part> ClusterStream::rows_here(Fresh fresh) const {
+  MAMORI_TRY(look());
   LeafIndex first = 0, end = 0;
   {
     const std::shared_lock lock(state_mutex_);
@@ -62,11 +64,13 @@ ClusterStream::Part ClusterStream::rows_here() const {
     end = std::max(state_.tree.size(), first);
   }
   // What is behind the tree's end is an insert that nobody has acknowledged yet.
-  out.condition = fmt::format("{} AND leaf >= {} AND leaf < {}", here(), first, end);
-  out.rows = end - first;
-  // 0 + 1 + … + (n - 1), modulo 2^64 as the server sums
-  const auto up_to = [](std::uint64_t n) { return n % 2 == 0 ? n / 2 * (n - 1) : (n - 1) / 2 * n; };
-  out.sum = up_to(end) - up_to(first);
+  Part out{fmt::format("{} AND leaf >= {} AND leaf < {}", here(), first, end), ""};
+  for (const auto& one : MAMORI_TRY(doubled_in(first, end, fresh))) {
+    const auto within = fmt::format("leaf >= {} AND leaf <= {}", one.first, one.last);
+    out.condition += fmt::format(" AND NOT ({} AND batch < {})", within, one.batch);
+    out.doubled += (out.doubled.empty() ? "((" : " OR (") + within + ")";
+  }
+  if (!out.doubled.empty()) out.doubled += ")";
   return out;
 }
 
@@ -78,7 +82,21 @@ void ClusterStream::put_place(std::string& out) const {
 
 // --- writing
 
-ClusterStream::Group ClusterStream::make_group(std::span<Waiting* const> callers, LeafIndex first) const {
+// Each time a stream is opened for writing is a life with a number of its own, higher than all before: it stands in the table before
+// anything is inserted in it.
+Status ClusterStream::begin_life() {
+  const auto last = MAMORI_TRY(server_.number("SELECT toUInt64(greatest(max(made_at), 0)) FROM " + table("stream") + " WHERE " + here()));
+  const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_millis(clock_.now()) / 1000));
+  const auto life = std::max(now, last / 1000 + 1);
+  std::string row;
+  put_place(row);
+  put_row(row, static_cast<std::int64_t>(life * 1000));
+  MAMORI_TRY(server_.put(table("stream"), row));
+  next_batch_ = life << kLifeBits;
+  return {};
+}
+
+ClusterStream::Group ClusterStream::make_group(std::span<Waiting* const> callers, LeafIndex first) {
   Group group;
   group.first = first;
   std::size_t bytes = 0, count = 0;
@@ -97,11 +115,11 @@ ClusterStream::Group ClusterStream::make_group(std::span<Waiting* const> callers
     for (const auto& event : caller->events) {
       if (const auto other = month_of(event.received); group.inserts.empty() || other != month) {
         month = other;
-        group.inserts.push_back({.first = first});
+        group.inserts.push_back({.first = first, .batch = next_batch_++});
         if (group.inserts.size() == 1) group.inserts.back().rows.reserve(bytes * 5 / 4);
         start.clear();
         put_place(start);
-        put_row(start, first);
+        put_row(start, group.inserts.back().batch);
       }
       auto& insert = group.inserts.back();
       ++insert.count;
@@ -126,13 +144,13 @@ Result<ClusterStream::Presence> ClusterStream::presence(const Group& group, cons
   std::vector<bool> there(insert.count);
   bool others = false;
   MAMORI_TRY(in_pieces(insert.first, insert.first + insert.count, [&](LeafIndex low, LeafIndex high) -> Status {
-    const auto statement = fmt::format("SELECT leaf, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"), here(), low, high);
+    const auto statement = fmt::format("SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {} AND batch >= {}", table("event"), here(), low, high, life_of(insert.batch) << kLifeBits);
     return server_.each(statement, [&](Rows& row) {
-      const auto leaf = row.number();
+      const auto leaf = row.number(), batch = row.number();
       const auto received = from_millis(row.signed_number());
       const auto source = row.text(), raw = row.text();
       if (leaf < low || leaf >= high) return;
-      const bool ours = hash_leaf(leaf_of(received, source, raw)) == group.leaves[leaf - group.first];
+      const bool ours = batch == insert.batch && hash_leaf(leaf_of(received, source, raw)) == group.leaves[leaf - group.first];
       others = others || !ours;
       if (ours) there[leaf - insert.first] = true;
     }, {}, Reading::durable);
@@ -237,8 +255,21 @@ Status ClusterStream::reload() {
   return {};
 }
 
+// A late insert of this writer's last life may have come in since the stream was opened: its events are kept.
+Status ClusterStream::take_in_late() {
+  if (!first_insert_) return {};
+  const auto late = MAMORI_TRY(server_.number(fmt::format("SELECT count() FROM {} WHERE {} AND leaf >= {}", table("event"), here(), tree_now().size())));
+  if (late > 0) MAMORI_TRY(reload());
+  first_insert_ = false;
+  return {};
+}
+
 void ClusterStream::write_for(std::span<Waiting* const> callers) {
   if (auto done = settle_unsettled(); !done) {
+    for (auto* caller : callers) caller->done = done;
+    return;
+  }
+  if (auto done = take_in_late(); !done) {
     for (auto* caller : callers) caller->done = done;
     return;
   }
@@ -254,10 +285,7 @@ void ClusterStream::write_for(std::span<Waiting* const> callers) {
       caller->first = first;
       first += caller->events.size();
     }
-    // A late insert of this writer's last life may have come in since we looked.
-    if (first_insert_) group.inserts.front().offered = true;
     done = write(group);
-    if (done) first_insert_ = false;
     if (done) break;
     const bool taken = done.error().code == "archive.cluster.taken";
     if (taken && reload()) continue;

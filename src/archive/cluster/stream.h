@@ -54,13 +54,13 @@ class ClusterStream : public Stream {
   Result<std::uint64_t> retain(const Retention& retention) override;
   Result<Verified> verify(const std::function<void(const Damage&)>& report, const std::function<void(std::uint64_t)>& progress = {}) const override;
 
-  // What every question about this stream asks of a row, and how many rows there are that fit it, their leaves summed up: where the table
-  // has more, some are there twice.
+  // What every question about this stream asks of a row: that it is in the tree. `doubled`: of which leaves there may be more than one
+  // row nevertheless, all the same; "" where there are none.
   struct Part {
-    std::string condition;
-    std::uint64_t rows = 0, sum = 0;
+    std::string condition, doubled;
   };
-  Part rows_here() const;
+  enum class Fresh { now, nearly };              // `nearly`: what came in twice in the last half minute may be missed
+  Result<Part> rows_here(Fresh fresh) const;
 
  private:
   struct Chunk {
@@ -69,6 +69,7 @@ class ClusterStream : public Stream {
   };
   struct Insert {                                // rows of one partition: there as a whole or not at all
     LeafIndex first = 0;
+    std::uint64_t batch = 0;
     std::size_t count = 0;
     std::string rows;
     bool offered = false;
@@ -101,6 +102,15 @@ class ClusterStream : public Stream {
     Instant newest;                              // the latest time of receipt of all
   };
   enum class Presence { none, some, all, others };
+  struct Doubled {                               // leaves of which the table has more than one row
+    LeafIndex first = 0, last = 0;
+    std::uint64_t batch = 0;                     // those of older lives, before this one, do not count
+  };
+  struct Doubles {
+    std::uint64_t rows = 0, sum = 0;             // beyond what the tree has, and the sum of their leaves: whether it is still the same
+    std::vector<Doubled> doubled;
+    std::chrono::steady_clock::time_point found;
+  };
 
   ClusterStream(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock);
 
@@ -109,7 +119,12 @@ class ClusterStream : public Stream {
   // Adds what has come since. `guard` is held for moments, never while the server is asked. False: there is a hole before what is newer.
   // `everywhere`: not only where new rows are to be expected.
   Result<bool> read_on(State& state, std::shared_mutex& guard, bool everywhere) const;
+  // Which leaves of [first, end) have more than one row.
+  Result<std::vector<Doubled>> doubled_in(LeafIndex first, LeafIndex end, Fresh fresh) const;
+  Result<std::vector<Doubled>> find_doubled(LeafIndex first, LeafIndex end) const;
+  Status begin_life();
   Result<bool> read_events(State& state, std::shared_mutex& guard, LeafIndex end, bool over_holes, const std::string& within) const;
+  Result<bool> fits_newest_head() const;
   // For another server's stream: looks again where a second has passed.
   Status look() const;
   // Whether what load() saw is all there is: a writer that knew less would give numbers a second time.
@@ -123,7 +138,7 @@ class ClusterStream : public Stream {
 
   // --- writing; by whoever leads the queue
   void write_for(std::span<Waiting* const> callers);
-  Group make_group(std::span<Waiting* const> callers, LeafIndex first) const;
+  Group make_group(std::span<Waiting* const> callers, LeafIndex first);
   Status settle_unsettled();
   Status write(Group& group);
   Status write(const Group& group, Insert& insert) const;
@@ -131,6 +146,7 @@ class ClusterStream : public Stream {
   void take_in(const Group& group, const Insert& insert);
   bool recall(Waiting& caller);
   Status reload();
+  Status take_in_late();
   Status write_chunks();
   Status keep_chunks(std::uint64_t from, std::uint64_t to);
   Result<std::optional<std::uint64_t>> missing_chunk(std::uint64_t from, std::uint64_t to) const;
@@ -156,12 +172,15 @@ class ClusterStream : public Stream {
   mutable State state_;                          // guarded by state_mutex_
   mutable std::atomic<bool> looking_ = false, away_ = false;
   mutable std::chrono::steady_clock::time_point looked_, loaded_;  // guarded by state_mutex_
-  mutable std::chrono::steady_clock::time_point everywhere_;       // whoever is looking_ has it alone
+  mutable std::chrono::steady_clock::time_point everywhere_;       // whoever is looking_ has it alone, and this:
+  mutable TreeSize checked_head_ = 0;
   mutable std::atomic<std::uint64_t> disk_ = 0;  // as it was last measured
+  mutable Doubles doubles_;                      // guarded by state_mutex_
 
   std::optional<Group> unsettled_;               // whoever leads the queue has it alone, and this:
   std::deque<Refused> refused_;
   bool first_insert_ = true;
+  std::uint64_t next_batch_ = 0;
 
   std::mutex chunk_order_;                       // one at a time writes rows of chunks
   std::mutex head_order_;                        // one at a time signs
@@ -180,6 +199,11 @@ struct RowEvent {
   LeafIndex leaf = 0;
   Event event;
 };
+// Of the rows of one leaf the newest counts: the life of a writer that gives a number has seen all rows that were acknowledged before it,
+// so that an older row with that number is one that nobody acknowledged, and that came in late.
+inline constexpr int kLifeBits = 32;             // a batch's number: the life of its writer, and the insert in it
+inline std::uint64_t life_of(std::uint64_t batch) { return batch >> kLifeBits; }
+
 std::string row_columns();
 RowEvent take_row(Rows& rows);
 

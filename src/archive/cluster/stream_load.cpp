@@ -20,6 +20,15 @@ constexpr auto kLookEverywhereEvery = std::chrono::seconds(60);
 constexpr auto kLookAtDamageEvery = std::chrono::seconds(60);
 constexpr auto kEarlierInserts = std::chrono::seconds(30);
 
+constexpr auto kLookForDoublesEvery = std::chrono::seconds(30);
+constexpr LeafIndex kWindow = 65536;
+
+// Of first … end - 1, modulo 2^64 as the server sums.
+std::uint64_t sum_of(LeafIndex first, LeafIndex end) {
+  const auto up_to = [](std::uint64_t n) { return n == 0 ? 0 : n % 2 == 0 ? n / 2 * (n - 1) : (n - 1) / 2 * n; };
+  return up_to(end) - up_to(first);
+}
+
 struct Leaf {
   LeafIndex index = 0;
   Hash hash{};
@@ -83,7 +92,7 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
     if (!whole) return {};
     std::vector<Leaf> found;
     const auto statement = fmt::format("SELECT leaf, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {}{}", table("event"), here(), low, high, within);
-    MAMORI_TRY(server_.each(statement + " ORDER BY leaf LIMIT 1 BY leaf", [&](Rows& row) {
+    MAMORI_TRY(server_.each(statement + " ORDER BY leaf, batch DESC LIMIT 1 BY leaf", [&](Rows& row) {
       Leaf leaf{row.number(), {}, from_millis(row.signed_number())};
       const auto source = row.text(), raw = row.text();
       leaf.hash = hash_leaf(leaf_of(leaf.received, source, raw));
@@ -191,6 +200,56 @@ Result<ClusterStream::State> ClusterStream::load() const {
   return state;
 }
 
+Result<std::vector<ClusterStream::Doubled>> ClusterStream::find_doubled(LeafIndex first, LeafIndex end) const {
+  // Where: the windows with more rows than leaves. Which: of those, leaf by leaf.
+  std::vector<LeafIndex> windows;
+  const auto rows = fmt::format(" FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"), here(), first, end);
+  MAMORI_TRY(server_.each(fmt::format("SELECT intDiv(leaf, {}) AS window, count(), sum(leaf){} GROUP BY window", kWindow, rows), [&](Rows& row) {
+    const auto window = row.number(), count = row.number(), sum = row.number();
+    const auto low = std::max(first, window * kWindow), high = std::min(end, (window + 1) * kWindow);
+    if (count != high - low || sum != sum_of(low, high)) windows.push_back(window);
+  }, kLongReading));
+  std::vector<Doubled> out;
+  std::sort(windows.begin(), windows.end());
+  for (const auto window : windows) {
+    std::vector<Doubled> some;
+    MAMORI_TRY(server_.each(fmt::format("SELECT leaf, max(batch){} AND leaf >= {} AND leaf < {} GROUP BY leaf HAVING count() > 1", rows, window * kWindow, (window + 1) * kWindow), [&](Rows& row) {
+      const auto leaf = row.number();
+      some.push_back({leaf, leaf, life_of(row.number()) << kLifeBits});
+    }, kLongReading));
+    sort_by(some, &Doubled::first);
+    for (const auto& one : some) {
+      if (!out.empty() && out.back().last + 1 == one.first && out.back().batch == one.batch) out.back().last = one.last;
+      else out.push_back(one);
+    }
+  }
+  return out;
+}
+
+Result<std::vector<ClusterStream::Doubled>> ClusterStream::doubled_in(LeafIndex first, LeafIndex end, Fresh fresh) const {
+  const auto now = std::chrono::steady_clock::now();
+  Doubles known;
+  {
+    const std::shared_lock lock(state_mutex_);
+    known = doubles_;
+  }
+  if (fresh == Fresh::nearly && known.found != std::chrono::steady_clock::time_point() && now - known.found < kLookForDoublesEvery) return known.doubled;
+  std::uint64_t rows = 0, sum = 0;
+  MAMORI_TRY(server_.each(fmt::format("SELECT count(), sum(leaf) FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"), here(), first, end), [&](Rows& row) {
+    rows = row.number();
+    sum = row.number();
+  }, kLongReading));
+  rows -= end - first;
+  sum -= sum_of(first, end);
+  if (rows != known.rows || sum != known.sum) known.doubled = rows == 0 && sum == 0 ? std::vector<Doubled>() : MAMORI_TRY(find_doubled(first, end));
+  known.rows = rows;
+  known.sum = sum;
+  known.found = now;
+  const std::unique_lock lock(state_mutex_);
+  doubles_ = known;
+  return known.doubled;
+}
+
 Status ClusterStream::is_all(const State& state) const {
   const auto behind = [&](LeafIndex there) {
     return Error{ErrorKind::unavailable, "archive.cluster.behind", {{"stream", origin_}, {"events", std::to_string(state.tree.size())}, {"promised", std::to_string(there)}}};
@@ -239,6 +298,22 @@ Status ClusterStream::wait_for_earlier_inserts() const {
   return {};
 }
 
+// Rows that came in late may have been read before those that count in their place: the writer's next head shows it.
+Result<bool> ClusterStream::fits_newest_head() const {
+  Head head;
+  TreeView tree;
+  {
+    const std::shared_lock lock(state_mutex_);
+    if (state_.heads.empty() || state_.heads.back().size == checked_head_ || state_.heads.back().size < state_.first) return true;
+    head = state_.heads.back();
+    tree = state_.tree.view();
+  }
+  checked_head_ = head.size;  // once: where it is damage, verify() names it
+  const auto root = tree.root_at(head.size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  if (!root && root.error().kind == ErrorKind::unavailable) return root.error();
+  return root && *root == head.root;
+}
+
 Status ClusterStream::look() const {
   if (writes_) return {};
   {
@@ -254,6 +329,7 @@ Status ClusterStream::look() const {
     bool everywhere = now - everywhere_ > kLookEverywhereEvery;
     bool whole = MAMORI_TRY(read_on(state_, state_mutex_, everywhere));
     if (!whole && !everywhere) whole = MAMORI_TRY(read_on(state_, state_mutex_, everywhere = true));
+    if (whole) whole = MAMORI_TRY(fits_newest_head());
     if (everywhere) everywhere_ = now;
     {
       const std::shared_lock lock(state_mutex_);

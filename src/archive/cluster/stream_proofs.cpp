@@ -93,8 +93,9 @@ std::string ClusterStream::received_within(LeafIndex first, LeafIndex last) cons
 }
 
 Result<Kept> ClusterStream::event(LeafIndex index) const {
-  const auto here = rows_here().condition;
-  auto bytes = std::make_shared<std::string>(MAMORI_TRY(server_.ask(fmt::format("SELECT {} FROM {} WHERE {} AND leaf = {}{} LIMIT 1", row_columns(), table("event"), here, index, received_within(index, index)))));
+  MAMORI_TRY(look());
+  if (index < first() || index >= tree_now().size()) return Error{ErrorKind::not_found, "archive.event.missing", {{"index", std::to_string(index)}}};
+  auto bytes = std::make_shared<std::string>(MAMORI_TRY(server_.ask(fmt::format("SELECT {} FROM {} WHERE {} AND leaf = {}{} ORDER BY batch DESC LIMIT 1", row_columns(), table("event"), here(), index, received_within(index, index)))));
   Rows rows(*bytes);
   std::optional<RowEvent> row;
   while (rows.next()) row = take_row(rows);
@@ -104,13 +105,16 @@ Result<Kept> ClusterStream::event(LeafIndex index) const {
 }
 
 Status ClusterStream::each_match(const Query& query, Instant from, Instant to, LeafIndex start, const std::function<Result<bool>(LeafIndex, const Event&)>& take) const {
-  const auto condition = fmt::format("{} AND time >= {} AND time < {} AND {}", here(), to_millis(from), to_millis(to), condition_of(query));
+  const auto question = fmt::format("time >= {} AND time < {} AND {}", to_millis(from), to_millis(to), condition_of(query));
   const auto end = size();
   bool more = true;
   return in_pieces(std::max(start, first()), end, [&](LeafIndex low, LeafIndex high) -> Status {
     if (!more) return {};
     std::vector<RowEvent> found;
-    const auto bytes = MAMORI_TRY(server_.ask(fmt::format("SELECT {} FROM {} WHERE {} AND leaf >= {} AND leaf < {}{} ORDER BY leaf LIMIT 1 BY leaf", row_columns(), table("event"), condition, low, high, received_within(low, high - 1)), kLongReading));
+    // Which row of a leaf counts must not depend on which of them answers the question.
+    const auto within = fmt::format("{} AND leaf >= {} AND leaf < {}{}", here(), low, high, received_within(low, high - 1));
+    const auto newest = fmt::format("(leaf, batch) GLOBAL IN (SELECT leaf, max(batch) FROM {} WHERE {} GROUP BY leaf)", table("event"), within);
+    const auto bytes = MAMORI_TRY(server_.ask(fmt::format("SELECT {} FROM {} WHERE {} AND {} AND {} ORDER BY leaf LIMIT 1 BY leaf", row_columns(), table("event"), within, newest, question), kLongReading));
     Rows rows(bytes);
     while (rows.next()) found.push_back(take_row(rows));
     if (!rows.whole()) return Error{ErrorKind::corrupt, "archive.block.damaged"};
@@ -125,6 +129,7 @@ Status ClusterStream::each_match(const Query& query, Instant from, Instant to, L
 
 Result<std::vector<Hash>> ClusterStream::leaves(LeafIndex first, std::size_t count) const {
   std::map<LeafIndex, Hash> found;
+  std::map<LeafIndex, std::uint64_t> batches;
   const auto within = fmt::format(" AND leaf >= {} AND leaf < {}", first, first + count);
   // Twice: retention may pass by between the two questions, and moves what is needed from one table to the other.
   for (int tries = 0; tries < 2 && found.size() < count; ++tries) {
@@ -133,10 +138,12 @@ Result<std::vector<Hash>> ClusterStream::leaves(LeafIndex first, std::size_t cou
       found[leaf] = row.hash();
     }));
     if (found.size() == count) break;
-    MAMORI_TRY(server_.each("SELECT leaf, received, f_source, raw FROM " + table("event") + " WHERE " + here() + within + received_within(first, first + count - 1), [&](Rows& row) {
-      const auto leaf = row.number();
+    MAMORI_TRY(server_.each("SELECT leaf, batch, received, f_source, raw FROM " + table("event") + " WHERE " + here() + within + received_within(first, first + count - 1), [&](Rows& row) {
+      const auto leaf = row.number(), batch = row.number();
       const auto received = from_millis(row.signed_number());
       const auto source = row.text(), raw = row.text();
+      if (const auto known = batches.find(leaf); known != batches.end() && known->second > batch) return;
+      batches[leaf] = batch;
       found[leaf] = hash_leaf(leaf_of(received, source, raw));
     }));
   }
@@ -245,26 +252,28 @@ Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>&
   MAMORI_TRY(in_pieces(fresh.first, end, [&](LeafIndex low, LeafIndex high) -> Status {
     struct Read {
       LeafIndex leaf;
+      std::uint64_t batch;
       Hash hash;
       std::uint64_t bytes;
     };
     std::vector<Read> found;
-    MAMORI_TRY(server_.each(fmt::format("SELECT leaf, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {} ORDER BY leaf", table("event"), here(), low, high), [&](Rows& row) {
-      const auto leaf = row.number();
+    MAMORI_TRY(server_.each(fmt::format("SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {} ORDER BY leaf, batch DESC", table("event"), here(), low, high), [&](Rows& row) {
+      const auto leaf = row.number(), batch = row.number();
       const auto received = from_millis(row.signed_number());
       const auto source = row.text(), raw = row.text();
-      found.push_back({leaf, hash_leaf(leaf_of(received, source, raw)), raw.size()});
+      found.push_back({leaf, batch, hash_leaf(leaf_of(received, source, raw)), raw.size()});
     }, kLongReading));
-    std::stable_sort(found.begin(), found.end(), [](const Read& a, const Read& b) { return a.leaf < b.leaf; });
+    std::stable_sort(found.begin(), found.end(), [](const Read& a, const Read& b) { return a.leaf != b.leaf ? a.leaf < b.leaf : a.batch > b.batch; });
     if (found.size() < high - low) {
       const auto first_now = std::min(high, MAMORI_TRY(server_.number("SELECT max(first) FROM " + table("retained") + " WHERE " + here())));
       if (tree.size() % kChunk == 0) skip(first_now - first_now % kChunk);
       std::erase_if(found, [&](const Read& read) { return read.leaf < tree.size(); });
     }
     Hash last{};
-    for (const auto& [leaf, hash, bytes] : found) {
-      if (leaf < tree.size()) {  // the same row twice is no harm: an insert whose answer was lost
-        if (hash != last) tell({table("event"), "archive.damage.event", leaf, leaf});
+    std::uint64_t last_life = 0;
+    for (const auto& [leaf, batch, hash, bytes] : found) {
+      if (leaf < tree.size()) {  // the same row twice is no harm: an insert whose answer was lost; nor is one of an older life
+        if (hash != last && life_of(batch) == last_life) tell({table("event"), "archive.damage.event", leaf, leaf});
         continue;
       }
       if (leaf > tree.size()) {
@@ -272,6 +281,7 @@ Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>&
         while (tree.size() < leaf) add(Hash{});
       }
       add(last = hash);
+      last_life = life_of(batch);
       ++out.events;
       out.bytes += bytes;
     }
