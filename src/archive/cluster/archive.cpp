@@ -35,14 +35,14 @@ Result<std::unique_ptr<ClusterArchive>> ClusterArchive::open(ClickHouseAddress a
   auto writer = MAMORI_TRY(writer_of(directory, lock.held()));
   std::unique_ptr<ClusterArchive> out(new ClusterArchive(std::move(address), std::move(lock), std::move(writer), key, clock));
   // Without the right to make tables an administrator has made them: what is missing shows at the first question.
-  const auto version = MAMORI_TRY([&]() -> Result<std::string> {
-    auto probe = out->server_.address();
-    probe.database = "default";  // ours may not be there yet
-    std::string said;
-    MAMORI_TRY(ClickHouse(probe).each("SELECT version()", [&](Rows& row) { said = row.text(); }));
-    return said;
-  }());
-  if (!out->read_only())
+  auto probe = out->server_.address();
+  probe.database = "default";  // ours may not be there yet
+  const ClickHouse anyone(probe);
+  std::string version;
+  MAMORI_TRY(anyone.each("SELECT version()", [&](Rows& row) { version = row.text(); }));
+  std::set<std::string> known;
+  MAMORI_TRY(anyone.each("SELECT name FROM system.tables WHERE database = " + sql_text(out->server_.address().database), [&](Rows& row) { known.emplace(row.text()); }));
+  if (!out->read_only() && !has_all_tables(out->server_.address(), known))
     for (const auto& statement : schema_of(out->server_.address(), minor_version(version) >= 2010)) MAMORI_TRY(out->server_.run(statement));
   return out;
 }
@@ -73,7 +73,15 @@ Result<Stream*> ClusterArchive::stream(const StreamName& name) {
 Result<std::unique_ptr<ClusterStream>> ClusterArchive::open_stream(const StreamName& whole, const std::string& writer) const {
   const auto known = MAMORI_TRY(names());
   const bool ours = writer == writer_ && !read_only();
-  if (!ours && std::find(known.begin(), known.end(), whole) == known.end()) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", whole.name}}};
+  if (std::find(known.begin(), known.end(), whole) == known.end()) {
+    if (!ours) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", whole.name}}};
+    std::string row;
+    put_row(row, whole.facility);
+    put_row(row, whole.base());
+    put_row(row, writer);
+    put_row(row, to_millis(clock_.now()));
+    MAMORI_TRY(server_.put(server_.address().database + ".stream", row));
+  }
   return ClusterStream::open(server_, {whole.facility, whole.base(), writer}, ours, key_, clock_);
 }
 

@@ -390,7 +390,81 @@ TEST_F(ClusterFaults, ALateInsertOfTheLastLifeTakesNoNumberFromThisOne) {
   EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
 }
 
-TEST_F(ClusterFaults, OpeningWaitsForWhatTheLastLifeStillInserts) {
+// …or when that one has given the numbers to others: then it is as if it had never come.
+TEST_F(ClusterFaults, ALateInsertOfTheLastLifeDoesNotCountWhereThisOneGaveTheNumbers) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE((*stream())->append(plain_events({"first"})));
+  proxy_->arm(Fault::late, 1);
+  EXPECT_EQ((*stream())->append(plain_events(numbered("late", 30))).error().code, "archive.cluster.slow");
+  ASSERT_TRUE(open());
+  auto* into = *stream();
+  ASSERT_TRUE(into->append(plain_events(numbered("new", 20))));
+  const auto head = *into->publish_head();
+  proxy_->settle();
+  ASSERT_EQ(*direct().number("SELECT count() FROM " + database_ + ".event"), 51u) << "it came";
+
+  const auto check_all = [&](const ClusterArchive& archive, const Stream& from) {
+    EXPECT_EQ(from.size(), 21u);
+    for (LeafIndex leaf = 1; leaf < 21; ++leaf) EXPECT_EQ(from.event(leaf)->event.raw, "new " + std::to_string(leaf - 1));
+    EXPECT_EQ(*from.root_at(head.size), head.root);
+    const auto proof = from.inclusion(5, 21);
+    ASSERT_TRUE(proof);
+    EXPECT_TRUE(verify_inclusion(5, 21, hash_leaf(leaf_of(from.event(5)->event)), *proof, head.root));
+    EXPECT_TRUE(from.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+    const Stream* const streams[] = {&from};
+    for (const auto& [question, expected] : std::map<std::string, std::size_t>{{"late", 0}, {"new", 20}, {"*", 21}}) {
+      SCOPED_TRACE(question);
+      const auto found = archive.search(streams, *parse_query(question), {.limit = 100, .statistics = true});
+      ASSERT_TRUE(found) << describe(found.error());
+      EXPECT_EQ(found->total, expected);
+      EXPECT_EQ(found->hits.size(), expected);
+      std::size_t matched = 0;
+      EXPECT_TRUE(from.each_match(*parse_query(question), SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex, const Event&) -> Result<bool> {
+        ++matched;
+        return true;
+      }));
+      EXPECT_EQ(matched, expected);
+    }
+  };
+  ASSERT_NO_FATAL_FAILURE(check_all(*archive_, *into));
+  const auto beside = *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "beside", *key_, clock_);
+  ASSERT_NO_FATAL_FAILURE(check_all(*beside, **beside->stream({"f1", "events@" + archive_->writer()})));
+  // What comes next takes the numbers that are left of it.
+  ASSERT_TRUE(into->append(plain_events(numbered("next", 5))));
+  EXPECT_EQ(into->event(21)->event.raw, "next 0");
+  ASSERT_TRUE(into->publish_head());
+  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+}
+
+// Whoever followed the stream may have read the late rows before the ones that count.
+TEST_F(ClusterFaults, WhoFollowsAStreamLetsGoOfLateRowsWithTheNextHead) {
+  ASSERT_TRUE(open());
+  ASSERT_TRUE((*stream())->append(plain_events({"first"})));
+  ASSERT_TRUE(open());
+  auto* into = *stream();
+  const auto beside = *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "beside", *key_, clock_);
+  const auto* from = *beside->stream({"f1", "events@" + archive_->writer()});
+  EXPECT_EQ(from->size(), 1u);
+  // A row of the first life comes in under the next number, just before that is given.
+  ASSERT_TRUE(into->publish_head());  // looks first, as any writing does
+  proxy_->arm(Fault::held, 1);
+  std::thread appends([&] { EXPECT_TRUE(into->append(plain_events({"second"}, 1))); });
+  while (!proxy_->happened()) std::this_thread::sleep_for(1ms);
+  const auto columns = [](const char* leaf, const char* raw) { return std::string("facility, stream, writer, batch, ") + leaf + ", time, received, " + raw; };
+  EXPECT_TRUE(direct().run("INSERT INTO " + database_ + ".event (" + columns("leaf", "raw") + ") SELECT " + columns("toUInt64(1)", "'late'") + " FROM " + database_ + ".event WHERE leaf = 0"));
+  for (int i = 0; i < 600 && from->size() < 2; ++i) std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(from->event(1)->event.raw, "late");
+  proxy_->release();
+  appends.join();
+  const auto head = *into->publish_head();
+  EXPECT_EQ(head.size, 2u);
+  for (int i = 0; i < 600 && from->heads().size() < 2; ++i) std::this_thread::sleep_for(50ms);
+  for (int i = 0; i < 600 && *from->root_at(2) != head.root; ++i) std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(*from->root_at(2), head.root);
+  EXPECT_EQ(from->event(1)->event.raw, "second");
+}
+
+TEST_F(ClusterFaults, WritingWaitsForWhatTheLastLifeStillInserts) {
   ASSERT_TRUE(open());
   ASSERT_TRUE(stream());
   std::atomic<bool> ended = false;
@@ -402,7 +476,7 @@ TEST_F(ClusterFaults, OpeningWaitsForWhatTheLastLifeStillInserts) {
   const auto running = "SELECT count() FROM system.processes WHERE query_id = '" + name + "'";
   while (!ended && *direct().number(running) == 0) std::this_thread::sleep_for(5ms);
   ASSERT_TRUE(open());
-  ASSERT_TRUE(stream());
+  ASSERT_TRUE((*stream())->append(plain_events({"next"})));
   EXPECT_EQ(*direct().number(running), 0u);
   earlier.join();
 }
@@ -437,6 +511,7 @@ TEST_F(ClusterFaults, RetentionDeletesNothingBeforeTheRootsAreKept) {
 TEST_F(ClusterFaults, ARowOfAChunkThatWasRefusedIsWrittenWithTheNext) {
   ASSERT_TRUE(open());
   auto* into = *stream();
+  ASSERT_TRUE(into->append(plain_events({"first"})));
   ASSERT_TRUE(direct().run("RENAME TABLE " + database_ + ".chunk TO " + database_ + ".away"));
   ASSERT_TRUE(into->append(plain_events(numbered("event", 300))));
   ASSERT_TRUE(into->publish_head());
@@ -564,7 +639,12 @@ TEST_F(ClusterFaults, AWriterThatFindsLessThanWasSignedGivesNoNumberTwice) {
   ASSERT_TRUE(direct().run("ALTER TABLE " + database_ + ".event DELETE WHERE leaf >= 15"));
   for (int i = 0; i < 300 && *direct().number("SELECT count() FROM " + database_ + ".event") > 15; ++i) std::this_thread::sleep_for(100ms);
   ASSERT_TRUE(open());
-  EXPECT_EQ(stream().error().code, "archive.cluster.behind");
+  auto* into = *stream();
+  EXPECT_EQ(into->append(plain_events({"next"})).error().code, "archive.cluster.behind");
+  EXPECT_EQ(into->publish_head().error().code, "archive.cluster.behind");
+  ASSERT_EQ(into->damage().size(), 1u);
+  EXPECT_EQ(into->damage()[0].what, "archive.damage.cut");
+  EXPECT_EQ(into->event(14)->event.raw, "event 14") << "what is there is read";
 }
 
 }  // namespace

@@ -29,6 +29,12 @@ std::vector<Table> tables() {
 
 }  // namespace
 
+bool has_all_tables(const ClickHouseAddress& address, const std::set<std::string>& known) {
+  for (const auto& table : tables())
+    if (!known.contains(table.name) || (!address.cluster.empty() && !known.contains(table.name + "_rows"))) return false;
+  return true;
+}
+
 std::vector<std::string> schema_of(const ClickHouseAddress& address, bool durable) {
   const auto on = address.cluster.empty() ? "" : " ON CLUSTER " + address.cluster;
   const std::string settings = durable ? " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1" : "";

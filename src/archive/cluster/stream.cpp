@@ -38,15 +38,7 @@ ClusterStream::ClusterStream(const ClickHouse& server, Place place, bool writes,
 
 Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock) {
   std::unique_ptr<ClusterStream> out(new ClusterStream(server, std::move(place), writes, key, clock));
-  if (writes) {
-    MAMORI_TRY(out->wait_for_earlier_inserts());
-    MAMORI_TRY(out->begin_life());
-  }
   out->state_ = MAMORI_TRY(out->load());
-  if (writes) {
-    MAMORI_TRY(out->is_all(out->state_));
-    (void)out->write_chunks().has_value();  // what is missing now is written with the next ones
-  }
   out->looked_ = out->loaded_ = out->everywhere_ = std::chrono::steady_clock::now();
   return out;
 }
@@ -85,6 +77,7 @@ void ClusterStream::put_place(std::string& out) const {
 // Each time a stream is opened for writing is a life with a number of its own, higher than all before: it stands in the table before
 // anything is inserted in it.
 Status ClusterStream::begin_life() {
+  if (next_batch_ != 0) return {};
   const auto last = MAMORI_TRY(server_.number("SELECT toUInt64(greatest(max(made_at), 0)) FROM " + table("stream") + " WHERE " + here()));
   const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_millis(clock_.now()) / 1000));
   const auto life = std::max(now, last / 1000 + 1);
@@ -202,6 +195,7 @@ void ClusterStream::take_in(const Group& group, const Insert& insert) {
   {
     const std::unique_lock lock(state_mutex_);
     add(state_, std::span(group.leaves).subspan(from, insert.count), std::span(group.received).subspan(from, insert.count));
+    state_.life = life_of(insert.batch);
     unwritten = state_.chunks.size() - state_.known_chunks;
   }
   // Only a shorter way to open the stream again: what is missing of them is made from the events, and written with the next ones.
@@ -242,12 +236,12 @@ bool ClusterStream::recall(Waiting& caller) {
   return true;
 }
 
-// Rows have come in under our numbers: what stands in the table counts.
+// What stands in the table counts, not what this process remembers.
 Status ClusterStream::reload() {
   auto fresh = MAMORI_TRY(load());
   MAMORI_TRY(is_all(fresh));
   const std::unique_lock lock(state_mutex_);
-  if (fresh.tree.size() < state_.tree.size())
+  if (ready_ && fresh.tree.size() < state_.tree.size())
     return Error{ErrorKind::unavailable, "archive.cluster.behind", {{"stream", origin_}, {"events", std::to_string(fresh.tree.size())}, {"promised", std::to_string(state_.tree.size())}}};
   for (auto& head : state_.heads)
     if (fresh.heads.empty() || head.size > fresh.heads.back().size) fresh.heads.push_back(std::move(head));
@@ -255,21 +249,26 @@ Status ClusterStream::reload() {
   return {};
 }
 
-// A late insert of this writer's last life may have come in since the stream was opened: its events are kept.
-Status ClusterStream::take_in_late() {
-  if (!first_insert_) return {};
-  const auto late = MAMORI_TRY(server_.number(fmt::format("SELECT count() FROM {} WHERE {} AND leaf >= {}", table("event"), here(), tree_now().size())));
-  if (late > 0) MAMORI_TRY(reload());
-  first_insert_ = false;
+// Before this process writes for the first time: nothing of its last life is on its way any more, and everything of it is known. Reading
+// needs none of that, so that a stream opens while replicas are away.
+Status ClusterStream::make_ready() {
+  if (ready_) return {};
+  const std::lock_guard order(ready_order_);
+  if (ready_) return {};
+  MAMORI_TRY(wait_for_earlier_inserts());
+  MAMORI_TRY(begin_life());
+  MAMORI_TRY(reload());
+  (void)write_chunks().has_value();  // what is missing now is written with the next ones
+  ready_ = true;
   return {};
 }
 
 void ClusterStream::write_for(std::span<Waiting* const> callers) {
-  if (auto done = settle_unsettled(); !done) {
+  if (auto done = make_ready(); !done) {
     for (auto* caller : callers) caller->done = done;
     return;
   }
-  if (auto done = take_in_late(); !done) {
+  if (auto done = settle_unsettled(); !done) {
     for (auto* caller : callers) caller->done = done;
     return;
   }
@@ -384,6 +383,7 @@ Status ClusterStream::put_head() {
 // The tree holds only what the servers have confirmed, so that it may be signed as it is: nobody waits for an insert.
 Result<Head> ClusterStream::publish_head() {
   if (!writes_) return Error{ErrorKind::conflict, "archive.busy", {{"directory", origin_}}};
+  MAMORI_TRY(make_ready());
   const std::lock_guard order(head_order_);
   MAMORI_TRY(put_head());  // one that was signed is offered again as it is
   TreeView tree;
@@ -452,6 +452,7 @@ Status ClusterStream::delete_rows(LeafIndex before) {
 
 Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
   if (!writes_) return Error{ErrorKind::conflict, "archive.busy", {{"directory", origin_}}};
+  MAMORI_TRY(make_ready());
   const std::lock_guard order(retain_order_);
   const auto disk = retention.bytes == 0 ? 0.0 : static_cast<double>(MAMORI_TRY(measure_disk()));
   const auto raw = static_cast<double>(raw_bytes());

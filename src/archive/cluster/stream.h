@@ -21,14 +21,15 @@ class ClusterStream : public Stream {
     std::string facility, stream, writer;
   };
   // `writes`: this process appends; else the stream is another server's, read on from where it was known at each call.
-  // Errors: archive.cluster.*; for one that writes also archive.cluster.behind (the servers know less than was there already),
-  // archive.cluster.unsettled (an insert waits for its replicas).
+  // Errors: archive.cluster.*.
   static Result<std::unique_ptr<ClusterStream>> open(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock);
 
   bool writes() const override { return writes_; }
   // One insert for all who append at the same time. Where the outcome of an insert is not known (the line broke), the rows themselves
   // are asked, and the very same rows are offered again where they are not there; nothing else is taken before that is settled, so that
   // a number is never given twice. Whoever was told an error and offers the same events again gets the numbers they have.
+  // Errors beside those of Stream, here and where heads are signed or events removed: archive.cluster.behind (the servers know less than
+  // was there already), archive.cluster.unsettled (an insert waits for its replicas); then nothing is written.
   Result<LeafRange> append(std::span<const Event> events) override;
   Status append_block(std::shared_ptr<Batch> batch) override;
   Status settle() override;
@@ -100,6 +101,7 @@ class ClusterStream : public Stream {
     std::vector<Head> heads;
     std::vector<Damage> damage;
     Instant newest;                              // the latest time of receipt of all
+    std::uint64_t life = 0;                      // of the writer, when it gave the last number
   };
   enum class Presence { none, some, all, others };
   struct Doubled {                               // leaves of which the table has more than one row
@@ -123,6 +125,9 @@ class ClusterStream : public Stream {
   Result<std::vector<Doubled>> doubled_in(LeafIndex first, LeafIndex end, Fresh fresh) const;
   Result<std::vector<Doubled>> find_doubled(LeafIndex first, LeafIndex end) const;
   Status begin_life();
+  // Behind the last row that counts, from `size` on; `life`: of the last before it.
+  Result<LeafIndex> end_of_rows(TreeSize size, std::uint64_t life, const std::string& within) const;
+  Result<std::uint64_t> life_at(const State& state) const;
   Result<bool> read_events(State& state, std::shared_mutex& guard, LeafIndex end, bool over_holes, const std::string& within) const;
   Result<bool> fits_newest_head() const;
   // For another server's stream: looks again where a second has passed.
@@ -146,7 +151,7 @@ class ClusterStream : public Stream {
   void take_in(const Group& group, const Insert& insert);
   bool recall(Waiting& caller);
   Status reload();
-  Status take_in_late();
+  Status make_ready();
   Status write_chunks();
   Status keep_chunks(std::uint64_t from, std::uint64_t to);
   Result<std::optional<std::uint64_t>> missing_chunk(std::uint64_t from, std::uint64_t to) const;
@@ -179,8 +184,10 @@ class ClusterStream : public Stream {
 
   std::optional<Group> unsettled_;               // whoever leads the queue has it alone, and this:
   std::deque<Refused> refused_;
-  bool first_insert_ = true;
-  std::uint64_t next_batch_ = 0;
+  std::uint64_t next_batch_ = 0;                 // 0: this life has not begun
+
+  std::atomic<bool> ready_ = false;              // to write
+  std::mutex ready_order_;
 
   std::mutex chunk_order_;                       // one at a time writes rows of chunks
   std::mutex head_order_;                        // one at a time signs
@@ -199,8 +206,8 @@ struct RowEvent {
   LeafIndex leaf = 0;
   Event event;
 };
-// Of the rows of one leaf the newest counts: the life of a writer that gives a number has seen all rows that were acknowledged before it,
-// so that an older row with that number is one that nobody acknowledged, and that came in late.
+// A life of a writer goes on behind all rows that were acknowledged before it. So a row does not count where one of a later life has its
+// number or a lower one: nobody acknowledged it, and it came in late.
 inline constexpr int kLifeBits = 32;             // a batch's number: the life of its writer, and the insert in it
 inline std::uint64_t life_of(std::uint64_t batch) { return batch >> kLifeBits; }
 

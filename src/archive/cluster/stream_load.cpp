@@ -31,6 +31,7 @@ std::uint64_t sum_of(LeafIndex first, LeafIndex end) {
 
 struct Leaf {
   LeafIndex index = 0;
+  std::uint64_t life = 0;
   Hash hash{};
   Instant received;
   std::uint64_t bytes = 0;
@@ -91,9 +92,12 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
   MAMORI_TRY(in_pieces(from, end, [&](LeafIndex low, LeafIndex high) -> Status {
     if (!whole) return {};
     std::vector<Leaf> found;
-    const auto statement = fmt::format("SELECT leaf, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {}{}", table("event"), here(), low, high, within);
+    const auto statement = fmt::format("SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {}{}", table("event"), here(), low, high, within);
     MAMORI_TRY(server_.each(statement + " ORDER BY leaf, batch DESC LIMIT 1 BY leaf", [&](Rows& row) {
-      Leaf leaf{row.number(), {}, from_millis(row.signed_number())};
+      Leaf leaf;
+      leaf.index = row.number();
+      leaf.life = life_of(row.number());
+      leaf.received = from_millis(row.signed_number());
       const auto source = row.text(), raw = row.text();
       leaf.hash = hash_leaf(leaf_of(leaf.received, source, raw));
       leaf.bytes = raw.size();
@@ -103,6 +107,7 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
     found.push_back({high});  // the end shows a hole before it
     const std::unique_lock lock(guard);
     for (const auto& leaf : found) {
+      if (leaf.index < high && leaf.life < state.life) continue;  // it came in late
       const auto size = state.tree.size();
       if (leaf.index > size) {
         whole = over_holes;
@@ -113,10 +118,30 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
       if (leaf.index < state.tree.size() || leaf.index == high) continue;
       const std::pair<Instant, std::uint64_t> one[] = {{leaf.received, leaf.bytes}};
       add(state, {&leaf.hash, 1}, one);
+      state.life = leaf.life;
     }
     return {};
   }));
   return whole;
+}
+
+Result<LeafIndex> ClusterStream::end_of_rows(TreeSize size, std::uint64_t life, const std::string& within) const {
+  auto end = size;
+  const auto statement = fmt::format("SELECT intDiv(batch, {}) AS life, max(leaf) FROM {} WHERE {} AND leaf >= {}{} GROUP BY life", std::uint64_t{1} << kLifeBits, table("event"), here(), size, within);
+  MAMORI_TRY(server_.each(statement, [&](Rows& row) {
+    const auto of = row.number(), last = row.number();
+    if (of < life) return;
+    end = of > life ? last + 1 : std::max(end, last + 1);
+    life = of;
+  }, kLongReading));
+  return end;
+}
+
+// Of the last row that the rows of chunks stand for; it is gone where retention has removed all of them.
+Result<std::uint64_t> ClusterStream::life_at(const State& state) const {
+  if (state.tree.size() == 0 || state.tree.size() <= state.first) return std::uint64_t{0};
+  const auto& chunk = state.chunks.back();
+  return life_of(MAMORI_TRY(server_.number(fmt::format("SELECT max(batch) FROM {} WHERE {} AND leaf = {} AND received >= {} AND received <= {}", table("event"), here(), state.tree.size() - 1, to_millis(chunk.first_received), to_millis(chunk.last_received)))));
 }
 
 Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool everywhere) const {
@@ -183,7 +208,16 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
   }
 
   // The rest from the events themselves.
-  const auto end = MAMORI_TRY(server_.number(fmt::format("SELECT if(count() = 0, toUInt64(0), max(leaf) + 1) FROM {} WHERE {} AND leaf >= {}{}", table("event"), here(), size, within)));
+  if (anew) {
+    const auto before = MAMORI_TRY(life_at(state));
+    const std::unique_lock lock(guard);
+    state.life = before;
+  }
+  const auto life = [&] {
+    const std::shared_lock lock(guard);
+    return state.life;
+  }();
+  const auto end = MAMORI_TRY(end_of_rows(size, life, within));
   if (!MAMORI_TRY(read_events(state, guard, end, anew, within))) return false;
   const std::unique_lock lock(guard);
   state.damage.insert(state.damage.end(), damage.begin(), damage.end());
@@ -265,7 +299,7 @@ Status ClusterStream::is_all(const State& state) const {
       return std::uint64_t{0};  // what only a server has that is away is not durable without a quorum
     };
     if (address.servers.size() > 1) {
-      const auto end = MAMORI_TRY(ask(fmt::format("SELECT if(count() = 0, toUInt64(0), max(leaf) + 1) FROM {} WHERE {} AND leaf >= {}", table("event"), here(), state.tree.size())));
+      const auto end = MAMORI_TRY(ask(fmt::format("SELECT if(count() = 0, toUInt64(0), max(leaf) + 1) FROM {} WHERE {} AND leaf >= {} AND batch >= {}", table("event"), here(), state.tree.size(), state.life << kLifeBits)));
       if (end > state.tree.size()) return behind(end);
     }
     if (address.quorum == 0 || address.cluster.empty()) continue;

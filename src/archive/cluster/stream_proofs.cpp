@@ -45,8 +45,10 @@ std::vector<Damage> ClusterStream::damage() const {
   (void)look().has_value();
   const std::shared_lock lock(state_mutex_);
   auto out = state_.damage;
+  const auto size = state_.tree.size();
+  if (!state_.heads.empty() && state_.heads.back().size > size) out.push_back({table("head"), "archive.damage.cut", size, state_.heads.back().size - 1});
   // What is told of another server's stream is old then: whoever shows it can say so.
-  if (away_) out.push_back({table("event"), "archive.damage.away", state_.tree.size(), state_.tree.size()});
+  if (away_) out.push_back({table("event"), "archive.damage.away", size, size});
   return out;
 }
 
