@@ -85,29 +85,48 @@ std::string answer(std::string_view status, std::string_view type, std::string_v
 
 std::string_view name_of(Fault fault) {
   switch (fault) {
-    case Fault::none: return "none";
-    case Fault::refuse: return "refuse";
-    case Fault::cut_before: return "cut_before";
-    case Fault::cut_within: return "cut_within";
-    case Fault::cut_after: return "cut_after";
-    case Fault::late: return "late";
-    case Fault::slow: return "slow";
-    case Fault::twice: return "twice";
-    case Fault::error_500: return "error_500";
-    case Fault::error_503: return "error_503";
-    case Fault::done_503: return "done_503";
-    case Fault::garbage: return "garbage";
-    case Fault::page: return "page";
-    case Fault::half_answer: return "half_answer";
-    case Fault::half_header: return "half_header";
-    case Fault::stop_before: return "stop_before";
-    case Fault::stop_after: return "stop_after";
-    case Fault::held: return "held";
+    case Fault::none:
+      return "none";
+    case Fault::refuse:
+      return "refuse";
+    case Fault::cut_before:
+      return "cut_before";
+    case Fault::cut_within:
+      return "cut_within";
+    case Fault::cut_after:
+      return "cut_after";
+    case Fault::late:
+      return "late";
+    case Fault::slow:
+      return "slow";
+    case Fault::twice:
+      return "twice";
+    case Fault::error_500:
+      return "error_500";
+    case Fault::error_503:
+      return "error_503";
+    case Fault::done_503:
+      return "done_503";
+    case Fault::garbage:
+      return "garbage";
+    case Fault::page:
+      return "page";
+    case Fault::half_answer:
+      return "half_answer";
+    case Fault::half_header:
+      return "half_header";
+    case Fault::stop_before:
+      return "stop_before";
+    case Fault::stop_after:
+      return "stop_after";
+    case Fault::held:
+      return "held";
   }
   MAMORI_UNREACHABLE();
 }
 
-FaultProxy::FaultProxy(int server, std::chrono::milliseconds patience) : server_(server), patience_(patience) {
+FaultProxy::FaultProxy(int server, std::chrono::milliseconds patience)
+    : server_(server), patience_(patience) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   auto address = loopback(0);
   socklen_t size = sizeof address;
@@ -207,7 +226,8 @@ void FaultProxy::serve(int client) {
   }
   if (fault == Fault::refuse) return reset(client);
   const auto request = receive_request(client);
-  if (request.find(kEndOfHeader) == request.npos) return;  // a client that only looked whether somebody is there
+  if (request.find(kEndOfHeader) == request.npos)
+    return;  // a client that only looked whether somebody is there
   const auto body = request.find(kEndOfHeader) + kEndOfHeader.size();
   switch (fault) {
     case Fault::none:
@@ -219,7 +239,8 @@ void FaultProxy::serve(int client) {
       }
       return;
     case Fault::refuse:
-    case Fault::cut_before: return reset(client);
+    case Fault::cut_before:
+      return reset(client);
     case Fault::cut_within: {
       forward(std::string_view(request).substr(0, body + (request.size() - body) / 2));
       return reset(client);
@@ -246,8 +267,12 @@ void FaultProxy::serve(int client) {
       send_all(client, second);
       return;
     }
-    case Fault::error_500: send_all(client, answer("500 Internal Server Error", "text/plain", "out of order")); return;
-    case Fault::error_503: send_all(client, answer("503 Service Unavailable", "text/plain", "")); return;
+    case Fault::error_500:
+      send_all(client, answer("500 Internal Server Error", "text/plain", "out of order"));
+      return;
+    case Fault::error_503:
+      send_all(client, answer("503 Service Unavailable", "text/plain", ""));
+      return;
     case Fault::done_503: {
       forward(request);
       send_all(client, answer("503 Service Unavailable", "text/html", "<h1>No server is available</h1>"));
@@ -258,7 +283,10 @@ void FaultProxy::serve(int client) {
       send_all(client, std::string_view("\x16\x03\x01\0\x05hello\r\n\r\n", 14));
       return;
     }
-    case Fault::page: send_all(client, answer("200 OK", "text/html", "<html>Please sign in to the network of the hospital</html>")); return;
+    case Fault::page:
+      send_all(client,
+               answer("200 OK", "text/html", "<html>Please sign in to the network of the hospital</html>"));
+      return;
     case Fault::half_answer: {
       const auto whole = forward(request);
       const auto end = whole.find(kEndOfHeader);
@@ -269,7 +297,8 @@ void FaultProxy::serve(int client) {
     }
     case Fault::half_header: {
       const auto whole = forward(request);
-      send_all(client, std::string_view(whole).substr(0, std::min(whole.size(), whole.find(kEndOfHeader)) / 2));
+      send_all(client,
+               std::string_view(whole).substr(0, std::min(whole.size(), whole.find(kEndOfHeader)) / 2));
       return;
     }
     case Fault::stop_before: {

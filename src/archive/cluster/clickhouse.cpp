@@ -13,11 +13,14 @@ namespace mamori::archive {
 namespace {
 
 bool is_plain(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == name.npos;
+  return !name.empty() && name.size() <= 64 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+             name.npos;
 }
 
 bool is_seconds(std::string_view text) {
-  return !text.empty() && text.size() <= 4 && text.find_first_not_of("0123456789") == text.npos && text[0] != '0';
+  return !text.empty() && text.size() <= 4 && text.find_first_not_of("0123456789") == text.npos &&
+         text[0] != '0';
 }
 
 // What a ClickHouse says of itself when it refuses: anything else comes from somebody between.
@@ -30,7 +33,8 @@ std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     unsigned value = 0;
-    if (text[i] == '%' && i + 2 < text.size() && std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
       out += static_cast<char>(value);
       i += 2;
     } else {
@@ -46,9 +50,12 @@ Result<ClickHouseAddress> parse_clickhouse(std::string_view url) {
   const Error bad{ErrorKind::invalid, "archive.cluster.address"};
   ClickHouseAddress out;
   std::string scheme;
-  if (url.starts_with("clickhouse://")) scheme = "http://";
-  else if (url.starts_with("clickhouses://")) scheme = "https://";
-  else return bad;
+  if (url.starts_with("clickhouse://"))
+    scheme = "http://";
+  else if (url.starts_with("clickhouses://"))
+    scheme = "https://";
+  else
+    return bad;
   url.remove_prefix(url.find("://") + 3);
   std::string_view settings;
   if (const auto mark = url.find('?'); mark != url.npos) {
@@ -62,7 +69,8 @@ Result<ClickHouseAddress> parse_clickhouse(std::string_view url) {
     out.user = unescape(who.substr(0, colon));
     if (colon != who.npos) out.password = Secret(unescape(who.substr(colon + 1)));
   }
-  if (const char* given = std::getenv("MAMORI_CLICKHOUSE_PASSWORD"); given && out.password.empty()) out.password = Secret(given);
+  if (const char* given = std::getenv("MAMORI_CLICKHOUSE_PASSWORD"); given && out.password.empty())
+    out.password = Secret(given);
   if (const auto slash = url.find('/'); slash != url.npos) {
     if (slash + 1 < url.size()) out.database = std::string(url.substr(slash + 1));
     url = url.substr(0, slash);
@@ -76,13 +84,21 @@ Result<ClickHouseAddress> parse_clickhouse(std::string_view url) {
     const auto equals = setting.find('=');
     const auto name = setting.substr(0, equals);
     const auto value = unescape(equals == setting.npos ? "" : setting.substr(equals + 1));
-    if (name == "cluster") out.cluster = value;
-    else if (name == "ca") out.authority = value;
-    else if (name == "quorum" && value.size() == 1 && value[0] >= '0' && value[0] <= '9') out.quorum = value[0] - '0';
-    else if (name == "timeout" && is_seconds(value)) out.limit = std::chrono::seconds(std::atoi(value.c_str()));
-    else return bad;
+    if (name == "cluster")
+      out.cluster = value;
+    else if (name == "ca")
+      out.authority = value;
+    else if (name == "quorum" && value.size() == 1 && value[0] >= '0' && value[0] <= '9')
+      out.quorum = value[0] - '0';
+    else if (name == "timeout" && is_seconds(value))
+      out.limit = std::chrono::seconds(std::atoi(value.c_str()));
+    else
+      return bad;
   }
-  if (out.servers.empty() || !is_plain(out.database) || (!out.cluster.empty() && !is_plain(out.cluster)) || out.user.find_first_of("\r\n") != out.user.npos || out.password.reveal().find_first_of("\r\n") != std::string::npos) return bad;
+  if (out.servers.empty() || !is_plain(out.database) || (!out.cluster.empty() && !is_plain(out.cluster)) ||
+      out.user.find_first_of("\r\n") != out.user.npos ||
+      out.password.reveal().find_first_of("\r\n") != std::string::npos)
+    return bad;
   return out;
 }
 
@@ -109,10 +125,12 @@ Result<std::string> ClickHouse::send_to(const std::string& server, const Request
   const auto limit = request.limit.value_or(address_.limit);
   const bool makes_database = request.statement.starts_with("CREATE DATABASE");
   WebRequest out;
-  out.url = server + "/?database=" + (makes_database ? std::string("default") : address_.database) + "&insert_distributed_sync=1";
+  out.url = server + "/?database=" + (makes_database ? std::string("default") : address_.database) +
+            "&insert_distributed_sync=1";
   if (address_.quorum > 0) {
     out.url += "&insert_quorum=" + std::to_string(address_.quorum);
-    out.url += "&insert_quorum_timeout=" + std::to_string(std::min<std::int64_t>(20000, limit.count() * 3 / 4));
+    out.url +=
+        "&insert_quorum_timeout=" + std::to_string(std::min<std::int64_t>(20000, limit.count() * 3 / 4));
   }
   out.url += request.settings;
   out.method = "POST";
@@ -130,11 +148,14 @@ Result<std::string> ClickHouse::send_to(const std::string& server, const Request
     return Error{ErrorKind::unavailable, ours, answer.error().facts};
   }
   const auto said = std::string(trim(head(is_utf8(answer->body) ? answer->body : "", 300)));
-  if (answer->status != 200 && is_its_refusal(*answer)) return Error{ErrorKind::unavailable, "archive.cluster.refused", {{"reason", said}}};
+  if (answer->status != 200 && is_its_refusal(*answer))
+    return Error{ErrorKind::unavailable, "archive.cluster.refused", {{"reason", said}}};
   // Only a SELECT and what every server of a cluster was asked have something to say.
-  const bool speaks = request.statement.starts_with("SELECT") || answer->type.starts_with("text/tab-separated-values");
+  const bool speaks =
+      request.statement.starts_with("SELECT") || answer->type.starts_with("text/tab-separated-values");
   if (answer->status != 200 || (!speaks && !answer->body.empty()))
-    return Error{ErrorKind::unavailable, "archive.cluster.answer",
+    return Error{ErrorKind::unavailable,
+                 "archive.cluster.answer",
                  {{"host", host_of(server)}, {"reason", fmt::format("HTTP {} {}", answer->status, said)}}};
   return std::move(answer->body);
 }
@@ -152,7 +173,8 @@ Result<std::string> ClickHouse::send(const Request& request) const {
       return out;
     }
     const auto& code = out.error().code;
-    if (code == "archive.cluster.refused" || code == "archive.cluster.large") return out;  // the others say the same
+    if (code == "archive.cluster.refused" || code == "archive.cluster.large")
+      return out;  // the others say the same
     preferred_ = (server + 1) % count;
     if (request.once || code == "archive.cluster.slow") return out;
   }
@@ -166,20 +188,25 @@ Status ClickHouse::run(const std::string& statement) const {
 
 namespace {
 
-// All rows as one value: an array says how many they are, so that an answer that was cut is never taken for a shorter one.
+// All rows as one value: an array says how many they are, so that an answer that was cut is never taken for a
+// shorter one.
 std::string as_one_value(const std::string& statement) {
   return "SELECT groupArray(tuple(*)) FROM (" + statement + ") FORMAT RowBinary";
 }
 
 Error no_answer(const std::string& server) {
-  return {ErrorKind::unavailable, "archive.cluster.answer", {{"host", host_of(server)}, {"reason", "RowBinary"}}};
+  return {
+      ErrorKind::unavailable, "archive.cluster.answer", {{"host", host_of(server)}, {"reason", "RowBinary"}}};
 }
 
 }  // namespace
 
-Result<std::string> ClickHouse::ask(const std::string& statement, std::optional<std::chrono::milliseconds> limit, Reading reading) const {
+Result<std::string> ClickHouse::ask(const std::string& statement,
+                                    std::optional<std::chrono::milliseconds> limit, Reading reading) const {
   const bool durable = reading == Reading::durable && address_.quorum > 0;
-  return send({.statement = as_one_value(statement), .settings = durable ? "&select_sequential_consistency=1" : "", .limit = limit});
+  return send({.statement = as_one_value(statement),
+               .settings = durable ? "&select_sequential_consistency=1" : "",
+               .limit = limit});
 }
 
 Status ClickHouse::each(const std::string& statement, const std::function<void(Rows&)>& take,
@@ -193,7 +220,8 @@ Status ClickHouse::each(const std::string& statement, const std::function<void(R
 
 Result<std::uint64_t> ClickHouse::number(const std::string& statement, Reading reading) const {
   std::optional<std::uint64_t> out;
-  MAMORI_TRY(each(statement, [&](Rows& row) { out = row.number(); }, {}, reading));
+  MAMORI_TRY(each(
+      statement, [&](Rows& row) { out = row.number(); }, {}, reading));
   if (!out) return no_answer(address_.servers.front());
   return *out;
 }
@@ -217,7 +245,10 @@ Result<std::string> ClickHouse::text_at(std::size_t server, const std::string& s
 }
 
 Status ClickHouse::insert(const std::string& table, std::string_view rows, const std::string& name) const {
-  MAMORI_TRY(send({.statement = "INSERT INTO " + table + " FORMAT RowBinary", .rows = rows, .settings = "&query_id=" + name, .once = true}));
+  MAMORI_TRY(send({.statement = "INSERT INTO " + table + " FORMAT RowBinary",
+                   .rows = rows,
+                   .settings = "&query_id=" + name,
+                   .once = true}));
   return {};
 }
 
@@ -226,7 +257,9 @@ Status ClickHouse::put(const std::string& table, std::string_view rows) const {
   return {};
 }
 
-void put_row(std::string& out, std::uint64_t number) { out.append(reinterpret_cast<const char*>(&number), 8); }
+void put_row(std::string& out, std::uint64_t number) {
+  out.append(reinterpret_cast<const char*>(&number), 8);
+}
 void put_row(std::string& out, std::int64_t number) { out.append(reinterpret_cast<const char*>(&number), 8); }
 void put_row(std::string& out, std::string_view text) {
   auto size = text.size();
@@ -234,7 +267,9 @@ void put_row(std::string& out, std::string_view text) {
   out += static_cast<char>(size);
   out += text;
 }
-void put_row(std::string& out, const Hash& hash) { out.append(reinterpret_cast<const char*>(hash.data()), hash.size()); }
+void put_row(std::string& out, const Hash& hash) {
+  out.append(reinterpret_cast<const char*>(hash.data()), hash.size());
+}
 
 Rows::Rows(std::string_view bytes) : rest_(bytes) { left_ = length(); }
 

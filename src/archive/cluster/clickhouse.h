@@ -15,15 +15,15 @@
 
 namespace mamori::archive {
 
-// clickhouse://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?cluster=NAME&quorum=2&ca=FILE&timeout=60; clickhouses:// speaks TLS. The
-// password may stand in the environment (MAMORI_CLICKHOUSE_PASSWORD) instead.
+// clickhouse://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?cluster=NAME&quorum=2&ca=FILE&timeout=60;
+// clickhouses:// speaks TLS. The password may stand in the environment (MAMORI_CLICKHOUSE_PASSWORD) instead.
 struct ClickHouseAddress {
   std::vector<std::string> servers;  // "http://host:port": any of them answers for all
   std::string user = "default", database = "mamori";
   Secret password;
-  std::string cluster;               // "": one server, tables of its own
-  int quorum = 0;                    // replicas that must have an insert before it is acknowledged; 0: one
-  std::string authority;             // file
+  std::string cluster;    // "": one server, tables of its own
+  int quorum = 0;         // replicas that must have an insert before it is acknowledged; 0: one
+  std::string authority;  // file
   std::chrono::milliseconds limit = std::chrono::seconds(60);  // `timeout`: of one statement
 };
 // Error: archive.cluster.address.
@@ -38,12 +38,15 @@ void put_row(std::string& out, std::int64_t number);
 void put_row(std::string& out, std::string_view text);
 void put_row(std::string& out, const Hash& hash);
 
-// The rows of an answer, which begins with their number. What is read past the end is empty, and whole() says so at the end.
+// The rows of an answer, which begins with their number. What is read past the end is empty, and whole() says
+// so at the end.
 class Rows {
  public:
   explicit Rows(std::string_view bytes);
-  bool next();                               // goes on to the next row: its columns are to be taken, each once
-  bool whole() const { return whole_ && left_ == 0 && rest_.empty(); }  // all rows were there and nothing else
+  bool next();  // goes on to the next row: its columns are to be taken, each once
+  bool whole() const {
+    return whole_ && left_ == 0 && rest_.empty();
+  }  // all rows were there and nothing else
   std::uint64_t number();
   std::int64_t signed_number() { return static_cast<std::int64_t>(number()); }
   std::string_view text();
@@ -62,9 +65,10 @@ enum class Reading {
   durable,  // only what as many replicas have as `quorum` says; an error where that cannot be told now
 };
 
-// Threads: all calls may come from several. Errors: archive.cluster.unreachable, archive.cluster.slow (facts: host, reason),
-// archive.cluster.refused (facts: reason: what the server said), archive.cluster.answer (facts: host, reason): what came back is not a
-// whole answer of a ClickHouse. After any of them a statement may have been carried out all the same, now or later.
+// Threads: all calls may come from several. Errors: archive.cluster.unreachable, archive.cluster.slow (facts:
+// host, reason), archive.cluster.refused (facts: reason: what the server said), archive.cluster.answer
+// (facts: host, reason): what came back is not a whole answer of a ClickHouse. After any of them a statement
+// may have been carried out all the same, now or later.
 class ClickHouse {
  public:
   explicit ClickHouse(ClickHouseAddress address) : address_(std::move(address)) {}
@@ -83,8 +87,9 @@ class ClickHouse {
   Result<std::uint64_t> number_at(std::size_t server, const std::string& statement) const;
   Result<std::string> text_at(std::size_t server, const std::string& statement) const;
 
-  // Rows in RowBinary into `table` (columns in their order): there for good when it returns, as far as quorum says. One server is asked,
-  // once: whether the rows are there after an error, they themselves must say. `name`: what the statement is called at the server.
+  // Rows in RowBinary into `table` (columns in their order): there for good when it returns, as far as quorum
+  // says. One server is asked, once: whether the rows are there after an error, they themselves must say.
+  // `name`: what the statement is called at the server.
   Status insert(const std::string& table, std::string_view rows, const std::string& name) const;
   // Rows that do no harm where they are twice: each server is tried.
   Status put(const std::string& table, std::string_view rows) const;

@@ -1,9 +1,11 @@
-// The cluster engine while lines break and servers stop. A scenario (live appends, an import, heads, a search, a restart, retention) runs
-// against a real ClickHouse through a proxy that does one bad thing at one request; afterwards nothing that was acknowledged may be
-// missing, altered or there twice, and every signed head must be true.
+// The cluster engine while lines break and servers stop. A scenario (live appends, an import, heads, a
+// search, a restart, retention) runs against a real ClickHouse through a proxy that does one bad thing at one
+// request; afterwards nothing that was acknowledged may be missing, altered or there twice, and every signed
+// head must be true.
 //
-// The test tries as many pairs of fault and request as fit in its time, in an order that the printed seed makes. MAMORI_FAULTS=600 tries
-// so many; MAMORI_FAULTS=cut_after@17 one pair (cut_after@17! for a sender that does not try again); MAMORI_SEED=… an order again.
+// The test tries as many pairs of fault and request as fit in its time, in an order that the printed seed
+// makes. MAMORI_FAULTS=600 tries so many; MAMORI_FAULTS=cut_after@17 one pair (cut_after@17! for a sender
+// that does not try again); MAMORI_SEED=… an order again.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -55,7 +57,8 @@ class ClusterFaults : public ::testing::Test {
     return out;
   }
 
-  // What a server process does: tries again until it succeeds. The server that a fault stopped is started after the second error.
+  // What a server process does: tries again until it succeeds. The server that a fault stopped is started
+  // after the second error.
   template <class Step>
   auto until_done(const char* what, const Step& step) -> decltype(step()) {
     for (int errors = 0;; ++errors) {
@@ -78,7 +81,8 @@ class ClusterFaults : public ::testing::Test {
 
   Status open() {
     archive_.reset();
-    archive_ = MAMORI_TRY(ClusterArchive::open(address(proxy_->port()), folder_.path() / database_, *key_, clock_));
+    archive_ =
+        MAMORI_TRY(ClusterArchive::open(address(proxy_->port()), folder_.path() / database_, *key_, clock_));
     return {};
   }
   Result<Stream*> stream() {
@@ -108,8 +112,10 @@ class ClusterFaults : public ::testing::Test {
     const auto batch = make_batch(count, sent);
     const auto step = [&]() -> Result<LeafRange> { return MAMORI_TRY(stream())->append(batch->events); };
     const auto done = now_.again ? until_done("append", step) : step();
-    if (done) sent.acknowledged = *done;
-    else ASSERT_FALSE(now_.again) << errors_.back();
+    if (done)
+      sent.acknowledged = *done;
+    else
+      ASSERT_FALSE(now_.again) << errors_.back();
   }
 
   void import(std::size_t count) {
@@ -121,18 +127,22 @@ class ClusterFaults : public ::testing::Test {
       return into->settle();
     };
     const auto done = now_.again ? until_done("import", step) : step();
-    if (done) sent.acknowledged = LeafRange{~LeafIndex{0}, count};  // where it lies is not told
-    else ASSERT_FALSE(now_.again) << errors_.back();
+    if (done)
+      sent.acknowledged = LeafRange{~LeafIndex{0}, count};  // where it lies is not told
+    else
+      ASSERT_FALSE(now_.again) << errors_.back();
   }
 
   void publish() {
-    const auto head = until_done("head", [&]() -> Result<Head> { return MAMORI_TRY(stream())->publish_head(); });
+    const auto head =
+        until_done("head", [&]() -> Result<Head> { return MAMORI_TRY(stream())->publish_head(); });
     ASSERT_TRUE(head) << errors_.back();
     heads_.push_back(*head);
   }
 
   void look() {
-    const auto found = until_done("search", [&]() -> Result<SearchResult> { return search(*archive_, *MAMORI_TRY(stream())); });
+    const auto found = until_done(
+        "search", [&]() -> Result<SearchResult> { return search(*archive_, *MAMORI_TRY(stream())); });
     ASSERT_TRUE(found) << errors_.back();
     auto* const stream = *this->stream();
     EXPECT_EQ(found->total, stream->size() - stream->first());
@@ -158,25 +168,32 @@ class ClusterFaults : public ::testing::Test {
     ASSERT_TRUE(until_done("open again", [&] { return open(); })) << errors_.back();
     ASSERT_NO_FATAL_FAILURE(send(90));
     ASSERT_NO_FATAL_FAILURE(publish());
-    ASSERT_TRUE(until_done("retain", [&]() -> Result<std::uint64_t> { return MAMORI_TRY(stream())->retain({.bytes = 30'000}); })) << errors_.back();
+    ASSERT_TRUE(until_done("retain", [&]() -> Result<std::uint64_t> {
+      return MAMORI_TRY(stream())->retain({.bytes = 30'000});
+    })) << errors_.back();
     ASSERT_NO_FATAL_FAILURE(send(80));
     ASSERT_NO_FATAL_FAILURE(publish());
   }
 
   // Asked past the proxy, by another process.
   void check() {
-    const auto archive = ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / (database_ + "-beside"), *key_, clock_);
+    const auto archive = ClusterArchive::open(address(servers_->port_of(0)),
+                                              folder_.path() / (database_ + "-beside"), *key_, clock_);
     ASSERT_TRUE(archive) << describe(archive.error());
     const auto opened = (*archive)->stream({"f1", "events@" + archive_->writer()});
     ASSERT_TRUE(opened) << describe(opened.error());
     const auto& stream = **opened;
-    const auto verified = stream.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last; });
+    const auto verified = stream.verify([](const Damage& damage) {
+      ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last;
+    });
     ASSERT_TRUE(verified) << describe(verified.error());
     EXPECT_EQ(verified->size, stream.size());
 
     const auto kept = stream.heads();
     for (const auto& head : heads_) {
-      EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const Head& one) { return one.size == head.size && one.root == head.root; })) << head.size;
+      EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const Head& one) {
+        return one.size == head.size && one.root == head.root;
+      })) << head.size;
       const auto root = stream.root_at(head.size);
       ASSERT_TRUE(root) << describe(root.error());
       EXPECT_EQ(*root, head.root) << head.size;
@@ -184,10 +201,12 @@ class ClusterFaults : public ::testing::Test {
     }
 
     std::map<std::string, LeafIndex> found;
-    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex leaf, const Event& event) -> Result<bool> {
-      EXPECT_TRUE(found.emplace(std::string(event.raw), leaf).second) << "twice: " << event.raw;
-      return true;
-    }));
+    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                                  [&](LeafIndex leaf, const Event& event) -> Result<bool> {
+                                    EXPECT_TRUE(found.emplace(std::string(event.raw), leaf).second)
+                                        << "twice: " << event.raw;
+                                    return true;
+                                  }));
     EXPECT_EQ(found.size(), stream.size() - stream.first());
     for (const auto& sent : sent_) {
       if (!sent.acknowledged) continue;
@@ -221,17 +240,22 @@ class ClusterFaults : public ::testing::Test {
     for (SearchOptions options{.limit = 37};;) {
       const auto page = (*archive)->search(streams, Query{}, options);
       ASSERT_TRUE(page) << describe(page.error());
-      for (const auto& hit : page->hits) EXPECT_TRUE(pages.insert(hit.at.index).second) << "twice: " << hit.event.raw;
+      for (const auto& hit : page->hits)
+        EXPECT_TRUE(pages.insert(hit.at.index).second) << "twice: " << hit.event.raw;
       if (!page->more) break;
       options.before = page->hits.back().at;
     }
     EXPECT_EQ(pages.size(), found.size());
     // Each insert lies in one partition: it is there as a whole or not at all.
-    EXPECT_EQ(*direct().number("SELECT count() FROM (SELECT batch FROM " + database_ + ".event GROUP BY batch HAVING uniqExact(toYYYYMM(toDateTime(intDiv(received, 1000), 'UTC'))) > 1)"), 0u);
+    EXPECT_EQ(*direct().number("SELECT count() FROM (SELECT batch FROM " + database_ +
+                               ".event GROUP BY batch HAVING uniqExact(toYYYYMM(toDateTime(intDiv(received, "
+                               "1000), 'UTC'))) > 1)"),
+              0u);
   }
 
   void run(const Try& one) {
-    SCOPED_TRACE(std::string(testing::name_of(one.fault)) + "@" + std::to_string(one.at) + (one.again ? "" : "!"));
+    SCOPED_TRACE(std::string(testing::name_of(one.fault)) + "@" + std::to_string(one.at) +
+                 (one.again ? "" : "!"));
     const auto began = std::chrono::steady_clock::now();
     now_ = one;
     database_ = "run" + std::to_string(++runs_);
@@ -290,11 +314,15 @@ TEST_F(ClusterFaults, NothingAcknowledgedIsLostAlteredOrThereTwice) {
   for (const auto fault : testing::kFaults)
     for (int at = 1; at <= requests_; ++at)
       for (const bool again : {true, false})
-        if (const auto name = std::string(testing::name_of(fault)) + "@" + std::to_string(at) + (again ? "" : "!"); !(wanted.find("@") != wanted.npos) || wanted == name) all.push_back({fault, at, again});
+        if (const auto name =
+                std::string(testing::name_of(fault)) + "@" + std::to_string(at) + (again ? "" : "!");
+            !(wanted.find("@") != wanted.npos) || wanted == name)
+          all.push_back({fault, at, again});
   const auto given = variable("MAMORI_SEED");
   const auto seed = given.empty() ? std::random_device()() : static_cast<unsigned>(std::stoul(given));
   std::shuffle(all.begin(), all.end(), std::mt19937(seed));
-  if (!wanted.empty() && !(wanted.find("@") != wanted.npos)) all.resize(std::min<std::size_t>(all.size(), std::stoul(wanted)));
+  if (!wanted.empty() && !(wanted.find("@") != wanted.npos))
+    all.resize(std::min<std::size_t>(all.size(), std::stoul(wanted)));
   const auto stop = std::chrono::steady_clock::now() + 45s;
   std::size_t tried = 0;
   for (const auto& one : all) {
@@ -303,7 +331,8 @@ TEST_F(ClusterFaults, NothingAcknowledgedIsLostAlteredOrThereTwice) {
     ++tried;
     if (HasFailure()) break;
   }
-  std::cout << "tried " << tried << " of " << all.size() << " pairs of fault and request (" << requests_ << " requests), " << happened_ << " faults happened, seed " << seed << "\n";
+  std::cout << "tried " << tried << " of " << all.size() << " pairs of fault and request (" << requests_
+            << " requests), " << happened_ << " faults happened, seed " << seed << "\n";
 }
 
 std::vector<Event> plain_events(const std::vector<std::string>& raws, std::size_t after = 0) {
@@ -311,7 +340,8 @@ std::vector<Event> plain_events(const std::vector<std::string>& raws, std::size_
   for (const auto& raw : raws) {
     Event event;
     event.raw = raw;
-    event.received = event.time = *parse_instant("2026-11-21T00:00:00Z") + std::chrono::seconds(after + out.size());
+    event.received = event.time =
+        *parse_instant("2026-11-21T00:00:00Z") + std::chrono::seconds(after + out.size());
     out.push_back(event);
   }
   return out;
@@ -334,7 +364,8 @@ TEST_F(ClusterFaults, ManyWhoAppendAtOnceWhileLinesBreakLoseNothing) {
   for (std::size_t sender = 0; sender < kSenders; ++sender)
     senders.emplace_back([&, sender] {
       for (std::size_t batch = 0; batch < kBatches; ++batch) {
-        const auto raws = numbered("sender " + std::to_string(sender) + " batch " + std::to_string(batch) + " event", kEvents);
+        const auto raws = numbered(
+            "sender " + std::to_string(sender) + " batch " + std::to_string(batch) + " event", kEvents);
         const auto events = plain_events(raws);
         for (int tries = 0; tries < 200; ++tries) {
           const auto done = into->append(events);
@@ -350,7 +381,9 @@ TEST_F(ClusterFaults, ManyWhoAppendAtOnceWhileLinesBreakLoseNothing) {
       --running;
     });
   std::mt19937 random(7);
-  constexpr std::array faults = {Fault::refuse, Fault::cut_before, Fault::cut_within, Fault::cut_after, Fault::twice, Fault::error_500, Fault::done_503, Fault::garbage, Fault::page, Fault::half_answer, Fault::half_header};
+  constexpr std::array faults = {Fault::refuse, Fault::cut_before,  Fault::cut_within, Fault::cut_after,
+                                 Fault::twice,  Fault::error_500,   Fault::done_503,   Fault::garbage,
+                                 Fault::page,   Fault::half_answer, Fault::half_header};
   std::vector<Head> heads;
   while (running > 0) {
     proxy_->arm(faults[random() % faults.size()], static_cast<int>(random() % 3) + 1);
@@ -363,13 +396,17 @@ TEST_F(ClusterFaults, ManyWhoAppendAtOnceWhileLinesBreakLoseNothing) {
   EXPECT_EQ(acknowledged.size(), kSenders * kBatches * kEvents);
   EXPECT_EQ(into->size(), acknowledged.size()) << "each of them once, " << refused << " appends refused";
   std::map<std::string, LeafIndex> found;
-  ASSERT_TRUE(into->each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex leaf, const Event& event) -> Result<bool> {
-    EXPECT_TRUE(found.emplace(std::string(event.raw), leaf).second) << "twice: " << event.raw;
-    return true;
-  }));
+  ASSERT_TRUE(into->each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                               [&](LeafIndex leaf, const Event& event) -> Result<bool> {
+                                 EXPECT_TRUE(found.emplace(std::string(event.raw), leaf).second)
+                                     << "twice: " << event.raw;
+                                 return true;
+                               }));
   EXPECT_EQ(found, acknowledged);
   for (const auto& head : heads) EXPECT_EQ(*into->root_at(head.size), head.root);
-  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last; }));
+  EXPECT_TRUE(into->verify([](const Damage& damage) {
+    ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last;
+  }));
 }
 
 // An insert of a process that is gone may come in when the next one has looked already.
@@ -387,7 +424,8 @@ TEST_F(ClusterFaults, ALateInsertOfTheLastLifeTakesNoNumberFromThisOne) {
   EXPECT_EQ(done->first, 3u) << "the late ones have theirs";
   EXPECT_EQ(into->event(1)->event.raw, "late 1");
   EXPECT_EQ(into->event(3)->event.raw, "new");
-  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+  EXPECT_TRUE(
+      into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
 }
 
 // …or when that one has given the numbers to others: then it is as if it had never come.
@@ -405,35 +443,41 @@ TEST_F(ClusterFaults, ALateInsertOfTheLastLifeDoesNotCountWhereThisOneGaveTheNum
 
   const auto check_all = [&](const ClusterArchive& archive, const Stream& from) {
     EXPECT_EQ(from.size(), 21u);
-    for (LeafIndex leaf = 1; leaf < 21; ++leaf) EXPECT_EQ(from.event(leaf)->event.raw, "new " + std::to_string(leaf - 1));
+    for (LeafIndex leaf = 1; leaf < 21; ++leaf)
+      EXPECT_EQ(from.event(leaf)->event.raw, "new " + std::to_string(leaf - 1));
     EXPECT_EQ(*from.root_at(head.size), head.root);
     const auto proof = from.inclusion(5, 21);
     ASSERT_TRUE(proof);
     EXPECT_TRUE(verify_inclusion(5, 21, hash_leaf(leaf_of(from.event(5)->event)), *proof, head.root));
-    EXPECT_TRUE(from.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+    EXPECT_TRUE(
+        from.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
     const Stream* const streams[] = {&from};
-    for (const auto& [question, expected] : std::map<std::string, std::size_t>{{"late", 0}, {"new", 20}, {"*", 21}}) {
+    for (const auto& [question, expected] :
+         std::map<std::string, std::size_t>{{"late", 0}, {"new", 20}, {"*", 21}}) {
       SCOPED_TRACE(question);
       const auto found = archive.search(streams, *parse_query(question), {.limit = 100, .statistics = true});
       ASSERT_TRUE(found) << describe(found.error());
       EXPECT_EQ(found->total, expected);
       EXPECT_EQ(found->hits.size(), expected);
       std::size_t matched = 0;
-      EXPECT_TRUE(from.each_match(*parse_query(question), SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex, const Event&) -> Result<bool> {
-        ++matched;
-        return true;
-      }));
+      EXPECT_TRUE(from.each_match(*parse_query(question), SearchOptions().from, SearchOptions().to, 0,
+                                  [&](LeafIndex, const Event&) -> Result<bool> {
+                                    ++matched;
+                                    return true;
+                                  }));
       EXPECT_EQ(matched, expected);
     }
   };
   ASSERT_NO_FATAL_FAILURE(check_all(*archive_, *into));
-  const auto beside = *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "beside", *key_, clock_);
+  const auto beside =
+      *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "beside", *key_, clock_);
   ASSERT_NO_FATAL_FAILURE(check_all(*beside, **beside->stream({"f1", "events@" + archive_->writer()})));
   // What comes next takes the numbers that are left of it.
   ASSERT_TRUE(into->append(plain_events(numbered("next", 5))));
   EXPECT_EQ(into->event(21)->event.raw, "next 0");
   ASSERT_TRUE(into->publish_head());
-  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+  EXPECT_TRUE(
+      into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
 }
 
 // Whoever followed the stream may have read the late rows before the ones that count.
@@ -442,7 +486,8 @@ TEST_F(ClusterFaults, WhoFollowsAStreamLetsGoOfLateRowsWithTheNextHead) {
   ASSERT_TRUE((*stream())->append(plain_events({"first"})));
   ASSERT_TRUE(open());
   auto* into = *stream();
-  const auto beside = *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "beside", *key_, clock_);
+  const auto beside =
+      *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "beside", *key_, clock_);
   const auto* from = *beside->stream({"f1", "events@" + archive_->writer()});
   EXPECT_EQ(from->size(), 1u);
   // A row of the first life comes in under the next number, just before that is given.
@@ -450,8 +495,12 @@ TEST_F(ClusterFaults, WhoFollowsAStreamLetsGoOfLateRowsWithTheNextHead) {
   proxy_->arm(Fault::held, 1);
   std::thread appends([&] { EXPECT_TRUE(into->append(plain_events({"second"}, 1))); });
   while (!proxy_->happened()) std::this_thread::sleep_for(1ms);
-  const auto columns = [](const char* leaf, const char* raw) { return std::string("facility, stream, writer, batch, ") + leaf + ", time, received, " + raw; };
-  EXPECT_TRUE(direct().run("INSERT INTO " + database_ + ".event (" + columns("leaf", "raw") + ") SELECT " + columns("toUInt64(1)", "'late'") + " FROM " + database_ + ".event WHERE leaf = 0"));
+  const auto columns = [](const char* leaf, const char* raw) {
+    return std::string("facility, stream, writer, batch, ") + leaf + ", time, received, " + raw;
+  };
+  EXPECT_TRUE(direct().run("INSERT INTO " + database_ + ".event (" + columns("leaf", "raw") + ") SELECT " +
+                           columns("toUInt64(1)", "'late'") + " FROM " + database_ +
+                           ".event WHERE leaf = 0"));
   for (int i = 0; i < 600 && from->size() < 2; ++i) std::this_thread::sleep_for(50ms);
   EXPECT_EQ(from->event(1)->event.raw, "late");
   proxy_->release();
@@ -470,7 +519,10 @@ TEST_F(ClusterFaults, WritingWaitsForWhatTheLastLifeStillInserts) {
   std::atomic<bool> ended = false;
   const auto name = "mamori/" + archive_->writer() + "/f1/events/0";
   std::thread earlier([&] {
-    EXPECT_TRUE(ask_web({.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name, .method = "POST", .body = "SELECT sleep(1)"}));
+    EXPECT_TRUE(
+        ask_web({.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name,
+                 .method = "POST",
+                 .body = "SELECT sleep(1)"}));
     ended = true;
   });
   const auto running = "SELECT count() FROM system.processes WHERE query_id = '" + name + "'";
@@ -488,7 +540,9 @@ TEST_F(ClusterFaults, RetentionDeletesNothingBeforeTheRootsAreKept) {
   const auto raws = numbered("event", 700);
   ASSERT_TRUE(into->append(plain_events(raws)));
   const auto head = *into->publish_head();
-  const auto count = [&](const std::string& table) { return *direct().number("SELECT count() FROM " + database_ + "." + table); };
+  const auto count = [&](const std::string& table) {
+    return *direct().number("SELECT count() FROM " + database_ + "." + table);
+  };
   // The rows of the chunks cannot be written or read.
   ASSERT_TRUE(direct().run("RENAME TABLE " + database_ + ".chunk TO " + database_ + ".away"));
   EXPECT_EQ(into->retain({.age = 1h}).error().code, "archive.cluster.refused");
@@ -505,7 +559,8 @@ TEST_F(ClusterFaults, RetentionDeletesNothingBeforeTheRootsAreKept) {
   into = *stream();
   EXPECT_EQ(into->first(), 512u);
   EXPECT_EQ(*into->root_at(head.size), head.root);
-  EXPECT_TRUE(into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+  EXPECT_TRUE(
+      into->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
 }
 
 TEST_F(ClusterFaults, ARowOfAChunkThatWasRefusedIsWrittenWithTheNext) {
@@ -590,9 +645,11 @@ TEST_F(ClusterFaults, AHeadDoesNotWaitForAnInsert) {
 }
 
 TEST_F(ClusterFaults, WhoFollowsAnothersStreamReadsOnlyWhatIsNewAndSaysWhenItCannot) {
-  const auto writes = *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "writer", *key_, clock_);
+  const auto writes =
+      *ClusterArchive::open(address(servers_->port_of(0)), folder_.path() / "writer", *key_, clock_);
   auto* into = *writes->stream({"f1", "events"});
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(into->append(plain_events(numbered("event " + std::to_string(i), 1000))));
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(into->append(plain_events(numbered("event " + std::to_string(i), 1000))));
   ASSERT_TRUE(into->publish_head());
   ASSERT_TRUE(open());
   const auto* from = *archive_->stream({"f1", "events@" + writes->writer()});
@@ -605,7 +662,8 @@ TEST_F(ClusterFaults, WhoFollowsAnothersStreamReadsOnlyWhatIsNewAndSaysWhenItCan
   proxy_->arm(Fault::none, 0);
   ASSERT_TRUE(into->append(plain_events(numbered("new", 10), 1000)));
   until(20'010);
-  EXPECT_LT(proxy_->answered(), 20'000u) << "the chunks of 20,000 events alone are 78 * 56 bytes, their events 1.5 MB";
+  EXPECT_LT(proxy_->answered(), 20'000u)
+      << "the chunks of 20,000 events alone are 78 * 56 bytes, their events 1.5 MB";
   // Over the border of chunks, some of them in the table.
   for (const auto count : {100, 300, 5000, 1}) {
     ASSERT_TRUE(into->append(plain_events(numbered("more", static_cast<std::size_t>(count)), into->size())));
@@ -637,7 +695,8 @@ TEST_F(ClusterFaults, AWriterThatFindsLessThanWasSignedGivesNoNumberTwice) {
   ASSERT_TRUE((*stream())->append(plain_events(numbered("event", 20))));
   ASSERT_TRUE((*stream())->publish_head());
   ASSERT_TRUE(direct().run("ALTER TABLE " + database_ + ".event DELETE WHERE leaf >= 15"));
-  for (int i = 0; i < 300 && *direct().number("SELECT count() FROM " + database_ + ".event") > 15; ++i) std::this_thread::sleep_for(100ms);
+  for (int i = 0; i < 300 && *direct().number("SELECT count() FROM " + database_ + ".event") > 15; ++i)
+    std::this_thread::sleep_for(100ms);
   ASSERT_TRUE(open());
   auto* into = *stream();
   EXPECT_EQ(into->append(plain_events({"next"})).error().code, "archive.cluster.behind");

@@ -12,31 +12,41 @@ namespace mamori::archive {
 namespace {
 
 constexpr std::size_t kInsertEvents = 65536, kInsertBytes = std::size_t{32} << 20;
-constexpr int kOffers = 3;                        // of an insert, before its senders are told an error
+constexpr int kOffers = 3;  // of an insert, before its senders are told an error
 constexpr auto kBetweenOffers = std::chrono::milliseconds(100);
-constexpr std::size_t kChunksAtOnce = 16;         // rows of chunks are written when there are so many
-constexpr std::size_t kRefusedEvents = 4 * kInsertEvents;  // hashes remembered of what was there though its sender was told an error
+constexpr std::size_t kChunksAtOnce = 16;  // rows of chunks are written when there are so many
+constexpr std::size_t kRefusedEvents =
+    4 * kInsertEvents;  // hashes remembered of what was there though its sender was told an error
 
 // Text that is all ASCII is its own key once lowered: the server does that when asked.
 std::string key_of(std::string_view text) {
-  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return {};
+  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+    return {};
   return searchable(text);
 }
 
-// The table's partition of an event (schema.cpp): the month of its receipt. An insert into two of them is not there as a whole or not
-// at all.
+// The table's partition of an event (schema.cpp): the month of its receipt. An insert into two of them is not
+// there as a whole or not at all.
 int month_of(Instant received) {
-  const auto day = std::chrono::floor<std::chrono::days>(std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(to_millis(received))));
+  const auto day = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(to_millis(received))));
   const std::chrono::year_month_day date(day);
   return static_cast<int>(date.year()) * 12 + static_cast<int>(static_cast<unsigned>(date.month()));
 }
 
 }  // namespace
 
-ClusterStream::ClusterStream(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock)
-    : server_(server), place_(std::move(place)), writes_(writes), origin_("mamori/" + place_.facility + "/" + place_.stream + "@" + place_.writer), key_(key), clock_(clock) {}
+ClusterStream::ClusterStream(const ClickHouse& server, Place place, bool writes, const SigningKey& key,
+                             const Clock& clock)
+    : server_(server),
+      place_(std::move(place)),
+      writes_(writes),
+      origin_("mamori/" + place_.facility + "/" + place_.stream + "@" + place_.writer),
+      key_(key),
+      clock_(clock) {}
 
-Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& server, Place place, bool writes, const SigningKey& key, const Clock& clock) {
+Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& server, Place place, bool writes,
+                                                           const SigningKey& key, const Clock& clock) {
   std::unique_ptr<ClusterStream> out(new ClusterStream(server, std::move(place), writes, key, clock));
   out->state_ = MAMORI_TRY(out->load());
   out->looked_ = out->loaded_ = out->everywhere_ = std::chrono::steady_clock::now();
@@ -45,7 +55,10 @@ Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& ser
 
 std::string ClusterStream::table(const char* name) const { return server_.address().database + "." + name; }
 
-std::string ClusterStream::here() const { return "facility = " + sql_text(place_.facility) + " AND stream = " + sql_text(place_.stream) + " AND writer = " + sql_text(place_.writer); }
+std::string ClusterStream::here() const {
+  return "facility = " + sql_text(place_.facility) + " AND stream = " + sql_text(place_.stream) +
+         " AND writer = " + sql_text(place_.writer);
+}
 
 Result<ClusterStream::Part> ClusterStream::rows_here(Fresh fresh) const {
   MAMORI_TRY(look());
@@ -74,11 +87,12 @@ void ClusterStream::put_place(std::string& out) const {
 
 // --- writing
 
-// Each time a stream is opened for writing is a life with a number of its own, higher than all before: it stands in the table before
-// anything is inserted in it.
+// Each time a stream is opened for writing is a life with a number of its own, higher than all before: it
+// stands in the table before anything is inserted in it.
 Status ClusterStream::begin_life() {
   if (next_batch_ != 0) return {};
-  const auto last = MAMORI_TRY(server_.number("SELECT toUInt64(greatest(max(made_at), 0)) FROM " + table("stream") + " WHERE " + here()));
+  const auto last = MAMORI_TRY(server_.number("SELECT toUInt64(greatest(max(made_at), 0)) FROM " +
+                                              table("stream") + " WHERE " + here()));
   const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_millis(clock_.now()) / 1000));
   const auto life = std::max(now, last / 1000 + 1);
   std::string row;
@@ -136,18 +150,26 @@ ClusterStream::Group ClusterStream::make_group(std::span<Waiting* const> callers
 Result<ClusterStream::Presence> ClusterStream::presence(const Group& group, const Insert& insert) const {
   std::vector<bool> there(insert.count);
   bool others = false;
-  MAMORI_TRY(in_pieces(insert.first, insert.first + insert.count, [&](LeafIndex low, LeafIndex high) -> Status {
-    const auto statement = fmt::format("SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {} AND batch >= {}", table("event"), here(), low, high, life_of(insert.batch) << kLifeBits);
-    return server_.each(statement, [&](Rows& row) {
-      const auto leaf = row.number(), batch = row.number();
-      const auto received = from_millis(row.signed_number());
-      const auto source = row.text(), raw = row.text();
-      if (leaf < low || leaf >= high) return;
-      const bool ours = batch == insert.batch && hash_leaf(leaf_of(received, source, raw)) == group.leaves[leaf - group.first];
-      others = others || !ours;
-      if (ours) there[leaf - insert.first] = true;
-    }, {}, Reading::durable);
-  }));
+  MAMORI_TRY(
+      in_pieces(insert.first, insert.first + insert.count, [&](LeafIndex low, LeafIndex high) -> Status {
+        const auto statement = fmt::format(
+            "SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {} AND "
+            "batch >= {}",
+            table("event"), here(), low, high, life_of(insert.batch) << kLifeBits);
+        return server_.each(
+            statement,
+            [&](Rows& row) {
+              const auto leaf = row.number(), batch = row.number();
+              const auto received = from_millis(row.signed_number());
+              const auto source = row.text(), raw = row.text();
+              if (leaf < low || leaf >= high) return;
+              const bool ours = batch == insert.batch &&
+                                hash_leaf(leaf_of(received, source, raw)) == group.leaves[leaf - group.first];
+              others = others || !ours;
+              if (ours) there[leaf - insert.first] = true;
+            },
+            {}, Reading::durable);
+      }));
   if (others) return Presence::others;
   const auto count = static_cast<std::size_t>(std::count(there.begin(), there.end(), true));
   return count == 0 ? Presence::none : count == insert.count ? Presence::all : Presence::some;
@@ -161,16 +183,23 @@ Status ClusterStream::write(const Group& group, Insert& insert) const {
       const auto there = presence(group, insert);
       if (!there) return last ? there.error() : last;
       switch (*there) {
-        case Presence::all: return {};
-        case Presence::others: return Error{ErrorKind::unavailable, "archive.cluster.taken", {{"stream", origin_}}};
+        case Presence::all:
+          return {};
+        case Presence::others:
+          return Error{ErrorKind::unavailable, "archive.cluster.taken", {{"stream", origin_}}};
         case Presence::none:
-        case Presence::some: break;
+        case Presence::some:
+          break;
       }
-      if (!last && last.error().code == "archive.cluster.slow") return last;  // our callers have waited long enough
-      if (offers == kOffers) return last ? Error{ErrorKind::unavailable, "archive.cluster.unsettled", {{"stream", origin_}}} : last;
+      if (!last && last.error().code == "archive.cluster.slow")
+        return last;  // our callers have waited long enough
+      if (offers == kOffers)
+        return last ? Error{ErrorKind::unavailable, "archive.cluster.unsettled", {{"stream", origin_}}}
+                    : last;
       if (offers > 0) std::this_thread::sleep_for(kBetweenOffers * offers);
     }
-    // "Yes" to rows that were offered before may mean no more than that one replica has seen them: they are asked again.
+    // "Yes" to rows that were offered before may mean no more than that one replica has seen them: they are
+    // asked again.
     const bool first_offer = !insert.offered;
     insert.offered = true;
     last = server_.insert(table("event"), insert.rows, insert_names() + to_hex(random_bytes(8)));
@@ -194,11 +223,13 @@ void ClusterStream::take_in(const Group& group, const Insert& insert) {
   std::size_t unwritten = 0;
   {
     const std::unique_lock lock(state_mutex_);
-    add(state_, std::span(group.leaves).subspan(from, insert.count), std::span(group.received).subspan(from, insert.count));
+    add(state_, std::span(group.leaves).subspan(from, insert.count),
+        std::span(group.received).subspan(from, insert.count));
     state_.life = life_of(insert.batch);
     unwritten = state_.chunks.size() - state_.known_chunks;
   }
-  // Only a shorter way to open the stream again: what is missing of them is made from the events, and written with the next ones.
+  // Only a shorter way to open the stream again: what is missing of them is made from the events, and written
+  // with the next ones.
   if (unwritten >= kChunksAtOnce) (void)write_chunks().has_value();
 }
 
@@ -228,7 +259,8 @@ Status ClusterStream::settle_unsettled() {
 bool ClusterStream::recall(Waiting& caller) {
   if (refused_.empty()) return false;
   const auto leaves = leaf_hashes(caller.events);
-  const auto found = std::find_if(refused_.begin(), refused_.end(), [&](const Refused& one) { return one.leaves == leaves; });
+  const auto found = std::find_if(refused_.begin(), refused_.end(),
+                                  [&](const Refused& one) { return one.leaves == leaves; });
   if (found == refused_.end()) return false;
   caller.first = found->first;
   caller.done = Status{};
@@ -242,15 +274,19 @@ Status ClusterStream::reload() {
   MAMORI_TRY(is_all(fresh));
   const std::unique_lock lock(state_mutex_);
   if (ready_ && fresh.tree.size() < state_.tree.size())
-    return Error{ErrorKind::unavailable, "archive.cluster.behind", {{"stream", origin_}, {"events", std::to_string(fresh.tree.size())}, {"promised", std::to_string(state_.tree.size())}}};
+    return Error{ErrorKind::unavailable,
+                 "archive.cluster.behind",
+                 {{"stream", origin_},
+                  {"events", std::to_string(fresh.tree.size())},
+                  {"promised", std::to_string(state_.tree.size())}}};
   for (auto& head : state_.heads)
     if (fresh.heads.empty() || head.size > fresh.heads.back().size) fresh.heads.push_back(std::move(head));
   state_ = std::move(fresh);
   return {};
 }
 
-// Before this process writes for the first time: nothing of its last life is on its way any more, and everything of it is known. Reading
-// needs none of that, so that a stream opens while replicas are away.
+// Before this process writes for the first time: nothing of its last life is on its way any more, and
+// everything of it is known. Reading needs none of that, so that a stream opens while replicas are away.
 Status ClusterStream::make_ready() {
   if (ready_) return {};
   const std::lock_guard order(ready_order_);
@@ -297,9 +333,12 @@ void ClusterStream::write_for(std::span<Waiting* const> callers) {
 Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
   if (!writes_) return Error{ErrorKind::conflict, "archive.busy", {{"directory", origin_}}};
   if (events.empty()) return LeafRange{size(), 0};
-  if (events.size() > kLargestBatch) return Error{ErrorKind::invalid, "archive.batch.too-large", {{"events", std::to_string(events.size())}}};
+  if (events.size() > kLargestBatch)
+    return Error{ErrorKind::invalid, "archive.batch.too-large", {{"events", std::to_string(events.size())}}};
   for (const auto& event : events)
-    if (event.raw.size() > kLongestRaw) return Error{ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
+    if (event.raw.size() > kLongestRaw)
+      return Error{
+          ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
   Waiting mine{events};
   std::unique_lock lock(queue_mutex_);
   queue_.push_back(&mine);
@@ -310,7 +349,8 @@ Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
     while (!mine.done) {
       std::vector<Waiting*> group;
       std::size_t count = 0, bytes = 0;
-      while (!queue_.empty() && (group.empty() || (count + queue_.front()->events.size() <= kInsertEvents && bytes < kInsertBytes))) {
+      while (!queue_.empty() && (group.empty() || (count + queue_.front()->events.size() <= kInsertEvents &&
+                                                   bytes < kInsertBytes))) {
         count += queue_.front()->events.size();
         for (const auto& event : queue_.front()->events) bytes += event.raw.size();
         group.push_back(queue_.front());
@@ -380,7 +420,8 @@ Status ClusterStream::put_head() {
   return {};
 }
 
-// The tree holds only what the servers have confirmed, so that it may be signed as it is: nobody waits for an insert.
+// The tree holds only what the servers have confirmed, so that it may be signed as it is: nobody waits for an
+// insert.
 Result<Head> ClusterStream::publish_head() {
   if (!writes_) return Error{ErrorKind::conflict, "archive.busy", {{"directory", origin_}}};
   MAMORI_TRY(make_ready());
@@ -401,21 +442,34 @@ Result<Head> ClusterStream::publish_head() {
 
 // --- retention
 
-// Whether the table has the roots of chunks [from, to) as they are in the tree: once their events are gone nothing else tells them.
-// The first that it does not have. Error: archive.verify.failed where it has another one.
-Result<std::optional<std::uint64_t>> ClusterStream::missing_chunk(std::uint64_t from, std::uint64_t to) const {
+// Whether the table has the roots of chunks [from, to) as they are in the tree: once their events are gone
+// nothing else tells them. The first that it does not have. Error: archive.verify.failed where it has another
+// one.
+Result<std::optional<std::uint64_t>> ClusterStream::missing_chunk(std::uint64_t from,
+                                                                  std::uint64_t to) const {
   std::map<std::uint64_t, std::vector<Hash>> roots;
-  const auto statement = fmt::format("SELECT number, root FROM {} WHERE {} AND number >= {} AND number < {}", table("chunk"), here(), from, to);
-  MAMORI_TRY(server_.each(statement, [&](Rows& row) {
-    const auto number = row.number();
-    roots[number].push_back(row.hash());
-  }, {}, Reading::durable));
+  const auto statement = fmt::format("SELECT number, root FROM {} WHERE {} AND number >= {} AND number < {}",
+                                     table("chunk"), here(), from, to);
+  MAMORI_TRY(server_.each(
+      statement,
+      [&](Rows& row) {
+        const auto number = row.number();
+        roots[number].push_back(row.hash());
+      },
+      {}, Reading::durable));
   const std::shared_lock lock(state_mutex_);
   for (auto number = from; number < to; ++number) {
     const auto& found = roots[number];
     if (found.empty()) return std::optional(number);
-    if (std::all_of(found.begin(), found.end(), [&](const Hash& root) { return root == state_.tree.chunk(number); })) continue;
-    return Error{ErrorKind::corrupt, "archive.verify.failed", {{"file", table("chunk")}, {"what", "archive.damage.event"}, {"first", std::to_string(number * kChunk)}, {"last", std::to_string((number + 1) * kChunk - 1)}}};
+    if (std::all_of(found.begin(), found.end(),
+                    [&](const Hash& root) { return root == state_.tree.chunk(number); }))
+      continue;
+    return Error{ErrorKind::corrupt,
+                 "archive.verify.failed",
+                 {{"file", table("chunk")},
+                  {"what", "archive.damage.event"},
+                  {"first", std::to_string(number * kChunk)},
+                  {"last", std::to_string((number + 1) * kChunk - 1)}}};
   }
   return std::optional<std::uint64_t>();
 }
@@ -439,13 +493,16 @@ Status ClusterStream::keep_chunks(std::uint64_t from, std::uint64_t to) {
 Status ClusterStream::delete_rows(LeafIndex before) {
   if (deleted_ == before) return {};
   const auto condition = here() + " AND leaf < " + std::to_string(before);
-  if (deleted_ == 0 && MAMORI_TRY(server_.number("SELECT count() FROM " + table("event") + " WHERE " + condition)) == 0) {
+  if (deleted_ == 0 &&
+      MAMORI_TRY(server_.number("SELECT count() FROM " + table("event") + " WHERE " + condition)) == 0) {
     deleted_ = before;
     return {};
   }
   // In brackets: half of such a statement must not be one.
   const auto& cluster = server_.address().cluster;
-  MAMORI_TRY(server_.run("ALTER TABLE " + table(cluster.empty() ? "event" : "event_rows") + (cluster.empty() ? "" : " ON CLUSTER " + cluster) + " DELETE WHERE (" + condition + ")"));
+  MAMORI_TRY(server_.run("ALTER TABLE " + table(cluster.empty() ? "event" : "event_rows") +
+                         (cluster.empty() ? "" : " ON CLUSTER " + cluster) + " DELETE WHERE (" + condition +
+                         ")"));
   deleted_ = before;
   return {};
 }
@@ -481,7 +538,9 @@ Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
     const std::lock_guard heads(head_order_);
     MAMORI_TRY(put_head());
   }
-  MAMORI_TRY(server_.each(fmt::format("SELECT DISTINCT size FROM {} WHERE {} AND size >= {} AND size <= {}", table("head"), here(), before, up_to), [&](Rows& row) { ends.push_back(row.number()); }));
+  MAMORI_TRY(server_.each(fmt::format("SELECT DISTINCT size FROM {} WHERE {} AND size >= {} AND size <= {}",
+                                      table("head"), here(), before, up_to),
+                          [&](Rows& row) { ends.push_back(row.number()); }));
   for (const auto& head : heads()) ends.push_back(head.size);
   std::set<LeafIndex> starts;
   for (const auto end : ends)

@@ -12,8 +12,8 @@ namespace {
 constexpr LeafIndex kReadAtOnce = 32 * kChunk;
 constexpr std::uint64_t kChunksAtOnce = 1'000'000;
 constexpr auto kLongReading = std::chrono::minutes(10);
-// Rows come nearly in the order of their receipt, by which the table is sorted. What is older than this (a clock was set back) is found
-// when a head or what follows shows a hole, or at the next look everywhere.
+// Rows come nearly in the order of their receipt, by which the table is sorted. What is older than this (a
+// clock was set back) is found when a head or what follows shows a hole, or at the next look everywhere.
 constexpr auto kReceivedLate = std::chrono::minutes(10);
 constexpr auto kLookEvery = std::chrono::seconds(1);
 constexpr auto kLookEverywhereEvery = std::chrono::seconds(60);
@@ -25,7 +25,9 @@ constexpr LeafIndex kWindow = 65536;
 
 // Of first … end - 1, modulo 2^64 as the server sums.
 std::uint64_t sum_of(LeafIndex first, LeafIndex end) {
-  const auto up_to = [](std::uint64_t n) { return n == 0 ? 0 : n % 2 == 0 ? n / 2 * (n - 1) : (n - 1) / 2 * n; };
+  const auto up_to = [](std::uint64_t n) {
+    return n == 0 ? 0 : n % 2 == 0 ? n / 2 * (n - 1) : (n - 1) / 2 * n;
+  };
   return up_to(end) - up_to(first);
 }
 
@@ -51,7 +53,8 @@ void sort_by(std::vector<Row>& rows, Key key) {
 
 }  // namespace
 
-void ClusterStream::add(State& state, std::span<const Hash> leaves, std::span<const std::pair<Instant, std::uint64_t>> received) {
+void ClusterStream::add(State& state, std::span<const Hash> leaves,
+                        std::span<const std::pair<Instant, std::uint64_t>> received) {
   while (!leaves.empty()) {
     const auto some = std::min<std::size_t>(leaves.size(), kChunk - state.tree.size() % kChunk);
     state.tree.append(leaves.first(some));
@@ -69,7 +72,8 @@ void ClusterStream::add(State& state, std::span<const Hash> leaves, std::span<co
   }
 }
 
-Status ClusterStream::in_pieces(LeafIndex low, LeafIndex end, const std::function<Status(LeafIndex, LeafIndex)>& read) {
+Status ClusterStream::in_pieces(LeafIndex low, LeafIndex end,
+                                const std::function<Status(LeafIndex, LeafIndex)>& read) {
   for (auto step = kReadAtOnce; low < end;) {
     const auto high = std::min(low + step, end);
     auto done = read(low, high);
@@ -83,7 +87,8 @@ Status ClusterStream::in_pieces(LeafIndex low, LeafIndex end, const std::functio
   return {};
 }
 
-Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, LeafIndex end, bool over_holes, const std::string& within) const {
+Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, LeafIndex end,
+                                        bool over_holes, const std::string& within) const {
   bool whole = true;
   const auto from = [&] {
     const std::shared_lock lock(guard);
@@ -92,17 +97,22 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
   MAMORI_TRY(in_pieces(from, end, [&](LeafIndex low, LeafIndex high) -> Status {
     if (!whole) return {};
     std::vector<Leaf> found;
-    const auto statement = fmt::format("SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {}{}", table("event"), here(), low, high, within);
-    MAMORI_TRY(server_.each(statement + " ORDER BY leaf, batch DESC LIMIT 1 BY leaf", [&](Rows& row) {
-      Leaf leaf;
-      leaf.index = row.number();
-      leaf.life = life_of(row.number());
-      leaf.received = from_millis(row.signed_number());
-      const auto source = row.text(), raw = row.text();
-      leaf.hash = hash_leaf(leaf_of(leaf.received, source, raw));
-      leaf.bytes = raw.size();
-      found.push_back(leaf);
-    }, kLongReading));
+    const auto statement = fmt::format(
+        "SELECT leaf, batch, received, f_source, raw FROM {} WHERE {} AND leaf >= {} AND leaf < {}{}",
+        table("event"), here(), low, high, within);
+    MAMORI_TRY(server_.each(
+        statement + " ORDER BY leaf, batch DESC LIMIT 1 BY leaf",
+        [&](Rows& row) {
+          Leaf leaf;
+          leaf.index = row.number();
+          leaf.life = life_of(row.number());
+          leaf.received = from_millis(row.signed_number());
+          const auto source = row.text(), raw = row.text();
+          leaf.hash = hash_leaf(leaf_of(leaf.received, source, raw));
+          leaf.bytes = raw.size();
+          found.push_back(leaf);
+        },
+        kLongReading));
     sort_by(found, &Leaf::index);
     found.push_back({high});  // the end shows a hole before it
     const std::unique_lock lock(guard);
@@ -125,15 +135,21 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
   return whole;
 }
 
-Result<LeafIndex> ClusterStream::end_of_rows(TreeSize size, std::uint64_t life, const std::string& within) const {
+Result<LeafIndex> ClusterStream::end_of_rows(TreeSize size, std::uint64_t life,
+                                             const std::string& within) const {
   auto end = size;
-  const auto statement = fmt::format("SELECT intDiv(batch, {}) AS life, max(leaf) FROM {} WHERE {} AND leaf >= {}{} GROUP BY life", std::uint64_t{1} << kLifeBits, table("event"), here(), size, within);
-  MAMORI_TRY(server_.each(statement, [&](Rows& row) {
-    const auto of = row.number(), last = row.number();
-    if (of < life) return;
-    end = of > life ? last + 1 : std::max(end, last + 1);
-    life = of;
-  }, kLongReading));
+  const auto statement = fmt::format(
+      "SELECT intDiv(batch, {}) AS life, max(leaf) FROM {} WHERE {} AND leaf >= {}{} GROUP BY life",
+      std::uint64_t{1} << kLifeBits, table("event"), here(), size, within);
+  MAMORI_TRY(server_.each(
+      statement,
+      [&](Rows& row) {
+        const auto of = row.number(), last = row.number();
+        if (of < life) return;
+        end = of > life ? last + 1 : std::max(end, last + 1);
+        life = of;
+      },
+      kLongReading));
   return end;
 }
 
@@ -141,7 +157,10 @@ Result<LeafIndex> ClusterStream::end_of_rows(TreeSize size, std::uint64_t life, 
 Result<std::uint64_t> ClusterStream::life_at(const State& state) const {
   if (state.tree.size() == 0 || state.tree.size() <= state.first) return std::uint64_t{0};
   const auto& chunk = state.chunks.back();
-  return life_of(MAMORI_TRY(server_.number(fmt::format("SELECT max(batch) FROM {} WHERE {} AND leaf = {} AND received >= {} AND received <= {}", table("event"), here(), state.tree.size() - 1, to_millis(chunk.first_received), to_millis(chunk.last_received)))));
+  return life_of(MAMORI_TRY(server_.number(
+      fmt::format("SELECT max(batch) FROM {} WHERE {} AND leaf = {} AND received >= {} AND received <= {}",
+                  table("event"), here(), state.tree.size() - 1, to_millis(chunk.first_received),
+                  to_millis(chunk.last_received)))));
 }
 
 Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool everywhere) const {
@@ -158,25 +177,36 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
   // Heads first: what they promise must be among the events, which are read after them.
   std::vector<Head> heads;
   std::vector<Damage> damage;
-  MAMORI_TRY(server_.each("SELECT note FROM " + table("head") + " WHERE " + here() + newer_heads + " ORDER BY size LIMIT 1 BY size", [&](Rows& row) {
-    if (auto head = parse_head(row.text())) heads.push_back(std::move(*head));
-    else damage.push_back({table("head"), "archive.damage.head", 0, 0});
-  }));
+  MAMORI_TRY(server_.each("SELECT note FROM " + table("head") + " WHERE " + here() + newer_heads +
+                              " ORDER BY size LIMIT 1 BY size",
+                          [&](Rows& row) {
+                            if (auto head = parse_head(row.text()))
+                              heads.push_back(std::move(*head));
+                            else
+                              damage.push_back({table("head"), "archive.damage.head", 0, 0});
+                          }));
   sort_by(heads, &Head::size);
-  const auto first = MAMORI_TRY(server_.number("SELECT max(first) FROM " + table("retained") + " WHERE " + here()));
+  const auto first =
+      MAMORI_TRY(server_.number("SELECT max(first) FROM " + table("retained") + " WHERE " + here()));
 
   std::vector<ChunkRow> rows;
   for (bool more = true; more;) {
     const auto from = chunks + rows.size();
     std::vector<ChunkRow> some;
-    const auto statement = fmt::format("SELECT number, root, bytes, first_received, last_received FROM {} WHERE {} AND number >= {} AND number < {}", table("chunk"), here(), from, from + kChunksAtOnce);
-    MAMORI_TRY(server_.each(statement + " ORDER BY number LIMIT 1 BY number", [&](Rows& row) {
-      const auto number = row.number();
-      const auto root = row.hash();
-      const auto bytes = row.number();
-      const auto since = from_millis(row.signed_number());
-      some.push_back({number, root, bytes, since, from_millis(row.signed_number())});
-    }, kLongReading));
+    const auto statement = fmt::format(
+        "SELECT number, root, bytes, first_received, last_received FROM {} WHERE {} AND number >= {} AND "
+        "number < {}",
+        table("chunk"), here(), from, from + kChunksAtOnce);
+    MAMORI_TRY(server_.each(
+        statement + " ORDER BY number LIMIT 1 BY number",
+        [&](Rows& row) {
+          const auto number = row.number();
+          const auto root = row.hash();
+          const auto bytes = row.number();
+          const auto since = from_millis(row.signed_number());
+          some.push_back({number, root, bytes, since, from_millis(row.signed_number())});
+        },
+        kLongReading));
     sort_by(some, &ChunkRow::number);
     // What follows a hole is made from the events again.
     for (const auto& row : some)
@@ -201,7 +231,8 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
     }
     state.known_chunks = state.chunks.size();
     // Of events that are gone only the rows of their chunks could tell.
-    if (anew && state.tree.size() < first) state.damage.push_back({table("chunk"), "archive.damage.missing", state.tree.size(), first - 1});
+    if (anew && state.tree.size() < first)
+      state.damage.push_back({table("chunk"), "archive.damage.missing", state.tree.size(), first - 1});
     for (; anew && state.tree.size() < first; state.chunks.emplace_back()) state.tree.append_chunk(Hash{});
     size = state.tree.size();
     if (!everywhere) within = " AND received >= " + std::to_string(to_millis(state.newest - kReceivedLate));
@@ -223,7 +254,8 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
   state.damage.insert(state.damage.end(), damage.begin(), damage.end());
   // What a head promises and the events do not keep shows when the stream is read anew.
   if (!anew && !heads.empty() && heads.back().size > state.tree.size()) return false;
-  state.heads.insert(state.heads.end(), std::make_move_iterator(heads.begin()), std::make_move_iterator(heads.end()));
+  state.heads.insert(state.heads.end(), std::make_move_iterator(heads.begin()),
+                     std::make_move_iterator(heads.end()));
   return true;
 }
 
@@ -234,48 +266,67 @@ Result<ClusterStream::State> ClusterStream::load() const {
   return state;
 }
 
-Result<std::vector<ClusterStream::Doubled>> ClusterStream::find_doubled(LeafIndex first, LeafIndex end) const {
+Result<std::vector<ClusterStream::Doubled>> ClusterStream::find_doubled(LeafIndex first,
+                                                                        LeafIndex end) const {
   // Where: the windows with more rows than leaves. Which: of those, leaf by leaf.
   std::vector<LeafIndex> windows;
-  const auto rows = fmt::format(" FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"), here(), first, end);
-  MAMORI_TRY(server_.each(fmt::format("SELECT intDiv(leaf, {}) AS window, count(), sum(leaf){} GROUP BY window", kWindow, rows), [&](Rows& row) {
-    const auto window = row.number(), count = row.number(), sum = row.number();
-    const auto low = std::max(first, window * kWindow), high = std::min(end, (window + 1) * kWindow);
-    if (count != high - low || sum != sum_of(low, high)) windows.push_back(window);
-  }, kLongReading));
+  const auto rows =
+      fmt::format(" FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"), here(), first, end);
+  MAMORI_TRY(server_.each(
+      fmt::format("SELECT intDiv(leaf, {}) AS window, count(), sum(leaf){} GROUP BY window", kWindow, rows),
+      [&](Rows& row) {
+        const auto window = row.number(), count = row.number(), sum = row.number();
+        const auto low = std::max(first, window * kWindow), high = std::min(end, (window + 1) * kWindow);
+        if (count != high - low || sum != sum_of(low, high)) windows.push_back(window);
+      },
+      kLongReading));
   std::vector<Doubled> out;
   std::sort(windows.begin(), windows.end());
   for (const auto window : windows) {
     std::vector<Doubled> some;
-    MAMORI_TRY(server_.each(fmt::format("SELECT leaf, max(batch){} AND leaf >= {} AND leaf < {} GROUP BY leaf HAVING count() > 1", rows, window * kWindow, (window + 1) * kWindow), [&](Rows& row) {
-      const auto leaf = row.number();
-      some.push_back({leaf, leaf, life_of(row.number()) << kLifeBits});
-    }, kLongReading));
+    MAMORI_TRY(server_.each(
+        fmt::format("SELECT leaf, max(batch){} AND leaf >= {} AND leaf < {} GROUP BY leaf HAVING count() > 1",
+                    rows, window * kWindow, (window + 1) * kWindow),
+        [&](Rows& row) {
+          const auto leaf = row.number();
+          some.push_back({leaf, leaf, life_of(row.number()) << kLifeBits});
+        },
+        kLongReading));
     sort_by(some, &Doubled::first);
     for (const auto& one : some) {
-      if (!out.empty() && out.back().last + 1 == one.first && out.back().batch == one.batch) out.back().last = one.last;
-      else out.push_back(one);
+      if (!out.empty() && out.back().last + 1 == one.first && out.back().batch == one.batch)
+        out.back().last = one.last;
+      else
+        out.push_back(one);
     }
   }
   return out;
 }
 
-Result<std::vector<ClusterStream::Doubled>> ClusterStream::doubled_in(LeafIndex first, LeafIndex end, Fresh fresh) const {
+Result<std::vector<ClusterStream::Doubled>> ClusterStream::doubled_in(LeafIndex first, LeafIndex end,
+                                                                      Fresh fresh) const {
   const auto now = std::chrono::steady_clock::now();
   Doubles known;
   {
     const std::shared_lock lock(state_mutex_);
     known = doubles_;
   }
-  if (fresh == Fresh::nearly && known.found != std::chrono::steady_clock::time_point() && now - known.found < kLookForDoublesEvery) return known.doubled;
+  if (fresh == Fresh::nearly && known.found != std::chrono::steady_clock::time_point() &&
+      now - known.found < kLookForDoublesEvery)
+    return known.doubled;
   std::uint64_t rows = 0, sum = 0;
-  MAMORI_TRY(server_.each(fmt::format("SELECT count(), sum(leaf) FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"), here(), first, end), [&](Rows& row) {
-    rows = row.number();
-    sum = row.number();
-  }, kLongReading));
+  MAMORI_TRY(server_.each(
+      fmt::format("SELECT count(), sum(leaf) FROM {} WHERE {} AND leaf >= {} AND leaf < {}", table("event"),
+                  here(), first, end),
+      [&](Rows& row) {
+        rows = row.number();
+        sum = row.number();
+      },
+      kLongReading));
   rows -= end - first;
   sum -= sum_of(first, end);
-  if (rows != known.rows || sum != known.sum) known.doubled = rows == 0 && sum == 0 ? std::vector<Doubled>() : MAMORI_TRY(find_doubled(first, end));
+  if (rows != known.rows || sum != known.sum)
+    known.doubled = rows == 0 && sum == 0 ? std::vector<Doubled>() : MAMORI_TRY(find_doubled(first, end));
   known.rows = rows;
   known.sum = sum;
   known.found = now;
@@ -286,41 +337,60 @@ Result<std::vector<ClusterStream::Doubled>> ClusterStream::doubled_in(LeafIndex 
 
 Status ClusterStream::is_all(const State& state) const {
   const auto behind = [&](LeafIndex there) {
-    return Error{ErrorKind::unavailable, "archive.cluster.behind", {{"stream", origin_}, {"events", std::to_string(state.tree.size())}, {"promised", std::to_string(there)}}};
+    return Error{ErrorKind::unavailable,
+                 "archive.cluster.behind",
+                 {{"stream", origin_},
+                  {"events", std::to_string(state.tree.size())},
+                  {"promised", std::to_string(there)}}};
   };
-  if (!state.heads.empty() && state.heads.back().size > state.tree.size()) return behind(state.heads.back().size);
+  if (!state.heads.empty() && state.heads.back().size > state.tree.size())
+    return behind(state.heads.back().size);
   if (state.known_chunks * kChunk < state.first) return behind(state.first);
   const auto& address = server_.address();
   for (std::size_t server = 0; server < address.servers.size(); ++server) {
-    // Each server answers for a shard that it holds itself from its own replica: the one that is asked may be behind the others.
+    // Each server answers for a shard that it holds itself from its own replica: the one that is asked may be
+    // behind the others.
     const auto ask = [&](const std::string& statement) -> Result<std::uint64_t> {
       auto answer = server_.number_at(server, statement);
       if (answer || answer.error().code == "archive.cluster.refused") return answer;
       return std::uint64_t{0};  // what only a server has that is away is not durable without a quorum
     };
     if (address.servers.size() > 1) {
-      const auto end = MAMORI_TRY(ask(fmt::format("SELECT if(count() = 0, toUInt64(0), max(leaf) + 1) FROM {} WHERE {} AND leaf >= {} AND batch >= {}", table("event"), here(), state.tree.size(), state.life << kLifeBits)));
+      const auto end =
+          MAMORI_TRY(ask(fmt::format("SELECT if(count() = 0, toUInt64(0), max(leaf) + 1) FROM {} WHERE {} "
+                                     "AND leaf >= {} AND batch >= {}",
+                                     table("event"), here(), state.tree.size(), state.life << kLifeBits)));
       if (end > state.tree.size()) return behind(end);
     }
     if (address.quorum == 0 || address.cluster.empty()) continue;
     // An insert that not enough replicas have yet may still come to count, or vanish.
-    const auto path = server_.text_at(server, fmt::format("SELECT zookeeper_path FROM system.replicas WHERE database = {} AND table = 'event_rows'", sql_text(address.database)));
+    const auto path = server_.text_at(
+        server,
+        fmt::format("SELECT zookeeper_path FROM system.replicas WHERE database = {} AND table = 'event_rows'",
+                    sql_text(address.database)));
     if (!path || path->empty()) continue;
-    const auto waiting = MAMORI_TRY(ask("SELECT count() FROM system.zookeeper WHERE path = " + sql_text(*path + "/quorum") + " AND name = 'status'"));
+    const auto waiting =
+        MAMORI_TRY(ask("SELECT count() FROM system.zookeeper WHERE path = " + sql_text(*path + "/quorum") +
+                       " AND name = 'status'"));
     if (waiting > 0) return Error{ErrorKind::unavailable, "archive.cluster.unsettled", {{"stream", origin_}}};
   }
   return {};
 }
 
-std::string ClusterStream::insert_names() const { return "mamori/" + place_.writer + "/" + place_.facility + "/" + place_.stream + "/"; }
+std::string ClusterStream::insert_names() const {
+  return "mamori/" + place_.writer + "/" + place_.facility + "/" + place_.stream + "/";
+}
 
-// What this writer's last life sent may still be on its way into the table, and would come in under numbers that this one gives.
+// What this writer's last life sent may still be on its way into the table, and would come in under numbers
+// that this one gives.
 Status ClusterStream::wait_for_earlier_inserts() const {
   const auto names = insert_names();
   const auto running = fmt::format("substring(initial_query_id, 1, {}) = {}", names.size(), sql_text(names));
-  const auto stop = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(kEarlierInserts, server_.address().limit);
+  const auto stop = std::chrono::steady_clock::now() +
+                    std::min<std::chrono::milliseconds>(kEarlierInserts, server_.address().limit);
   for (std::size_t server = 0; server < server_.address().servers.size(); ++server) {
-    while (server_.number_at(server, "SELECT count() FROM system.processes WHERE " + running).value_or(0) > 0) {
+    while (server_.number_at(server, "SELECT count() FROM system.processes WHERE " + running).value_or(0) >
+           0) {
       if (std::chrono::steady_clock::now() > stop) {
         // It waits for the rest of rows that nobody sends any more.
         (void)server_.run("KILL QUERY WHERE " + running + " ASYNC").has_value();
@@ -332,18 +402,22 @@ Status ClusterStream::wait_for_earlier_inserts() const {
   return {};
 }
 
-// Rows that came in late may have been read before those that count in their place: the writer's next head shows it.
+// Rows that came in late may have been read before those that count in their place: the writer's next head
+// shows it.
 Result<bool> ClusterStream::fits_newest_head() const {
   Head head;
   TreeView tree;
   {
     const std::shared_lock lock(state_mutex_);
-    if (state_.heads.empty() || state_.heads.back().size == checked_head_ || state_.heads.back().size < state_.first) return true;
+    if (state_.heads.empty() || state_.heads.back().size == checked_head_ ||
+        state_.heads.back().size < state_.first)
+      return true;
     head = state_.heads.back();
     tree = state_.tree.view();
   }
   checked_head_ = head.size;  // once: where it is damage, verify() names it
-  const auto root = tree.root_at(head.size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  const auto root =
+      tree.root_at(head.size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
   if (!root && root.error().kind == ErrorKind::unavailable) return root.error();
   return root && *root == head.root;
 }
@@ -353,7 +427,10 @@ Status ClusterStream::look() const {
   {
     const std::shared_lock lock(state_mutex_);
     if (std::chrono::steady_clock::now() - looked_ < kLookEvery) {
-      if (away_) return Error{ErrorKind::unavailable, "archive.cluster.unreachable", {{"host", server_.address().servers.front()}, {"reason", ""}}};
+      if (away_)
+        return Error{ErrorKind::unavailable,
+                     "archive.cluster.unreachable",
+                     {{"host", server_.address().servers.front()}, {"reason", ""}}};
       return {};
     }
   }
@@ -367,7 +444,8 @@ Status ClusterStream::look() const {
     if (everywhere) everywhere_ = now;
     {
       const std::shared_lock lock(state_mutex_);
-      if (whole && (state_.damage.empty() || std::chrono::steady_clock::now() - loaded_ < kLookAtDamageEvery)) return {};
+      if (whole && (state_.damage.empty() || std::chrono::steady_clock::now() - loaded_ < kLookAtDamageEvery))
+        return {};
     }
     auto fresh = MAMORI_TRY(load());
     const std::unique_lock lock(state_mutex_);
