@@ -29,6 +29,7 @@ class ClickHouseServers {
   std::string url() const;
   std::filesystem::path authority() const { return folder_.path() / "certificate.pem"; }
   std::string url_of(std::size_t server) const;
+  int port_of(std::size_t server) const { return servers_[server].http; }
   void stop(std::size_t server, int signal);
   void start(std::size_t server);
 

@@ -265,7 +265,7 @@ class ArchiveScenario final : public Scenario {
 
 TEST(Faults, TheArchiveKeepsWhatItAcknowledgedWhateverFailsAndWheneverThePowerGoes) {
   crypto_ready();
-  const auto count = run_all("archive", [](std::uint64_t seed) { return std::make_unique<ArchiveScenario>(seed); }, 6, 3);
+  const auto count = run_all("archive", [](std::uint64_t seed) { return std::make_unique<ArchiveScenario>(seed); }, 4, 3);
   if (std::getenv("MAMORI_FAULT") || std::getenv("MAMORI_FAULT_SEEDS")) return;
   EXPECT_GE(count.runs, 10'000u);
 }
