@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/handlers.h"
+#include "api/problem.h"
 #include "api/routes.h"
 #include "base/process.h"
 #include "document/zip.h"
@@ -189,6 +190,16 @@ TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
   auto forged = request(post, "/api/v1/imports", operator_);
   forged.headers.erase("x-mamori");
   EXPECT_EQ(status(admit(forged, *installation_)), 403);
+}
+
+TEST_P(OnBothEngines, WhatWeHaveRunOutOfIsToldAsSomethingThatPasses) {
+  for (const auto& [kind, code] : std::vector<std::pair<ErrorKind, std::string>>{{ErrorKind::exhausted, "archive.disk.full"}, {ErrorKind::unavailable, "archive.cluster.unreachable"}, {ErrorKind::unavailable, "archive.disk.failed"},
+                                                                                 {ErrorKind::unavailable, "store.busy"}, {ErrorKind::exhausted, "store.disk-full"}}) {
+    const auto reply = api::problem_reply({kind, code}, services().texts);
+    EXPECT_EQ(reply.status, 503) << code;
+    EXPECT_TRUE(std::any_of(reply.headers.begin(), reply.headers.end(), [](const auto& header) { return header.first == "Retry-After"; })) << code;
+  }
+  EXPECT_EQ(api::problem_reply({ErrorKind::exhausted, "sheet.too-large"}, services().texts).status, 413);
 }
 
 TEST_P(OnBothEngines, TheOpenApiDocumentHoldsEveryRoute) {
