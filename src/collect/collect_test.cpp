@@ -395,7 +395,7 @@ TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSourc
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const std::string path = std::getenv("PATH");
   ::setenv("PATH", (program.parent_path().string() + ":" + path).c_str(), 1);
-  make("segment", {{"name", "事務系"}, {"purpose", "office"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", true}});
+  make("segment", {{"name", "事務系"}, {"purpose", "business"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", true}});
   const auto source = *sources_->create(kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 60, true});
   std::string outcome;
   const auto start = std::chrono::steady_clock::now();
