@@ -26,12 +26,6 @@ std::string token_of(const http::Request& request) {
   return colon == decoded->npos ? value : decoded->substr(colon + 1);
 }
 
-Result<LogSource> sender(const Call& call, Services& services) {
-  const auto token = token_of(call.request);
-  if (token.empty()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
-  return services.logs.source_of({.address = call.request.remote, .token = token});
-}
-
 // The body, unpacked where it came as gzip. Errors: api.ingest.gzip, http.body.too-large.
 Result<std::string> body_of(const http::Request& request) {
   if (request.header("content-encoding").find("gzip") == std::string::npos) return request.body;
@@ -80,8 +74,14 @@ Result<Logs::Accepted> keep(const Call& call, Services& services, const LogSourc
 
 }  // namespace
 
+Result<LogSource> sender_of(const http::Request& request, Services& services) {
+  const auto token = token_of(request);
+  if (token.empty()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
+  return services.logs.source_of({.address = request.remote, .token = token});
+}
+
 Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
-  const auto source = MAMORI_TRY(sender(call, services));
+  const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
   const auto start = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
@@ -94,7 +94,7 @@ Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
 }
 
 Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
-  const auto source = MAMORI_TRY(sender(call, services));
+  const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
   std::vector<BulkItem> items;
@@ -124,7 +124,7 @@ Result<http::Reply> ingest_bulk_info(const Call&, Services&) {
 }
 
 Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
-  const auto source = MAMORI_TRY(sender(call, services));
+  const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
   const bool protobuf = call.request.header("content-type").find("protobuf") != std::string::npos;
   archive::Arena arena;
@@ -138,7 +138,7 @@ Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
 }
 
 Result<http::Reply> ingest_lines(const Call& call, Services& services) {
-  const auto source = MAMORI_TRY(sender(call, services));
+  const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
   const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, parse_lines(body)));
   return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);

@@ -17,6 +17,19 @@ int status_of(ErrorKind kind) {
   MAMORI_UNREACHABLE();
 }
 
+namespace {
+
+// What we have run out of, not what the caller has sent too much of: another time it goes.
+bool passes(const Error& error) {
+  if (error.kind == ErrorKind::unavailable) return true;
+  if (error.kind != ErrorKind::exhausted) return false;
+  for (const auto* ours : {"archive.", "store.", "base.file.unwritable", "base.process.", "identity.password.memory"})
+    if (error.code.starts_with(ours)) return true;
+  return false;
+}
+
+}  // namespace
+
 http::Reply problem_reply(const Error& error, const Texts& texts) {
   // What went wrong inside is for the log, not for the caller.
   Error shown = error;
@@ -31,8 +44,9 @@ http::Reply problem_reply(const Error& error, const Texts& texts) {
         if (other == key + "_en") value = other_value;
     problems.push_back(json::object{{"field", problem.field}, {"code", problem.code}, {"ja", ja}, {"en", texts.get(problem.code, "en", facts)}});
   }
-  auto reply = http::Reply::json(json::object{{"type", "urn:mamori:" + shown.code}, {"status", status_of(shown.kind)}, {"code", shown.code}, {"title", title.en}, {"title_ja", title.ja}, {"errors", std::move(problems)}},
-                                 status_of(shown.kind));
+  const auto status = passes(shown) ? 503 : status_of(shown.kind);
+  auto reply = http::Reply::json(json::object{{"type", "urn:mamori:" + shown.code}, {"status", status}, {"code", shown.code}, {"title", title.en}, {"title_ja", title.ja}, {"errors", std::move(problems)}}, status);
+  if (status == 503) reply.headers.emplace_back("Retry-After", "5");  // senders of logs keep what was not kept here
   reply.content_type = "application/problem+json; charset=utf-8";
   return reply;
 }

@@ -122,11 +122,6 @@ const std::vector<Route>& routes() {
   return kRoutes;
 }
 
-bool takes_upload(std::string_view path) {
-  std::map<std::string, std::string> names;
-  return path.starts_with('/') && std::any_of(routes().begin(), routes().end(), [&](const Route& route) { return route.body == Body::upload && matches(route.path, path, names); });
-}
-
 std::string Call::language() const {
   const auto asked = request.parameter("language");
   if (asked == "en" || asked == "ja") return asked;
@@ -148,20 +143,29 @@ Result<std::string> Call::facility() const {
 
 Result<json::object> Call::body() const { return parse_json_object(request.body); }
 
-http::Reply dispatch(const http::Request& request, Services& services) {
-  std::map<std::string, std::string> names;
+namespace {
+
+struct Asked {
   const Route* route = nullptr;
+  std::map<std::string, std::string> names = {};
+  std::optional<std::pair<identity::User, identity::Session>> signed_in = {};
+  std::vector<std::string> facilities = {};
+};
+
+// Fills `asked` from all but the body; or why not.
+std::optional<http::Reply> look(const http::Request& request, Services& services, Asked& asked) {
   bool path_known = false;
   for (const auto& candidate : routes()) {
-    if (!matches(candidate.path, request.path, names)) continue;
+    if (!matches(candidate.path, request.path, asked.names)) continue;
     path_known = true;
     const bool head = request.method == http::Method::head && candidate.method == http::Method::get;
     if (candidate.method == request.method || head) {
-      route = &candidate;
+      asked.route = &candidate;
       break;
     }
   }
   const auto refuse = [&](ErrorKind kind, std::string code) { return problem_reply({kind, std::move(code)}, services.texts); };
+  const auto* route = asked.route;
   if (!route) {
     auto reply = refuse(ErrorKind::not_found, "api.not-found");
     if (path_known) reply.status = 405;
@@ -169,20 +173,38 @@ http::Reply dispatch(const http::Request& request, Services& services) {
   }
   const bool writes = route->method != http::Method::get && route->caller == Caller::browser;
   if (writes && request.header(kForgeryHeader).empty()) return refuse(ErrorKind::forbidden, "api.forgery");
-
-  Call call{request, std::move(names)};
-  std::optional<std::pair<identity::User, identity::Session>> signed_in;
   if (const auto token = request.cookie(kSessionCookie); !token.empty()) {
-    if (auto session = services.users.session(Secret(token))) signed_in = std::move(session).take();
+    if (auto session = services.users.session(Secret(token))) asked.signed_in = std::move(session).take();
   }
-  if (signed_in) {
-    call.user = &signed_in->first;
-    call.session = &signed_in->second;
-    call.facilities = signed_in->first.facilities_with(route->permission);
+  if (asked.signed_in) asked.facilities = asked.signed_in->first.facilities_with(route->permission);
+  if (route->permission == Permission::none_needed) return std::nullopt;
+  if (!asked.signed_in) return refuse(ErrorKind::unauthenticated, "identity.session.none");
+  if (asked.facilities.empty()) return refuse(ErrorKind::forbidden, "api.forbidden");
+  return std::nullopt;
+}
+
+}  // namespace
+
+http::Admission admit(const http::Request& head, Services& services) {
+  Asked asked;
+  if (auto refusal = look(head, services, asked)) return {0, std::move(refusal)};
+  const auto most = asked.route->body == Body::upload ? kUpload : kSmallBody;
+  if (asked.route->caller == Caller::sender) {
+    const auto sender = sender_of(head, services);
+    return sender ? http::Admission{most} : http::Admission{0, problem_reply(sender.error(), services.texts)};
   }
-  if (route->permission != Permission::none_needed) {
-    if (!signed_in) return refuse(ErrorKind::unauthenticated, "identity.session.none");
-    if (call.facilities.empty()) return refuse(ErrorKind::forbidden, "api.forbidden");
+  return {asked.signed_in ? most : kStrangersBody};
+}
+
+http::Reply dispatch(const http::Request& request, Services& services) {
+  Asked asked;
+  if (auto refusal = look(request, services, asked)) return std::move(*refusal);
+  const auto* route = asked.route;
+  Call call{request, std::move(asked.names)};
+  if (asked.signed_in) {
+    call.user = &asked.signed_in->first;
+    call.session = &asked.signed_in->second;
+    call.facilities = std::move(asked.facilities);
   }
   auto reply = route->handler(call, services);
   if (reply) return std::move(reply).take();

@@ -5,7 +5,9 @@
 
 namespace mamori::api {
 
-enum class Body { small, upload };     // how much a request may carry: http::Limits
+enum class Body { small, upload };     // how much a request may carry: kSmallBody, kUpload
+inline constexpr std::size_t kSmallBody = 1u << 20, kUpload = 72u << 20;
+inline constexpr std::size_t kStrangersBody = 16u << 10;  // where nobody need be signed in: a password, a name
 enum class Caller { browser, sender }; // a sender shows its own token, has no session and need not prove that it is our page
 
 struct Route {
@@ -20,8 +22,8 @@ struct Route {
 
 const std::vector<Route>& routes();
 
-// Whether some route of this path takes files.
-bool takes_upload(std::string_view path);
+// The same checks as dispatch() makes, by the header alone, and of senders their token: what body is read at all.
+http::Admission admit(const http::Request& head, Services& services);
 
 // Finds the route, checks session, permission and cross-site forgery, calls the handler. Everything that is not a route is 404.
 http::Reply dispatch(const http::Request& request, Services& services);

@@ -87,7 +87,8 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
   while (open > 0) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) return stop("base.process.timeout");
-    const int ready = ::poll(watched, 2, static_cast<int>(std::min<long long>(left, 1000)));
+    if (options.stop.stop_requested()) return stop("base.process.stopped");
+    const int ready = ::poll(watched, 2, static_cast<int>(std::min<long long>(left, options.stop.stop_possible() ? 100 : 1000)));
     if (ready < 0 && errno != EINTR) return stop("base.process.timeout");
     for (int i = 0; i < 2; ++i) {
       if (watched[i].fd < 0 || watched[i].revents == 0) continue;
@@ -108,6 +109,7 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
     const auto ended = ::waitpid(child, &status, WNOHANG);
     if (ended == child) break;
     if (std::chrono::steady_clock::now() > deadline) return stop("base.process.timeout");
+    if (options.stop.stop_requested()) return stop("base.process.stopped");
     ::usleep(2000);
   }
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -8,6 +8,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
+#include "os/disk.h"
 
 namespace mamori::cli {
 

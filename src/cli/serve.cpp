@@ -31,9 +31,12 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--mail-from", witness->mail_from, "sender's address");
   command->add_option("--mail-user", witness->mail_server.user, "user at the mail server");
   command->add_option("--mail-ca", witness->mail_server.authority, "authority of its certificate (PEM)")->check(CLI::ExistingFile);
+  auto megabytes = std::make_shared<std::size_t>(options->listener.limits.bodies >> 20);
+  command->add_option("--request-memory", *megabytes, "MiB that the bodies of all requests may take together (default 256)")->check(CLI::Range(16, 65536));
   options->receiver.address.clear();
-  command->callback([&common, &run, options, witness] {
-    run = [&common, options, witness]() -> int {
+  command->callback([&common, &run, options, witness, megabytes] {
+    run = [&common, options, witness, megabytes]() -> int {
+      options->listener.limits.bodies = *megabytes << 20;
       auto session = Session::open(common);
       if (!session) return fail(session.error(), common);
       const auto& texts = session->services().texts;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <cstdlib>
 #include <thread>
 
 #include "base/process.h"
@@ -386,6 +387,32 @@ TEST_P(OnBothEngines, AScanOfASegmentThatIsNotAllowedIsRefused) {
   make("segment", {{"name", "医療機器系"}, {"purpose", "medical"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", false}});
   const auto source = sources_->create(kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 0, true});
   EXPECT_EQ(sources_->run(kActor, {"f1"}, source->id)->error, "collect.nmap.not-allowed");
+}
+
+// nmap may run for a quarter of an hour; the end of the program does not wait for it.
+TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSource) {
+  const auto program = folder_.path() / "bin/nmap", begun = folder_.path() / "begun";
+  std::filesystem::create_directory(program.parent_path());
+  std::ofstream(program) << "#!/bin/sh\ntouch '" << begun.string() << "'\nexec sleep 600\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", (program.parent_path().string() + ":" + path).c_str(), 1);
+  make("segment", {{"name", "事務系"}, {"purpose", "business"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", true}});
+  const auto source = *sources_->create(kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 60, true});
+  std::string outcome;
+  const auto start = std::chrono::steady_clock::now();
+  std::thread reading([&] {
+    const auto run = sources_->run(kActor, {"f1"}, source.id);
+    outcome = run ? "ran: " + run->error : run.error().code;
+  });
+  for (int i = 0; i < 3000 && !std::filesystem::exists(begun); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  sources_->stop();
+  reading.join();
+  ::setenv("PATH", path.c_str(), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+  EXPECT_EQ(outcome, "collect.source.stopped");
+  EXPECT_TRUE(sources_->runs({"f1"}, source.id)->empty());
+  EXPECT_EQ(sources_->due()->size(), 1u) << "read after the next start";
 }
 
 TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {

@@ -275,6 +275,7 @@ Result<Reading> Sources::read(const Source& source) const {
     case SourceKind::network: {
       // Only segments for which someone has allowed it are scanned.
       nmap::Settings settings{words_of(source.settings, "targets"), boolean_of(source.settings, "ports", true)};
+      settings.stop = stop_.get_token();
       auto lease = MAMORI_TRY(ledger_.database().read());
       std::set<std::string> allowed;
       MAMORI_TRY(lease->each("SELECT cidr FROM r_segment WHERE facility = ? AND retired_at IS NULL AND scan_allowed AND cidr IS NOT NULL", {source.facility}, [&](store::Row& row) { allowed.insert(store::as_text(row[0])); }));
@@ -292,6 +293,7 @@ Result<Reading> Sources::read(const Source& source) const {
       settings.password = secret;
       settings.pattern = text_of(source.settings, "pattern", "*");
       if (settings.pattern.empty()) settings.pattern = "*";
+      settings.stop = stop_.get_token();
       settings.append_only = boolean_of(source.settings, "append_only");
       return backup::read_repository(settings);
     }
@@ -360,6 +362,7 @@ Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::strin
   } done{*this, id};
   const auto started = ledger_.database().clock().now();
   const auto reading = read(source);
+  if (!reading && stop_.stop_requested()) return Error{ErrorKind::unavailable, "collect.source.stopped", {{"name", source.name}}};
   return record(actor, source, reading, started);
 }
 

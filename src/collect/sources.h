@@ -3,6 +3,7 @@
 
 #include <mutex>
 #include <set>
+#include <stop_token>
 
 #include "base/crypto.h"
 #include "base/file.h"
@@ -61,12 +62,14 @@ class Sources {
   Result<std::vector<Source>> list(const std::vector<std::string>& facilities) const;
   Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id, std::size_t limit = 20) const;
 
-  // Reads now. A failure of the source is a Run with an error, not an Error.
+  // Reads now. A failure of the source is a Run with an error, not an Error; but collect.source.stopped where stop() came before its end.
   Result<Run> run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id);
   // The same from a file: LDIF, nmap XML, restic or borg listing, by the source's kind.
   Result<Run> run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes);
   // Facts as if just read; for the demonstration and for readers outside this class.
   Result<Run> record(const store::Actor& actor, const Source& source, const Result<Reading>& reading, Instant at);
+  // At the end of the program: readings that run end, and leave no trace.
+  void stop() { stop_.request_stop(); }
   // Those whose time has come.
   Result<std::vector<Source>> due() const;
 
@@ -84,6 +87,7 @@ class Sources {
   const os::Blobs& blobs_;
   std::mutex mutex_;  // guards running_
   std::set<std::string> running_;
+  std::stop_source stop_;
 };
 
 json::object to_json(const Source& source);

@@ -16,6 +16,9 @@
 #include <boost/beast/ssl.hpp>
 
 #include <atomic>
+#include <condition_variable>
+#include <list>
+#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -28,7 +31,7 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 using tcp = asio::ip::tcp;
-using Parser = beast::http::request_parser<beast::http::string_body>;
+using Parser = beast::http::request_parser<beast::http::buffer_body>;
 
 Method method_of(beast::http::verb verb) {
   if (verb == beast::http::verb::get) return Method::get;
@@ -67,6 +70,39 @@ Reply plain_reply(int status, std::string_view code) {
 }
 
 constexpr std::size_t kReadAtOnce = 64 << 10;
+constexpr std::size_t kDrained = 16u << 20;        // what is thrown away of a body that was refused, so that the answer is read
+constexpr std::chrono::seconds kDrainFor{2};
+constexpr std::chrono::milliseconds kRoomPause{50};
+
+Reply come_again() {
+  auto reply = plain_reply(503, "http.busy");
+  reply.headers.emplace_back("Retry-After", "5");
+  return reply;
+}
+
+// Bytes that all bodies share. Threads: all calls may come from several.
+class Budget {
+ public:
+  explicit Budget(std::size_t most) : most_(most) {}
+  bool take(std::size_t bytes) {
+    auto used = used_.load();
+    while (bytes <= most_ - used)
+      if (used_.compare_exchange_weak(used, used + bytes)) return true;
+    return false;
+  }
+  void give_back(std::size_t bytes) { used_ -= bytes; }
+
+ private:
+  const std::size_t most_;
+  std::atomic<std::size_t> used_{0};
+};
+
+// What one body has of it.
+struct Share {
+  Budget& budget;
+  std::size_t bytes = 0;
+  ~Share() { budget.give_back(bytes); }
+};
 
 // A connection, encrypted or not: the message handling is compiled once for both.
 class Line {
@@ -74,7 +110,9 @@ class Line {
   virtual ~Line() = default;
   virtual asio::awaitable<std::size_t> read(asio::mutable_buffer to, beast::error_code& failure) = 0;
   virtual asio::awaitable<void> write(std::string_view bytes, beast::error_code& failure) = 0;
-  virtual void expire(std::optional<std::chrono::seconds> after) = 0;  // none: never
+  virtual void expire(std::optional<std::chrono::milliseconds> after) = 0;  // none: never
+  virtual void finish() = 0;  // nothing more will be written
+  virtual void cut() = 0;     // what is being read or written ends
 };
 
 template <class Stream>
@@ -85,10 +123,15 @@ class LineOf final : public Line {
   asio::awaitable<void> write(std::string_view bytes, beast::error_code& failure) override {
     co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()), asio::redirect_error(asio::use_awaitable, failure));
   }
-  void expire(std::optional<std::chrono::seconds> after) override {
+  void expire(std::optional<std::chrono::milliseconds> after) override {
     if (after) beast::get_lowest_layer(stream_).expires_after(*after);
     else beast::get_lowest_layer(stream_).expires_never();
   }
+  void finish() override {
+    beast::error_code ignored;
+    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  }
+  void cut() override { beast::get_lowest_layer(stream_).close(); }
 
  private:
   Stream& stream_;
@@ -97,87 +140,206 @@ class LineOf final : public Line {
 }  // namespace
 
 struct Listener::State {
-  State(const ListenerOptions& given, Handler given_handler) : options(given), handler(std::move(given_handler)), acceptor(io), workers(static_cast<std::size_t>(given.workers)) {}
+  State(const ListenerOptions& given, Handler given_handler)
+      : options(given), handler(std::move(given_handler)), budget(given.limits.bodies), listening(asio::make_strand(io)), acceptor(listening),
+        workers(static_cast<std::size_t>(given.workers)) {}
+
+  // A connection among the others, so that stop() finds it. Its line is touched on its executor only.
+  struct Open {
+    asio::any_io_executor executor;
+    Line* line;
+    bool answering = false;
+  };
 
   ListenerOptions options;
   Handler handler;
+  Budget budget;
+  // Before `io`, whose end ends the connections that stand here.
+  std::mutex mutex;                      // guards lines, running
+  std::list<Open> lines;
+  bool running = false;
+  std::condition_variable ended;
+  std::atomic<std::size_t> open{0};
+  std::atomic<bool> stopping{false};
   asio::io_context io{2};
+  asio::strand<asio::io_context::executor_type> listening;
   std::optional<asio::ssl::context> tls;
   tcp::acceptor acceptor;
   asio::thread_pool workers;
-  std::atomic<std::size_t> open{0};
 
-  std::size_t body_limit(std::string_view target) const {
-    return options.limits.is_upload(target.substr(0, target.find('?'))) ? options.limits.upload : options.limits.body;
+  static asio::awaitable<beast::error_code> read_some(Line& line, beast::flat_buffer& buffer) {
+    if (buffer.size() == buffer.max_size()) co_return beast::http::error::buffer_overflow;
+    beast::error_code failure;
+    const auto room = buffer.prepare(std::min(kReadAtOnce, buffer.max_size() - buffer.size()));
+    buffer.commit(co_await line.read(room, failure));
+    co_return failure;
   }
 
-  // Reads until the header, or the whole message, is there.
-  static asio::awaitable<beast::error_code> read(Line& line, beast::flat_buffer& buffer, Parser& parser, bool whole) {
-    parser.eager(whole);
+  static asio::awaitable<beast::error_code> read_header(Line& line, beast::flat_buffer& buffer, Parser& parser) {
     beast::error_code failure;
-    while (whole ? !parser.is_done() : !parser.is_header_done()) {
+    while (!parser.is_header_done()) {
       if (buffer.size() != 0) {
         buffer.consume(parser.put(buffer.data(), failure));
         if (!failure) continue;
         if (failure != beast::http::error::need_more) co_return failure;
-        failure = {};
-        if (buffer.size() == buffer.max_size()) co_return beast::http::error::buffer_overflow;
       }
-      const auto room = buffer.prepare(std::min(kReadAtOnce, buffer.max_size() - buffer.size()));
-      buffer.commit(co_await line.read(room, failure));
+      failure = co_await read_some(line, buffer);
       if (failure) co_return failure;
     }
     co_return failure;
   }
 
-  asio::awaitable<void> serve(Line& line, std::string remote) {
+  // Room for `more` bytes at the end of `body`, paid for; false where there is none in time.
+  asio::awaitable<bool> make_room(std::string& body, std::size_t more, std::size_t most, Share& share) {
+    const auto needed = body.size() + more;
+    if (needed <= share.bytes) co_return true;
+    const auto grown = share.bytes >= most / 4 ? most : share.bytes * 2;
+    const auto wanted = std::min(most, std::max({needed, grown, kReadAtOnce}));
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(options.limits.room_seconds);
+    asio::steady_timer pause(co_await asio::this_coro::executor);
+    while (!budget.take(wanted)) {  // the old place stays beside the new one while it is copied
+      if (stopping || std::chrono::steady_clock::now() >= end) co_return false;
+      beast::error_code ignored;
+      pause.expires_after(kRoomPause);
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    body.reserve(wanted);
+    budget.give_back(std::exchange(share.bytes, wanted));
+    co_return true;
+  }
+
+  // The whole body into `body`. The memory grows with what comes, never with what is promised.
+  asio::awaitable<std::optional<Reply>> read_body(Line& line, beast::flat_buffer& buffer, Parser& parser, std::size_t limit, std::string& body, Share& share, bool& broken) {
+    const auto most = parser.content_length() ? static_cast<std::size_t>(*parser.content_length()) : limit;
+    std::vector<char> piece(kReadAtOnce);
+    auto start = std::chrono::steady_clock::now();
+    parser.eager(true);
+    while (!parser.is_done()) {
+      beast::error_code failure;
+      auto& into = parser.get().body();
+      into.data = piece.data();
+      into.size = piece.size();
+      into.more = true;
+      buffer.consume(parser.put(buffer.data(), failure));
+      const auto count = piece.size() - into.size;
+      if (failure == beast::http::error::body_limit) co_return plain_reply(413, "http.body.too-large");
+      const bool wants_more = failure == beast::http::error::need_more;
+      broken = failure && failure != beast::http::error::need_buffer && !wants_more;
+      if (broken) co_return std::nullopt;
+      if (count != 0) {
+        const auto before = std::chrono::steady_clock::now();
+        if (!co_await make_room(body, count, most, share)) co_return come_again();
+        start += std::chrono::steady_clock::now() - before;
+        body.append(piece.data(), count);
+      }
+      if (parser.is_done()) break;
+      if (buffer.size() != 0 && !wants_more) continue;
+      // A large body over a slow line gets more time, a silent sender none, whatever he has promised.
+      const auto end = start + std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(body.size() >> 16);
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+      broken = left.count() <= 0;
+      if (broken) co_return std::nullopt;
+      line.expire(left);
+      failure = co_await read_some(line, buffer);
+      broken = static_cast<bool>(failure);
+      if (broken) co_return std::nullopt;
+    }
+    co_return std::nullopt;
+  }
+
+  // Answers and ends. What is still coming is thrown away for a moment: a connection closed with bytes unread may take the answer with it.
+  asio::awaitable<void> turn_away(Line& line, Reply reply, unsigned version) {
+    line.expire(std::chrono::seconds(options.limits.seconds));
+    if (!co_await write(line, std::move(reply), version, false, false)) co_return;
+    line.finish();
+    line.expire(kDrainFor);
+    std::vector<char> piece(16u << 10);
+    beast::error_code failure;
+    for (std::size_t drained = 0; !failure && drained < kDrained && !stopping;) {
+      const auto count = co_await line.read(asio::buffer(piece), failure);
+      drained += count;
+    }
+  }
+
+  asio::awaitable<void> serve(Line& line, std::string remote, Open& here) {
     beast::flat_buffer buffer(options.limits.header + kReadAtOnce);
-    while (true) {
+    while (!stopping) {
       line.expire(std::chrono::seconds(options.limits.seconds * 2));
       Parser parser;
       parser.header_limit(static_cast<std::uint32_t>(options.limits.header));
-      parser.body_limit(options.limits.upload);
-      auto failure = co_await read(line, buffer, parser, false);
-      if (failure) {
-        if (failure == beast::http::error::header_limit || failure == beast::http::error::buffer_overflow) co_await write(line, plain_reply(431, "http.header.too-large"), 11, false, false);
+      parser.body_limit(boost::none);
+      if (const auto failure = co_await read_header(line, buffer, parser)) {
+        if (failure == beast::http::error::header_limit || failure == beast::http::error::buffer_overflow) co_await turn_away(line, plain_reply(431, "http.header.too-large"), 11);
         co_return;
       }
       const auto& message = parser.get();
-      const std::string_view target(message.target().data(), message.target().size());
-      const auto limit = body_limit(target);
+      const auto version = message.version();
+      const bool keep_alive = message.keep_alive();
       const auto length = parser.content_length();
-      if (length && *length > limit) {
-        co_await write(line, plain_reply(413, "http.body.too-large"), message.version(), false, false);
-        co_return;
-      }
-      parser.body_limit(limit);
-      if (beast::iequals(message[beast::http::field::expect], "100-continue")) {
-        co_await line.write("HTTP/1.1 100 Continue\r\n\r\n", failure);
-      }
-      // A large file over a slow line gets more time, a silent sender none.
-      line.expire(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(length.value_or(0) >> 16));
-      failure = co_await read(line, buffer, parser, true);
-      if (failure) {
-        if (failure == beast::http::error::body_limit) co_await write(line, plain_reply(413, "http.body.too-large"), 11, false, false);
-        co_return;
-      }
       Request request;
       request.method = method_of(message.method());
       request.remote = remote;
       request.secure = tls.has_value();
       for (const auto& field : message) request.headers[to_lower_ascii({field.name_string().data(), field.name_string().size()})] = std::string(field.value());
-      const bool readable = fill_target(target, request);
-      const auto version = message.version();
-      const bool keep_alive = message.keep_alive();
-      request.body = std::move(parser.get().body());
+      if (!fill_target({message.target().data(), message.target().size()}, request)) {
+        co_await turn_away(line, plain_reply(400, "http.target.bad"), version);
+        co_return;
+      }
+      Share share{budget};
+      if (parser.chunked() || length.value_or(0) != 0) {
+        line.expire({});
+        Admission admission{options.limits.body};
+        if (options.gate) admission = co_await asio::co_spawn(workers, ask(request), asio::use_awaitable);
+        if (!admission.refusal && length && *length > admission.body) admission.refusal = plain_reply(413, "http.body.too-large");
+        if (admission.refusal) {
+          co_await turn_away(line, std::move(*admission.refusal), version);
+          co_return;
+        }
+        parser.body_limit(admission.body);
+        beast::error_code failure;
+        line.expire(std::chrono::seconds(options.limits.seconds));
+        if (beast::iequals(message[beast::http::field::expect], "100-continue")) co_await line.write("HTTP/1.1 100 Continue\r\n\r\n", failure);
+        bool broken = static_cast<bool>(failure);
+        std::optional<Reply> refusal;
+        if (!broken) refusal = co_await read_body(line, buffer, parser, admission.body, request.body, share, broken);
+        if (broken) co_return;
+        if (refusal) {
+          request.body = {};
+          co_await turn_away(line, std::move(*refusal), version);
+          co_return;
+        }
+      }
+      if (!begin_answer(here)) co_return;
       line.expire({});
-      Reply reply;
-      if (readable) reply = co_await asio::co_spawn(workers, answer(request), asio::use_awaitable);
-      else reply = plain_reply(400, "http.target.bad");
+      auto reply = co_await asio::co_spawn(workers, answer(request), asio::use_awaitable);
+      request.body = {};
+      budget.give_back(std::exchange(share.bytes, 0));
+      const bool stays = keep_alive && !stopping;
       line.expire(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(reply.body.size() >> 16));
-      const bool written = co_await write(line, std::move(reply), version, keep_alive, request.method == Method::head);
-      if (!written || !keep_alive) co_return;
+      const bool written = co_await write(line, std::move(reply), version, stays, request.method == Method::head);
+      end_answer(here);
+      if (!written || !stays) co_return;
     }
+  }
+
+  // Between these two stop() lets a connection be. False: it has come first.
+  bool begin_answer(Open& here) {
+    const std::lock_guard lock(mutex);
+    if (stopping) return false;
+    return here.answering = true;
+  }
+  void end_answer(Open& here) {
+    const std::lock_guard lock(mutex);
+    here.answering = false;
+  }
+
+  asio::awaitable<Admission> ask(const Request& head) {
+    try {
+      co_return options.gate(head);
+    } catch (const std::exception& exception) {  // as below
+      log::error(std::string("unexpected: ") + exception.what());
+    }
+    co_return Admission{0, plain_reply(500, "http.internal")};
   }
 
   asio::awaitable<Reply> answer(const Request& request) {
@@ -208,38 +370,71 @@ struct Listener::State {
     co_return !failure;
   }
 
+  struct Place {
+    State& state;
+    std::list<Open>::iterator entry;
+    ~Place() {
+      const std::lock_guard lock(state.mutex);
+      state.lines.erase(entry);
+    }
+  };
+  Place enter(Line& line, asio::any_io_executor executor) {
+    const std::lock_guard lock(mutex);
+    return {*this, lines.insert(lines.end(), {std::move(executor), &line})};
+  }
+
+  // Ends the connections that are not being answered.
+  void cut_idle() {
+    const std::lock_guard lock(mutex);
+    for (auto& one : lines)
+      asio::post(one.executor, [this, sought = &one] {
+        Line* line = nullptr;
+        {
+          // It may have ended meanwhile; that happens on this executor too, so not before cut().
+          const std::lock_guard looking(mutex);
+          for (const auto& other : lines)
+            if (&other == sought && !other.answering) line = other.line;
+        }
+        if (line) line->cut();
+      });
+  }
+
   asio::awaitable<void> connection(tcp::socket socket) {
     struct Count {
       std::atomic<std::size_t>& open;
       ~Count() { --open; }
     } count{open};
+    const auto executor = co_await asio::this_coro::executor;
     beast::error_code failure;
     const auto peer = socket.remote_endpoint(failure);
     auto remote = failure ? std::string("?") : peer.address().to_string();
     if (tls) {
       beast::ssl_stream<beast::tcp_stream> stream(std::move(socket), *tls);
-      beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(options.limits.seconds));
+      LineOf line(stream);
+      const auto place = enter(line, executor);
+      if (stopping) co_return;
+      line.expire(std::chrono::seconds(options.limits.seconds));
       co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, failure));
       if (failure) co_return;
-      LineOf line(stream);
-      co_await serve(line, std::move(remote));
-      beast::get_lowest_layer(stream).expires_after(std::chrono::seconds(5));
+      co_await serve(line, std::move(remote), *place.entry);
+      line.expire(stopping ? std::chrono::milliseconds(200) : std::chrono::milliseconds(5000));
       co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, failure));
     } else {
       beast::tcp_stream stream(std::move(socket));
       LineOf line(stream);
-      co_await serve(line, std::move(remote));
-      stream.socket().shutdown(tcp::socket::shutdown_send, failure);
+      const auto place = enter(line, executor);
+      co_await serve(line, std::move(remote), *place.entry);
+      line.finish();
     }
   }
 
   asio::awaitable<void> accept() {
-    while (acceptor.is_open()) {
+    while (!stopping) {
       beast::error_code failure;
       auto socket = co_await acceptor.async_accept(asio::make_strand(io), asio::redirect_error(asio::use_awaitable, failure));
-      if (failure == asio::error::operation_aborted) co_return;
+      if (failure == asio::error::operation_aborted || stopping) co_return;
       if (failure) {  // out of descriptors: wait for some to come back
-        asio::steady_timer pause(io, std::chrono::milliseconds(100));
+        asio::steady_timer pause(listening, std::chrono::milliseconds(100));
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
         continue;
       }
@@ -286,18 +481,37 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerOptions& options,
 int Listener::port() const { return state_->acceptor.local_endpoint().port(); }
 
 void Listener::run() {
-  asio::co_spawn(state_->io, state_->accept(), asio::detached);
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->stopping) return;
+    state_->running = true;
+  }
+  asio::co_spawn(state_->listening, state_->accept(), asio::detached);
   std::thread second([this] { state_->io.run(); });
   state_->io.run();
   second.join();
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->running = false;
+  }
+  state_->ended.notify_all();
+  state_->workers.stop();
   state_->workers.join();
 }
 
 void Listener::stop() {
-  asio::post(state_->io, [this] {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->stopping) return;
+    state_->stopping = true;
+  }
+  asio::post(state_->listening, [this] {
     beast::error_code ignored;
     state_->acceptor.close(ignored);
   });
+  state_->cut_idle();
+  std::unique_lock lock(state_->mutex);
+  state_->ended.wait_for(lock, state_->options.limits.patience, [this] { return !state_->running; });
   state_->io.stop();
 }
 

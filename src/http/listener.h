@@ -13,11 +13,12 @@ namespace mamori::http {
 
 struct Limits {
   std::size_t header = 16u << 10;
-  std::size_t body = 1u << 20;            // of ordinary requests
-  std::size_t upload = 72u << 20;         // where is_upload says so of the path
-  std::function<bool(std::string_view path)> is_upload = [](std::string_view) { return false; };
+  std::size_t body = 1u << 20;            // where there is no gate
+  std::size_t bodies = 256u << 20;        // of all requests together, until each is answered
+  int room_seconds = 10;                  // how long one waits for its part of that; then it is told to come again (503)
   std::size_t connections = 512;
-  int seconds = 30;                       // to send a request; an idle connection may stay twice as long
+  int seconds = 30;                       // to send a header, or a body, which gets a second more for each 64 KiB that have come; an idle connection may stay twice as long
+  std::chrono::milliseconds patience{2000};  // stop(): for answers that are on their way
 };
 
 struct ListenerOptions {
@@ -26,6 +27,8 @@ struct ListenerOptions {
   std::string certificate_file, key_file; // both: TLS
   int workers = 4;
   Limits limits = {};
+  // Asked by a worker about each request that has a body. Whoever is refused is answered, and the connection closed.
+  Gate gate = {};
 };
 
 class Listener {
@@ -35,8 +38,9 @@ class Listener {
   static Result<std::unique_ptr<Listener>> open(const ListenerOptions& options, Handler handler);
   ~Listener();
   int port() const;
-  // Accepts until stop(); returns then.
+  // Accepts until stop(); returns then. A handler that runs is waited for, one that has not begun is not.
   void run();
+  // Ends idle connections and those that are still sending; answers that are on their way get `patience`. Once.
   void stop();
 
  private:

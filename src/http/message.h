@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,13 @@ struct Reply {
 };
 
 using Handler = std::function<Reply(const Request&)>;
+
+// What is decided about a request by its header alone, before a byte of its body is read.
+struct Admission {
+  std::size_t body = 0;            // how much of it is taken
+  std::optional<Reply> refusal = {};
+};
+using Gate = std::function<Admission(const Request& head)>;
 
 // Percent-decoding; nullopt for a malformed or non-UTF-8 text.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);

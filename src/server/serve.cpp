@@ -93,12 +93,16 @@ class Scheduler {
  public:
   explicit Scheduler(api::Services& services) : services_(services), thread_([this] { loop(); }) {}
   ~Scheduler() {
+    stop();
+    thread_.join();
+  }
+  // Begins nothing more.
+  void stop() {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
     wake_.notify_all();
-    thread_.join();
   }
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -107,10 +111,11 @@ class Scheduler {
   void loop() {
     std::unique_lock lock(mutex_);
     auto wait = std::chrono::seconds(2);  // the first answers come before the first round
-    while (!wake_.wait_for(lock, std::exchange(wait, std::chrono::seconds(60)), [this] { return stopping_; })) {
+    while (!wake_.wait_for(lock, std::exchange(wait, std::chrono::seconds(60)), [this] { return stopping_.load(); })) {
       lock.unlock();
       if (const auto due = services_.sources.due()) {
         for (const auto& source : *due) {
+          if (stopping_) break;
           const auto run = services_.sources.run({"", "schedule", "schedule"}, {source.facility}, source.id);
           if (!run) log::warning("source " + source.name + ": " + describe(run.error()));
           else if (!run->error.empty()) log::warning("source " + source.name + ": " + run->error);
@@ -118,22 +123,56 @@ class Scheduler {
       } else {
         log::error("scheduler: " + describe(due.error()));
       }
-      if (const auto ticked = services_.logs.tick(); !ticked) log::error("logs: " + describe(ticked.error()));
+      if (const auto ticked = stopping_ ? Status() : services_.logs.tick(); !ticked) log::error("logs: " + describe(ticked.error()));
       lock.lock();
     }
   }
   api::Services& services_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
 
 }  // namespace
 
+namespace {
+
+constexpr std::chrono::milliseconds kEnd{4500}, kStill{1500}, kLongestEnd{30'000};
+
+// From a signal on: the process ends in time, whoever still works (a verification, a directory that does not answer). Everything on disk
+// bears being cut off anywhere. Only while events go on being kept is more time given.
+void end_in_time(const collect::events::Receiver& receiver) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  auto changed = start;
+  auto last = receiver.progress();
+  while (true) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const auto now = Clock::now();
+    if (const auto progress = receiver.progress(); progress != std::exchange(last, progress)) changed = now;
+    if (now - start < kEnd || (now - changed < kStill && now - start < kLongestEnd)) continue;
+    log::warning("ends without waiting for what still runs");
+    ::_exit(0);
+  }
+}
+
+bool is_api(const http::Request& request) {
+  return request.path.starts_with("/api/") || request.path.starts_with("/ingest/") || request.path == "/healthz" || request.path == "/metrics";
+}
+
+}  // namespace
+
+http::Admission admit(const http::Request& head, Installation& installation) {
+  http::Admission admission;
+  if (is_api(head)) admission = api::admit(head, installation.services());
+  else admission.refusal = {.status = 405};  // pages take nothing
+  if (admission.refusal) secure(*admission.refusal, head);
+  return admission;
+}
+
 http::Reply answer(const http::Request& request, Installation& installation) {
-  const bool api = request.path.starts_with("/api/") || request.path.starts_with("/ingest/") || request.path == "/healthz" || request.path == "/metrics";
-  auto reply = api ? api::dispatch(request, installation.services()) : page(request, installation.home().web);
+  auto reply = is_api(request) ? api::dispatch(request, installation.services()) : page(request, installation.home().web);
   secure(reply, request);
   return reply;
 }
@@ -156,7 +195,7 @@ Status serve(Installation& installation, ServeOptions options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread starts: all inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
-  options.listener.limits.is_upload = api::takes_upload;
+  options.listener.gate = [&](const http::Request& head) { return admit(head, installation); };
   // Syslog over TLS uses the web's certificate where it has none of its own; without any it is made like the web's.
   auto& syslog = options.receiver;
   if (syslog.address.empty()) syslog.address = options.listener.address;
@@ -176,14 +215,20 @@ Status serve(Installation& installation, ServeOptions options) {
     const auto left = end - services.clock.now();
     if (left < std::chrono::days(30)) options.warn(left.count() < 0 ? "server.certificate.ended" : "server.certificate.ends", {{"file", file}, {"date", iso_date(date_of(end))}});
   }
-  const auto receiver = MAMORI_TRY(collect::events::Receiver::open(syslog, services.logs));
+  // Shared with the thread that watches the end, which may outlive this function by a moment.
+  const std::shared_ptr<collect::events::Receiver> receiver = MAMORI_TRY(collect::events::Receiver::open(syslog, services.logs));
   services.receivers = {{"address", syslog.address}, {"udp", receiver->udp_port()}, {"tcp", receiver->tcp_port()}, {"tls", receiver->tls_port()}};
   const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
-  const Scheduler scheduler(services);
+  Scheduler scheduler(services);
   std::thread waiter([&] {
     int number = 0;
     sigwait(&signals, &number);
+    std::thread([receiver] { end_in_time(*receiver); }).detach();
+    scheduler.stop();
+    services.sources.stop();
+    std::thread intake([&] { receiver->stop(); });
     listener->stop();
+    intake.join();
   });
   const bool tls = !options.listener.certificate_file.empty();
   options.ready(fmt::format("{}://{}:{}", tls ? "https" : "http", options.listener.address == "0.0.0.0" || options.listener.address == "::" ? "localhost" : options.listener.address, listener->port()), services.setup_secret);

@@ -18,6 +18,8 @@ struct ServeOptions {
 // Until SIGINT or SIGTERM. Errors: server.busy (another server owns the directory), http.listen.*, collect.receiver.*.
 Status serve(Installation& installation, ServeOptions options);
 
+// What of a request's body is read, by its header. Exposed for tests.
+http::Admission admit(const http::Request& head, Installation& installation);
 // The reply to any request: the API, else the built pages with their security headers. Exposed for tests.
 http::Reply answer(const http::Request& request, Installation& installation);
 

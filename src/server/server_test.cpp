@@ -1,8 +1,14 @@
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <thread>
 
 #include "api/handlers.h"
+#include "api/problem.h"
 #include "api/routes.h"
 #include "base/process.h"
 #include "document/zip.h"
@@ -73,15 +79,23 @@ TEST_P(OnBothEngines, EveryRouteRefusesEveryRoleThatLacksItsPermissionAndAdmitsT
     SCOPED_TRACE(std::string(http::name_of(route.method)) + " " + std::string(route.path));
     if (route.permission == identity::Permission::none_needed) {
       EXPECT_NE(send(route.method, filled(std::string(route.path)), "", "{}").body.find("identity.session.none") != std::string::npos, true);
+      EXPECT_LE(admit(request(route.method, filled(std::string(route.path))), *installation_).body, api::kStrangersBody) << "of a stranger";
       continue;
     }
     EXPECT_EQ(send(route.method, filled(std::string(route.path)), "", "{}").status, 401) << "nobody";
     EXPECT_EQ(send(route.method, filled(std::string(route.path)), "0123", "{}").status, 401) << "a made-up session";
+    for (const auto* cookie : {"", "0123"}) {
+      const auto admission = admit(request(route.method, filled(std::string(route.path)), cookie), *installation_);
+      EXPECT_EQ(admission.refusal ? admission.refusal->status : 0, 401) << "by the header alone";
+      EXPECT_EQ(admission.body, 0u);
+    }
     for (const auto role : identity::kRoles) {
       if (route.path == "/api/v1/session" && route.method == http::Method::delete_) continue;  // would end the session
       // The package takes seconds: made once on the allowed side.
       if (route.path == "/api/v1/documents/inspection-package" && identity::allows(role, route.permission) && role != Role::inspector) continue;
       const auto reply = send(route.method, filled(std::string(route.path)), cookies[role], "{}");
+      const auto admission = admit(request(route.method, filled(std::string(route.path)), cookies[role]), *installation_);
+      EXPECT_EQ(admission.refusal.has_value(), !identity::allows(role, route.permission)) << "by the header alone: " << identity::name_of(role);
       if (identity::allows(role, route.permission)) {
         const bool by_register = route.path.find("{register}") != std::string_view::npos || route.path == "/api/v1/imports" || route.path == "/api/v1/views";  // Register::readers and writers decide further
         if (!by_register) {
@@ -152,12 +166,41 @@ TEST_P(OnBothEngines, AnAttachmentIsReachedThroughItsRecordOnly) {
   EXPECT_EQ(send(http::Method::get, "/api/v1/blobs/" + hash, here).status, 404) << "the hash alone opens nothing";
 }
 
-TEST(Routes, OnlyThoseThatTakeFilesMayBeLarge) {
-  EXPECT_TRUE(api::takes_upload("/api/v1/imports"));
-  EXPECT_TRUE(api::takes_upload("/api/v1/sources/x/file"));
-  EXPECT_FALSE(api::takes_upload("/api/v1/sources/x/run"));
-  EXPECT_FALSE(api::takes_upload("/api/v1/session"));
-  EXPECT_FALSE(api::takes_upload(""));
+TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
+  const auto operator_ = user_with(Role::operator_, first_.facility), staff = user_with(Role::staff, first_.facility);
+  const auto asked = [&](http::Method method, const std::string& target, const std::string& cookie = "") { return admit(request(method, target, cookie), *installation_); };
+  const auto status = [](const http::Admission& admission) { return admission.refusal ? admission.refusal->status : 0; };
+  const auto post = http::Method::post;
+  EXPECT_EQ(asked(post, "/api/v1/imports", operator_).body, api::kUpload);
+  EXPECT_EQ(asked(post, "/api/v1/imports/x/plan", operator_).body, api::kSmallBody);
+  EXPECT_EQ(status(asked(post, "/api/v1/sources/x/file", staff)), 403);
+  EXPECT_EQ(status(asked(post, "/api/v1/imports")), 401);
+  EXPECT_EQ(status(asked(post, "/api/v1/nothing", operator_)), 404);
+  EXPECT_EQ(status(asked(http::Method::put, "/api/v1/today", operator_)), 405);
+  EXPECT_EQ(status(asked(post, "/index.html")), 405);
+  EXPECT_EQ(status(asked(post, "/ingest/lines")), 401) << "no token";
+  auto sender = request(post, "/ingest/lines");
+  sender.headers["authorization"] = "Bearer mml_made-up";
+  EXPECT_EQ(status(admit(sender, *installation_)), 401);
+  const store::Actor actor{"", "t", "test"};
+  const auto source = *services().ledger.create(actor, **services().ledger.find_register("log_source"), first_.facility, {{{"name", "app"}, {"state", "accepted"}}, ""});
+  const auto token = *services().logs.make_token(actor, {first_.facility}, source.id);
+  sender.headers["authorization"] = "Bearer " + token.reveal();
+  EXPECT_EQ(admit(sender, *installation_).body, api::kUpload);
+  EXPECT_EQ(asked(post, "/api/v1/session").body, api::kStrangersBody);
+  auto forged = request(post, "/api/v1/imports", operator_);
+  forged.headers.erase("x-mamori");
+  EXPECT_EQ(status(admit(forged, *installation_)), 403);
+}
+
+TEST_P(OnBothEngines, WhatWeHaveRunOutOfIsToldAsSomethingThatPasses) {
+  for (const auto& [kind, code] : std::vector<std::pair<ErrorKind, std::string>>{{ErrorKind::exhausted, "os.disk.full"}, {ErrorKind::unavailable, "archive.cluster.unreachable"}, {ErrorKind::unavailable, "os.disk.failed"},
+                                                                                 {ErrorKind::unavailable, "store.busy"}, {ErrorKind::exhausted, "store.disk-full"}}) {
+    const auto reply = api::problem_reply({kind, code}, services().texts);
+    EXPECT_EQ(reply.status, 503) << code;
+    EXPECT_TRUE(std::any_of(reply.headers.begin(), reply.headers.end(), [](const auto& header) { return header.first == "Retry-After"; })) << code;
+  }
+  EXPECT_EQ(api::problem_reply({ErrorKind::exhausted, "sheet.too-large"}, services().texts).status, 413);
 }
 
 TEST_P(OnBothEngines, TheOpenApiDocumentHoldsEveryRoute) {
@@ -287,6 +330,163 @@ TEST(Listener, ServesRealConnectionsWithinItsLimits) {
   EXPECT_EQ(curl(url + "/still"), R"({"path":"/still","size":0} 200)");
   (*listener)->stop();
   running.join();
+}
+
+// A client of a few bytes at a time.
+class Client {
+ public:
+  explicit Client(int port) : file_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    EXPECT_EQ(::connect(file_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    const timeval patience{.tv_sec = 60, .tv_usec = 0};
+    ::setsockopt(file_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(file_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
+  Client(Client&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  ~Client() {
+    if (file_ >= 0) ::close(file_);
+  }
+  bool send(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const auto sent = ::send(file_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+  // What comes until the other side ends, or `enough` stands in it.
+  std::string read(std::string_view enough = "\r\n\r\n") const {
+    std::string out;
+    char piece[4096];
+    while (out.find(enough) == out.npos) {
+      const auto count = ::recv(file_, piece, sizeof piece, 0);
+      if (count <= 0) break;
+      out.append(piece, static_cast<std::size_t>(count));
+    }
+    return out;
+  }
+
+ private:
+  int file_;
+};
+
+std::size_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  in >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// A listener whose gate knows one word.
+class Gated : public ::testing::Test {
+ protected:
+  void start(const http::Limits& limits, http::Handler handler = [](const http::Request& request) { return http::Reply::json(request.body.size()); }) {
+    http::ListenerOptions options;
+    options.port = 0;
+    options.limits = limits;
+    options.gate = [](const http::Request& head) {
+      if (head.header("authorization") == "friend") return http::Admission{72u << 20};
+      http::Reply reply;
+      reply.status = 401;
+      return http::Admission{0, reply};
+    };
+    auto opened = http::Listener::open(options, std::move(handler));
+    ASSERT_TRUE(opened) << describe(opened.error());
+    listener_ = std::move(opened).take();
+    running_ = std::thread([this] { listener_->run(); });
+  }
+  void TearDown() override {
+    if (!listener_) return;
+    listener_->stop();
+    running_.join();
+  }
+  static std::string header(std::string_view more) { return "POST /x HTTP/1.1\r\nHost: a\r\n" + std::string(more) + "\r\n\r\n"; }
+
+  std::unique_ptr<http::Listener> listener_;
+  std::thread running_;
+};
+
+TEST_F(Gated, StrangersAreAnsweredBeforeTheirBodiesAreRead) {
+  start({});
+  const std::string piece(1u << 20, 'x');
+  { const Client warm(listener_->port()); warm.send(header("Content-Length: 5") + "hello"); warm.read(); }
+  const auto before = resident_bytes();
+  std::vector<Client> clients;
+  for (int i = 0; i < 12; ++i) {
+    const auto& client = clients.emplace_back(listener_->port());
+    // Promised whole, in chunks, and with a length that is a lie.
+    client.send(header(i % 3 == 0 ? "Content-Length: 75000000" : i % 3 == 1 ? "Transfer-Encoding: chunked" : "Content-Length: 12"));
+    const auto reply = client.read();
+    EXPECT_EQ(reply.substr(0, 12), "HTTP/1.1 401") << i;
+    for (int n = 0; n < 20; ++n)
+      if (!client.send("100000\r\n") || !client.send(piece) || !client.send("\r\n")) break;
+  }
+  EXPECT_LT(resident_bytes(), before + (5u << 20));
+}
+
+TEST_F(Gated, BodiesTogetherTakeNoMoreThanTheirBudget) {
+  std::atomic<int> waiting{0};
+  std::atomic<bool> go{false};
+  start({.bodies = 8u << 20, .room_seconds = 1}, [&](const http::Request& request) {
+    ++waiting;
+    while (!go) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return http::Reply::json(request.body.size());
+  });
+  const std::string body(5u << 20, 'x');
+  const auto friendly = header("Authorization: friend\r\nContent-Length: " + std::to_string(body.size()));
+  const Client first(listener_->port()), second(listener_->port());
+  ASSERT_TRUE(first.send(friendly + body));
+  for (int i = 0; i < 3000 && waiting == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  second.send(friendly + body);
+  const auto reply = second.read();
+  EXPECT_EQ(reply.substr(0, 12), "HTTP/1.1 503");
+  EXPECT_NE(reply.find("Retry-After: "), std::string::npos);
+  go = true;
+  EXPECT_EQ(first.read().substr(0, 12), "HTTP/1.1 200");
+  // What was held is free again; in chunks too.
+  const Client third(listener_->port());
+  ASSERT_TRUE(third.send(header("Authorization: friend\r\nTransfer-Encoding: chunked") + "200000\r\n" + body.substr(0, 2u << 20) + "\r\n5\r\nhello\r\n0\r\n\r\n"));
+  EXPECT_EQ(third.read("2097157").substr(0, 12), "HTTP/1.1 200");
+  const Client large(listener_->port());
+  ASSERT_TRUE(large.send(header("Authorization: friend\r\nContent-Length: 90000000")));
+  EXPECT_EQ(large.read().substr(0, 12), "HTTP/1.1 413");
+}
+
+TEST_F(Gated, ABodyThatDripsIsCutOffWhateverItPromised) {
+  start({.seconds = 1});
+  const Client slow(listener_->port());
+  ASSERT_TRUE(slow.send(header("Authorization: friend\r\nContent-Length: 70000000") + "x"));
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 400 && slow.send("x"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
+}
+
+TEST_F(Gated, EndsBesideIdleConnectionsAndUploadsAndFinishesWhatItAnswers) {
+  std::atomic<bool> asked{false};
+  start({.patience = std::chrono::seconds(30)}, [&](const http::Request& request) {
+    asked = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    return http::Reply::json(request.body.size());
+  });
+  std::vector<Client> clients;
+  for (int i = 0; i < 200; ++i) {
+    const auto& client = clients.emplace_back(listener_->port());
+    if (i % 4 == 1) client.send("GET / HT");
+    if (i % 4 == 2) client.send(header("Authorization: friend\r\nContent-Length: 70000000") + std::string(100'000, 'x'));
+    if (i % 4 == 3) client.send(header("Authorization: friend\r\nTransfer-Encoding: chunked") + "10\r\nx");
+  }
+  const Client answered(listener_->port());
+  answered.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (int i = 0; i < 3000 && !asked; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto start = std::chrono::steady_clock::now();
+  listener_->stop();
+  running_.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_EQ(answered.read().substr(0, 12), "HTTP/1.1 200");
+  listener_.reset();
 }
 
 TEST(Listener, ACertificateOfOurOwnIsMadeAnewBeforeItEnds) {

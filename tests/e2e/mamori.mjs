@@ -1,26 +1,17 @@
 // Starts the real program on a free loopback port with data of its own, and the real browser.
-import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { mamori, program } from "./program.mjs";
+
+export { folder, mamori, program } from "./program.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-export const program = join(here, "../../build/release/bin/mamori");
 export const output = join(here, "output");
 mkdirSync(output, { recursive: true });
 const axe = readFileSync(join(here, "node_modules/axe-core/axe.min.js"), "utf8");
-
-export function folder() {
-  const path = mkdtempSync(join(tmpdir(), "mamori-e2e-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-export function mamori(...words) {
-  const run = spawnSync(program, words, { encoding: "utf8", maxBuffer: 1 << 28 });
-  return { code: run.status, out: run.stdout, err: run.stderr };
-}
 
 export function demo(path) {
   const made = mamori("demo", "--data", path);

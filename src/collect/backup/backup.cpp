@@ -87,7 +87,7 @@ Error failure_of(const ProcessResult& run, const Settings& settings) {
 }
 
 Result<std::string> run(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment, const Settings& settings) {
-  auto result = run_process(words, {.environment = environment, .limit = settings.limit});
+  auto result = run_process(words, {.environment = environment, .limit = settings.limit, .stop = settings.stop});
   if (!result) return result.error().code == "base.process.missing" ? Error{ErrorKind::unavailable, "collect.backup.missing", {{"program", words[0]}}} : result.error();
   if (result->exit_code != 0) return failure_of(*result, settings);
   // restic lists what it can read and says the rest on standard error, with exit code 0.

@@ -1,6 +1,8 @@
 // Backup repositories, read only: restic, borg, plain folders of dumps.
 #pragma once
 
+#include <stop_token>
+
 #include "base/crypto.h"
 #include "base/time.h"
 #include "collect/reading.h"
@@ -19,6 +21,7 @@ struct Settings {
   std::string pattern = "*";    // folder: which files are dumps
   bool append_only = false;     // recorded by the user: the repository refuses deletion
   std::chrono::seconds limit{300};
+  std::stop_token stop = {};
 };
 
 // Nothing is written to the repository: no locks (--no-lock, --bypass-lock), caches and borg's state in a temporary folder.

@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/log.h"
 #include "collect/events/logs.h"
 
 namespace mamori::collect::events {
 namespace {
 
-constexpr std::size_t kAtOnce = 4096;  // events of one append
 constexpr std::size_t kMostDrifts = 200;
 
 std::int64_t hour_of(Instant at) { return std::chrono::floor<std::chrono::hours>(at).time_since_epoch().count(); }
@@ -35,12 +35,15 @@ void Logs::roll(Counters& counters, Instant now) {
 }
 
 void Logs::count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused) {
+  const auto good = events.size() - refused;
+  accepted_ += good;
+  refused_ += refused;
+  if (source.id.empty()) return;  // nobody's
   const std::lock_guard lock(mutex_);
   auto& counters = counters_[source.id];
   const auto now = events.empty() ? ledger_.database().clock().now() : events.back().received;
   roll(counters, now);
   const auto hour = static_cast<std::size_t>(counters.hour % 24);
-  const auto good = events.size() - refused;
   counters.events[hour] += good;
   counters.refused[hour] += refused;
   counters.total += good;
@@ -51,16 +54,15 @@ void Logs::count(const LogSource& source, std::span<const archive::Event> events
     if (counters.drifts.size() < kMostDrifts) counters.drifts.push_back(seconds);
     else counters.drifts[counters.total % kMostDrifts] = seconds;
   }
-  accepted_ += good;
-  refused_ += refused;
 }
 
-void Logs::count_dropped(const LogSource& source, std::uint64_t events) {
+void Logs::count_dropped(const std::string& source, std::uint64_t events) {
+  dropped_ += events;
+  if (source.empty()) return;
   const std::lock_guard lock(mutex_);
-  auto& counters = counters_[source.id];
+  auto& counters = counters_[source];
   roll(counters, ledger_.database().clock().now());
   counters.dropped[static_cast<std::size_t>(counters.hour % 24)] += events;
-  dropped_ += events;
 }
 
 std::optional<double> Logs::Counters::drift() const {
@@ -72,34 +74,43 @@ std::optional<double> Logs::Counters::drift() const {
 
 Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, const Bodies& bodies) { return accept(source, address, bodies, ledger_.database().clock().now()); }
 
+Status Logs::append(archive::Stream& stream, std::span<const archive::Event> events) {
+  const auto done = stream.append(events);
+  if (done || done.error().code != "os.disk.full") return done ? Status() : Status(done.error());
+  if (const auto made = make_room(true); !made) log::error("logs: " + describe(made.error()));
+  MAMORI_TRY(stream.append(events));
+  return {};
+}
+
 Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, const Bodies& bodies, Instant received) {
   auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
   Accepted out;
   const Context context{received, source.number, address, source.zone, source.mapping.get()};
   const auto keep = [&](std::span<const archive::Event> events, std::size_t refused) -> Status {
-    MAMORI_TRY(stream->append(events));
+    MAMORI_TRY(append(*stream, events));
     out.events += events.size() - refused;
     count(source, events, refused);
     return {};
   };
   const std::span<const Found> found = bodies.events;
-  for (std::size_t start = 0; start < found.size(); start += kAtOnce) {
+  for (std::size_t start = 0; start < found.size(); start += kAppendedAtOnce) {
     archive::Arena arena;
     std::vector<archive::Event> events;
-    const auto some = found.subspan(start, std::min(kAtOnce, found.size() - start));
+    const auto some = found.subspan(start, std::min(kAppendedAtOnce, found.size() - start));
     events.reserve(some.size());
     for (const auto& one : some) {
       if (one.raw.size() > archive::kLongestRaw) out.notes.push_back({one.line, "archive.event.cut"});
       auto& event = events.emplace_back();
       event.raw = one.raw.substr(0, archive::kLongestRaw);
       normalise(event, context, arena);
+      if (source.shared) event[archive::Field::host] = address;
     }
     MAMORI_TRY(keep(events, 0));
   }
   const std::span<const Refused> refused = bodies.refused;
-  for (std::size_t start = 0; start < refused.size(); start += kAtOnce) {
+  for (std::size_t start = 0; start < refused.size(); start += kAppendedAtOnce) {
     std::vector<archive::Event> events;
-    for (const auto& one : refused.subspan(start, std::min(kAtOnce, refused.size() - start))) {
+    for (const auto& one : refused.subspan(start, std::min(kAppendedAtOnce, refused.size() - start))) {
       auto& event = events.emplace_back();
       event.raw = one.raw.substr(0, archive::kLongestRaw);
       event.time = event.received = received;

@@ -21,107 +21,17 @@ constexpr std::chrono::hours kSameUse{1};
 
 Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archive& archive) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
+  MAMORI_TRY(Senders::migrate(ledger.database()));
   MAMORI_TRY(Witness::migrate(ledger.database()));
   return std::unique_ptr<Logs>(new Logs(ledger, archive));
 }
 
 // --- senders
 
-Status Logs::load_sources() {
-  const auto now = ledger_.database().clock().now();
-  // Read again when the ledger changed, at most once in two seconds: one look at the journal's head otherwise.
-  if (loaded_sequence_ >= 0 && now - loaded_ < std::chrono::seconds(2)) return {};
-  auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto head = MAMORI_TRY(lease->query("SELECT sequence FROM journal_head"));
-  const auto sequence = head.rows.empty() ? 0 : store::as_integer(head.rows[0][0]);
-  loaded_ = now;
-  if (sequence == loaded_sequence_) return {};
-  std::vector<LogSource> sources;
-  std::map<std::string, std::size_t> by_address, by_certificate, by_token;
-  MAMORI_TRY(lease->each("SELECT id, facility, number, name, stream, state, asset, utc_offset_minutes, silent_after_hours, address, certificate, mapping FROM r_log_source WHERE retired_at IS NULL ORDER BY id", {}, [&](store::Row& row) {
-    LogSource source;
-    source.id = store::as_text(row[0]);
-    source.facility = store::as_text(row[1]);
-    source.number = store::as_text(row[2]);
-    source.name = store::as_text(row[3]);
-    source.stream = store::is_null(row[4]) ? "events" : store::as_text(row[4]);
-    source.state = store::as_text(row[5]);
-    source.asset = store::as_text(row[6]);
-    if (!store::is_null(row[7])) source.zone = std::chrono::minutes(store::as_integer(row[7]));
-    if (!store::is_null(row[8])) source.silent_after_hours = static_cast<int>(store::as_integer(row[8]));
-    if (!store::is_null(row[9])) by_address[store::as_text(row[9])] = sources.size();
-    if (!store::is_null(row[10])) by_certificate[to_lower_ascii(store::as_text(row[10]))] = sources.size();
-    if (const auto text = store::is_null(row[11]) ? std::string() : store::as_text(row[11]); !trim(text).empty()) {
-      auto mapping = parse_mapping(text);
-      if (mapping) source.mapping = std::make_shared<const Mapping>(std::move(mapping).take());
-      else source.mapping_problem = mapping.error().facts.front().second;
-    }
-    sources.push_back(std::move(source));
-  }));
-  MAMORI_TRY(lease->each("SELECT source, hash FROM log_token", {}, [&](store::Row& row) {
-    const auto id = store::as_text(row[0]);
-    for (std::size_t i = 0; i < sources.size(); ++i)
-      if (sources[i].id == id) by_token[store::as_text(row[1])] = i;
-  }));
-  sources_ = std::move(sources);
-  by_address_ = std::move(by_address);
-  by_certificate_ = std::move(by_certificate);
-  by_token_ = std::move(by_token);
-  loaded_sequence_ = sequence;
-  return {};
-}
-
-Result<std::string> Logs::default_facility() {
-  auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto rows = MAMORI_TRY(lease->query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id LIMIT 1"));
-  if (rows.rows.empty()) return Error{ErrorKind::conflict, "collect.log.no-facility"};
-  return store::as_text(rows.rows[0][0]);
-}
-
-Result<LogSource> Logs::source_of(const Sender& sender) {
-  const std::lock_guard lock(mutex_);
-  MAMORI_TRY(load_sources());
-  const Error refused{ErrorKind::forbidden, "collect.log.refused"};
-  const LogSource* found = nullptr;
-  if (!sender.token.empty()) {
-    // Looked up by its hash: how long that takes says nothing about the token.
-    const auto entry = by_token_.find(sha256_hex(sender.token));
-    if (entry == by_token_.end()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
-    found = &sources_[entry->second];
-  } else if (const auto entry = by_certificate_.find(sender.certificate); !sender.certificate.empty() && entry != by_certificate_.end()) {
-    found = &sources_[entry->second];
-  } else if (const auto by_address = by_address_.find(sender.address); by_address != by_address_.end()) {
-    found = &sources_[by_address->second];
-  }
-  if (found) {
-    if (found->state == "refused") return refused;
-    return *found;
-  }
-  if (sender.address.empty()) return refused;
-  if (static_cast<std::size_t>(std::count_if(sources_.begin(), sources_.end(), [](const LogSource& source) { return source.state == "unknown"; })) >= kMostUnknown) return refused;
-  const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
-  const auto facility = MAMORI_TRY(default_facility());
-  json::object fields = {{"name", sender.address}, {"address", sender.address}, {"state", "unknown"}, {"stream", "events"}, {"silent_after_hours", 24}, {"utc_offset_minutes", 540}};
-  if (!sender.certificate.empty()) fields["certificate"] = sender.certificate;
-  // The device of the ledger with this address, if there is one, is offered at once.
-  auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto assets = MAMORI_TRY(lease->query("SELECT id FROM r_asset WHERE facility = ? AND ip = ? AND retired_at IS NULL", {facility, sender.address}));
-  if (assets.rows.size() == 1) fields["asset"] = store::as_text(assets.rows[0][0]);
-  auto made = ledger_.create(intake_actor(), *reg, facility, {fields, "first message"});
-  if (!made) return std::move(made).take_error();
-  loaded_sequence_ = -1;
-  MAMORI_TRY(load_sources());
-  const auto fresh = by_address_.find(sender.address);
-  if (fresh == by_address_.end()) return refused;
-  return sources_[fresh->second];
-}
-
 Result<std::vector<LogSource>> Logs::sources(const std::vector<std::string>& facilities) {
-  const std::lock_guard lock(mutex_);
-  MAMORI_TRY(load_sources());
   std::vector<LogSource> out;
-  for (const auto& source : sources_)
-    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end()) out.push_back(source);
+  for (auto& source : MAMORI_TRY(senders_.all()))
+    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end()) out.push_back(std::move(source));
   return out;
 }
 
@@ -140,8 +50,7 @@ Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std
                                   {source, sha256_hex(token.reveal()), to_millis(ledger_.database().clock().now())}));
   transaction.journal(actor, {record.facility, "log_source", source, "token_made", "", "", ""});
   MAMORI_TRY(transaction.commit());
-  const std::lock_guard lock(mutex_);
-  loaded_sequence_ = -1;
+  senders_.changed();
   return token;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -9,27 +10,11 @@
 #include "archive/archive.h"
 #include "base/crypto.h"
 #include "collect/events/bodies.h"
+#include "collect/events/senders.h"
 #include "collect/events/witness.h"
 #include "ledger/ledger.h"
 
 namespace mamori::collect::events {
-
-// How a sender shows who it is: one of these. A certificate or token counts before the address.
-struct Sender {
-  std::string address = {};
-  std::string certificate = {};  // SHA-256 of a client certificate, hex
-  std::string token = {};
-};
-
-struct LogSource {
-  std::string id, facility, number, name, stream;
-  std::string state;             // accepted, unknown, refused
-  std::string asset;
-  std::chrono::minutes zone{540};
-  int silent_after_hours = 24;
-  std::shared_ptr<const Mapping> mapping;          // of its fields; none declared: null
-  std::string mapping_problem;                     // what cannot be read in its declaration
-};
 
 // A question to the archive: its words, and from when (including) to when (excluding).
 struct Question {
@@ -74,15 +59,18 @@ class Logs {
   archive::Archive& archive() const { return archive_; }
 
   // --- senders
-  // Errors: collect.log.refused (the source is refused, or a token or certificate that nobody has). A new address becomes an unknown
-  // source of `facility` (at most kMostUnknown of them), whose events are kept like anyone's.
-  Result<LogSource> source_of(const Sender& sender);
+  // Waits for the database where it must. Errors: collect.log.refused (the source is refused), collect.log.token (nobody has it).
+  // Who comes for the first time becomes an unknown source, whose events are kept like anyone's: see Senders.
+  Result<LogSource> source_of(const Sender& sender) { return senders_.find_or_admit(sender); }
+  // From memory alone, for those who read the network; nothing: not known before admit_senders().
+  Result<std::optional<LogSource>> find_sender(const Sender& sender) { return senders_.find(sender); }
+  Status admit_senders() { return senders_.admit(); }
+  std::optional<LogSource> nameless_sender(const std::string& address) const { return senders_.nameless(address); }
   Result<std::vector<LogSource>> sources(const std::vector<std::string>& facilities);
   // By number (LS-0001) or name. Error: collect.log.source.
   Result<LogSource> source_called(const std::string& facility, std::string_view name);
   // A new token, shown once; the former one ends. Error: ledger.record.missing.
   Result<Secret> make_token(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& source);
-  static constexpr std::size_t kMostUnknown = 500;
 
   // --- intake
   struct Accepted {
@@ -91,7 +79,9 @@ class Logs {
   };
   // Normalises and keeps; durable when it returns. Of events over the archive's limit the beginning is kept. What was refused is kept
   // too, as it came, with the kind `refused` and the reason as its action: nobody's message is dropped in silence.
-  // Errors: os.disk.full, os.disk.failed; then nothing of it is kept.
+  // Errors: of the archive; then nothing of it is kept, or the first kAppendedAtOnce events or a multiple of them. Where a disk is full and the
+  // register lets the oldest events of a stream go, they go first (make_room).
+  static constexpr std::size_t kAppendedAtOnce = 4096;
   Result<Accepted> accept(const LogSource& source, std::string_view address, const Bodies& bodies);
   // As received at another time: for the demonstration and for tests.
   Result<Accepted> accept(const LogSource& source, std::string_view address, const Bodies& bodies, Instant received);
@@ -101,7 +91,11 @@ class Logs {
     std::vector<Refused> notes;     // what was cut; at most 1000
   };
   Result<FileResult> import_file(const LogSource& source, const std::filesystem::path& file, const std::function<void(std::uint64_t done, std::uint64_t all)>& progress = {});
-  void count_dropped(const LogSource& source, std::uint64_t events);
+  // What came and could not be kept. `source` "": nobody knows whose.
+  void count_dropped(const std::string& source, std::uint64_t events);
+  // What a refused sender sent.
+  void count_waiting(std::uint64_t events) { waiting_ = events; }   // read, not yet kept
+  void count_turned_away(std::uint64_t events) { turned_away_ += events; }
   // Datagrams that the kernel had no room for: nobody knows whose.
   void count_overflow(std::uint64_t datagrams) { overflow_ += datagrams; }
 
@@ -124,6 +118,7 @@ class Logs {
   // --- watching itself
   // Once a minute: journal entries into their streams, measured facts into the ledger, signed heads every hour, retention every day,
   // verification every week, space left.
+  // Each of these goes on where something fails; the error names the first, its problems all of them.
   Status tick();
   Status feed_journal();
   Status measure();
@@ -134,7 +129,8 @@ class Logs {
   Result<std::optional<archive::TimeStamp>> stamp(const archive::StreamName& name, const archive::Head& head);
   Status retain();
   // Where the disk is nearly full: of the streams whose line says so, the oldest events go; every stream else stays and refuses.
-  Status make_room();
+  // `full`: a disk has refused an event, whatever it says of its room. Removals stand in the journal after the next tick().
+  Status make_room(bool full = false);
   // Reads a stream again and keeps the result as a fact (LOG-03).
   Result<archive::Verified> verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {});
   Result<std::vector<NewestHead>> newest_heads(const std::vector<std::string>& facilities);
@@ -144,7 +140,8 @@ class Logs {
   std::string metrics();
 
  private:
-  Logs(ledger::Ledger& ledger, archive::Archive& archive) : ledger_(ledger), archive_(archive), started_(ledger.database().clock().now()) {}
+  Logs(ledger::Ledger& ledger, archive::Archive& archive)
+      : ledger_(ledger), archive_(archive), senders_(ledger), started_(ledger.database().clock().now()) {}
   struct Counters {
     std::array<std::uint64_t, 24> events{}, refused{}, dropped{};  // by hour of the day
     std::int64_t hour = -1;                                        // since 1970, of the newest
@@ -156,10 +153,13 @@ class Logs {
     std::optional<double> drift() const;                           // the middle one
     std::optional<double> last_drift;                              // of before the start
   };
-  Status load_sources();
   Status measure_space();
-  Status record_removal(const archive::StreamName& name, const archive::Stream& stream, std::uint64_t removed, const std::string& reason);
-  Result<std::string> default_facility();
+  Status feed_journal(const std::string& facility);
+  Status publish_head(const archive::StreamName& name);
+  Status record_removals();
+  Status note_growth(Instant now);
+  Status verify_next(Instant now);
+  Status append(archive::Stream& stream, std::span<const archive::Event> events);
   // `refused`: how many of them.
   void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);
   void roll(Counters& counters, Instant now);
@@ -167,21 +167,25 @@ class Logs {
 
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
+  Senders senders_;
+  std::mutex making_room_;            // one at a time
   const Instant started_;
   std::optional<Witness> witness_;    // set before anything runs
   const Texts* texts_ = nullptr;
   std::string language_;
-  mutable std::mutex mutex_;  // guards everything below
-  std::vector<LogSource> sources_;
-  std::map<std::string, std::size_t> by_address_, by_certificate_, by_token_;  // → sources_
-  Instant loaded_{};
-  std::int64_t loaded_sequence_ = -1;
+  mutable std::mutex mutex_;  // guards everything below; never held across database or disk
+  struct Removal {
+    archive::StreamName name;
+    std::uint64_t events = 0, first = 0;
+    std::string reason;
+  };
+  std::deque<Removal> removals_;              // not yet in the journal
   std::map<std::string, Counters> counters_;  // by source id
   std::map<std::string, std::int64_t> fed_;   // journal: by facility, the last entry in its stream
   Instant last_heads_{}, last_retention_{}, last_mail_{};
   std::map<std::string, Instant> used_;       // who asked what, lately
   std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
-  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0};
+  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0}, waiting_{0};
 };
 
 }  // namespace mamori::collect::events

@@ -9,7 +9,6 @@
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <netinet/in.h>
 #include <openssl/x509.h>
@@ -18,12 +17,14 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <list>
 #include <map>
 #include <mutex>
 #include <thread>
 
 #include "base/log.h"
 #include "collect/events/framing.h"
+#include "collect/events/keeper.h"
 
 namespace mamori::collect::events {
 namespace {
@@ -36,7 +37,8 @@ constexpr std::size_t kRead = 512u << 10;
 constexpr std::size_t kDatagrams = 128, kLongestDatagram = 65536;
 constexpr std::chrono::milliseconds kGather{20};       // UDP: how long datagrams wait for company
 constexpr std::size_t kMostGathered = 4096;
-constexpr std::size_t kBurst = 20'000;                 // datagrams a second of one sender, when there is more than can be kept
+constexpr std::size_t kMostShares = 4096;              // senders of datagrams that are remembered
+constexpr std::chrono::milliseconds kLastLook{300};    // at the end, for datagrams that lie in the socket
 
 std::string fingerprint(SSL* session) {
   X509* const certificate = SSL_get1_peer_certificate(session);
@@ -95,40 +97,40 @@ std::string address_of(const sockaddr_storage& from, socklen_t size) {
 }  // namespace
 
 struct Receiver::State {
-  State(const ReceiverOptions& given, Logs& given_logs) : options(given), logs(given_logs), tcp_acceptor(io), tls_acceptor(io), tls(asio::ssl::context::tls_server), keepers(4) {}
+  State(const ReceiverOptions& given, Logs& given_logs)
+      : options(given), logs(given_logs), keeper(given_logs, {.bytes = given.datagram_bytes}), listening(asio::make_strand(io)),
+        tcp_acceptor(listening), tls_acceptor(listening), tls(asio::ssl::context::tls_server) {}
+
+  // An open connection, so that its reading can be ended. `cut` is called on its executor only.
+  struct Open {
+    asio::any_io_executor executor;
+    std::function<void()> cut;
+  };
 
   ReceiverOptions options;
   Logs& logs;
   // Before `io`, whose end ends the connections that count themselves here.
   std::atomic<std::size_t> open{0};
-  std::mutex mutex;                      // guards by_address
+  std::mutex mutex;                               // guards by_address, connections, stopping_began
   std::map<std::string, std::size_t> by_address;  // connections
+  std::list<Open> connections;
+  std::atomic<bool> stopping{false};
+  bool stopping_began = false;
+  Keeper keeper;                                  // where events go to the archive; the network's threads never wait for it
   asio::io_context io{2};
+  asio::strand<asio::io_context::executor_type> listening;
   tcp::acceptor tcp_acceptor, tls_acceptor;
   asio::ssl::context tls;
-  asio::thread_pool keepers;             // where events go to the disk; the network's threads never wait for it
-  std::vector<std::thread> threads;
-  std::atomic<bool> stopping{false};
-  int udp = -1, udp_bound = -1;
-
-  // Keeps what was read from one sender; waits while the disk is full, so that the sender waits too.
-  Status keep(const LogSource& source, const std::string& address, const std::vector<std::string>& messages) {
-    Bodies bodies;
-    bodies.events.reserve(messages.size());
-    for (const auto& message : messages) bodies.events.push_back({message, 0});
-    for (int tries = 0;; ++tries) {
-      const auto kept = logs.accept(source, address, bodies);
-      if (kept) return {};
-      if (tries == 0) log::error("log intake: " + describe(kept.error()));
-      if (kept.error().code != "os.disk.full" || stopping) return kept.error();
-      std::this_thread::sleep_for(std::chrono::seconds(1));
-    }
-  }
+  std::vector<std::thread> threads;               // of `io`
+  std::thread datagrams;
+  int udp = -1, udp_bound = -1, tcp_bound = -1, tls_bound = -1;
 
   template <class Stream>
   asio::awaitable<void> read(Stream& stream, const std::string& address, const std::string& certificate) {
-    auto source = logs.source_of({.address = address, .certificate = certificate});
-    auto asked = std::chrono::steady_clock::now();
+    using Clock = std::chrono::steady_clock;
+    const auto executor = co_await asio::this_coro::executor;
+    const auto lane = Keeper::lane({.address = address, .certificate = certificate});
+    std::optional<Clock::time_point> asked;
     const auto alive = std::make_shared<bool>(true);
     struct Ended {
       std::shared_ptr<bool> alive;
@@ -136,18 +138,18 @@ struct Receiver::State {
     } ended{alive};
     Framer framer;
     std::vector<char> buffer(64u << 10);
-    asio::steady_timer idle(co_await asio::this_coro::executor);
-    // While one batch goes to the disk the next is read; a third has to wait.
-    auto keeping = std::make_shared<std::optional<Status>>(Status{});
-    asio::steady_timer kept(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+    asio::steady_timer idle(executor);
+    // While one batch goes to the archive the next is read; a third has to wait, and the sender with it.
+    auto keeping = std::make_shared<std::optional<Keeper::Outcome>>(Keeper::Outcome::kept);
+    asio::steady_timer kept(executor, asio::steady_timer::time_point::max());
+    error_code woken;
     while (!stopping) {
-      if (std::chrono::steady_clock::now() - asked > std::chrono::seconds(10)) {  // what was decided about the sender meanwhile
-        source = logs.source_of({.address = address, .certificate = certificate});
-        asked = std::chrono::steady_clock::now();
-      }
-      if (!source) {
-        log::warning("log sender " + address + ": " + describe(source.error()));
-        break;
+      if (!asked || Clock::now() - *asked > std::chrono::seconds(10)) {  // what was decided about the sender meanwhile
+        asked = Clock::now();
+        if (const auto known = logs.find_sender(lane->sender); !known) {
+          log::warning("log sender " + address + ": " + describe(known.error()));
+          break;
+        }
       }
       error_code failure;
       idle.expires_after(std::chrono::seconds(options.idle_seconds));
@@ -163,54 +165,65 @@ struct Receiver::State {
         if (count == buffer.size() && buffer.size() < kRead) buffer.resize(buffer.size() * 2);
       }
       while (const auto message = framer.next()) messages.emplace_back(*message);
-      if (failure)
+      if (failure && !stopping)  // the sender has ended; where we end, it sends what is not whole again
         if (const auto last = framer.finish()) messages.emplace_back(*last);
       if (!messages.empty()) {
-        error_code woken;
         while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-        if (!**keeping) co_return;
+        if (**keeping != Keeper::Outcome::kept) co_return;
         keeping->reset();
-        auto executor = co_await asio::this_coro::executor;
-        asio::post(keepers, [this, source = *source, address, messages = std::move(messages), keeping, executor, &kept]() mutable {
-          auto done = keep(source, address, messages);
-          asio::post(executor, [keeping, done = std::move(done), &kept]() mutable {
-            *keeping = std::move(done);
+        keeper.put(lane, std::move(messages), [keeping, executor, &kept](Keeper::Outcome outcome) {
+          asio::post(executor, [keeping, outcome, &kept] {
+            *keeping = outcome;
             kept.cancel();
           });
         });
       }
       if (failure || count == 0) break;
     }
-    error_code ignored;
-    while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
   }
 
-  asio::awaitable<void> connection(tcp::socket socket, bool encrypted) {
-    struct Count {
-      State& state;
-      std::string address = {};
-      ~Count() {
-        --state.open;
-        const std::lock_guard lock(state.mutex);
-        if (!address.empty() && --state.by_address[address] == 0) state.by_address.erase(address);
-      }
-    } count{*this};
+  // A connection among the others; counted from accept() on.
+  struct Place {
+    State& state;
+    std::string address = {};
+    std::optional<std::list<Open>::iterator> entry = {};
+    ~Place() {
+      --state.open;
+      const std::lock_guard lock(state.mutex);
+      if (!address.empty() && --state.by_address[address] == 0) state.by_address.erase(address);
+      if (entry) state.connections.erase(*entry);
+    }
+  };
+
+  // False where it may not stay.
+  bool enter(Place& place, tcp::socket::lowest_layer_type& socket) {
     error_code failure;
     const auto peer = socket.remote_endpoint(failure);
-    if (failure) co_return;
+    if (failure) return false;
     const auto address = shown(peer.address());
-    {
-      const std::lock_guard lock(mutex);
-      auto& of_one = by_address[address];
-      if (of_one >= options.of_one_address) co_return;
-      ++of_one;
-      count.address = address;
-    }
-    if (!encrypted) {
-      co_await read(socket, address, "");
-      co_return;
-    }
+    const std::lock_guard lock(mutex);
+    if (stopping) return false;
+    if (const auto others = by_address.find(address); others != by_address.end() && others->second >= options.of_one_address) return false;
+    ++by_address[address];
+    place.address = address;
+    place.entry = connections.insert(connections.end(), {socket.get_executor(), [&socket] {
+      error_code ignored;
+      socket.cancel(ignored);
+    }});
+    return true;
+  }
+
+  asio::awaitable<void> plain(tcp::socket socket) {
+    Place place{*this};  // goes before the socket that it cuts
+    if (enter(place, socket)) co_await read(socket, place.address, "");
+  }
+
+  asio::awaitable<void> encrypted(tcp::socket socket) {
     asio::ssl::stream<tcp::socket> stream(std::move(socket), tls);
+    Place place{*this};
+    if (!enter(place, stream.lowest_layer())) co_return;
+    error_code failure;
     const auto waiting = std::make_shared<bool>(true);
     asio::steady_timer limit(co_await asio::this_coro::executor, std::chrono::seconds(options.handshake_seconds));
     limit.async_wait([&stream, waiting](error_code cancelled) {
@@ -221,30 +234,54 @@ struct Receiver::State {
     *waiting = false;
     limit.cancel();
     if (failure) {
+      if (stopping) co_return;
       const auto verdict = SSL_get_verify_result(stream.native_handle());
-      log::warning("log sender " + address + ": TLS " + failure.message() + (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
+      log::warning("log sender " + place.address + ": TLS " + failure.message() + (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
       co_return;
     }
-    co_await read(stream, address, fingerprint(stream.native_handle()));
+    co_await read(stream, place.address, fingerprint(stream.native_handle()));
   }
 
-  asio::awaitable<void> accept(tcp::acceptor& acceptor, bool encrypted) {
-    while (acceptor.is_open()) {
+  // Ends the reading of all connections: each then hands over what is whole and ends.
+  void cut_all() {
+    const std::lock_guard lock(mutex);
+    for (auto entry = connections.begin(); entry != connections.end(); ++entry)
+      asio::post(entry->executor, [this, sought = &*entry] {
+        std::function<void()> cut;
+        {
+          // It may have ended meanwhile; that happens on this executor too, so not while `cut` runs.
+          const std::lock_guard looking(mutex);
+          for (const auto& one : connections)
+            if (&one == sought) cut = one.cut;
+        }
+        if (cut) cut();
+      });
+  }
+
+  asio::awaitable<void> accept(tcp::acceptor& acceptor, bool with_tls) {
+    while (!stopping) {
       error_code failure;
       auto socket = co_await acceptor.async_accept(asio::make_strand(io), asio::redirect_error(asio::use_awaitable, failure));
-      if (failure == asio::error::operation_aborted) co_return;
+      if (failure == asio::error::operation_aborted || stopping) co_return;
       if (failure || open >= options.connections) {
-        asio::steady_timer pause(io, std::chrono::milliseconds(100));
+        asio::steady_timer pause(listening, std::chrono::milliseconds(100));
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
         continue;
       }
       ++open;
       const auto executor = socket.get_executor();
-      asio::co_spawn(executor, connection(std::move(socket), encrypted), asio::detached);
+      asio::co_spawn(executor, with_tls ? encrypted(std::move(socket)) : plain(std::move(socket)), asio::detached);
     }
   }
 
   // Datagrams are gathered for a moment, by sender, and kept together.
+  struct Share {
+    Keeper::LanePtr lane;
+    std::vector<std::string> messages;
+    std::size_t bytes = 0;
+    std::uint64_t dropped = 0;
+  };
+
   void read_datagrams() {
     std::vector<std::vector<char>> buffers(kDatagrams, std::vector<char>(kLongestDatagram));
     std::vector<mmsghdr> headers(kDatagrams);
@@ -255,41 +292,27 @@ struct Receiver::State {
     };
     std::vector<Control> controls(kDatagrams);
     std::uint32_t overflow = 0;
-    struct Share {
-      std::optional<LogSource> source;
-      std::vector<std::string> messages;
-      std::size_t this_second = 0;
-      std::uint64_t dropped = 0;
-    };
     std::map<std::string, Share> shares;
-    std::atomic<int> in_flight{0};
-    std::size_t gathered = 0;
-    auto since = std::chrono::steady_clock::now(), second = since;
+    std::vector<Share*> touched;  // since the last flush
+    std::size_t gathered = 0, bytes = 0;
+    auto since = std::chrono::steady_clock::now();
+    std::optional<std::chrono::steady_clock::time_point> end;
     const auto flush = [&] {
-      for (auto& [address, share] : shares) {
-        if (share.dropped != 0 && share.source) logs.count_dropped(*share.source, std::exchange(share.dropped, 0));
-        if (share.messages.empty() || !share.source) continue;
-        ++in_flight;
-        asio::post(keepers, [this, &in_flight, source = *share.source, address = address, messages = std::move(share.messages)] {
-          (void)keep(source, address, messages).has_value();
-          --in_flight;
-        });
-        share.messages = {};
+      for (auto* const share : touched) {
+        if (share->dropped != 0) count_dropped(*share);
+        keeper.put(share->lane, std::exchange(share->messages, {}));
+        share->bytes = 0;
       }
-      gathered = 0;
+      touched.clear();
+      gathered = bytes = 0;
+      // Who is silent now is forgotten; who still waits is not, so that nothing overtakes it.
+      if (shares.size() > kMostShares) std::erase_if(shares, [](const auto& entry) { return entry.second.lane->waiting() == 0; });
     };
-    while (!stopping) {
+    while (true) {
+      if (stopping && !end) end = std::chrono::steady_clock::now() + kLastLook;
       pollfd watched{udp, POLLIN, 0};
-      ::poll(&watched, 1, gathered == 0 ? 200 : 5);
+      ::poll(&watched, 1, stopping ? 0 : gathered == 0 ? 200 : 5);
       const auto now = std::chrono::steady_clock::now();
-      if (now - second > std::chrono::seconds(1)) {
-        second = now;
-        for (auto& [address, share] : shares) share.this_second = 0;
-        if (shares.size() > 4096) {
-          flush();
-          shares.clear();
-        }
-      }
       for (std::size_t i = 0; i < kDatagrams; ++i) {
         places[i] = {buffers[i].data(), buffers[i].size()};
         headers[i] = {};
@@ -307,30 +330,35 @@ struct Receiver::State {
           logs.count_overflow(*total - overflow);
           overflow = *total;
         }
-        if (headers[number].msg_len == 0) continue;
-        const auto address = address_of(froms[number], headers[number].msg_hdr.msg_namelen);
-        auto& share = shares[address];
-        if (!share.source || share.this_second == 0) {
-          auto source = logs.source_of({.address = address});
-          share.source = source ? std::optional(std::move(*source)) : std::nullopt;
-        }
-        ++share.this_second;
-        if (!share.source) continue;
-        if (in_flight > 8 && (share.this_second > kBurst || share.messages.size() > kMostGathered)) {
-          ++share.dropped;
-          continue;
-        }
         std::string_view message(buffers[number].data(), headers[number].msg_len);
         while (!message.empty() && (message.back() == '\n' || message.back() == '\0' || message.back() == '\r')) message.remove_suffix(1);
         if (message.empty()) continue;
+        const auto address = address_of(froms[number], headers[number].msg_hdr.msg_namelen);
+        auto& share = shares[address];
+        if (!share.lane) share.lane = Keeper::lane({.address = address});
+        if (share.messages.empty() && share.dropped == 0) touched.push_back(&share);
         if (gathered == 0) since = now;
         ++gathered;
+        const auto weight = Keeper::weight(message);
+        if (!keeper.room(*share.lane, share.bytes + weight, bytes - share.bytes)) {
+          ++share.dropped;
+          continue;
+        }
+        share.bytes += weight;
+        bytes += weight;
         share.messages.emplace_back(message);
       }
-      if (gathered >= kMostGathered || (gathered != 0 && now - since >= kGather && in_flight < 8)) flush();
+      if (gathered >= kMostGathered || (gathered != 0 && now - since >= kGather)) flush();
+      if (end && (got <= 0 || now >= *end)) break;
     }
     flush();
-    while (in_flight != 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+
+  void count_dropped(Share& share) {
+    const auto source = logs.find_sender(share.lane->sender);
+    const auto events = std::exchange(share.dropped, 0);
+    if (!source) logs.count_turned_away(events);
+    else logs.count_dropped(*source ? (*source)->id : "", events);
   }
 };
 
@@ -369,31 +397,49 @@ Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiverOptions& options,
     if (state->udp < 0) return taken(options.udp_port, std::strerror(errno));
   }
   auto* const raw = state.get();
-  if (options.tcp_port >= 0) asio::co_spawn(state->io, raw->accept(raw->tcp_acceptor, false), asio::detached);
-  if (options.tls_port >= 0) asio::co_spawn(state->io, raw->accept(raw->tls_acceptor, true), asio::detached);
+  if (options.tcp_port >= 0) {
+    state->tcp_bound = state->tcp_acceptor.local_endpoint().port();
+    asio::co_spawn(state->listening, raw->accept(raw->tcp_acceptor, false), asio::detached);
+  }
+  if (options.tls_port >= 0) {
+    state->tls_bound = state->tls_acceptor.local_endpoint().port();
+    asio::co_spawn(state->listening, raw->accept(raw->tls_acceptor, true), asio::detached);
+  }
   if (options.tcp_port >= 0 || options.tls_port >= 0)
     for (int i = 0; i < 2; ++i) state->threads.emplace_back([raw] { raw->io.run(); });
-  if (state->udp >= 0) state->threads.emplace_back([raw] { raw->read_datagrams(); });
+  if (state->udp >= 0) state->datagrams = std::thread([raw] { raw->read_datagrams(); });
   return std::unique_ptr<Receiver>(new Receiver(std::move(state)));
 }
 
 Receiver::~Receiver() {
-  state_->stopping = true;
-  asio::post(state_->io, [state = state_.get()] {
+  stop();
+  if (state_->udp >= 0) ::close(state_->udp);
+}
+
+void Receiver::stop() {
+  // First nothing more is read, then what was read is kept, and only then do those end who keep it.
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (std::exchange(state_->stopping_began, true)) return;
+    state_->stopping = true;
+  }
+  asio::post(state_->listening, [state = state_.get()] {
     error_code ignored;
     state->tcp_acceptor.close(ignored);
     state->tls_acceptor.close(ignored);
   });
-  // Messages already handed to the keepers are kept; connections in the middle of one end here, and their senders send it again.
-  state_->keepers.wait();
-  state_->io.stop();
+  state_->cut_all();
+  state_->keeper.hurry(state_->options.patience);
+  if (state_->datagrams.joinable()) state_->datagrams.join();
+  // Each connection ends when its last batch is kept or given up.
   for (auto& thread : state_->threads) thread.join();
-  state_->keepers.join();
-  if (state_->udp >= 0) ::close(state_->udp);
+  state_->keeper.stop();
 }
 
+std::uint64_t Receiver::progress() const { return state_->keeper.progress(); }
+
 int Receiver::udp_port() const { return state_->udp_bound; }
-int Receiver::tcp_port() const { return state_->tcp_acceptor.is_open() ? state_->tcp_acceptor.local_endpoint().port() : -1; }
-int Receiver::tls_port() const { return state_->tls_acceptor.is_open() ? state_->tls_acceptor.local_endpoint().port() : -1; }
+int Receiver::tcp_port() const { return state_->tcp_bound; }
+int Receiver::tls_port() const { return state_->tls_bound; }
 
 }  // namespace mamori::collect::events

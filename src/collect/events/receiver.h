@@ -1,5 +1,5 @@
-// Syslog from the network: UDP, TCP (RFC 6587) and TLS (RFC 5425). A TCP sender is read no faster than its events reach the disk; what
-// UDP brings beyond that is counted and dropped, each sender within its share.
+// Syslog from the network: UDP, TCP (RFC 6587) and TLS (RFC 5425). A TCP sender is read no faster than its events reach the archive,
+// however long that is away. Datagrams wait in memory, each sender within its share; what comes beyond that is counted and dropped.
 #pragma once
 
 #include <memory>
@@ -17,14 +17,20 @@ struct ReceiverOptions {
   std::size_t of_one_address = 128;                  // so that one sender leaves room for the others
   int idle_seconds = 3600;                           // a silent connection is closed
   int handshake_seconds = 20;                        // one that does not get through TLS
+  std::size_t datagram_bytes = 64u << 20;            // of datagrams that wait
+  std::chrono::milliseconds patience{3000};          // how long stop() waits for an archive that takes nothing
 };
 
 class Receiver {
  public:
   // Errors: collect.receiver.taken (facts: port, reason), collect.receiver.certificate.
   static Result<std::unique_ptr<Receiver>> open(const ReceiverOptions& options, Logs& logs);
-  // Stops listening; what was read whole is kept first.
-  ~Receiver();
+  ~Receiver();  // stops
+  // Stops listening and reading, then keeps what was read whole: datagrams that lie in the socket too, of connections what came up to now.
+  // What the archive does not take within `patience` is counted as dropped, and told in the log.
+  void stop();
+  // Grows while something is being kept.
+  std::uint64_t progress() const;
   int udp_port() const;
   int tcp_port() const;
   int tls_port() const;

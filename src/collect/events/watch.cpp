@@ -14,6 +14,24 @@ namespace {
 constexpr std::string_view kObserver = "log archive";
 constexpr std::uint64_t kReserve = std::uint64_t{1} << 30;  // bytes of the disk that stay free, or a fiftieth of it
 
+constexpr std::uint64_t kRoomAtOnce = 10;  // the part of a stream that goes where a full disk refused an event: one tenth
+
+// What failed while the rest went on: the first error, with the others beside it.
+class Failures {
+ public:
+  void add(const std::string& where, const Status& done) {
+    if (done) return;
+    if (!first_) first_ = done.error();
+    first_->problems.push_back({where, done.error().code, done.error().facts});
+  }
+  Status status() const { return first_ ? Status(*first_) : Status(); }
+
+ private:
+  std::optional<Error> first_;
+};
+
+std::string label_of(const archive::StreamName& name) { return name.facility + "/" + name.name; }
+
 // What cannot be kept whole is kept by its hash: the journal's own chain of hashes holds the rest.
 std::string journal_line(const store::JournalEntry& entry) {
   json::object line = {{"sequence", entry.sequence}, {"at", iso_instant(entry.at)}, {"actor", entry.actor.name}, {"actor_id", entry.actor.id}, {"origin", entry.actor.origin}, {"subject", entry.change.subject},
@@ -33,75 +51,89 @@ Status Logs::feed_journal() {
     auto lease = MAMORI_TRY(ledger_.database().read());
     MAMORI_TRY(lease->each("SELECT id FROM r_facility", {}, [&](store::Row& row) { facilities.push_back(store::as_text(row[0])); }));
   }
-  for (const auto& facility : facilities) {
-    auto* stream = MAMORI_TRY(archive_.stream({facility, "journal"}));
-    std::int64_t last = -1;
+  Failures failures;
+  for (const auto& facility : facilities) failures.add(facility + "/journal", feed_journal(facility));
+  return failures.status();
+}
+
+Status Logs::feed_journal(const std::string& facility) {
+  auto* stream = MAMORI_TRY(archive_.stream({facility, "journal"}));
+  std::int64_t last = -1;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = fed_.find(facility); found != fed_.end()) last = found->second;
+  }
+  if (last < 0) {  // after a start: the last entry in the stream says where it was
+    last = 0;
+    if (stream->size() > stream->first()) {
+      const auto newest = MAMORI_TRY(stream->event(stream->size() - 1));
+      if (const auto entry = parse_json_object(newest.event.raw)) last = integer_of(*entry, "sequence");
+    }
+  }
+  while (true) {
+    std::vector<store::JournalEntry> entries;
     {
-      const std::lock_guard lock(mutex_);
-      if (const auto found = fed_.find(facility); found != fed_.end()) last = found->second;
+      auto lease = MAMORI_TRY(ledger_.database().read());
+      entries = MAMORI_TRY(store::read_journal_after(*lease, facility, last, 1000));
     }
-    if (last < 0) {  // after a start: the last entry in the stream says where it was
-      last = 0;
-      if (stream->size() > stream->first()) {
-        const auto newest = MAMORI_TRY(stream->event(stream->size() - 1));
-        if (const auto entry = parse_json_object(newest.event.raw)) last = integer_of(*entry, "sequence");
-      }
+    if (entries.empty()) break;
+    archive::Arena arena;
+    std::vector<archive::Event> events;
+    for (const auto& entry : entries) {
+      auto& event = events.emplace_back();
+      event.raw = arena.keep(journal_line(entry));
+      event.time = entry.at;
+      event.received = entry.at;
+      using archive::Field;
+      event[Field::source] = "journal";
+      event[Field::kind] = "journal";
+      event[Field::user] = arena.keep(entry.actor.name.substr(0, archive::kLongestField));
+      event[Field::action] = arena.keep(entry.change.action);
+      event[Field::object] = arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
+      last = entry.sequence;
     }
-    while (true) {
-      std::vector<store::JournalEntry> entries;
-      {
-        auto lease = MAMORI_TRY(ledger_.database().read());
-        entries = MAMORI_TRY(store::read_journal_after(*lease, facility, last, 1000));
-      }
-      if (entries.empty()) break;
-      archive::Arena arena;
-      std::vector<archive::Event> events;
-      for (const auto& entry : entries) {
-        auto& event = events.emplace_back();
-        event.raw = arena.keep(journal_line(entry));
-        event.time = entry.at;
-        event.received = entry.at;
-        using archive::Field;
-        event[Field::source] = "journal";
-        event[Field::kind] = "journal";
-        event[Field::user] = arena.keep(entry.actor.name.substr(0, archive::kLongestField));
-        event[Field::action] = arena.keep(entry.change.action);
-        event[Field::object] = arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
-        last = entry.sequence;
-      }
-      MAMORI_TRY(stream->append(events));
-      const std::lock_guard lock(mutex_);
-      fed_[facility] = last;
-    }
+    MAMORI_TRY(append(*stream, events));
     const std::lock_guard lock(mutex_);
     fed_[facility] = last;
   }
+  const std::lock_guard lock(mutex_);
+  fed_[facility] = last;
   return {};
 }
 
 Status Logs::measure() {
   const auto now = ledger_.database().clock().now();
+  struct Usual {
+    double events = 0;
+    int days = 0;
+    Instant last_received{};
+    std::optional<double> drift;
+  };
+  std::map<std::string, Usual> remembered;
+  const auto sources = MAMORI_TRY(senders_.all());
+  {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    MAMORI_TRY(lease->each("SELECT source, events, days, last_received_at, drift FROM log_usual", {}, [&](store::Row& row) {
+      const auto number = [&](std::size_t i) { return std::strtod(store::as_text(row[i]).c_str(), nullptr); };
+      auto& usual = remembered[store::as_text(row[0])];
+      usual = {number(1), static_cast<int>(store::as_integer(row[2])), from_millis(store::as_integer(row[3])), {}};
+      if (!store::is_null(row[4])) usual.drift = number(4);
+    }));
+  }
   std::map<std::string, std::vector<json::object>> facts;  // by facility
   {
     const std::lock_guard lock(mutex_);
-    loaded_sequence_ = -1;
-    MAMORI_TRY(load_sources());
-    auto lease = MAMORI_TRY(ledger_.database().read());
-    std::map<std::string, Instant> remembered;
-    MAMORI_TRY(lease->each("SELECT source, events, days, last_received_at, drift FROM log_usual", {}, [&](store::Row& row) {
-      const auto id = store::as_text(row[0]);
-      remembered[id] = from_millis(store::as_integer(row[3]));
+    for (const auto& [id, usual] : remembered) {
       auto& counters = counters_[id];
-      if (!store::is_null(row[4]) && !counters.last_drift) counters.last_drift = std::strtod(store::as_text(row[4]).c_str(), nullptr);
-      if (counters.days == 0) {
-        counters.usual = std::strtod(store::as_text(row[1]).c_str(), nullptr);
-        counters.days = static_cast<int>(store::as_integer(row[2]));
-      }
-    }));
-    for (const auto& source : sources_) {
+      if (usual.drift && !counters.last_drift) counters.last_drift = usual.drift;
+      if (counters.days != 0) continue;
+      counters.usual = usual.events;
+      counters.days = usual.days;
+    }
+    for (const auto& source : sources) {
       auto& counters = counters_[source.id];
       roll(counters, now);
-      if (const auto before = remembered.find(source.id); before != remembered.end()) counters.last_received = std::max(counters.last_received, before->second);
+      if (const auto before = remembered.find(source.id); before != remembered.end()) counters.last_received = std::max(counters.last_received, before->second.last_received);
       if (counters.last_received == Instant{}) continue;  // nothing has ever come
       const auto sum = [](const auto& hours) {
         std::uint64_t total = 0;
@@ -140,16 +172,17 @@ void Logs::witness(WitnessOptions options, const Texts& texts, std::string langu
 
 Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
-  Status copied;
-  for (const auto& name : MAMORI_TRY(archive_.names())) {
-    auto* stream = MAMORI_TRY(archive_.stream(name));
-    if (!stream->writes() || stream->size() == 0) continue;
-    const auto head = MAMORI_TRY(stream->publish_head());
-    // A share or an authority that is away must not keep the other streams from being signed.
-    if (!witness_) continue;
-    if (auto done = witness_->keep(name, head); !done) copied = std::move(done);
-  }
-  return copied;
+  // A stream that does not open, a share or an authority that is away must not keep the other streams from being signed.
+  Failures failures;
+  for (const auto& name : MAMORI_TRY(archive_.names())) failures.add(label_of(name), publish_head(name));
+  return failures.status();
+}
+
+Status Logs::publish_head(const archive::StreamName& name) {
+  auto* stream = MAMORI_TRY(archive_.stream(name));
+  if (!stream->writes() || stream->size() == 0) return {};
+  const auto head = MAMORI_TRY(stream->publish_head());
+  return witness_ ? witness_->keep(name, head) : Status();
 }
 
 Result<std::optional<archive::TimeStamp>> Logs::stamp(const archive::StreamName& name, const archive::Head& head) {
@@ -160,13 +193,19 @@ Result<std::optional<archive::TimeStamp>> Logs::stamp(const archive::StreamName&
 
 Status Logs::mail_heads() {
   if (!witness_ || archive_.read_only()) return {};
+  Failures failures;
   std::vector<std::pair<archive::StreamName, archive::Head>> heads;
   for (const auto& name : MAMORI_TRY(archive_.names())) {
-    const auto* stream = MAMORI_TRY(archive_.stream(name));
-    const auto signed_heads = stream->heads();
-    if (stream->writes() && !signed_heads.empty()) heads.emplace_back(name, signed_heads.back());
+    const auto stream = archive_.stream(name);
+    if (!stream) {
+      failures.add(label_of(name), stream.error());
+      continue;
+    }
+    const auto signed_heads = (*stream)->heads();
+    if ((*stream)->writes() && !signed_heads.empty()) heads.emplace_back(name, signed_heads.back());
   }
-  return witness_->mail(heads, *texts_, language_, ledger_.database().clock().now());
+  failures.add("mail", witness_->mail(heads, *texts_, language_, ledger_.database().clock().now()));
+  return failures.status();
 }
 
 Result<std::vector<NewestHead>> Logs::newest_heads(const std::vector<std::string>& facilities) {
@@ -180,32 +219,55 @@ Result<std::vector<NewestHead>> Logs::newest_heads(const std::vector<std::string
   return out;
 }
 
-Status Logs::make_room() {
+Status Logs::make_room(bool full) {
+  const std::lock_guard one(making_room_);
   const auto space = archive_.space();
   const auto reserve = std::max<std::uint64_t>(kReserve, space.total / 50);
-  if (archive_.read_only() || space.total == 0 || space.free >= reserve) return {};
+  if (archive_.read_only()) return {};
+  if (!full && (space.total == 0 || space.free >= reserve)) return {};
   std::vector<archive::StreamName> yielding;
   {
     auto lease = MAMORI_TRY(ledger_.database().read());
     MAMORI_TRY(lease->each("SELECT facility, stream FROM r_log_stream WHERE retired_at IS NULL AND when_full = 'oldest' ORDER BY facility, stream", {}, [&](store::Row& row) { yielding.push_back({store::as_text(row[0]), store::as_text(row[1])}); }));
   }
-  auto missing = reserve - space.free;
+  // Where the disk says that there is room and takes nothing all the same (a quota), a part goes at a time.
+  const bool odd = full && (space.total == 0 || space.free >= reserve);
+  auto missing = odd ? std::uint64_t{1} : reserve - space.free;
+  Failures failures;
   for (const auto& name : yielding) {
+    if (missing == 0) break;
     const auto stream = archive_.stream(name);
-    if (!stream || missing == 0) continue;
+    if (!stream) {
+      failures.add(label_of(name), stream.error());
+      continue;
+    }
     const auto before = (*stream)->bytes_on_disk();
-    const auto removed = MAMORI_TRY((*stream)->retain({.bytes = std::max<std::uint64_t>(1, before - std::min(before, missing))}));
-    if (removed == 0) continue;
+    const auto wanted = odd ? before / kRoomAtOnce : std::min(before, missing);
+    const auto removed = (*stream)->retain({.bytes = std::max<std::uint64_t>(1, before - wanted)});
+    if (!removed) failures.add(label_of(name), removed.error());
+    if (!removed || *removed == 0) continue;
     missing -= std::min(missing, before - std::min(before, (*stream)->bytes_on_disk()));
-    MAMORI_TRY(record_removal(name, **stream, removed, "disk full"));
+    const std::lock_guard lock(mutex_);
+    removals_.push_back({name, *removed, (*stream)->first(), "disk full"});
   }
-  return {};
+  return failures.status();
 }
 
-Status Logs::record_removal(const archive::StreamName& name, const archive::Stream& stream, std::uint64_t removed, const std::string& reason) {
-  auto transaction = MAMORI_TRY(ledger_.database().begin());
-  transaction.journal(intake_actor(), {name.facility, "logs", name.name, "retention", "", json::serialize(json::object{{"events", removed}, {"first", stream.first()}}), reason});
-  return transaction.commit();
+// Into the journal; what cannot be written now is written at the next round.
+Status Logs::record_removals() {
+  while (true) {
+    Removal removal;
+    {
+      const std::lock_guard lock(mutex_);
+      if (removals_.empty()) return {};
+      removal = removals_.front();
+    }
+    auto transaction = MAMORI_TRY(ledger_.database().begin());
+    transaction.journal(intake_actor(), {removal.name.facility, "logs", removal.name.name, "retention", "", json::serialize(json::object{{"events", removal.events}, {"first", removal.first}}), removal.reason});
+    MAMORI_TRY(transaction.commit());
+    const std::lock_guard lock(mutex_);
+    removals_.pop_front();
+  }
 }
 
 Status Logs::retain() {
@@ -219,14 +281,17 @@ Status Logs::retain() {
       if (!store::is_null(row[3])) retention.bytes = static_cast<std::uint64_t>(store::as_integer(row[3])) << 30;
     }));
   }
+  Failures failures;
   for (const auto& [name, retention] : wanted) {
-    auto stream = archive_.stream(name);
-    if (!stream) continue;
-    const auto removed = MAMORI_TRY((*stream)->retain(retention));
-    if (removed == 0) continue;
-    MAMORI_TRY(record_removal(name, **stream, removed, ""));
+    const auto stream = archive_.stream(name);
+    const auto removed = stream ? (*stream)->retain(retention) : Result<std::uint64_t>(stream.error());
+    if (!removed) failures.add(label_of(name), removed.error());
+    if (!removed || *removed == 0) continue;
+    const std::lock_guard lock(mutex_);
+    removals_.push_back({name, *removed, (*stream)->first(), ""});
   }
-  return {};
+  failures.add("journal", record_removals());
+  return failures.status();
 }
 
 Result<archive::Verified> Logs::verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report) {
@@ -254,7 +319,14 @@ Result<archive::Verified> Logs::verify(const archive::StreamName& name, const st
 Result<std::vector<StreamState>> Logs::state(const std::vector<std::string>& facilities) {
   std::vector<StreamState> out;
   for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
-    auto* stream = MAMORI_TRY(archive_.stream(name));
+    const auto opened = archive_.stream(name);
+    if (!opened) {  // named as it is; the others are shown beside it
+      const auto& facts = opened.error().facts;
+      const auto file = std::find_if(facts.begin(), facts.end(), [](const auto& fact) { return fact.first == "file"; });
+      out.push_back({.name = name, .damage = {{file == facts.end() ? name.name : file->second, opened.error().code, 0, 0}}});
+      continue;
+    }
+    const auto* stream = *opened;
     out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(), stream->raw_bytes(), stream->damage()});
   }
   return out;
@@ -295,31 +367,42 @@ Status Logs::measure_space() {
 
 Status Logs::tick() {
   const auto now = ledger_.database().clock().now();
-  MAMORI_TRY(feed_journal());
-  MAMORI_TRY(measure());
   const auto due = [&](Instant& last, std::chrono::hours every) {
     const std::lock_guard lock(mutex_);
     if (now - last < every) return false;
     last = now;
     return true;
   };
-  Status published;
-  bool measured = false;
+  // Each duty for itself: what fails is told at the end.
+  Failures failures;
+  failures.add("room", make_room());
+  failures.add("retention", record_removals());
+  failures.add("journal", feed_journal());
+  failures.add("measure", measure());
   if (due(last_heads_, std::chrono::hours(1))) {
-    published = publish_heads();
-    std::uint64_t bytes = 0;
-    for (const auto& name : MAMORI_TRY(archive_.names()))
-      if (auto stream = archive_.stream(name)) bytes += (*stream)->bytes_on_disk();
-    const std::lock_guard lock(mutex_);
-    growth_.emplace_back(now, bytes);
-    if (growth_.size() > 24 * 14) growth_.erase(growth_.begin());
-    measured = true;
+    failures.add("heads", publish_heads());
+    failures.add("growth", note_growth(now));
+    failures.add("space", measure_space());
   }
-  if (measured) MAMORI_TRY(measure_space());
-  if (due(last_mail_, std::chrono::hours(24)))
-    if (auto mailed = mail_heads(); !mailed) published = std::move(mailed);
-  if (due(last_retention_, std::chrono::hours(24))) MAMORI_TRY(retain());
-  // One stream a minute at most; the newest results are in the ledger.
+  if (due(last_mail_, std::chrono::hours(24))) failures.add("mail", mail_heads());
+  if (due(last_retention_, std::chrono::hours(24))) failures.add("retention", retain());
+  failures.add("verify", verify_next(now));
+  return failures.status();
+}
+
+Status Logs::note_growth(Instant now) {
+  std::uint64_t bytes = 0;
+  for (const auto& name : MAMORI_TRY(archive_.names()))
+    if (auto stream = archive_.stream(name)) bytes += (*stream)->bytes_on_disk();
+  const std::lock_guard lock(mutex_);
+  growth_.emplace_back(now, bytes);
+  if (growth_.size() > 24 * 14) growth_.erase(growth_.begin());
+  return {};
+}
+
+// One stream a minute at most; the newest results are in the ledger.
+Status Logs::verify_next(Instant now) {
+  Failures failures;
   for (const auto& name : MAMORI_TRY(archive_.names())) {
     Instant last{};
     {
@@ -328,14 +411,18 @@ Status Logs::tick() {
       if (!rows.rows.empty() && !store::is_null(rows.rows[0][0])) last = from_millis(store::as_integer(rows.rows[0][0]));
     }
     if (now - last < std::chrono::hours(24 * 7)) continue;
-    (void)verify(name).has_value();  // its result is the fact it writes
-    break;
+    const auto verified = verify(name);
+    // Damage is the fact it has written; what kept it from being read or written is told, and the next stream has its turn.
+    if (verified || verified.error().code == "archive.verify.failed") break;
+    failures.add(label_of(name), verified.error());
   }
-  return published;
+  return failures.status();
 }
 
 std::string Logs::metrics() {
   std::string out = fmt::format("# TYPE mamori_log_events_total counter\nmamori_log_events_total {}\n# TYPE mamori_log_refused_total counter\nmamori_log_refused_total {}\n# TYPE mamori_log_dropped_total counter\nmamori_log_dropped_total {}\n# TYPE mamori_log_overflow_total counter\nmamori_log_overflow_total {}\n", accepted_.load(), refused_.load(), dropped_.load(), overflow_.load());
+  out += fmt::format("# TYPE mamori_log_turned_away_total counter\nmamori_log_turned_away_total {}\n", turned_away_.load());
+  out += fmt::format("# TYPE mamori_log_waiting_events gauge\nmamori_log_waiting_events {}\n", waiting_.load());
   out += "# TYPE mamori_log_stream_events gauge\n";
   std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n", bytes = "# TYPE mamori_log_stream_bytes gauge\n";
   const auto names = archive_.names();
@@ -350,9 +437,10 @@ std::string Logs::metrics() {
   }
   const auto space = disk();
   out += waiting + bytes + fmt::format("# TYPE mamori_log_disk_free_bytes gauge\nmamori_log_disk_free_bytes {}\n", space.free);
+  const auto sources = senders_.known();
   const std::lock_guard lock(mutex_);
   std::string lag = "# TYPE mamori_log_source_drift_seconds gauge\n", last = "# TYPE mamori_log_source_last_received_seconds gauge\n";
-  for (const auto& source : sources_) {
+  for (const auto& source : sources) {
     const auto counters = counters_.find(source.id);
     if (counters == counters_.end() || counters->second.last_received == Instant{}) continue;
     last += fmt::format("mamori_log_source_last_received_seconds{{source=\"{}\"}} {}\n", source.number, to_millis(counters->second.last_received) / 1000);

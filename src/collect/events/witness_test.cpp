@@ -71,7 +71,8 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const std::vector<Found> found = {{"<34>1 2026-11-20T22:14:15Z h a - - - one", 1}};
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
-  ASSERT_TRUE(logs_->publish_heads());
+  const auto published = logs_->publish_heads();
+  ASSERT_TRUE(published) << describe(published.error());
   const auto head = events().heads().back();
   const auto stamp = logs_->stamp_kept({facility_, "events"}, head);
   ASSERT_TRUE(stamp && *stamp);

@@ -1,6 +1,8 @@
 // Network scans: nmap's XML output (its DTD, version 1.05), from a file or from a run of our own.
 #pragma once
 
+#include <stop_token>
+
 #include "collect/reading.h"
 
 namespace mamori::collect::nmap {
@@ -14,6 +16,7 @@ struct Settings {
   std::vector<std::string> targets;  // addresses and CIDR ranges, only
   bool ports = true;                 // look at the most common 100 TCP ports; else only who answers
   std::chrono::seconds limit{900};
+  std::stop_token stop = {};
 };
 // Runs nmap with polite timing (-T3) and no scripts. Errors: collect.nmap.missing, collect.nmap.target, collect.nmap.failed (fact: reason).
 Result<Reading> scan(const Settings& settings);
