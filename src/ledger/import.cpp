@@ -146,7 +146,9 @@ class CachedResolver {
     if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
     auto id = ledger_.resolve(connection_, facility_, field, text);
     if (!id) {
-      if (!make_in_.contains(field.to) || id.error().code != "ledger.record.invalid") return id;
+      const auto& problems = id.error().problems;
+      const bool none = problems.size() == 1 && problems[0].code == "ledger.field.ref";  // not: one of several
+      if (!make_in_.contains(field.to) || !none) return id;
       const auto* target = MAMORI_TRY(ledger_.find_register(field.to));
       const auto& name = target->label_fields.front();
       if (!target->named_only || !normalise(*target->find(name), json::value(text))) return id;
@@ -202,6 +204,10 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
   const auto number = std::string(trim(text_of(given, "number")));
   const Record* before = nullptr;
   if (!number.empty()) {
+    if (auto wrong = Ledger::check_number(number)) {
+      line.problems.push_back(std::move(*wrong));
+      return;
+    }
     if (const auto [seen, fresh] = numbers_seen.emplace(number, line.line); !fresh) {
       line.problems.push_back({"number", "ledger.import.twice", {{"number", number}, {"line", std::to_string(seen->second)}}});
       return;

@@ -2,16 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 #include "base/crypto.h"
 #include "base/texts.h"
+#include "ledger/detail/numbering.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
 
 namespace mamori::ledger {
 namespace {
 
+constexpr std::size_t kLongestNumber = 60, kLongestReason = 1000;  // characters
 
 Error missing() { return {ErrorKind::not_found, "ledger.record.missing"}; }
 
@@ -54,18 +56,35 @@ json::object journal_form(const Record& record) {
   return out;
 }
 
-std::string numbering_prefix(const Numbering& rule, const json::object& fields) {
-  const auto found = rule.prefixes.find(text_of(fields, rule.by));
-  return found == rule.prefixes.end() ? rule.otherwise : found->second;
+// Control characters make a number that looks like another one, and break what it is printed on.
+bool has_control_character(std::string_view text, std::string_view allowed = "") {
+  return std::any_of(text.begin(), text.end(), [&](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte == 0x7F || (byte < 0x20 && allowed.find(c) == allowed.npos);
+  });
 }
 
-// "PC-014" under prefix "PC-" → 14; 0 where it is not of that form.
-std::int64_t serial_of(std::string_view number, std::string_view prefix) {
-  if (!number.starts_with(prefix)) return 0;
-  number.remove_prefix(prefix.size());
-  std::int64_t serial = 0;
-  const auto [end, failure] = std::from_chars(number.data(), number.data() + number.size(), serial);
-  return failure == std::errc{} && end == number.data() + number.size() && serial < 1'000'000'000 ? serial : 0;
+// The number that is given, "" for none.
+Result<std::string> number_of(const json::object& fields) {
+  const auto* given = fields.if_contains("number");
+  if (!given || given->is_null()) return std::string();
+  Error error{ErrorKind::invalid, "ledger.record.invalid"};
+  const auto number = std::string(trim(text_of(fields, "number")));
+  auto wrong = given->is_string() ? Ledger::check_number(number) : std::optional(Problem{"number", "ledger.number.bad"});
+  if (!wrong) return number;
+  error.problems.push_back(std::move(*wrong));
+  return error;
+}
+
+Status check_reason(const std::string& reason) {
+  const auto wrong = [](const char* code, Facts facts) {
+    Error error{ErrorKind::invalid, "ledger.record.invalid"};
+    error.problems.push_back({"reason", code, std::move(facts)});
+    return error;
+  };
+  if (!is_utf8(reason) || has_control_character(reason, "\n\r\t")) return wrong("ledger.reason.characters", {});
+  if (length(reason) > kLongestReason) return wrong("ledger.reason.too-long", {{"limit", std::to_string(kLongestReason)}});
+  return {};
 }
 
 }  // namespace
@@ -110,6 +129,12 @@ Result<const Register*> Ledger::find_register(std::string_view name) const {
   return found;
 }
 
+std::optional<Problem> Ledger::check_number(std::string_view number) {
+  if (!is_utf8(number) || has_control_character(number)) return Problem{"number", "ledger.number.bad"};
+  if (length(number) > kLongestNumber) return Problem{"number", "ledger.number.too-long", {{"limit", std::to_string(kLongestNumber)}}};
+  return std::nullopt;
+}
+
 Result<json::object> Ledger::check(const Register& reg, const json::object& given, const json::object& base, const Resolver& resolve) {
   json::object fields = base;
   Error error{ErrorKind::invalid, "ledger.record.invalid"};
@@ -142,40 +167,6 @@ Result<json::object> Ledger::check(const Register& reg, const json::object& give
   return fields;
 }
 
-Result<std::string> Ledger::resolve(store::Connection& connection, const std::string& facility, const Field& field, const std::string& text) const {
-  const auto* target = registers_.find(field.to);
-  const auto found = MAMORI_TRY(connection.query(
-      fmt::format("SELECT id FROM {} WHERE facility = ? AND (id = ? OR number = ? OR label = ?) ORDER BY CASE WHEN id = ? THEN 0 WHEN number = ? THEN 1 ELSE 2 END, retired_at IS NOT NULL, id LIMIT 1", target->table()),
-      {facility, text, text, text, text, text}));
-  if (found.rows.empty()) {
-    Error error{ErrorKind::invalid, "ledger.record.invalid"};
-    error.problems.push_back({field.name, "ledger.field.ref",
-                              {{"field", field.label.ja}, {"field_en", field.label.en}, {"value", std::string(head(text, 60))}, {"register", target->label.ja}, {"register_en", target->label.en}}});
-    return error;
-  }
-  return store::as_text(found.rows[0][0]);
-}
-
-Result<bool> Ledger::is_named(store::Connection& connection, const Register& reg, const std::string& facility, const std::string& id) const {
-  for (const auto& other : registers_.all())
-    for (const auto& field : other.fields) {
-      if (field.type != FieldType::ref || field.to != reg.name) continue;
-      const auto found = MAMORI_TRY(connection.query(fmt::format("SELECT id FROM {} WHERE facility = ? AND retired_at IS NULL AND {} = ? LIMIT 1", other.table(), field.name), {facility, id}));
-      if (!found.rows.empty()) return true;
-    }
-  return false;
-}
-
-Result<std::string> Ledger::issue_number(store::Connection& connection, const Register& reg, const std::string& facility, const json::object& fields) {
-  const auto prefix = numbering_prefix(*reg.numbering, fields);
-  const auto rows = MAMORI_TRY(connection.query(
-      fmt::format("SELECT number FROM {} WHERE facility = ? AND number >= ? AND number < ? ORDER BY LENGTH(number) DESC, number DESC LIMIT 20", reg.table()),
-      {facility, prefix, prefix + "\x7f"}));
-  std::int64_t highest = 0;
-  for (const auto& row : rows.rows) highest = std::max(highest, serial_of(store::as_text(row[0]), prefix));
-  return fmt::format("{}{:0{}}", prefix, highest + 1, reg.numbering->width);
-}
-
 Status Ledger::write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh) {
   auto row = detail::row_of(reg, record);
   row.emplace_back(search_text(reg, record));
@@ -195,6 +186,7 @@ Status Ledger::write_row(store::Connection& connection, const Register& reg, con
 }
 
 Result<Record> Ledger::create_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write) {
+  MAMORI_TRY(check_reason(write.reason));
   const auto now = database_.clock().now();
   Record record;
   record.id = new_id(to_millis(now));
@@ -203,9 +195,11 @@ Result<Record> Ledger::create_in(store::Transaction& transaction, const store::A
   for (const auto& field : reg.fields)
     if (!field.initial.empty() && !write.fields.contains(field.name)) initial[field.name] = MAMORI_TRY(normalise(field, json::value(field.initial)));
   record.fields = MAMORI_TRY(check(reg, write.fields, initial, [&](const Field& field, const std::string& text) { return resolve(*transaction, record.facility, field, text); }));
-  record.number = std::string(trim(text_of(write.fields, "number")));
-  if (length(record.number) > 60) return number_taken(record.number.substr(0, 60));
-  if (record.number.empty() && reg.numbering) record.number = MAMORI_TRY(issue_number(*transaction, reg, record.facility, record.fields));
+  record.number = MAMORI_TRY(number_of(write.fields));
+  if (reg.numbering) {
+    auto issuer = MAMORI_TRY(detail::NumberIssuer::open(*transaction, reg, record.facility));
+    if (record.number.empty()) record.number = MAMORI_TRY(issuer.next(record.fields));
+  }
   record.label = label_of(reg, record.number, record.fields);
   record.version = 1;
   record.created_at = record.updated_at = now;
@@ -216,14 +210,11 @@ Result<Record> Ledger::create_in(store::Transaction& transaction, const store::A
 
 Status Ledger::create_many(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, std::vector<json::object> records, const std::string& reason, std::vector<std::string>* ids) {
   const auto now = database_.clock().now();
-  std::map<std::string, std::int64_t> highest;  // by prefix
-  const auto raise = [&](const std::string& number) {
-    for (auto& [prefix, serial] : highest) serial = std::max(serial, serial_of(number, prefix));
-  };
-  if (reg.numbering) {
-    for (const auto& fields : records) highest.emplace(numbering_prefix(*reg.numbering, fields), 0);
-    MAMORI_TRY(transaction->each(fmt::format("SELECT number FROM {} WHERE facility = ? AND number <> ''", reg.table()), {facility}, [&](store::Row& row) { raise(store::as_text(row[0])); }));
-    for (const auto& fields : records) raise(text_of(fields, "number"));
+  std::optional<detail::NumberIssuer> issuer;
+  if (reg.numbering && !records.empty()) {
+    issuer = MAMORI_TRY(detail::NumberIssuer::open(*transaction, reg, facility));
+    for (const auto& fields : records)
+      if (const auto number = MAMORI_TRY(number_of(fields)); !number.empty()) issuer->taken(number);
   }
   const bool given_ids = ids && ids->size() == records.size();
   std::vector<store::Row> rows;
@@ -232,13 +223,10 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     Record record;
     record.id = given_ids ? (*ids)[rows.size()] : new_id(to_millis(now));
     record.facility = reg.name == "facility" ? record.id : facility;
-    record.number = text_of(fields, "number");
+    record.number = MAMORI_TRY(number_of(fields));
     fields.erase("number");
     record.fields = std::move(fields);
-    if (record.number.empty() && reg.numbering) {
-      const auto prefix = numbering_prefix(*reg.numbering, record.fields);
-      record.number = fmt::format("{}{:0{}}", prefix, ++highest[prefix], reg.numbering->width);
-    }
+    if (record.number.empty() && issuer) record.number = MAMORI_TRY(issuer->next(record.fields));
     record.label = label_of(reg, record.number, record.fields);
     record.version = 1;
     record.created_at = record.updated_at = now;
@@ -252,10 +240,15 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
 }
 
 Result<Record> Ledger::update_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const Record& before, const Write& write) {
+  MAMORI_TRY(check_reason(write.reason));
   Record record = before;
   record.ref_labels.clear();
   record.fields = MAMORI_TRY(check(reg, write.fields, before.fields, [&](const Field& field, const std::string& text) { return resolve(*transaction, record.facility, field, text); }));
-  if (const auto number = std::string(trim(text_of(write.fields, "number"))); !number.empty()) record.number = number;
+  if (const auto number = MAMORI_TRY(number_of(write.fields)); !number.empty() && number != before.number) {
+    // Nobody may be issued the same number meanwhile.
+    if (reg.numbering) MAMORI_TRY(detail::NumberIssuer::open(*transaction, reg, record.facility));
+    record.number = number;
+  }
   if (record.fields == before.fields && record.number == before.number) return before;  // nothing changed: no history of nothing
   record.label = label_of(reg, record.number, record.fields);
   ++record.version;
@@ -271,6 +264,7 @@ Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::A
     error.problems.push_back({"reason", "ledger.retire.reason", {}});
     return error;
   }
+  MAMORI_TRY(check_reason(reason));
   Record record = before;
   ++record.version;
   record.updated_at = database_.clock().now();
@@ -363,6 +357,7 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
+  MAMORI_TRY(check_reason(reason));
   Record record = before;
   ++record.version;
   record.updated_at = database_.clock().now();

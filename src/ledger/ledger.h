@@ -70,7 +70,8 @@ class Ledger {
   Result<const Register*> find_register(std::string_view name) const;
 
   // Errors of the writing calls: ledger.record.invalid with one problem per field, ledger.record.missing (also where the record is of
-  // another facility), ledger.record.changed (someone else was faster: `version` is not the current one), ledger.number.taken.
+  // another facility), ledger.record.changed (someone else was faster: `version` is not the current one), ledger.number.taken, and as
+  // problems of `number` and `reason` those of check_number(), ledger.reason.*.
   Result<Record> create(const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write);
   // Fields that are absent stay as they are.
   Result<Record> update(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const Write& write);
@@ -81,7 +82,8 @@ class Ledger {
 
   Result<Record> get(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const;
   Result<RecordPage> list(const Register& reg, const ListQuery& query) const;
-  // All matching records in order, without paging; for exports. `take` returns false to stop.
+  // All matching records in order, without paging; for exports. `take` returns false to stop. Always ends: where a page did not lead on,
+  // the error is ledger.list.stuck.
   Status each(const Register& reg, ListQuery query, const std::function<bool(const Record&)>& take) const;
   Result<std::vector<store::JournalEntry>> history(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const;
 
@@ -95,8 +97,15 @@ class Ledger {
   // Error: ledger.record.invalid with all problems at once.
   using Resolver = std::function<Result<std::string>(const Field&, const std::string& text)>;
   static Result<json::object> check(const Register& reg, const json::object& given, const json::object& base, const Resolver& resolve);
-  // The record that `text` means in the register a reference points to: id, control number or label. Error: ledger.field.ref.
+  // What is wrong with a control number that somebody chose, if anything: ledger.number.bad, ledger.number.too-long.
+  static std::optional<Problem> check_number(std::string_view number);
+  // The record that `text` means in the register a reference points to: id, control number, label, what identifies it beside its label (a
+  // staff number), or both as distinct_names() writes them. Errors, each as a problem of the field: ledger.field.ref (there is none),
+  // ledger.field.ambiguous (several have this label: none of them is taken silently; its sentence tells how to tell them apart).
   Result<std::string> resolve(store::Connection& connection, const std::string& facility, const Field& field, const std::string& text) const;
+
+  // Of the records whose label another one has too: the text that means this one alone, "佐藤 ゆう [10231]", by id.
+  Result<std::map<std::string, std::string>> distinct_names(const Register& reg, const std::vector<std::string>& facilities) const;
 
   // Whether a record that is not retired points to this one.
   Result<bool> is_named(store::Connection& connection, const Register& reg, const std::string& facility, const std::string& id) const;
@@ -108,7 +117,6 @@ class Ledger {
  private:
   Ledger(store::Database& database, const Registers& registers) : database_(database), registers_(registers) {}
   Status make_tables();
-  Result<std::string> issue_number(store::Connection& connection, const Register& reg, const std::string& facility, const json::object& fields);
   Status add_ref_labels(store::Connection& connection, const Register& reg, std::vector<Record>& records) const;
   Status write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh);
 

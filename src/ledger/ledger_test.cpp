@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <random>
+#include <thread>
+
 #include "base/crypto.h"
 #include "ledger/export.h"
 #include "ledger/field_value.h"
@@ -116,6 +120,185 @@ TEST_P(OnBothEngines, PagesInOrderWithoutGapOrRepeat) {
       EXPECT_EQ(std::unique(seen.begin(), seen.end()), seen.end());
       EXPECT_EQ(seen.size(), 23u) << sort;
     }
+  }
+}
+
+// A register of one's own, for what the product's do not have.
+struct OwnRegister {
+  OwnRegister(store::Database& database, const std::string& yaml) {
+    EXPECT_TRUE(write_file(folder.path() / "x.yaml", yaml));
+    registers = *Registers::load(folder.path());
+    ledger = *Ledger::open(database, registers);
+  }
+  const Register& reg(std::string_view name) const { return **ledger->find_register(name); }
+  TemporaryFolder folder;
+  Registers registers;
+  std::unique_ptr<Ledger> ledger;
+};
+
+TEST_P(OnBothEngines, EveryKindOfFieldPagesThroughEveryRecordOnceInBothDirections) {
+  const OwnRegister own(*database_,
+                        "register: thing\nlabel: {ja: 物, en: Thing}\ncalled: [name]\nfields:\n  name: {label: {ja: 名, en: Name}}\n"
+                        "  count: {type: integer, label: {ja: 数, en: Count}}\n  hours: {type: number, label: {ja: 時, en: Hours}}\n"
+                        "  day: {type: date, label: {ja: 日, en: Day}}\n  at: {type: datetime, label: {ja: 時刻, en: At}}\n"
+                        "  good: {type: boolean, label: {ja: 良, en: Good}}\n");
+  const auto& reg = own.reg("thing");
+  for (const unsigned seed : {1u, 2u, 3u}) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    const auto one_of = [&](const std::vector<json::value>& values) { return values[random() % values.size()]; };
+    std::vector<json::object> records;
+    for (int i = 0; i < 60; ++i) {
+      json::object fields;
+      const auto put = [&](const char* name, json::value value) {
+        if (random() % 4 != 0) fields[name] = std::move(value);
+      };
+      put("name", one_of({"", "あ", "ア", "a", "A", "a\"b", "\\", "zz", "😀", "0", "-1"}));
+      put("count", one_of({0, 1, -1, std::int64_t{9'000'000'000'000'000}, std::int64_t{-9'000'000'000'000'000}, static_cast<int>(random() % 7)}));
+      put("hours", one_of({0.0, 0.1, 1.25, 1.5, 1.75, -0.5, 1e-300, 1e300, -9000000000000000.0, 2.0, static_cast<double>(random()) / 7}));
+      put("day", one_of({"2020-01-01", "1999-12-31", "2020-01-02"}));
+      put("at", one_of({"2026-01-01T00:00:00Z", "1960-01-01T00:00:00Z", "2026-01-01T00:00:01Z"}));
+      put("good", one_of({true, false}));
+      records.push_back(std::move(fields));
+    }
+    const auto facility = "f" + std::to_string(seed);
+    for (auto& fields : records) ASSERT_TRUE(own.ledger->create(kActor, reg, facility, {std::move(fields), ""}));
+    for (const auto* sort : {"number", "label", "updated_at", "created_at", "name", "count", "hours", "day", "at", "good"})
+      for (const bool descending : {false, true})
+        for (const std::size_t limit : {std::size_t{1}, std::size_t{7}}) {
+          SCOPED_TRACE(std::string(sort) + (descending ? " descending " : " ") + std::to_string(limit));
+          ListQuery query{.facilities = {facility}, .sort = sort, .descending = descending, .limit = limit};
+          std::set<std::string> seen;
+          std::size_t pages = 0;
+          do {
+            const auto page = own.ledger->list(reg, query);
+            ASSERT_TRUE(page) << describe(page.error());
+            for (const auto& item : page->items) EXPECT_TRUE(seen.insert(item.id).second);
+            query.cursor = page->next;
+            ASSERT_LT(++pages, 200u) << "does not end";
+          } while (!query.cursor.empty());
+          EXPECT_EQ(seen.size(), 60u);
+        }
+  }
+}
+
+TEST_P(OnBothEngines, AnExportSortedByAFractionEnds) {
+  std::vector<json::object> records;
+  for (int i = 0; i < 1203; ++i) records.push_back({{"name", "系" + std::to_string(i)}, {"kind", "chart"}, {"rto_hours", 0.5 + i % 3 * 0.25}});
+  {
+    auto transaction = database_->begin();
+    ASSERT_TRUE(ledger_->create_many(*transaction, kActor, reg("system"), "f1", std::move(records), "", nullptr));
+    ASSERT_TRUE(transaction->commit());
+  }
+  std::size_t count = 0;
+  const auto done = ledger_->each(reg("system"), {.facilities = {"f1"}, .sort = "rto_hours"}, [&](const Record&) { return ++count < 5000; });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(count, 1203u);
+}
+
+TEST_P(OnBothEngines, NumbersOfAnotherFormDoNotStopTheIssue) {
+  EXPECT_EQ(make("asset", {{"kind", "pc"}}).number, "PC-001");
+  for (int i = 0; i < 25; ++i) make("asset", {{"kind", "pc"}, {"number", "PC-2F-" + std::to_string(100 + i)}});
+  make("asset", {{"kind", "pc"}, {"number", "PC-12345678901234567890"}});
+  EXPECT_EQ(make("asset", {{"kind", "pc"}}).number, "PC-002");
+  make("asset", {{"kind", "pc"}, {"number", "PC-0005"}});
+  EXPECT_EQ(make("asset", {{"kind", "pc"}}).number, "PC-006");
+  std::vector<std::string> ids;
+  {
+    auto transaction = database_->begin();
+    std::vector<json::object> records = {{{"kind", "pc"}}, {{"kind", "pc"}, {"number", "PC-009"}}, {{"kind", "usb"}}};
+    ASSERT_TRUE(ledger_->create_many(*transaction, kActor, reg("asset"), "f1", std::move(records), "", &ids));
+    ASSERT_TRUE(transaction->commit());
+  }
+  EXPECT_EQ(ledger_->get(reg("asset"), {"f1"}, ids[0])->number, "PC-010");
+  EXPECT_EQ(make("asset", {{"kind", "pc"}}).number, "PC-011");
+}
+
+TEST_P(OnBothEngines, ManyAtOnceGetDifferentNumbers) {
+  std::vector<std::thread> threads;
+  std::atomic<int> failed{0};
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 6; ++i) {
+        if (t % 4 == 0) {
+          auto transaction = database_->begin();
+          std::vector<json::object> records = {{{"kind", "pc"}}, {{"kind", "pc"}}};
+          if (!transaction || !ledger_->create_many(*transaction, kActor, reg("asset"), "f1", std::move(records), "", nullptr) || !transaction->commit()) ++failed;
+        } else if (!ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}}, ""})) {
+          ++failed;
+        }
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 2 * 6 * 2 + 6 * 6);
+}
+
+TEST_P(OnBothEngines, ANameThatSeveralHaveIsRefusedAndSaysHowToTellThemApart) {
+  make("department", {{"name", "看護部"}});
+  const auto first = make("person", {{"name", "佐藤 ゆう"}, {"staff_number", "101"}, {"department", "看護部"}});
+  const auto second = make("person", {{"name", "佐藤 ゆう"}, {"staff_number", "202"}});
+  const auto account = [&](const char* text) { return ledger_->create(kActor, reg("account"), "f1", {{{"login", "a"}, {"person", text}}, ""}); };
+  const auto refused = account("佐藤 ゆう");
+  ASSERT_FALSE(refused) << "the smallest id, silently";
+  ASSERT_EQ(refused.error().problems.size(), 1u);
+  const auto& problem = refused.error().problems[0];
+  EXPECT_EQ(problem.field, "person");
+  EXPECT_EQ(problem.code, "ledger.field.ambiguous");
+  EXPECT_EQ(problem.facts.back().second, "佐藤 ゆう [101]（看護部）、佐藤 ゆう [202]");
+  for (const auto* text : {"202", "佐藤 ゆう [202]", second.id.c_str()}) {
+    const auto made = account(text);
+    ASSERT_TRUE(made) << text;
+    EXPECT_EQ(text_of(made->fields, "person"), second.id) << text;
+  }
+  EXPECT_FALSE(account("佐藤 ゆう [303]"));
+  // In an import the line is rejected, and no third one of the name is made.
+  const auto table = sheet::read_csv("ログインID,利用者\nb,佐藤 ゆう\nc,佐藤 ゆう [101]\n");
+  const auto plan = plan_import(*ledger_, reg("account"), "f1", {*table}, {.make_in = {"person", "department"}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->lines[0].outcome, LineOutcome::rejected);
+  ASSERT_EQ(plan->lines[0].problems.size(), 1u);
+  EXPECT_EQ(plan->lines[0].problems[0].code, "ledger.field.ambiguous");
+  EXPECT_EQ(plan->lines[1].outcome, LineOutcome::created);
+  EXPECT_EQ(text_of(plan->lines[1].fields, "person"), first.id);
+  // Of a namesake who has left there is no doubt.
+  ASSERT_TRUE(ledger_->retire(kActor, reg("person"), {"f1"}, second.id, 1, "退職"));
+  EXPECT_EQ(text_of(account("佐藤 ゆう")->fields, "person"), first.id);
+}
+
+TEST_P(OnBothEngines, AnExportOfNamesakesMeansTheSamePeopleWhenItIsImported) {
+  const auto first = make("person", {{"name", "佐藤 ゆう"}, {"staff_number", "101"}}), second = make("person", {{"name", "佐藤 ゆう"}}), third = make("person", {{"name", "黒部"}});
+  make("system", {{"name", "電子カルテ"}, {"kind", "chart"}});
+  for (const auto* person : {&first, &second, &third}) make("account", {{"login", "l" + person->id}, {"system", "電子カルテ"}, {"person", person->id}});
+  const auto table = export_table(*ledger_, reg("account"), {.facilities = {"f1"}, .sort = "login"}, ExportColumns::all, "ja");
+  ASSERT_TRUE(table) << describe(table.error());
+  auto rows = table->rows;
+  rows.insert(rows.begin(), table->headings);
+  const auto plan = plan_import(*ledger_, reg("account"), "f1", {*sheet::read_csv(sheet::write_csv(rows))}, {});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->count(LineOutcome::unchanged), 3u);
+}
+
+TEST_P(OnBothEngines, NumberAndReasonAreCheckedWhereverTheyComeIn) {
+  const auto record = make("asset", {{"kind", "pc"}});
+  const auto code = [](const auto& result) { return result ? std::string("taken") : result.error().problems.empty() ? result.error().code : result.error().problems[0].field + " " + result.error().problems[0].code; };
+  for (const auto& number : {std::string("a\r\nb"), std::string("a\0b", 3), std::string("a\x07 b"), std::string("\xFF")}) {
+    EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", number}}, ""})), "number ledger.number.bad");
+    EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), {"f1"}, record.id, 1, {{{"number", number}}, ""})), "number ledger.number.bad");
+  }
+  EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", 7}}, ""})), "number ledger.number.bad") << "no other number in its place";
+  const std::string lengthy(61, '1');
+  EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", lengthy}}, ""})), "number ledger.number.too-long");
+  EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), {"f1"}, record.id, 1, {{{"number", lengthy}}, ""})), "number ledger.number.too-long");
+  const auto plan = plan_import(*ledger_, reg("asset"), "f1", {sheet::Table{"s", {{"種別", "管理番号"}, {"pc", "a\nb"}, {"pc", lengthy}, {"pc", std::string("a\0b", 3)}, {"pc", "ok"}}}}, {});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->count(LineOutcome::rejected), 3u);
+  for (const auto& [reason, expected] : std::vector<std::pair<std::string, std::string>>{{std::string("a\0b", 3), "reason ledger.reason.characters"}, {"\x1B[2J", "reason ledger.reason.characters"}, {std::string(1001, 'x'), "reason ledger.reason.too-long"}, {"一行\n二行", "taken"}}) {
+    EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}}, reason})), expected);
+    const auto fresh = make("asset", {{"kind", "pc"}});
+    EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), {"f1"}, fresh.id, 1, {{{"kind", "server"}}, reason})), expected);
+    const auto again = make("asset", {{"kind", "pc"}});
+    EXPECT_EQ(code(ledger_->retire(kActor, reg("asset"), {"f1"}, again.id, 1, reason)), expected);
   }
 }
 

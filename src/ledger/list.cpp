@@ -2,6 +2,10 @@
 // while others write.
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cmath>
+#include <tuple>
+
 #include "base/crypto.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
@@ -17,25 +21,43 @@ struct Sql {
   store::Row parameters;
 };
 
+enum class Kind { integer, fraction, text };
+
 struct SortColumn {
   std::string expression;  // never NULL, so that keyset paging has a total order
-  bool numeric;
+  Kind kind;
+};
+
+// A place in a sorted list: between the record it names and the next.
+struct Position {
+  store::Value value;
+  std::string id;
 };
 
 Error bad(std::string code, std::string value) { return {ErrorKind::invalid, std::move(code), {{"value", std::move(value)}}}; }
 
-bool is_numeric(FieldType type) {
-  return type == FieldType::integer || type == FieldType::number || type == FieldType::datetime || type == FieldType::boolean;
+Kind kind_of(FieldType type) {
+  switch (type) {
+    case FieldType::integer:
+    case FieldType::datetime:
+    case FieldType::boolean: return Kind::integer;
+    case FieldType::number: return Kind::fraction;
+    case FieldType::text: case FieldType::long_text: case FieldType::date: case FieldType::choice: case FieldType::ref: case FieldType::mac:
+    case FieldType::ip: case FieldType::cidr: case FieldType::email: case FieldType::phone: case FieldType::url: case FieldType::file:
+      return Kind::text;
+  }
+  MAMORI_UNREACHABLE();
 }
 
 Result<SortColumn> sort_column(const Register& reg, const std::string& name, store::Engine engine) {
-  if (name == "number" || name == "label") return SortColumn{name, false};
-  if (name == "updated_at" || name == "created_at") return SortColumn{name, true};
+  if (name == "number" || name == "label") return SortColumn{name, Kind::text};
+  if (name == "updated_at" || name == "created_at") return SortColumn{name, Kind::integer};
   const auto* field = reg.find(name);
   if (!field) return bad("ledger.list.sort", name);
-  if (field->type == FieldType::boolean && engine == store::Engine::postgresql) return SortColumn{fmt::format("COALESCE({}::int, -1)", name), true};
-  if (is_numeric(field->type)) return SortColumn{fmt::format("COALESCE({}, -9000000000000000)", name), true};
-  return SortColumn{fmt::format("COALESCE({}, '')", name), false};
+  const auto kind = kind_of(field->type);
+  if (kind == Kind::text) return SortColumn{fmt::format("COALESCE({}, '')", name), kind};
+  if (field->type == FieldType::boolean && engine == store::Engine::postgresql) return SortColumn{fmt::format("COALESCE({}::int, -1)", name), kind};
+  return SortColumn{fmt::format("COALESCE({}, -9000000000000000)", name), kind};
 }
 
 std::string like_pattern(std::string_view word) {
@@ -98,12 +120,41 @@ Result<Sql> where_of(const Register& reg, const ListQuery& query) {
   return sql;
 }
 
-std::string make_cursor(const store::Value& value, const std::string& id, bool numeric) {
-  json::array parts;
-  if (numeric) parts.emplace_back(store::as_integer(value));
-  else parts.emplace_back(store::as_text(value));
-  parts.emplace_back(id);
-  return to_base64(json::serialize(parts));
+// Numbers travel as text: a fraction must come back as exactly the one that stands in the row.
+std::string make_cursor(const Position& at) { return to_base64(json::serialize(json::array{store::as_text(at.value), at.id})); }
+
+template <class Number>
+std::optional<store::Value> number_in(std::string_view text) {
+  Number number{};
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return store::Value(number);
+}
+
+Result<Position> parse_cursor(const std::string& cursor, Kind kind) {
+  const auto text = from_base64(cursor);
+  const auto parts = text ? parse_json(*text) : Result<json::value>(bad("ledger.list.cursor", ""));
+  if (!parts || !parts->is_array()) return bad("ledger.list.cursor", cursor);
+  const auto& array = parts->get_array();
+  if (array.size() != 2 || !array[0].is_string() || !array[1].is_string()) return bad("ledger.list.cursor", cursor);
+  const std::string value(array[0].get_string());
+  std::optional<store::Value> at = store::Value(value);
+  if (kind == Kind::integer) at = number_in<std::int64_t>(value);
+  if (kind == Kind::fraction) at = number_in<double>(value);
+  if (!at || (kind == Kind::fraction && !std::isfinite(std::get<double>(*at)))) return bad("ledger.list.cursor", cursor);
+  return Position{std::move(*at), std::string(array[1].get_string())};
+}
+
+// The sort value of a row, in the one form that its kind has: an empty fraction's stand-in comes as an integer.
+store::Value sort_value(const store::Value& column, Kind kind) {
+  if (kind == Kind::text) return store::as_text(column);
+  if (kind == Kind::integer) return store::as_integer(column);
+  const auto* fraction = std::get_if<double>(&column);
+  return fraction ? *fraction : static_cast<double>(store::as_integer(column));
+}
+
+bool leads_on(const Position& before, const Position& next, bool descending) {
+  return descending ? std::tie(next.value, next.id) < std::tie(before.value, before.id) : std::tie(before.value, before.id) < std::tie(next.value, next.id);
 }
 
 }  // namespace
@@ -116,19 +167,13 @@ Result<RecordPage> Ledger::list(const Register& reg, const ListQuery& query) con
   const auto total = MAMORI_TRY(lease->query("SELECT COUNT(*) FROM " + reg.table() + sql.where, sql.parameters));
   page.total = store::as_integer(total.rows[0][0]);
 
+  std::optional<Position> after;
   if (!query.cursor.empty()) {
-    const auto text = from_base64(query.cursor);
-    const auto parts = text ? parse_json(*text) : Result<json::value>(bad("ledger.list.cursor", ""));
-    if (!parts || !parts->is_array() || parts->get_array().size() != 2 || !parts->get_array()[1].is_string()) return bad("ledger.list.cursor", query.cursor);
-    const auto& value = parts->get_array()[0];
+    after = MAMORI_TRY(parse_cursor(query.cursor, sort.kind));
     sql.where += fmt::format(" AND ({0} {1} ? OR ({0} = ? AND id {1} ?))", sort.expression, query.descending ? "<" : ">");
-    store::Value at;
-    if (sort.numeric && value.is_int64()) at = value.get_int64();
-    else if (!sort.numeric && value.is_string()) at = std::string(value.get_string());
-    else return bad("ledger.list.cursor", query.cursor);
-    sql.parameters.push_back(at);
-    sql.parameters.push_back(at);
-    sql.parameters.emplace_back(std::string(parts->get_array()[1].get_string()));
+    sql.parameters.push_back(after->value);
+    sql.parameters.push_back(after->value);
+    sql.parameters.emplace_back(after->id);
   }
   const auto limit = std::min(std::max<std::size_t>(query.limit, 1), kLargestPage);
   const auto* direction = query.descending ? "DESC" : "ASC";
@@ -144,7 +189,12 @@ Result<RecordPage> Ledger::list(const Register& reg, const ListQuery& query) con
                            last = row.back();
                            page.items.push_back(detail::record_of(reg, row));
                          }));
-  if (more) page.next = make_cursor(last, page.items.back().id, sort.numeric);
+  if (more) {
+    const Position next{sort_value(last, sort.kind), page.items.back().id};
+    // Whoever follows the cursors must come to an end, whatever is wrong with the order.
+    if (after && !leads_on(*after, next, query.descending)) return Error{ErrorKind::internal, "ledger.list.stuck", {{"sort", query.sort}}};
+    page.next = make_cursor(next);
+  }
   MAMORI_TRY(add_ref_labels(*lease, reg, page.items));
   return page;
 }

@@ -16,11 +16,21 @@ namespace mamori::store {
 enum class Engine { sqlite, postgresql };
 
 // Threads: used by one at a time. Errors of all calls: store.duplicate and store.reference (conflict), store.timeout,
-// store.read-only, store.disk-full, store.unreachable, store.corrupt, store.failed (fact: reason).
+// store.read-only, store.disk-full, store.unreachable, store.corrupt, store.failed (fact: reason), store.text (a parameter holds U+0000 or
+// is no UTF-8: an engine would keep something else than it was given).
 class Connection {
  public:
   virtual ~Connection() = default;
   virtual Engine engine() const = 0;
+
+  // A transaction. One that was lost on the way (connection gone, rolled back by the engine) refuses everything until rollback().
+  virtual Status begin() = 0;
+  // Error store.outcome-unknown: the connection was lost while committing; all of it may be there, or nothing.
+  virtual Status commit() = 0;
+  virtual void rollback() = 0;
+  // Whether whoever comes next may have it: still connected, in no transaction, nothing half done.
+  virtual bool is_fit() = 0;
+
   // Calls `take` for each row as it comes.
   virtual Status each(std::string_view sql, const Row& parameters, const std::function<void(Row&)>& take) = 0;
   virtual Result<Rows> query(std::string_view sql, const Row& parameters = {}) = 0;

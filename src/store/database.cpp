@@ -26,7 +26,7 @@ Lease::Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home,
     : database_(&database), home_(&home), connection_(std::move(connection)) {}
 Lease::Lease(Lease&&) noexcept = default;
 Lease::~Lease() {
-  if (!connection_) return;
+  if (!connection_ || !connection_->is_fit()) return;
   const std::lock_guard lock(database_->mutex_);
   if (home_->size() < kIdleKept) home_->push_back(std::move(connection_));
 }
@@ -36,7 +36,7 @@ Transaction::Transaction(Database& database, std::unique_lock<std::mutex> writer
 Transaction::Transaction(Transaction&& other) noexcept
     : database_(other.database_), writer_(std::move(other.writer_)), lease_(std::move(other.lease_)), entries_(std::move(other.entries_)), open_(std::exchange(other.open_, false)) {}
 Transaction::~Transaction() {
-  if (open_) static_cast<void>(lease_->script("ROLLBACK").has_value());
+  if (open_) lease_->rollback();
 }
 
 void Transaction::journal(const Actor& actor, Change change) {
@@ -74,7 +74,7 @@ Status Transaction::write_journal() {
 Status Transaction::commit() {
   MAMORI_ASSERT(open_);
   MAMORI_TRY(write_journal());
-  MAMORI_TRY(lease_->script("COMMIT"));
+  MAMORI_TRY(lease_->commit());
   open_ = false;
   return {};
 }
@@ -93,13 +93,16 @@ Result<std::unique_ptr<Connection>> Database::connect() const {
 }
 
 Result<Lease> Database::lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!home.empty()) {
-      auto connection = std::move(home.back());
+  while (true) {
+    std::unique_ptr<Connection> connection;
+    {
+      const std::lock_guard lock(mutex_);
+      if (home.empty()) break;
+      connection = std::move(home.back());
       home.pop_back();
-      return Lease(*this, home, std::move(connection));
     }
+    // The server may have been restarted while it lay idle: then it is closed, and a new one made.
+    if (connection->is_fit()) return Lease(*this, home, std::move(connection));
   }
   auto connection = MAMORI_TRY(connect());
   if (restricted) MAMORI_TRY(connection->restrict_to_reading(kQuestionLimit));
@@ -113,7 +116,7 @@ Result<Transaction> Database::begin() {
   std::unique_lock<std::mutex> writer;
   if (engine_ == Engine::sqlite) writer = std::unique_lock(writer_);
   auto lease = MAMORI_TRY(lend(idle_, false));
-  MAMORI_TRY(lease->script(engine_ == Engine::sqlite ? "BEGIN IMMEDIATE" : "BEGIN"));
+  MAMORI_TRY(lease->begin());
   return Transaction(*this, std::move(writer), std::move(lease));
 }
 

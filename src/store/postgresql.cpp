@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <optional>
+#include <span>
 #include <unordered_map>
 
 #include "store/connection.h"
@@ -41,7 +43,9 @@ struct Bound {
   std::vector<int> lengths;
 };
 
-Bound bind(const Row& parameters) {
+Result<Bound> bind(const Row& parameters) {
+  // libpq would end a text at its first U+0000, and the journal's hash would be over what is not stored.
+  if (!is_storable(parameters)) return Error{ErrorKind::invalid, "store.text"};
   Bound bound;
   bound.kept.reserve(parameters.size());
   for (const auto& value : parameters) {
@@ -97,6 +101,61 @@ class PostgreSql final : public Connection {
 
   Engine engine() const override { return Engine::postgresql; }
 
+  // What holds for the whole connection; again after each reset, which forgets it.
+  Status set_up() {
+    PQsetNoticeProcessor(handle_, [](void*, const char*) {}, nullptr);
+    const char* encoding = PQparameterStatus(handle_, "server_encoding");
+    if (!encoding || std::string_view(encoding) != "UTF8")
+      return Error{ErrorKind::invalid, "store.encoding", {{"encoding", encoding ? encoding : "?"}}};
+    MAMORI_TRY(send("SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET client_min_messages = warning"));
+    if (!limit_) return {};
+    return send(fmt::format("SET default_transaction_read_only = on; SET statement_timeout = {0}; SET lock_timeout = {0}", limit_->count()));
+  }
+
+  Status begin() override {
+    MAMORI_TRY(ready());
+    auto begun = send("BEGIN");
+    // Nothing has been done yet: the one statement that may be sent again when the server went away meanwhile.
+    if (!begun && PQstatus(handle_) == CONNECTION_BAD) {
+      MAMORI_TRY(ready());
+      begun = send("BEGIN");
+    }
+    MAMORI_TRY(begun);
+    in_transaction_ = true;
+    return {};
+  }
+
+  Status commit() override {
+    MAMORI_TRY(ready());
+    const PgResult result{PQexec(handle_, "COMMIT")};
+    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) {
+      auto failure = error(result.get());
+      // The word was sent; whether it was heard is not known. Also where the server said that it ends: it may have committed before.
+      if (failure.code == "store.unreachable" || PQstatus(handle_) == CONNECTION_BAD) {
+        const auto reason = failure.facts.empty() ? std::string() : failure.facts[0].second;
+        return Error{ErrorKind::unavailable, "store.outcome-unknown", {{"reason", reason}}};
+      }
+      return failure;
+    }
+    in_transaction_ = false;
+    // To a transaction in which something had failed the server answers ROLLBACK, as if that were a success.
+    if (std::string_view(PQcmdStatus(result.get())) != "COMMIT") return Error{ErrorKind::unavailable, "store.rolled-back"};
+    return {};
+  }
+
+  void rollback() override {
+    if (PQpipelineStatus(handle_) == PQ_PIPELINE_OFF && PQtransactionStatus(handle_) != PQTRANS_IDLE)
+      static_cast<void>(send("ROLLBACK").has_value());
+    in_transaction_ = false;
+  }
+
+  bool is_fit() override {
+    if (in_transaction_ || PQpipelineStatus(handle_) != PQ_PIPELINE_OFF) return false;
+    // Does not wait: it only notices that the server has closed its side.
+    if (PQstatus(handle_) == CONNECTION_OK) static_cast<void>(PQconsumeInput(handle_));
+    return PQstatus(handle_) == CONNECTION_OK && PQtransactionStatus(handle_) == PQTRANS_IDLE;
+  }
+
   Status each(std::string_view sql, const Row& parameters, const std::function<void(Row&)>& take) override {
     const auto result = MAMORI_TRY(run(sql, parameters));
     const int columns = PQnfields(result.get());
@@ -129,39 +188,27 @@ class PostgreSql final : public Connection {
   }
 
   Status execute_many(std::string_view sql, const std::vector<Row>& parameters) override {
+    for (const auto& row : parameters)  // before anything is sent: what has begun cannot be taken back
+      if (!is_storable(row)) return Error{ErrorKind::invalid, "store.text"};
+    MAMORI_TRY(ready());
     const auto numbered = number_parameters(sql);
     if (PQenterPipelineMode(handle_) != 1) return error(nullptr);
     Status outcome;
-    for (std::size_t start = 0; start < parameters.size() && outcome; start += kPipelineBatch) {
-      const auto end = std::min(parameters.size(), start + kPipelineBatch);
-      for (std::size_t i = start; i < end; ++i) {
-        const auto bound = bind(parameters[i]);
-        std::vector<Oid> types;
-        for (const auto& value : parameters[i]) types.push_back(type_of(value));
-        PQsendQueryParams(handle_, numbered.c_str(), static_cast<int>(parameters[i].size()), types.data(), bound.values.data(), bound.lengths.data(), nullptr, 0);
-      }
-      if (PQpipelineSync(handle_) != 1) return error(nullptr);
-      for (std::size_t i = start; i < end; ++i) {
-        while (PgResult result{PQgetResult(handle_)}) {
-          const auto status = PQresultStatus(result.get());
-          if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED && outcome) outcome = error(result.get());
-        }
-      }
-      const PgResult sync{PQgetResult(handle_)};
-    }
-    PQexitPipelineMode(handle_);
+    for (std::size_t start = 0; start < parameters.size() && outcome; start += kPipelineBatch)
+      outcome = send_batch(numbered, std::span(parameters).subspan(start, std::min(kPipelineBatch, parameters.size() - start)));
+    // Where this fails the connection stays in pipeline mode, and is_fit() keeps it from whoever comes next.
+    if (PQexitPipelineMode(handle_) != 1 && outcome) outcome = error(nullptr);
     return outcome;
   }
 
   Status script(std::string_view sql) override {
-    const PgResult result{PQexec(handle_, std::string(sql).c_str())};
-    const auto status = PQresultStatus(result.get());
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) return error(result.get());
-    return {};
+    MAMORI_TRY(ready());
+    return send(sql);
   }
 
   Status restrict_to_reading(std::chrono::milliseconds limit) override {
-    return script(fmt::format("SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = {}", limit.count(), limit.count()));
+    limit_ = limit;
+    return set_up();
   }
 
  private:
@@ -182,11 +229,58 @@ class PostgreSql final : public Connection {
     return {ErrorKind::internal, "store.failed", facts};
   }
 
-  Result<PgResult> run(std::string_view sql, const Row& parameters) {
-    if (PQstatus(handle_) == CONNECTION_BAD) {  // the server was restarted: connect again, once
-      PQreset(handle_);
-      prepared_.clear();
+  // Connected, if need be anew: the server may have been restarted. Never within a transaction, whose first half would be missing.
+  Status ready() {
+    if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF) return lost();
+    if (PQstatus(handle_) == CONNECTION_OK) return {};
+    if (in_transaction_) return lost();
+    PQreset(handle_);
+    prepared_.clear();
+    if (PQstatus(handle_) != CONNECTION_OK) return error(nullptr);
+    return set_up();
+  }
+
+  Error lost() const { return {ErrorKind::unavailable, "store.rolled-back"}; }
+
+  Status send(std::string_view sql) {
+    const PgResult result{PQexec(handle_, std::string(sql).c_str())};
+    const auto status = PQresultStatus(result.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) return error(result.get());
+    return {};
+  }
+
+  // Sends the rows, then reads the answers to all that was sent.
+  Status send_batch(const std::string& numbered, std::span<const Row> rows) {
+    Status outcome;
+    std::size_t sent = 0;
+    for (const auto& row : rows) {
+      const auto bound = MAMORI_TRY(bind(row));
+      std::vector<Oid> types;
+      for (const auto& value : row) types.push_back(type_of(value));
+      if (PQsendQueryParams(handle_, numbered.c_str(), static_cast<int>(row.size()), types.data(), bound.values.data(),
+                            bound.lengths.data(), nullptr, 0) != 1) {
+        outcome = error(nullptr);
+        break;
+      }
+      ++sent;
     }
+    if (PQpipelineSync(handle_) != 1) return outcome ? error(nullptr) : outcome;
+    for (std::size_t i = 0; i < sent; ++i) {
+      while (PgResult result{PQgetResult(handle_)}) {
+        const auto status = PQresultStatus(result.get());
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED && outcome)
+          outcome = error(result.get());
+        if (PQstatus(handle_) == CONNECTION_BAD) return outcome ? error(nullptr) : outcome;
+      }
+    }
+    const PgResult sync{PQgetResult(handle_)};
+    if (PQresultStatus(sync.get()) != PGRES_PIPELINE_SYNC && outcome) outcome = error(sync.get());
+    return outcome;
+  }
+
+  Result<PgResult> run(std::string_view sql, const Row& parameters) {
+    const auto bound = MAMORI_TRY(bind(parameters));
+    MAMORI_TRY(ready());
     std::string key(sql);
     std::vector<Oid> types;
     for (const auto& value : parameters) {
@@ -196,7 +290,7 @@ class PostgreSql final : public Connection {
     auto found = prepared_.find(key);
     if (found == prepared_.end()) {
       if (prepared_.size() >= 256) {
-        MAMORI_TRY(script("DEALLOCATE ALL"));
+        MAMORI_TRY(send("DEALLOCATE ALL"));
         prepared_.clear();
       }
       const auto name = fmt::format("q{}", next_name_++);
@@ -204,7 +298,6 @@ class PostgreSql final : public Connection {
       if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) return error(made.get());
       found = prepared_.emplace(std::move(key), name).first;
     }
-    const auto bound = bind(parameters);
     PgResult result{PQexecPrepared(handle_, found->second.c_str(), static_cast<int>(parameters.size()), bound.values.data(), bound.lengths.data(), nullptr, 0)};
     const auto status = PQresultStatus(result.get());
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) return error(result.get());
@@ -212,6 +305,8 @@ class PostgreSql final : public Connection {
   }
 
   PGconn* handle_;
+  bool in_transaction_ = false;
+  std::optional<std::chrono::milliseconds> limit_;
   std::unordered_map<std::string, std::string> prepared_;
   int next_name_ = 0;
 };
@@ -226,8 +321,7 @@ Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url) {
     while (!reason.empty() && reason.back() == '\n') reason.pop_back();
     return Error{ErrorKind::unavailable, "store.unreachable", {{"reason", reason}}};
   }
-  PQsetNoticeProcessor(handle, [](void*, const char*) {}, nullptr);
-  MAMORI_TRY(connection->script("SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET client_min_messages = warning"));
+  MAMORI_TRY(connection->set_up());
   return std::unique_ptr<Connection>(std::move(connection));
 }
 

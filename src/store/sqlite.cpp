@@ -33,6 +33,26 @@ class Sqlite final : public Connection {
 
   Engine engine() const override { return Engine::sqlite; }
 
+  Status begin() override {
+    MAMORI_TRY(script("BEGIN IMMEDIATE"));
+    in_transaction_ = true;
+    return {};
+  }
+
+  // Where it fails the transaction may still be open (SQLITE_FULL, SQLITE_BUSY) or be gone: rollback() ends both.
+  Status commit() override {
+    MAMORI_TRY(script("COMMIT"));
+    in_transaction_ = false;
+    return {};
+  }
+
+  void rollback() override {
+    in_transaction_ = false;
+    if (sqlite3_get_autocommit(handle_) == 0) static_cast<void>(script("ROLLBACK").has_value());
+  }
+
+  bool is_fit() override { return !broken_ && !in_transaction_ && sqlite3_get_autocommit(handle_) != 0; }
+
   Status each(std::string_view sql, const Row& parameters, const std::function<void(Row&)>& take) override {
     auto* statement = MAMORI_TRY(prepare(sql));
     const Guard guard(statement);
@@ -61,6 +81,7 @@ class Sqlite final : public Connection {
   Status execute_many(std::string_view sql, const std::vector<Row>& parameters) override {
     auto* statement = MAMORI_TRY(prepare(sql));
     for (const auto& row : parameters) {
+      MAMORI_TRY(still_open());
       const Guard guard(statement);
       MAMORI_TRY(bind(statement, row));
       MAMORI_TRY(step_all(statement, [](Row&) {}));
@@ -69,6 +90,7 @@ class Sqlite final : public Connection {
   }
 
   Status script(std::string_view sql) override {
+    MAMORI_TRY(still_open());
     if (sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return error();
     return {};
   }
@@ -94,7 +116,13 @@ class Sqlite final : public Connection {
     sqlite3_stmt* statement;
   };
 
-  Error error() const {
+  // SQLite rolls a whole transaction back by itself where the disk is full or fails. What came after would each be kept by itself.
+  Status still_open() const {
+    if (in_transaction_ && sqlite3_get_autocommit(handle_) != 0) return Error{ErrorKind::unavailable, "store.rolled-back"};
+    return {};
+  }
+
+  Error error() {
     const int code = sqlite3_extended_errcode(handle_);
     const Facts facts = {{"reason", sqlite3_errmsg(handle_)}};
     switch (code) {
@@ -106,7 +134,10 @@ class Sqlite final : public Connection {
       default:
         break;
     }
-    switch (code & 0xFF) {
+    const int kind = code & 0xFF;
+    // After these the handle's own state is not to be trusted: it is closed instead of going back to the pool.
+    broken_ = broken_ || kind == SQLITE_IOERR || kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_CANTOPEN;
+    switch (kind) {
       case SQLITE_INTERRUPT: return {ErrorKind::exhausted, "store.timeout", facts};
       case SQLITE_AUTH:
       case SQLITE_READONLY: return {ErrorKind::forbidden, "store.read-only", facts};
@@ -122,6 +153,7 @@ class Sqlite final : public Connection {
   }
 
   Result<sqlite3_stmt*> prepare(std::string_view sql) {
+    MAMORI_TRY(still_open());
     deadline_ = Steady::now() + limit_;
     const auto found = statements_.find(std::string(sql));
     if (found != statements_.end()) return found->second;
@@ -140,6 +172,7 @@ class Sqlite final : public Connection {
   Status bind(sqlite3_stmt* statement, const Row& parameters) {
     if (sqlite3_bind_parameter_count(statement) != static_cast<int>(parameters.size()))
       return Error{ErrorKind::internal, "store.failed", {{"reason", "wrong number of parameters"}}};
+    if (!is_storable(parameters)) return Error{ErrorKind::invalid, "store.text"};
     int index = 0;
     for (const auto& value : parameters) {
       ++index;
@@ -180,6 +213,8 @@ class Sqlite final : public Connection {
   }
 
   sqlite3* handle_;
+  bool in_transaction_ = false;
+  bool broken_ = false;
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
   std::chrono::milliseconds limit_ = std::chrono::hours(24);
   Steady::time_point deadline_ = Steady::time_point::max();

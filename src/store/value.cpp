@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+
+#include "base/text.h"
 
 namespace mamori::store {
 
@@ -24,6 +27,13 @@ std::int64_t as_integer(const Value& value) {
     return number;
   }
   return 0;
+}
+
+bool is_storable(const Row& row) {
+  return std::all_of(row.begin(), row.end(), [](const Value& value) {
+    const auto* text = std::get_if<std::string>(&value);
+    return !text || (text->find('\0') == text->npos && is_utf8(*text));
+  });
 }
 
 }  // namespace mamori::store

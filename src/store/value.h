@@ -23,6 +23,8 @@ inline bool is_null(const Value& value) { return value.index() == 0; }
 std::string as_text(const Value& value);
 // The value as a number: 0 for NULL and for text that is none.
 std::int64_t as_integer(const Value& value);
+// Whether every text of the row is UTF-8 without U+0000: the only text that both engines give back as it was.
+bool is_storable(const Row& row);
 inline Value text_or_null(std::string_view text) { return text.empty() ? Value{} : Value{std::string(text)}; }
 
 }  // namespace mamori::store
