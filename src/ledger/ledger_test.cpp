@@ -126,7 +126,7 @@ TEST_P(OnBothEngines, PagesInOrderWithoutGapOrRepeat) {
 // A register of one's own, for what the product's do not have.
 struct OwnRegister {
   OwnRegister(store::Database& database, const std::string& yaml) {
-    EXPECT_TRUE(write_file(folder.path() / "x.yaml", yaml));
+    EXPECT_TRUE(os::write_file(folder.path() / "x.yaml", yaml));
     registers = *Registers::load(folder.path());
     ledger = *Ledger::open(database, registers);
   }

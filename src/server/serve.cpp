@@ -1,8 +1,6 @@
 #include "server/serve.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,28 +18,6 @@ namespace mamori::server {
 namespace {
 
 constexpr std::size_t kLargestPage = 16u << 20;
-
-// Only one server per directory; the lock goes with the process, however it ends.
-class DirectoryLock {
- public:
-  static Result<DirectoryLock> take(const std::filesystem::path& directory) {
-    const int file = ::open((directory / "serve.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0 || ::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      if (file >= 0) ::close(file);
-      return Error{ErrorKind::conflict, "server.busy", {{"directory", directory.string()}}};
-    }
-    return DirectoryLock(file);
-  }
-  DirectoryLock(DirectoryLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  DirectoryLock& operator=(DirectoryLock&&) = delete;
-  ~DirectoryLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-
- private:
-  explicit DirectoryLock(int file) : file_(file) {}
-  int file_;
-};
 
 std::string_view type_of(const std::string& path) {
   static const std::vector<std::pair<std::string_view, std::string_view>> kTypes = {
@@ -178,7 +154,9 @@ http::Reply answer(const http::Request& request, Installation& installation) {
 }
 
 Status serve(Installation& installation, ServeOptions options) {
-  const auto lock = MAMORI_TRY(DirectoryLock::take(installation.directory()));
+  // Only one server per directory; the lock goes with the process, however it ends.
+  const auto lock = MAMORI_TRY(os::Disk::real().lock(installation.directory() / "serve.lock"));
+  if (!lock) return Error{ErrorKind::conflict, "server.busy", {{"directory", installation.directory().string()}}};
   auto& services = installation.services();
   if (!http::is_loopback(options.listener.address) && options.listener.certificate_file.empty()) {
     MAMORI_TRY(os::make_directory(installation.directory() / "tls"));

@@ -2,17 +2,20 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <limits>
 
 #include "os/disk.h"
 
 namespace mamori::testing {
 
-class LimitedDisk final : public os::Disk {
+class LimitedDisk : public os::Disk {
  public:
   static constexpr auto kPlenty = std::numeric_limits<std::int64_t>::max();
   std::atomic<std::int64_t> room{kPlenty};
   std::atomic<bool> sync_fails{false};
+  std::string sync_fails_of;  // only of files with this in their names; empty: of all
+  std::function<bool(std::size_t)> takes;  // whether so many bytes more fit, where that is not a matter of `room` alone
   std::atomic<std::uint64_t> free{0}, total{0};  // what space() says; zeros: what the machine says
 
   Result<std::unique_ptr<os::File>> open(const std::filesystem::path& path, os::Access access, os::Visibility visibility) override {
@@ -36,18 +39,22 @@ class LimitedDisk final : public os::Disk {
         : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
     Result<std::size_t> read(std::uint64_t at, char* to, std::size_t count) const override { return file_->read(at, to, count); }
     Status write(std::uint64_t at, std::string_view bytes) override {
-      const auto fits = static_cast<std::size_t>(std::max<std::int64_t>(0, disk_.room.load()));
+      auto fits = static_cast<std::size_t>(std::max<std::int64_t>(0, disk_.room.load()));
+      if (disk_.takes && !disk_.takes(bytes.size())) fits = 0;
       if (fits >= bytes.size()) {
         disk_.room -= static_cast<std::int64_t>(bytes.size());
         return file_->write(at, bytes);
       }
-      disk_.room = 0;
-      MAMORI_TRY(file_->write(at, bytes.substr(0, fits)));
+      if (fits != 0) {
+        disk_.room = 0;
+        MAMORI_TRY(file_->write(at, bytes.substr(0, fits)));
+      }
       return Error{ErrorKind::exhausted, "os.disk.full", {{"file", path_.string()}, {"reason", "no space left"}}};
     }
     Status truncate(std::uint64_t size) override { return file_->truncate(size); }
     Status sync() override {
-      if (!disk_.sync_fails) return file_->sync();
+      const bool meant = path_.filename().string().find(disk_.sync_fails_of) != std::string::npos;
+      if (!disk_.sync_fails || !meant) return file_->sync();
       return Error{ErrorKind::unavailable, "os.disk.failed", {{"file", path_.string()}, {"reason", "input/output error"}}};
     }
     Result<std::uint64_t> size() const override { return file_->size(); }

@@ -213,6 +213,187 @@ TEST_F(Streams, NothingIsAcknowledgedWhileSyncsFailAndEverythingGoesOnAfterwards
   EXPECT_EQ(acknowledged, 101u);
 }
 
+// A header copy reached the disk, its block did not: the copy is never believed over the segment.
+TEST_F(Streams, AnImportThatAPowerCutEndedIsTakenBackAndWhatFollowsStays) {
+  std::uintmax_t before = 0;
+  const auto segment = where() / "00000000000000000000.seg";
+  const auto import = [&](EmbeddedStream& stream, std::uint64_t first, std::uint64_t count) {
+    auto batch = std::make_shared<Batch>();
+    for (auto i = first; i < first + count; ++i) batch->events.push_back(make(i, batch->arena));
+    return stream.append_block(batch);
+  };
+  {
+    const auto stream = open();
+    add(*stream, 0, 1500, 100);
+    ASSERT_TRUE(stream->settle());
+    before = std::filesystem::file_size(segment);
+    ASSERT_TRUE(import(*stream, 1500, 100));
+  }
+  ASSERT_GT(std::filesystem::file_size(segment), before);
+  std::filesystem::resize_file(segment, before);  // what no sync ever promised
+  {
+    const auto stream = open();
+    EXPECT_TRUE(stream->damage().empty());
+    expect_events(*stream, 1500);
+    add(*stream, 1500, 1000, 100);
+    ASSERT_TRUE(stream->settle());
+    ASSERT_TRUE(stream->publish_head());
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto stream = open();
+    EXPECT_TRUE(stream->damage().empty());
+    expect_events(*stream, 2500);
+  }
+}
+
+TEST_F(Streams, AFailureAfterABlockIsInNeverWritesItAgain) {
+  testing::LimitedDisk disk;
+  for (const auto* file : {".headers", ".filter"}) {
+    SCOPED_TRACE(file);
+    std::filesystem::remove_all(where());
+    {
+      const auto stream = open(disk);
+      disk.sync_fails_of = file;
+      disk.sync_fails = true;
+      add(*stream, 0, 32'500, 500);  // the 64th block ends the segment, and what is made of it cannot be written
+      ASSERT_TRUE(stream->settle());
+      expect_events(*stream, 32'500);
+      disk.sync_fails = false;
+      add(*stream, 32'500, 900, 300);
+      ASSERT_TRUE(stream->settle());
+      expect_events(*stream, 33'400);
+      ASSERT_TRUE(stream->publish_head());
+    }
+    const auto stream = open();
+    EXPECT_TRUE(stream->damage().empty());
+    expect_events(*stream, 33'400);
+  }
+}
+
+TEST_F(Streams, AnImportOnAFullDiskNeitherHangsNorEndsAnything) {
+  testing::LimitedDisk disk;
+  const auto stream = open(disk);
+  add(*stream, 0, 300);
+  std::uint64_t next = 300;
+  const auto import = [&] {
+    auto batch = std::make_shared<Batch>();
+    for (int i = 0; i < 400; ++i) batch->events.push_back(make(next + static_cast<std::uint64_t>(i), batch->arena));
+    auto done = stream->append_block(batch);
+    if (done) next += 400;
+    return done;
+  };
+  for (const std::int64_t room : {0, 20, 40, 5000, 30'000}) {  // also: the log is made, and its first record does not fit
+    disk.room = room;
+    Status failed;
+    for (int i = 0; i < 40 && failed; ++i) {
+      failed = import();
+      if (failed && i % 3 == 0) {
+        Arena arena;
+        const std::vector<Event> events = {make(next, arena)};
+        const auto added = stream->append(events);
+        if (added) ++next;
+        // Whether it was refused before or after it stood in its place: what is asked for next stands behind.
+        else next = stream->size();
+      }
+    }
+    EXPECT_FALSE(failed);
+    EXPECT_FALSE(stream->settle());
+    disk.room = testing::LimitedDisk::kPlenty;
+    next = stream->size();
+    add(*stream, next, 100);
+    next += 100;
+    ASSERT_TRUE(stream->settle());
+    ASSERT_TRUE(stream->publish_head());
+    expect_events(*stream, next);
+  }
+}
+
+TEST_F(Streams, ManyThreadsOnADiskThatFailsNowAndThenLoseNothing) {
+  testing::LimitedDisk disk;
+  std::mutex mutex;
+  std::map<LeafIndex, std::string> acknowledged;
+  std::vector<Head> heads;
+  std::atomic<std::uint64_t> next{0};
+  const auto check = [&](EmbeddedStream& stream) {
+    std::set<std::string> seen;
+    std::map<LeafIndex, std::string> found;
+    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex index, const Event& event) -> Result<bool> {
+      EXPECT_TRUE(seen.insert(std::string(event.raw)).second) << "twice: " << event.raw;
+      found[index] = std::string(event.raw);
+      return true;
+    }));
+    for (const auto& [index, text] : acknowledged) ASSERT_EQ(found[index], text) << index;
+    ASSERT_TRUE(stream.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+    for (const auto& head : heads) EXPECT_EQ(*stream.root_at(head.size), head.root);
+  };
+  {
+    const auto stream = open(disk);
+    std::atomic<bool> done{false};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 120; ++i) {
+          Arena arena;
+          std::vector<Event> events;
+          std::vector<std::string> texts;
+          for (int k = 0; k < 5; ++k) {
+            const auto number = next++;
+            texts.push_back(text_of(number) + " #" + std::to_string(number));
+            auto event = make(number, arena);
+            event.raw = arena.keep(texts.back());
+            events.push_back(event);
+          }
+          const auto added = stream->append(events);
+          if (!added) continue;
+          const std::lock_guard lock(mutex);
+          for (std::size_t k = 0; k < texts.size(); ++k) acknowledged[added->first + k] = texts[k];
+        }
+      });
+    threads.emplace_back([&] {
+      for (int i = 0; i < 30; ++i) {
+        auto batch = std::make_shared<Batch>();
+        for (int k = 0; k < 100; ++k) {
+          const auto number = next++;
+          auto event = make(number, batch->arena);
+          event.raw = batch->arena.keep(text_of(number) + " #" + std::to_string(number));
+          batch->events.push_back(event);
+        }
+        (void)stream->append_block(batch).has_value();
+        if (i % 3 == 0) (void)stream->settle().has_value();
+      }
+    });
+    std::thread publisher([&] {
+      while (!done) {
+        auto head = stream->publish_head();
+        if (head) {
+          const std::lock_guard lock(mutex);
+          heads.push_back(*head);
+        }
+        (void)stream->inclusion(0, 1).has_value();
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    });
+    std::thread saboteur([&] {
+      for (int i = 0; !done; ++i) {
+        disk.sync_fails = i % 3 == 0;
+        disk.room = i % 3 == 1 ? 3000 : testing::LimitedDisk::kPlenty;
+        std::this_thread::sleep_for(std::chrono::milliseconds(4));
+      }
+      disk.sync_fails = false;
+      disk.room = testing::LimitedDisk::kPlenty;
+    });
+    for (auto& thread : threads) thread.join();
+    done = true;
+    publisher.join();
+    saboteur.join();
+    ASSERT_TRUE(stream->settle());
+    ASSERT_TRUE(stream->publish_head());
+    check(*stream);
+    EXPECT_GT(acknowledged.size(), 0u);
+  }
+  check(*open());
+}
+
 TEST_F(Streams, ATornTailIsCutOffWhereverItWasTorn) {
   {
     const auto stream = open();

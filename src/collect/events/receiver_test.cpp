@@ -7,6 +7,7 @@
 #include "archive/engine.h"
 #include "collect/events/intake_test.h"
 #include "testing/clickhouse.h"
+#include "testing/limited_disk.h"
 
 namespace mamori::collect::events {
 namespace {
@@ -25,27 +26,13 @@ void must_end(const std::function<void()>& work, const char* what) {
   runs.join();
 }
 
-// A disk that can be filled, and then has room again.
-class FullDisk final : public archive::Disk {
- public:
-  std::atomic<bool> full{false};
-  ssize_t write(int file, const char* bytes, std::size_t count) override {
-    if (!full) return Disk::write(file, bytes, count);
-    errno = ENOSPC;
-    return -1;
-  }
-};
-
 // A disk of a given size.
-class MeasuredDisk final : public archive::Disk {
+class MeasuredDisk final : public testing::LimitedDisk {
  public:
-  explicit MeasuredDisk(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  std::atomic<std::uint64_t> size{std::uint64_t{1} << 40};
-  ssize_t write(int file, const char* bytes, std::size_t count) override {
-    if (used() + count <= size) return Disk::write(file, bytes, count);
-    errno = ENOSPC;
-    return -1;
+  explicit MeasuredDisk(std::filesystem::path folder) : folder_(std::move(folder)) {
+    takes = [this](std::size_t count) { return used() + count <= size; };
   }
+  std::atomic<std::uint64_t> size{std::uint64_t{1} << 40};
   std::uint64_t used() const {
     std::uint64_t sum = 0;
     std::error_code failure;
@@ -109,9 +96,9 @@ class Receiving : public Intake {
     logs_ = *Logs::open(*ledger_, *archive_);
   }
 
-  FullDisk full_disk_;
+  testing::LimitedDisk full_disk_;
   MeasuredDisk measured_disk_{folder_.path() / "archive"};
-  void use_files(archive::Disk& disk) {
+  void use_files(os::Disk& disk) {
     close_archive();  // one process, one writer
     use(*archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_, disk));
   }
@@ -206,11 +193,11 @@ TEST_F(Receiving, WaitsForAFullDiskAndLosesNothing) {
     };
     both(0, 100);
     ASSERT_TRUE(wait_for(200));
-    disk.full = true;
+    disk.room = 0;
     both(100, 400);
     std::this_thread::sleep_for(1s);
     EXPECT_EQ(events().size(), 200u);
-    disk.full = false;
+    disk.room = testing::LimitedDisk::kPlenty;
     both(400, 500);
     EXPECT_TRUE(wait_for(1000)) << events().size();
     ::close(file);
@@ -228,7 +215,7 @@ TEST_F(Receiving, EndsWhileTheDiskIsFullAndSaysHowMuchIsLost) {
   const int file = connect_tcp(receiver->tcp_port()), datagrams = udp_from("127.0.0.2", receiver->udp_port());
   send_one(datagrams, "udp", 0);
   ASSERT_TRUE(wait_for(1));
-  disk.full = true;
+  disk.room = 0;
   for (std::size_t i = 0; i < 50; ++i) {
     const auto text = line("tcp", i) + "\n";
     ASSERT_EQ(::send(file, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
@@ -254,14 +241,14 @@ TEST_F(Receiving, DatagramsThatFindNoRoomAreCountedAndTheOthersKept) {
   send_one(loud, "loud", 0);
   send_one(calm, "calm", 0);
   ASSERT_TRUE(wait_for(2));
-  disk.full = true;
+  disk.room = 0;
   for (std::size_t i = 1; i < kSent; ++i) {
     send_one(loud, "loud", i);
     if (i % 100 == 0) send_one(calm, "calm", i / 100);
     if (i % 20 == 0) std::this_thread::sleep_for(1ms);
   }
   std::this_thread::sleep_for(200ms);
-  disk.full = false;
+  disk.room = testing::LimitedDisk::kPlenty;
   const auto sent = kSent + 1 + (kSent - 1) / 100;
   for (int i = 0; i < 1000 && events().size() + figure("mamori_log_dropped_total") + figure("mamori_log_overflow_total") < sent; ++i)
     std::this_thread::sleep_for(20ms);
