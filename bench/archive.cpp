@@ -18,6 +18,7 @@
 #include "collect/events/receiver.h"
 #include "testing/clickhouse.h"
 #include "corpus.h"
+#include "os/keys.h"
 
 namespace {
 
@@ -90,7 +91,7 @@ pid_t send_file(const std::filesystem::path& file, int port, std::size_t bytes) 
 
 struct World {
   World(const std::filesystem::path& source, const std::filesystem::path& folder, const Clock& given_clock)
-      : clock(given_clock), key(*SigningKey::open_or_make(folder / "key")), database(*store::Database::open("sqlite:" + (folder / "ledger.db").string(), clock)), registers(*ledger::Registers::load(source / "data/registers")),
+      : clock(given_clock), key(*os::open_or_make_signing_key(folder / "key")), database(*store::Database::open("sqlite:" + (folder / "ledger.db").string(), clock)), registers(*ledger::Registers::load(source / "data/registers")),
         ledger(*ledger::Ledger::open(*database, registers)), archive(*archive::EmbeddedArchive::open(folder / "archive", key, clock)), logs(*collect::events::Logs::open(*ledger, *archive)) {
     facility = ledger->create({"", "bench", "bench"}, **ledger->find_register("facility"), "", {{{"name", "bench"}, {"kind", "hospital"}}, ""})->id;
     (void)ledger->create({"", "bench", "bench"}, **ledger->find_register("log_source"), facility, {{{"name", "bench"}, {"address", "127.0.0.1"}, {"state", "accepted"}, {"stream", "events"}}, ""});

@@ -10,6 +10,7 @@
 #include "identity/users.h"
 #include "ledger/import.h"
 #include "ledger/ledger.h"
+#include "os/file.h"
 #include "report/report.h"
 
 namespace mamori::api {
@@ -33,7 +34,7 @@ struct Services {
   assess::Assessor& assessor;
   collect::Sources& sources;
   collect::events::Logs& logs;
-  const Blobs& blobs;
+  const os::Blobs& blobs;
   const SigningKey& signing_key;
   std::string version;
   std::mutex mutex = {};                             // guards what follows

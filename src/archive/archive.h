@@ -19,9 +19,9 @@ class Archive {
 
   virtual bool read_only() const = 0;
   // Opened, or made where this process writes. Errors: archive.stream.name, archive.stream.missing (reading only), archive.stream.newer,
-  // archive.disk.*, archive.cluster.*.
+  // os.disk.*, archive.cluster.*.
   virtual Result<Stream*> stream(const StreamName& name) = 0;
-  // The streams there are. Errors: archive.disk.failed, archive.cluster.*.
+  // The streams there are. Errors: os.disk.failed, archive.cluster.*.
   virtual Result<std::vector<StreamName>> names() const = 0;
   Result<std::vector<StreamName>> names(const std::vector<std::string>& facilities) const;
   // Streams of this archive. Errors: archive.filter.damaged, archive.cluster.*; what cannot be read is named in the result.

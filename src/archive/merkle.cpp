@@ -234,6 +234,7 @@ void Tree::append(std::span<const Hash> leaves) {
 }
 
 void Tree::append_chunks(std::span<const Hash> roots) {
+  if (roots.empty()) return;
   MAMORI_ASSERT(now_.tail_.empty());
   now_.size_ += kChunk * roots.size();
   add_chunks(roots);

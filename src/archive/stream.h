@@ -48,7 +48,7 @@ class Stream {
 
   virtual bool writes() const = 0;             // whether this process may append to it
   // Returns when all events are kept for good, in the order given. At most kLargestBatch events.
-  // Errors: archive.disk.full, archive.disk.failed, archive.cluster.*, archive.event.too-long, archive.batch.too-large, archive.busy
+  // Errors: os.disk.full, os.disk.failed, archive.cluster.*, archive.event.too-long, archive.batch.too-large, archive.busy
   // (another process writes); then none of them is acknowledged.
   virtual Result<LeafRange> append(std::span<const Event> events) = 0;
   // For imports: many events at once, at most kLargestBatch. Kept for good when settle() returns.

@@ -3,7 +3,6 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
-#include "base/file.h"
 
 namespace mamori {
 namespace {
@@ -12,19 +11,6 @@ constexpr char kCrockford[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 unsigned char* bytes_of(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
-
-// The secret in `file`, or a new one of `size` bytes written there.
-Result<std::string> open_or_make_secret(const std::filesystem::path& file, std::size_t size) {
-  if (std::filesystem::exists(file)) {
-    auto hex = MAMORI_TRY(read_file(file, 4096));
-    auto bytes = MAMORI_TRY(from_hex(std::string_view(hex).substr(0, hex.find('\n'))));
-    if (bytes.size() != size) return Error{ErrorKind::corrupt, "base.key.damaged", {{"file", file.string()}}};
-    return bytes;
-  }
-  auto bytes = random_bytes(size);
-  MAMORI_TRY(write_file(file, to_hex(bytes) + "\n", FileMode::owner_only));
-  return bytes;
-}
 
 }  // namespace
 
@@ -113,14 +99,13 @@ std::string Sha256::finish_hex() {
   return to_hex({reinterpret_cast<const char*>(digest), size});
 }
 
-Result<SigningKey> SigningKey::open_or_make(const std::filesystem::path& file) {
-  const auto seed = MAMORI_TRY(open_or_make_secret(file, crypto_sign_SEEDBYTES));
-  SigningKey key;
+SigningKey::SigningKey(const Secret& seed) {
+  static_assert(kSeed == crypto_sign_SEEDBYTES);
+  MAMORI_ASSERT(seed.reveal().size() == kSeed);
   std::string secret(crypto_sign_SECRETKEYBYTES, '\0');
-  key.public_.resize(crypto_sign_PUBLICKEYBYTES);
-  crypto_sign_seed_keypair(bytes_of(key.public_), bytes_of(secret), bytes_of(seed));
-  key.secret_ = Secret(std::move(secret));
-  return key;
+  public_.resize(crypto_sign_PUBLICKEYBYTES);
+  crypto_sign_seed_keypair(bytes_of(public_), bytes_of(secret), bytes_of(seed.reveal()));
+  secret_ = Secret(std::move(secret));
 }
 
 std::string SigningKey::sign(std::string_view message) const {
@@ -134,10 +119,9 @@ bool verify_signature(std::string_view message, std::string_view signature, std:
          crypto_sign_verify_detached(bytes_of(signature), bytes_of(message), message.size(), bytes_of(public_key)) == 0;
 }
 
-Result<Sealer> Sealer::open_or_make(const std::filesystem::path& file) {
-  Sealer sealer;
-  sealer.key_ = Secret(MAMORI_TRY(open_or_make_secret(file, crypto_secretbox_KEYBYTES)));
-  return sealer;
+Sealer::Sealer(Secret key) : key_(std::move(key)) {
+  static_assert(kKey == crypto_secretbox_KEYBYTES);
+  MAMORI_ASSERT(key_.reveal().size() == kKey);
 }
 
 std::string Sealer::seal(const Secret& secret) const {

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -58,10 +57,11 @@ class Sha256 {
   void* context_;
 };
 
-// An Ed25519 key pair (RFC 8032) kept in `file` (mode 0600); made at first use.
+// An Ed25519 key pair (RFC 8032). Kept in a file: os/keys.h.
 class SigningKey {
  public:
-  static Result<SigningKey> open_or_make(const std::filesystem::path& file);
+  static constexpr std::size_t kSeed = 32;
+  explicit SigningKey(const Secret& seed);  // of kSeed bytes
   std::string sign(std::string_view message) const;  // 64 bytes
   const std::string& public_key() const { return public_; }  // 32 bytes
 
@@ -71,10 +71,11 @@ class SigningKey {
 };
 bool verify_signature(std::string_view message, std::string_view signature, std::string_view public_key);
 
-// Seals secrets at rest (XSalsa20-Poly1305). The key lives in `file` (mode 0600); made at first use.
+// Seals secrets at rest (XSalsa20-Poly1305). The key is kept in a file: os/keys.h.
 class Sealer {
  public:
-  static Result<Sealer> open_or_make(const std::filesystem::path& file);
+  static constexpr std::size_t kKey = 32;
+  explicit Sealer(Secret key);  // of kKey bytes
   std::string seal(const Secret& secret) const;             // base64
   Result<Secret> open(std::string_view sealed) const;        // error: base.seal.broken
 

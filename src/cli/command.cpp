@@ -27,6 +27,7 @@ int exit_code_of(ErrorKind kind) {
 }
 
 Result<Session> Session::open(const Common& common) {
+  os::raise_limits();  // streams, connections and databases together are more than the usual 1024
   const auto home = MAMORI_TRY(server::find_home(common.home));
   Session session;
   session.clock = std::make_unique<SystemClock>();

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "os/file.h"
 
 namespace mamori::cli {
 namespace {
@@ -27,7 +28,7 @@ int make_demo(const Common& common, std::uint64_t seed, bool keep) {
   if (!hospital) return fail(hospital.error(), common);
   std::string text = services.texts.get("cli.demo.done", common.language) + "\n" + services.texts.get("cli.demo.users", common.language) + "\n";
   for (const auto& user : hospital->sign_ins) text += fmt::format("  {:<10} {}  {}\n", user.login, user.password.reveal(), user.role);
-  const auto written = write_file(sign_in_file, text, FileMode::owner_only);
+  const auto written = os::write_file(sign_in_file, text, os::Visibility::owner_only);
   if (!written) return fail(written.error(), common);
   std::printf("%s", text.c_str());
   return 0;

@@ -3,6 +3,7 @@
 
 #include "archive/query.h"
 #include "cli/command.h"
+#include "os/file.h"
 #include "report/log_export.h"
 
 namespace mamori::cli {
@@ -143,7 +144,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
   if (!noted) return fail(noted.error(), common);
   const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const archive::Head& head) { return services.logs.stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
   if (!bytes) return fail(bytes.error(), common);
-  const auto written = write_file(given.output, *bytes, FileMode::owner_only);
+  const auto written = os::write_file(given.output, *bytes, os::Visibility::owner_only);
   if (!written) return fail(written.error(), common);
   std::printf("%s\n", given.output.c_str());
   return 0;

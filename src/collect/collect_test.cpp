@@ -8,6 +8,8 @@
 #include "collect/ldap/entry.h"
 #include "collect/nmap/nmap.h"
 #include "collect/sources.h"
+#include "os/file.h"
+#include "os/keys.h"
 #include "testing/child.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
@@ -313,8 +315,8 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   TemporaryFolder folder_;
   ledger::Registers registers_ = std::move(ledger::Registers::load(kSource / "data/registers")).take();
   std::unique_ptr<ledger::Ledger> ledger_ = std::move(ledger::Ledger::open(*database_, registers_)).take();
-  Sealer sealer_ = *Sealer::open_or_make(folder_.path() / "seal");
-  Blobs blobs_{folder_.path() / "blobs"};
+  Sealer sealer_ = *os::open_or_make_sealer(folder_.path() / "seal");
+  os::Blobs blobs_{folder_.path() / "blobs"};
   std::unique_ptr<Sources> sources_ = std::move(Sources::open(*ledger_, sealer_, blobs_)).take();
 
   ledger::Record make(std::string_view reg, json::object fields) { return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""}); }

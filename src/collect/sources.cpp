@@ -7,6 +7,7 @@
 #include "collect/ldap/entry.h"
 #include "collect/nmap/nmap.h"
 #include "ledger/observed.h"
+#include "os/file.h"
 
 namespace mamori::collect {
 namespace {
@@ -192,7 +193,7 @@ std::optional<SourceKind> parse_source_kind(std::string_view name) {
   return std::nullopt;
 }
 
-Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const Blobs& blobs) {
+Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
   return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs));
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "collect/reading.h"
 #include "ledger/ledger.h"
+#include "os/file.h"
 
 namespace mamori::collect {
 
@@ -51,7 +52,7 @@ struct SourceWrite {
 // Threads: all calls may come from several; two runs of one source never overlap (collect.source.busy). What it is given outlives it.
 class Sources {
  public:
-  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer, const Blobs& blobs);
+  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs);
 
   // Errors: collect.source.invalid with problems per field.
   Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
@@ -74,13 +75,13 @@ class Sources {
   Status explain_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const std::string& reason);
 
  private:
-  Sources(ledger::Ledger& ledger, const Sealer& sealer, const Blobs& blobs) : ledger_(ledger), sealer_(sealer), blobs_(blobs) {}
+  Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) : ledger_(ledger), sealer_(sealer), blobs_(blobs) {}
   Result<Reading> read(const Source& source) const;
   Status reconcile(store::Connection& connection, const Source& source, Reading& reading) const;
 
   ledger::Ledger& ledger_;
   const Sealer& sealer_;
-  const Blobs& blobs_;
+  const os::Blobs& blobs_;
   std::mutex mutex_;  // guards running_
   std::set<std::string> running_;
 };

@@ -4,6 +4,8 @@
 
 #include "archive/embedded/archive.h"
 #include "base/yaml.h"
+#include "os/file.h"
+#include "os/keys.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
@@ -26,11 +28,11 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto catalog = *catalog::Catalog::load(kSource / "data");
   const auto texts = *Texts::load(kSource / "data/texts");
   const auto assessor = *assess::Assessor::open(*ledger, catalog, texts);
-  const auto sealer = *Sealer::open_or_make(folder.path() / "seal");
-  const Blobs blobs(folder.path() / "blobs");
+  const auto sealer = *os::open_or_make_sealer(folder.path() / "seal");
+  const os::Blobs blobs(folder.path() / "blobs");
   const auto sources = *collect::Sources::open(*ledger, sealer, blobs);
   const auto users = *identity::Users::open(*database, sealer);
-  const auto key = *SigningKey::open_or_make(folder.path() / "key");
+  const auto key = *os::open_or_make_signing_key(folder.path() / "key");
   const auto archive = *archive::EmbeddedArchive::open(folder.path() / "archive", key, clock);
   const auto logs = *collect::events::Logs::open(*ledger, *archive);
   const auto hospital = make_hospital({*ledger, *sources, *assessor, *users, *logs}, 20260401);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "http/listener.h"
+#include "os/file.h"
 
 namespace mamori::http {
 namespace {
@@ -62,8 +63,8 @@ Status make_certificate(const std::string& certificate_file, const std::string& 
   if (!alternatives || X509_add_ext(certificate.get(), alternatives.get(), -1) != 1 || X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0) return failed;
   const std::unique_ptr<BIO, Free> pem(BIO_new(BIO_s_mem())), secret(BIO_new(BIO_s_mem()));
   if (PEM_write_bio_X509(pem.get(), certificate.get()) != 1 || PEM_write_bio_PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) return failed;
-  MAMORI_TRY(write_file(key_file, text_of(secret.get()), FileMode::owner_only));
-  return write_file(certificate_file, text_of(pem.get()));
+  MAMORI_TRY(os::write_file(key_file, text_of(secret.get()), os::Visibility::owner_only));
+  return os::write_file(certificate_file, text_of(pem.get()));
 }
 
 }  // namespace mamori::http

@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "identity/users.h"
+#include "os/keys.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
@@ -47,7 +48,7 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   testing::ManualClock clock_;
   testing::FreshDatabase database_{GetParam(), clock_};
   TemporaryFolder folder_;
-  Sealer sealer_ = *Sealer::open_or_make(folder_.path() / "seal");
+  Sealer sealer_ = *os::open_or_make_sealer(folder_.path() / "seal");
   std::unique_ptr<Users> users_ = std::move(Users::open(*database_, sealer_)).take();
   User user_ = *users_->create(kActor, {"tanaka", "田中", Secret(kGood), {{"f1", {Role::planning_manager}}}}, {});
 

@@ -6,6 +6,7 @@
 #include "ledger/export.h"
 #include "ledger/field_value.h"
 #include "ledger/import.h"
+#include "os/file.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
@@ -222,7 +223,7 @@ TEST_P(OnBothEngines, WhatIsExportedCanBeImportedAgain) {
 
 TEST_P(OnBothEngines, ANewRegisterIsOneFile) {
   const TemporaryFolder folder;
-  ASSERT_TRUE(write_file(folder.path() / "key_cabinet.yaml",
+  ASSERT_TRUE(os::write_file(folder.path() / "key_cabinet.yaml",
                          "register: key_cabinet\nlabel: {ja: 鍵, en: Key}\ncalled: [name]\nnumbering: {otherwise: KEY-}\n"
                          "fields:\n  name: {required: true, list: true, label: {ja: 名前, en: Name}}\n  held_until: {type: date, label: {ja: 期限, en: Until}}\n"));
   const auto registers = Registers::load(folder.path());
@@ -231,7 +232,7 @@ TEST_P(OnBothEngines, ANewRegisterIsOneFile) {
   ASSERT_TRUE(ledger) << describe(ledger.error());
   const auto& cabinet = **(*ledger)->find_register("key_cabinet");
   EXPECT_EQ((*ledger)->create(kActor, cabinet, "f1", {{{"name", "サーバ室"}, {"held_until", "R9.1.1"}}, ""})->number, "KEY-001");
-  ASSERT_TRUE(write_file(folder.path() / "key_cabinet.yaml", "register: key_cabinet\nlabel: {ja: 鍵, en: Key}\ncalled: [name]\nfields:\n  name: {label: {ja: 名前, en: Name}}\n  colour: {label: {ja: 色, en: Colour}}\n"));
+  ASSERT_TRUE(os::write_file(folder.path() / "key_cabinet.yaml", "register: key_cabinet\nlabel: {ja: 鍵, en: Key}\ncalled: [name]\nfields:\n  name: {label: {ja: 名前, en: Name}}\n  colour: {label: {ja: 色, en: Colour}}\n"));
   const auto grown = Registers::load(folder.path());
   const auto reopened = Ledger::open(*database_, *grown);
   ASSERT_TRUE(reopened) << describe(reopened.error());
@@ -241,7 +242,7 @@ TEST_P(OnBothEngines, ANewRegisterIsOneFile) {
 TEST(RegisterFiles, AMistakeIsNamedWithFileAndLine) {
   const auto load = [](const std::string& text) {
     const TemporaryFolder folder;
-    EXPECT_TRUE(write_file(folder.path() / "x.yaml", text));
+    EXPECT_TRUE(os::write_file(folder.path() / "x.yaml", text));
     const auto loaded = Registers::load(folder.path());
     return loaded ? std::string("loaded") : describe(loaded.error());
   };

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/texts.h"
 #include "ledger/ledger.h"
+#include "os/file.h"
 
 namespace mamori::report {
 
@@ -41,7 +42,7 @@ struct PackageRequest {
   Request request;
   std::vector<std::string> frameworks;   // empty: those that apply to the facility, and the vendor forms that have been answered
   const SigningKey* key = nullptr;
-  const Blobs* blobs = nullptr;
+  const os::Blobs* blobs = nullptr;
   std::function<void(int done, int all)> progress = [](int, int) {};
 };
 Result<std::string> inspection_package(const Context& context, const PackageRequest& request);

@@ -14,6 +14,7 @@
 #include "api/problem.h"
 #include "api/routes.h"
 #include "base/log.h"
+#include "os/file.h"
 
 namespace mamori::server {
 namespace {
@@ -141,7 +142,7 @@ Status serve(Installation& installation, ServeOptions options) {
   const auto lock = MAMORI_TRY(DirectoryLock::take(installation.directory()));
   auto& services = installation.services();
   if (!http::is_loopback(options.listener.address) && options.listener.certificate_file.empty()) {
-    MAMORI_TRY(make_directory(installation.directory() / "tls"));
+    MAMORI_TRY(os::make_directory(installation.directory() / "tls"));
     options.listener.certificate_file = installation.directory() / "tls/certificate.pem";
     options.listener.key_file = installation.directory() / "tls/key.pem";
     MAMORI_TRY(http::make_certificate(options.listener.certificate_file, options.listener.key_file, options.listener.address, services.clock.now()));
@@ -163,7 +164,7 @@ Status serve(Installation& installation, ServeOptions options) {
     syslog.certificate_file = options.listener.certificate_file;
     syslog.key_file = options.listener.key_file;
     if (syslog.certificate_file.empty()) {
-      MAMORI_TRY(make_directory(installation.directory() / "tls"));
+      MAMORI_TRY(os::make_directory(installation.directory() / "tls"));
       syslog.certificate_file = installation.directory() / "tls/certificate.pem";
       syslog.key_file = installation.directory() / "tls/key.pem";
       MAMORI_TRY(http::make_certificate(syslog.certificate_file, syslog.key_file, syslog.address, services.clock.now()));

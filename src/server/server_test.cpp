@@ -6,6 +6,7 @@
 #include "api/routes.h"
 #include "base/process.h"
 #include "document/zip.h"
+#include "os/file.h"
 #include "report/report.h"
 #include "server/serve.h"
 #include "testing/clock.h"
@@ -299,7 +300,7 @@ TEST(Listener, ACertificateOfOurOwnIsMadeAnewBeforeItEnds) {
   EXPECT_EQ(*http::certificate_end(certificate), end) << "good for long";
   ASSERT_TRUE(http::make_certificate(certificate, key, "", start + std::chrono::days(800)));
   EXPECT_EQ(*http::certificate_end(certificate), start + std::chrono::days(1625));
-  ASSERT_TRUE(write_file(certificate, "no certificate"));
+  ASSERT_TRUE(os::write_file(certificate, "no certificate"));
   EXPECT_EQ(http::certificate_end(certificate).error().code, "http.listen.certificate");
 }
 

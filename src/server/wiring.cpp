@@ -1,6 +1,8 @@
 #include "server/wiring.h"
 
 #include "archive/engine.h"
+#include "os/file.h"
+#include "os/keys.h"
 
 namespace mamori::server {
 namespace {
@@ -17,11 +19,11 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->directory_ = directory;
   made->home_ = home;
   made->texts_ = MAMORI_TRY(Texts::load(home.data / "texts"));
-  MAMORI_TRY(make_directory(directory));
-  MAMORI_TRY(make_directory(directory / "keys"));
-  MAMORI_TRY(make_directory(directory / "blobs"));
-  made->sealer_ = MAMORI_TRY(Sealer::open_or_make(directory / "keys/sealing.key"));
-  made->signing_key_ = MAMORI_TRY(SigningKey::open_or_make(directory / "keys/signing.key"));
+  MAMORI_TRY(os::make_directory(directory));
+  MAMORI_TRY(os::make_directory(directory / "keys"));
+  MAMORI_TRY(os::make_directory(directory / "blobs"));
+  made->sealer_ = MAMORI_TRY(os::open_or_make_sealer(directory / "keys/sealing.key"));
+  made->signing_key_ = MAMORI_TRY(os::open_or_make_signing_key(directory / "keys/signing.key"));
   made->blobs_.emplace(directory / "blobs");
   made->database_ = MAMORI_TRY(store::Database::open(database.empty() ? "sqlite:" + (directory / "ledger.db").string() : database, clock));
   MAMORI_TRY(made->database_->migrate(kSchema));

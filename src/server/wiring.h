@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/services.h"
+#include "os/file.h"
 #include "server/home.h"
 
 namespace mamori::server {
@@ -24,7 +25,7 @@ class Installation {
   std::unique_ptr<store::Database> database_;
   std::optional<Sealer> sealer_;
   std::optional<SigningKey> signing_key_;
-  std::optional<Blobs> blobs_;
+  std::optional<os::Blobs> blobs_;
   std::optional<ledger::Registers> registers_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::optional<catalog::Catalog> catalog_;

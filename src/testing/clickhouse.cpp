@@ -13,6 +13,7 @@
 
 #include "base/process.h"
 #include "base/web_client.h"
+#include "os/file.h"
 #include "testing/postgres.h"
 
 namespace mamori::testing {
@@ -52,7 +53,7 @@ ClickHouseServers::ClickHouseServers(const ClickHouseSetup& setup) : setup_(setu
     keeper_port_ = free_port();
     const auto folder = folder_.path() / "keeper";
     std::filesystem::create_directory(folder);
-    MAMORI_ASSERT(write_file(folder / "zoo.cfg", fmt::format("tickTime=500\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n", folder.string(), keeper_port_), FileMode::shared).has_value());
+    MAMORI_ASSERT(os::write_file(folder / "zoo.cfg", fmt::format("tickTime=500\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n", folder.string(), keeper_port_), os::Visibility::shared).has_value());
     keeper_ = std::make_unique<Child>(std::vector<std::string>{"java", "-Xmx256m", "-cp", "/usr/share/java/zookeeper.jar:/usr/share/java/*", "org.apache.zookeeper.server.ZooKeeperServerMain", (folder / "zoo.cfg").string()}, folder / "log");
     MAMORI_ASSERT(wait_for(keeper_port_, folder / "log"));
   }
@@ -93,11 +94,11 @@ void ClickHouseServers::write_settings(std::size_t number) const {
       "<default_profile>default</default_profile><default_database>default</default_database><mark_cache_size>67108864</mark_cache_size><timezone>UTC</timezone>{4}"
       "<compression incl=\"none\"><case><min_part_size>0</min_part_size><min_part_size_ratio>0</min_part_size_ratio><method>zstd</method></case></compression></yandex>",
       path, port, server.tcp, server.interserver, cluster);
-  MAMORI_ASSERT(write_file(server.folder / "config.xml", settings, FileMode::shared).has_value());
-  MAMORI_ASSERT(write_file(server.folder / "users.xml",
+  MAMORI_ASSERT(os::write_file(server.folder / "config.xml", settings, os::Visibility::shared).has_value());
+  MAMORI_ASSERT(os::write_file(server.folder / "users.xml",
                            "<yandex><profiles><default><max_memory_usage>2000000000</max_memory_usage></default></profiles><users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default>"
                            "</users><quotas><default><interval><duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows><read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas></yandex>",
-                           FileMode::shared)
+                           os::Visibility::shared)
                     .has_value());
 }
 

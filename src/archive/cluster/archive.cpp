@@ -8,6 +8,7 @@
 #include "archive/cluster/schema.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "os/file.h"
 
 namespace mamori::archive {
 namespace {
@@ -19,7 +20,7 @@ Result<std::string> writer_of(const std::filesystem::path& directory, bool may_m
   if (const auto known = read_file(file, 64)) return std::string(trim(*known));
   if (!may_make) return std::string();
   const auto name = "w" + to_hex(random_bytes(4));
-  MAMORI_TRY(write_file(file, name, FileMode::owner_only));
+  MAMORI_TRY(os::write_file(file, name, os::Visibility::owner_only));
   return name;
 }
 
@@ -34,8 +35,9 @@ int minor_version(std::string_view version) {
 Result<std::unique_ptr<ClusterArchive>> ClusterArchive::open(ClickHouseAddress address,
                                                              const std::filesystem::path& directory,
                                                              const SigningKey& key, const Clock& clock) {
-  auto lock = MAMORI_TRY(DirectoryLock::take(directory));
-  auto writer = MAMORI_TRY(writer_of(directory, lock.held()));
+  MAMORI_TRY(os::make_directory(directory));
+  auto lock = MAMORI_TRY(os::Disk::real().lock(directory / "lock"));
+  auto writer = MAMORI_TRY(writer_of(directory, lock != nullptr));
   std::unique_ptr<ClusterArchive> out(
       new ClusterArchive(std::move(address), std::move(lock), std::move(writer), key, clock));
   // Without the right to make tables an administrator has made them: what is missing shows at the first

@@ -5,7 +5,7 @@
 
 #include "archive/archive.h"
 #include "archive/cluster/stream.h"
-#include "archive/lock.h"
+#include "os/file.h"
 
 namespace mamori::archive {
 
@@ -13,13 +13,13 @@ namespace mamori::archive {
 class ClusterArchive : public Archive {
  public:
   // Makes the tables where they are missing. `directory` holds this writer's name, made at the first start,
-  // and its lock. Errors: archive.cluster.*, archive.disk.*.
+  // and its lock. Errors: archive.cluster.*, os.disk.*.
   static Result<std::unique_ptr<ClusterArchive>> open(ClickHouseAddress address,
                                                       const std::filesystem::path& directory,
                                                       const SigningKey& key, const Clock& clock);
 
   using Archive::names;
-  bool read_only() const override { return !lock_.held(); }
+  bool read_only() const override { return !lock_; }
   // "events" is this writer's own, "events@WRITER" anyone's.
   Result<Stream*> stream(const StreamName& name) override;
   Result<std::vector<StreamName>> names() const override;
@@ -29,15 +29,15 @@ class ClusterArchive : public Archive {
   const std::string& writer() const { return writer_; }
 
  private:
-  ClusterArchive(ClickHouseAddress address, DirectoryLock lock, std::string writer, const SigningKey& key,
-                 const Clock& clock)
+  ClusterArchive(ClickHouseAddress address, std::unique_ptr<os::Lock> lock, std::string writer,
+                 const SigningKey& key, const Clock& clock)
       : server_(std::move(address)),
         lock_(std::move(lock)),
         writer_(std::move(writer)),
         key_(key),
         clock_(clock) {}
   ClickHouse server_;
-  DirectoryLock lock_;
+  std::unique_ptr<os::Lock> lock_;  // none where another process has it
   const std::string writer_;
   const SigningKey& key_;
   const Clock& clock_;

@@ -7,6 +7,7 @@
 #include "archive/cluster/query_sql.h"
 #include "archive/cluster/schema.h"
 #include "archive/embedded/archive.h"
+#include "os/keys.h"
 #include "testing/clickhouse.h"
 #include "testing/clock.h"
 
@@ -77,7 +78,7 @@ class Cluster : public ::testing::Test {
   void SetUp() override {
     if (!ClickHouseServers::installed()) GTEST_SKIP() << "clickhouse-server and zookeeper are not installed";
     crypto_ready();
-    key_.emplace(*SigningKey::open_or_make(folder_.path() / "key"));
+    key_.emplace(*os::open_or_make_signing_key(folder_.path() / "key"));
   }
   std::unique_ptr<ClusterArchive> open(const std::string& url, const char* who = "a") {
     auto opened = ClusterArchive::open(*parse_clickhouse(url), folder_.path() / who, *key_, clock_);

@@ -15,6 +15,7 @@
 #include "archive/cluster/archive.h"
 #include "base/text.h"
 #include "base/web_client.h"
+#include "os/keys.h"
 #include "testing/clickhouse.h"
 #include "testing/clock.h"
 #include "testing/fault_proxy.h"
@@ -46,7 +47,7 @@ class ClusterFaults : public ::testing::Test {
   void SetUp() override {
     if (!ClickHouseServers::installed()) GTEST_SKIP() << "clickhouse-server is not installed";
     crypto_ready();
-    key_.emplace(*SigningKey::open_or_make(folder_.path() / "key"));
+    key_.emplace(*os::open_or_make_signing_key(folder_.path() / "key"));
     servers_.emplace(1);
     proxy_.emplace(servers_->port_of(0), kProxyWaits);
   }

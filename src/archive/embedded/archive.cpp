@@ -6,8 +6,10 @@
 
 namespace mamori::archive {
 
-Result<std::unique_ptr<EmbeddedArchive>> EmbeddedArchive::open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, Disk& disk) {
-  return std::unique_ptr<EmbeddedArchive>(new EmbeddedArchive(directory, MAMORI_TRY(DirectoryLock::take(directory)), key, clock, disk));
+Result<std::unique_ptr<EmbeddedArchive>> EmbeddedArchive::open(const std::filesystem::path& directory, const SigningKey& key, const Clock& clock, os::Disk& disk) {
+  MAMORI_TRY(os::make_directory(directory, os::Visibility::owner_only, disk));
+  auto lock = MAMORI_TRY(disk.lock(directory / "lock"));
+  return std::unique_ptr<EmbeddedArchive>(new EmbeddedArchive(directory, std::move(lock), key, clock, disk));
 }
 
 Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {
@@ -15,7 +17,7 @@ Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {
   const std::lock_guard lock(mutex_);
   if (const auto found = streams_.find(name); found != streams_.end()) return found->second.get();
   const auto folder = directory_ / name.facility / name.name;
-  if (read_only() && !std::filesystem::exists(folder)) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name.name}}};
+  if (read_only() && !MAMORI_TRY(disk_.exists(folder))) return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name.name}}};
   StreamOptions options;
   options.read_only = read_only();
   auto opened = MAMORI_TRY(EmbeddedStream::open(folder, "mamori/" + name.facility + "/" + name.name, key_, clock_, disk_, workers_, options));
@@ -24,14 +26,14 @@ Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {
 
 Result<std::vector<StreamName>> EmbeddedArchive::names() const {
   std::vector<StreamName> out;
-  try {
-    for (const auto& facility : std::filesystem::directory_iterator(directory_)) {
-      if (!facility.is_directory()) continue;
-      for (const auto& stream : std::filesystem::directory_iterator(facility.path()))
-        if (stream.is_directory()) out.push_back({facility.path().filename().string(), stream.path().filename().string()});
+  for (auto facility : MAMORI_TRY(disk_.list(directory_))) {
+    if (!facility.ends_with('/')) continue;
+    facility.pop_back();
+    for (auto stream : MAMORI_TRY(disk_.list(directory_ / facility))) {
+      if (!stream.ends_with('/')) continue;
+      stream.pop_back();
+      out.push_back({facility, std::move(stream)});
     }
-  } catch (const std::filesystem::filesystem_error& failure) {
-    return Error{ErrorKind::unavailable, "archive.disk.failed", {{"file", failure.path1().string()}, {"reason", failure.code().message()}}};
   }
   std::sort(out.begin(), out.end());
   return out;

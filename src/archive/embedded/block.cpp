@@ -7,6 +7,8 @@
 #include <memory>
 #include <unordered_map>
 
+#include "archive/embedded/checksum.h"
+
 namespace mamori::archive {
 namespace {
 
@@ -160,6 +162,7 @@ std::string make_header(BuiltBlock& built, LeafIndex first, std::uint64_t at) {
   put_fixed(out, kHeaderStart + body.size());
   put_fixed(out, checksum(body));
   out += body;
+  info.check = fixed_at(out, 16);
   info.length = out.size() + built.sections.size();
   for (auto& place : info.sections) place.at += at + out.size();
   return out;
@@ -204,6 +207,7 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
   info.length = place_at - at;
   info.header_at = at;
   info.header_size = length;
+  info.check = fixed_at(bytes, 16);
   if (!take_number(in, before) || !take_number(in, chunks) || !take_number(in, after)) return damaged;
   const auto to_border = (kChunk - info.first % kChunk) % kChunk;
   if (before != std::min<std::uint64_t>(to_border, count) || before + chunks * kChunk + after != count || after >= kChunk || in.size() != (before + chunks + after) * 32) return damaged;
@@ -224,19 +228,33 @@ Error BlockReader::damaged() const {
   return {ErrorKind::corrupt, "archive.block.damaged", {{"file", file_.path().string()}, {"first", std::to_string(info_.first)}, {"last", std::to_string(info_.first + info_.count - 1)}}};
 }
 
-Result<Bytes> BlockReader::section(std::size_t number) const {
+Result<os::Bytes> BlockReader::section(std::size_t number) const {
   const auto& place = info_.sections[number];
-  if (place.size == 0) return Bytes();
+  if (place.size == 0) return os::Bytes();
   const auto read = MAMORI_TRY(file_.read(place.at, place.size));
   const auto bytes = read.view();
   if (checksum(bytes) != place.check || ZSTD_getFrameContentSize(bytes.data(), bytes.size()) != place.full) return damaged();
-  Bytes out(place.full);
+  os::Bytes out(place.full);
   const auto size = ZSTD_decompressDCtx(decompressor(), out.data(), out.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(size) || size != place.full) return damaged();
   return out;
 }
 
 Result<Header> BlockReader::header() const { return parse_header(MAMORI_TRY(file_.read(info_.header_at, info_.header_size)).view(), info_.header_at); }
+
+Status BlockReader::whole() const {
+  const auto now = header();
+  if (!now || now->info.check != info_.check) return damaged();
+  return sections_whole();
+}
+
+Status BlockReader::sections_whole() const {
+  for (const auto& place : info_.sections) {
+    if (place.size == 0) continue;
+    if (checksum(MAMORI_TRY(file_.read(place.at, place.size)).view()) != place.check) return damaged();
+  }
+  return {};
+}
 
 Result<std::vector<Instant>> BlockReader::received() const {
   const auto bytes = MAMORI_TRY(section(static_cast<std::size_t>(Section::received)));
@@ -320,7 +338,7 @@ Result<FieldCodes> BlockReader::codes(Field field, const FieldValues& values) co
   return FieldCodes(std::move(bytes), in, info_.count, number);
 }
 
-Result<Bytes> BlockReader::marks() const {
+Result<os::Bytes> BlockReader::marks() const {
   auto bytes = MAMORI_TRY(section(static_cast<std::size_t>(Section::marks)));
   if (bytes.size() != (info_.counted ? info_.count : 0)) return damaged();
   return bytes;

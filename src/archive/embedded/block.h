@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "archive/embedded/columns.h"
-#include "archive/embedded/disk.h"
 #include "archive/event.h"
+#include "os/file.h"
 
 namespace mamori::archive {
 
@@ -35,6 +35,7 @@ struct BlockInfo {
   std::array<SectionPlace, kSections> sections = {};
   bool counted = true;              // not in version 1: values with counts, codes in a section of their own, marks
   std::uint64_t header_at = 0, header_size = 0;  // in the file
+  std::uint64_t check = 0;          // of the header: what else is made of this block is bound to it
 };
 
 // The block's part of the tree: leaves up to the first chunk border, roots of whole chunks, leaves after the last.
@@ -67,7 +68,7 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at);
 struct FieldValues {
   std::vector<std::string_view> values;
   std::vector<std::uint32_t> counts;
-  Bytes bytes;                                // what the values point to
+  os::Bytes bytes;                                // what the values point to
 };
 
 // Which of them each event has. A code beyond the values is read as the last one: whoever reads all events (BlockReader::events)
@@ -76,7 +77,7 @@ class FieldCodes {
  public:
   FieldCodes() = default;                     // every event has the first
   // `codes`, in `bytes`: a low byte of each event, then, where there are as many again, a high byte of each.
-  FieldCodes(Bytes bytes, std::string_view codes, std::size_t events, std::size_t values)
+  FieldCodes(os::Bytes bytes, std::string_view codes, std::size_t events, std::size_t values)
       : bytes_(std::move(bytes)), low_(codes.data()), high_(codes.size() > events ? codes.data() + events : nullptr), last_(values - 1) {}
   std::size_t operator[](std::size_t event) const {
     if (low_ == nullptr) return 0;
@@ -86,36 +87,39 @@ class FieldCodes {
   }
 
  private:
-  Bytes bytes_;
+  os::Bytes bytes_;
   const char* low_ = nullptr;
   const char* high_ = nullptr;
   std::size_t last_ = 0;
 };
 
-// Reads what is asked for, checks it. Errors: archive.block.damaged (facts: file, first, last), archive.disk.*.
+// Reads what is asked for, checks it. Errors: archive.block.damaged (facts: file, first, last), os.disk.*.
 class BlockReader {
  public:
-  BlockReader(const ReadFile& file, const BlockInfo& info) : file_(file), info_(info) {}
+  BlockReader(const os::ReadFile& file, const BlockInfo& info) : file_(file), info_(info) {}
   const BlockInfo& info() const { return info_; }
   // The header again, as it stands in the file now.
   Result<Header> header() const;
+  // Whether header and sections stand in the file as they were written.
+  Status whole() const;
+  Status sections_whole() const;
   Result<std::vector<Instant>> received() const;
   Result<std::vector<Instant>> times(std::span<const Instant> received) const;
   Result<FieldValues> values(Field field) const;
   Result<FieldCodes> codes(Field field, const FieldValues& values) const;
   // The first byte of each event's leaf hash: where a chunk's root does not fit, they tell which event it is. Empty in version 1.
-  Result<Bytes> marks() const;
+  Result<os::Bytes> marks() const;
   Result<detail::Text> text() const;
   // Everything, in order. `arena` holds what the events point to.
   Result<std::vector<Event>> events(Arena& arena) const;
 
  private:
-  Result<Bytes> section(std::size_t number) const;
+  Result<os::Bytes> section(std::size_t number) const;
   // Takes a field's values off the front of `in`.
   Status take_values(std::string_view& in, FieldValues& out) const;
   Error damaged() const;
 
-  const ReadFile& file_;
+  const os::ReadFile& file_;
   const BlockInfo& info_;
 };
 

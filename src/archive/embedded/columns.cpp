@@ -1,6 +1,7 @@
 #include "archive/embedded/columns.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <memory>
 
@@ -347,7 +348,7 @@ bool take_bytes(std::string_view& in, std::size_t count, std::string_view& out) 
 
 TextParts take_apart(std::span<const Event> events, WordSet& words) {
   std::vector<std::unique_ptr<Shape>> shapes;
-  std::vector<std::pair<std::uint64_t, std::uint32_t>> places(kMostShapes * 4, {0, 0});
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> places(std::bit_ceil(std::min(kMostShapes, events.size()) * 4), {0, 0});
   std::vector<std::uint32_t> shape_of(events.size());
   std::string plain;
   std::size_t plain_count = 0;
@@ -411,7 +412,7 @@ TextParts take_apart(std::span<const Event> events, WordSet& words) {
   return parts;
 }
 
-Result<Text> Text::open(Bytes shapes, Bytes variables, std::size_t count) {
+Result<Text> Text::open(os::Bytes shapes, os::Bytes variables, std::size_t count) {
   Text text;
   text.shape_bytes_ = std::move(shapes);
   text.variable_bytes_ = std::move(variables);

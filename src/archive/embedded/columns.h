@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "archive/embedded/disk.h"
+#include "os/file.h"
 #include "archive/words.h"
 
 namespace mamori::archive::detail {
@@ -36,7 +36,7 @@ TextParts take_apart(std::span<const Event> events, WordSet& words);
 // The other way. Error: archive.block.damaged (the parts do not fit together; they may be any bytes).
 class Text {
  public:
-  static Result<Text> open(Bytes shapes, Bytes variables, std::size_t count);
+  static Result<Text> open(os::Bytes shapes, os::Bytes variables, std::size_t count);
   std::size_t count() const { return shape_of_.size(); }
   // Raw bytes of every event, in order, appended to `bytes`; ends[i] is where event i ends. Error: archive.block.damaged.
   Status put_together(std::string& bytes, std::vector<std::size_t>& ends) const;
@@ -60,7 +60,7 @@ class Text {
   };
   Result<std::string_view> value(const Shape& shape, std::size_t slot, std::size_t row) const;
 
-  Bytes shape_bytes_, variable_bytes_;
+  os::Bytes shape_bytes_, variable_bytes_;
   std::vector<Shape> shapes_;
   std::vector<Column> columns_;
   std::vector<std::uint32_t> shape_of_;   // by event; kPlain: kept whole

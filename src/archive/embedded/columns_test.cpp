@@ -27,7 +27,7 @@ TEST(Columns, WhatIsTakenApartIsPutTogetherByteForByte) {
     }
     detail::WordSet words;
     auto parts = detail::take_apart(events, words);
-    const auto text = detail::Text::open(Bytes(parts.shapes), Bytes(parts.variables), events.size());
+    const auto text = detail::Text::open(os::Bytes(parts.shapes), os::Bytes(parts.variables), events.size());
     ASSERT_TRUE(text) << round;
     std::string bytes;
     std::vector<std::size_t> ends;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "archive/embedded/checksum.h"
 #include "archive/embedded/columns.h"
 
 namespace mamori::archive {
@@ -11,8 +12,10 @@ using detail::put_number;
 using detail::take_bytes;
 using detail::take_number;
 
-constexpr std::string_view kMagic = "MMLOG001";
-constexpr std::size_t kRecordStart = 16;  // length of the body, check
+constexpr std::string_view kMagic = "MMLOG002", kMagic1 = "MMLOG001";
+constexpr std::string_view kRecordMagic = "MMRECRD2";
+// Magic, length of the body, first leaf, durable leaves, check. Of version 1: length of the body, check of the body.
+constexpr std::size_t kRecordStart = 40, kRecordStart1 = 16;
 constexpr std::size_t kLargestLog = std::size_t{4} << 30;
 
 Error damaged() { return {ErrorKind::corrupt, "archive.log.damaged"}; }
@@ -54,21 +57,29 @@ std::string encode_record(std::span<const Event> events) {
     put_number(out, event.raw.size());
     out += event.raw;
   }
-  put_fixed(out.data(), out.size() - kRecordStart);
-  put_fixed(out.data() + 8, checksum(std::string_view(out).substr(kRecordStart)));
+  kRecordMagic.copy(out.data(), kRecordMagic.size());
+  put_fixed(out.data() + 8, out.size() - kRecordStart);
+  put_fixed(out.data() + 32, checksum(std::string_view(out).substr(kRecordStart)));
   return out;
 }
 
-Result<std::vector<Event>> decode_record(std::string_view bytes) {
-  if (bytes.size() < kRecordStart || fixed_at(bytes, 0) != bytes.size() - kRecordStart) return damaged();
-  auto in = bytes.substr(kRecordStart);
-  if (checksum(in) != fixed_at(bytes, 8)) return damaged();
+void seal_record(std::string& record, LeafIndex first, TreeSize durable) {
+  put_fixed(record.data() + 16, first);
+  put_fixed(record.data() + 24, durable);
+  const std::string_view whole = record;
+  put_fixed(record.data() + 32, checksum(whole.substr(8, 24), checksum(whole.substr(kRecordStart))));
+}
+
+namespace {
+
+Result<std::vector<Event>> decode_body(std::string_view in) {
   std::uint64_t count = 0;
   if (!take_number(in, count) || count > in.size()) return damaged();
   std::vector<Event> events(count);
   for (auto& event : events) {
     std::uint64_t received = 0, time = 0, present = 0, length = 0;
-    if (!take_number(in, received) || !take_number(in, time) || !take_number(in, present) || present >> kFieldCount != 0) return damaged();
+    if (!take_number(in, received) || !take_number(in, time) || !take_number(in, present) || present >> kFieldCount != 0)
+      return damaged();
     event.received = from_millis(static_cast<std::int64_t>(received));
     event.time = from_millis(static_cast<std::int64_t>(time));
     for (std::size_t i = 0; i < kFieldCount; ++i)
@@ -79,38 +90,80 @@ Result<std::vector<Event>> decode_record(std::string_view bytes) {
   return events;
 }
 
-Result<LogFile> read_log(const std::filesystem::path& path) {
-  const auto bytes = MAMORI_TRY(read_file(path, kLargestLog));
-  Error bad = damaged();
-  bad.facts.emplace_back("file", path.string());
-  LogFile log;
-  if (bytes.size() < kLogStart || !bytes.starts_with(kMagic)) return bad;
-  log.first = fixed_at(bytes, 8);
-  log.good = kLogStart;
-  std::string_view rest = std::string_view(bytes).substr(kLogStart);
-  while (rest.size() >= kRecordStart) {
+// The whole record at the beginning of `in`, or empty.
+std::string_view record_at(std::string_view in) {
+  if (in.size() < kRecordStart || !in.starts_with(kRecordMagic)) return {};
+  const auto length = fixed_at(in, 8);
+  if (length > in.size() - kRecordStart) return {};
+  const auto record = in.substr(0, kRecordStart + length);
+  const auto check = checksum(record.substr(8, 24), checksum(record.substr(kRecordStart)));
+  return check == fixed_at(record, 32) ? record : std::string_view();
+}
+
+// Version 1, whose records do not say where they stand.
+Status read_version_1(std::string_view rest, LogFile& log) {
+  auto next = log.first;
+  bool torn = false;  // damage, where something whole follows
+  while (rest.size() >= kRecordStart1) {
     const auto length = fixed_at(rest, 0);
-    if (length > rest.size() - kRecordStart) break;
-    std::string record(rest.substr(0, kRecordStart + length));
-    if (!decode_record(record)) {
-      // The last record may be torn by a crash; one with a whole one behind it was acknowledged once.
-      const auto behind = rest.substr(record.size());
-      const auto next = behind.size() < kRecordStart ? 0 : fixed_at(behind, 0);
-      if (behind.size() < kRecordStart || next > behind.size() - kRecordStart || !decode_record(behind.substr(0, kRecordStart + next))) break;
-      ++log.holes;
-      log.good += record.size();
-      rest.remove_prefix(record.size());
+    if (length > rest.size() - kRecordStart1) break;
+    const auto check = fixed_at(rest, 8);
+    const auto body = rest.substr(kRecordStart1, length);
+    rest.remove_prefix(kRecordStart1 + length);
+    const auto events = decode_body(body);
+    if (checksum(body) != check || !events) {
+      torn = true;
       continue;
     }
-    rest.remove_prefix(record.size());
-    log.good += record.size();
-    log.records.push_back(std::move(record));
+    log.ragged = log.ragged || torn;
+    auto bytes = encode_record(*events);
+    seal_record(bytes, next, next);
+    log.records.push_back({next, events->size(), std::move(bytes)});
+    next += events->size();
   }
-  log.lost = bytes.size() - log.good;
-  for (const auto& record : log.records) {
-    auto events = MAMORI_TRY(decode_record(record));
-    log.events.insert(log.events.end(), events.begin(), events.end());
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Event>> decode_record(std::string_view bytes) {
+  if (bytes.size() < kRecordStart || fixed_at(bytes, 8) != bytes.size() - kRecordStart) return damaged();
+  return decode_body(bytes.substr(kRecordStart));
+}
+
+Result<LogFile> read_log(const std::filesystem::path& path, os::Disk& disk) {
+  const auto bytes = MAMORI_TRY(os::read_file(path, kLargestLog, disk));
+  Error bad = damaged();
+  bad.facts.emplace_back("file", path.string());
+  const std::string_view whole = bytes;
+  LogFile log;
+  const bool started = whole.size() >= kLogStart && (whole.starts_with(kMagic) || whole.starts_with(kMagic1));
+  log.first = started ? fixed_at(whole, 8) : 0;
+  log.good = kLogStart;
+  log.ragged = !started;  // its records say themselves where they stand
+  if (whole.starts_with(kMagic1)) {
+    log.version1 = true;
+    MAMORI_TRY(read_version_1(whole.substr(kLogStart), log));
+    return log;
   }
+  auto next = log.first;
+  for (auto at = started ? kLogStart : 0; at < whole.size();) {
+    const auto record = record_at(whole.substr(at));
+    const auto events = record.empty() ? Result<std::vector<Event>>(damaged()) : decode_body(record.substr(kRecordStart));
+    if (!events || fixed_at(record, 16) < next) {
+      // Torn by a crash, or damaged: the next whole one is looked for.
+      at = whole.find(kRecordMagic, at + 1);
+      if (at == whole.npos) break;
+      continue;
+    }
+    log.ragged = log.ragged || at != log.good || fixed_at(record, 16) != next;
+    log.records.push_back({fixed_at(record, 16), events->size(), std::string(record)});
+    log.durable = std::max(log.durable, fixed_at(record, 24));
+    next = log.records.back().first + events->size();
+    at += record.size();
+    log.good = at;
+  }
+  if (!started && log.records.empty()) return bad;
   return log;
 }
 

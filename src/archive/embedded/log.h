@@ -2,27 +2,35 @@
 // leaf); a batch is one record and one sync. docs/formats/archive.md.
 #pragma once
 
-#include "archive/embedded/disk.h"
 #include "archive/event.h"
+#include "os/file.h"
 
 namespace mamori::archive {
 
-// The bytes of a record, and views of the events in it that point into them.
+// A record for `events`; it may be written when seal_record() has said where it stands.
 std::string encode_record(std::span<const Event> events);
-// Views into `bytes`. Error: archive.log.damaged.
+// `first`: the leaf of its first event. `durable`: how many leaves of the stream were on the disk for good when it was written. A leaf
+// below it that is missing later is damage; one that no later record vouches for was perhaps never acknowledged.
+void seal_record(std::string& record, LeafIndex first, TreeSize durable);
+// Views into `bytes`, a record whether sealed or not: its check is read_log()'s business. Error: archive.log.damaged.
 Result<std::vector<Event>> decode_record(std::string_view bytes);
 
+struct LogRecord {
+  LeafIndex first = 0;
+  std::size_t count = 0;
+  std::string bytes;
+};
 struct LogFile {
   LeafIndex first = 0;
-  std::uint64_t good = 0;              // bytes up to which it is whole; what follows was never acknowledged
-  std::uint64_t lost = 0;              // bytes after that
-  std::size_t holes = 0;               // damaged records with whole ones behind them
-  std::vector<std::string> records;
-  std::vector<Event> events;           // views into records
+  std::uint64_t good = 0;              // bytes up to the end of the last whole record
+  TreeSize durable = 0;                // the most that any of its records vouches for
+  bool version1 = false;               // its records do not say where they stand
+  bool ragged = false;                 // something between its records cannot be read
+  std::vector<LogRecord> records;      // whole ones, in order, each behind the one before
 };
 constexpr std::size_t kLogStart = 16;
 std::string log_start(LeafIndex first);
-// Error: archive.log.damaged where the start is not one.
-Result<LogFile> read_log(const std::filesystem::path& file);
+// Error: archive.log.damaged where the start is not one; os.disk.*.
+Result<LogFile> read_log(const std::filesystem::path& file, os::Disk& disk = os::Disk::real());
 
 }  // namespace mamori::archive

@@ -74,7 +74,7 @@ class Source {
 
 class BlockSource final : public Source {
  public:
-  BlockSource(const ReadFile& file, const BlockInfo& info) : reader_(file, info) {}
+  BlockSource(const os::ReadFile& file, const BlockInfo& info) : reader_(file, info) {}
   std::size_t count() const override { return reader_.info().count; }
   Result<const FieldValues*> values(Field field) override {
     auto& values = values_[static_cast<std::size_t>(field)];
@@ -154,7 +154,7 @@ class RecordSource final : public Source {
     if (column) return *column;
     auto& [values, codes] = column.emplace();
     std::unordered_map<std::string_view, std::size_t> numbers;
-    Bytes bytes(events_.size() * 2);
+    os::Bytes bytes(events_.size() * 2);
     for (std::size_t i = 0; i < events_.size(); ++i) {
       const auto [entry, fresh] = numbers.try_emplace(events_[i][field], numbers.size());
       if (fresh) {
@@ -324,10 +324,10 @@ struct Unit {
 std::vector<Unit> units_of(std::size_t stream, const Snapshot& now, const Query& query, Instant from, Instant to, std::uint64_t& all, Status& failed) {
   std::vector<Unit> out;
   for (std::size_t i = 0; i < now.segments.size(); ++i) {
-    all += now.blocks[i].size();
+    all += now.blocks[i]->size();
     BlockSet in_time = 0;
-    for (std::size_t b = 0; b < now.blocks[i].size(); ++b) {
-      const auto& info = now.blocks[i][b]->info;
+    for (std::size_t b = 0; b < now.blocks[i]->size(); ++b) {
+      const auto& info = (*now.blocks[i])[b]->info;
       if (info.last_time >= from && info.first_time < to) in_time |= BlockSet{1} << b;
     }
     if (in_time == 0) continue;
@@ -341,10 +341,10 @@ std::vector<Unit> units_of(std::size_t stream, const Snapshot& now, const Query&
       failed = maybe.error();
       return out;
     }
-    for (std::size_t b = 0; b < now.blocks[i].size(); ++b) {
+    for (std::size_t b = 0; b < now.blocks[i]->size(); ++b) {
       if (((*maybe & in_time) >> b & 1) == 0) continue;
-      const auto& info = now.blocks[i][b]->info;
-      out.push_back({stream, now.segments[i], now.blocks[i][b], nullptr, info.first, info.first_time, info.last_time});
+      const auto& info = (*now.blocks[i])[b]->info;
+      out.push_back({stream, now.segments[i], (*now.blocks[i])[b], nullptr, info.first, info.first_time, info.last_time});
     }
   }
   for (const auto& record : now.records) {

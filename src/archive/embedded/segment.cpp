@@ -4,264 +4,329 @@
 
 #include <cstring>
 
+#include "archive/embedded/checksum.h"
+
 namespace mamori::archive {
 namespace {
 
-std::filesystem::path base_of(const std::filesystem::path& folder, LeafIndex first) { return folder / fmt::format("{:020}", first); }
+constexpr std::string_view kSealMagic = "MMSEALED";
+constexpr std::size_t kSeal = 32;  // magic, size of the segment, number of blocks, check of all before
+constexpr std::size_t kLargestHeaders = std::size_t{64} << 20;
+// The segment itself goes last: while it is there, the others can be made again.
+constexpr const char* kEndings[] = {".filter", ".blooms", ".headers", ".seg"};
 
-// A line of .blooms: length of the bits, their check, the bits.
-std::string bloom_line(std::string_view bits) {
-  const std::uint64_t numbers[2] = {bits.size(), checksum(bits)};
-  std::string out(reinterpret_cast<const char*>(numbers), sizeof numbers);
-  return out.append(bits);
+std::filesystem::path file_of(const std::filesystem::path& folder, LeafIndex first, const char* ending) {
+  return folder / fmt::format("{:020}{}", first, ending);
+}
+
+std::uint64_t number_at(std::string_view bytes, std::size_t at) {
+  std::uint64_t value;
+  std::memcpy(&value, bytes.data() + at, 8);
+  return value;
 }
 
 // The header at `at`, or none where there is no whole one.
-Result<std::shared_ptr<Header>> header_at(const ReadFile& file, std::uint64_t at, std::uint64_t size) {
-  if (at + kHeaderStart > size) return std::shared_ptr<Header>();
+Result<std::optional<Header>> header_at(const os::ReadFile& file, std::uint64_t at, std::uint64_t size) {
+  if (at + kHeaderStart > size) return std::optional<Header>();
   const auto start = MAMORI_TRY(file.read(at, kHeaderStart));
   const auto length = header_length(start.view());
-  if (!length || at + *length > size) return std::shared_ptr<Header>();
+  if (!length || at + *length > size) return std::optional<Header>();
   auto parsed = parse_header(MAMORI_TRY(file.read(at, *length)).view(), at);
-  if (!parsed || at + parsed->info.length > size) return std::shared_ptr<Header>();
-  return std::make_shared<Header>(std::move(*parsed));
+  if (!parsed || at + parsed->info.length > size) return std::optional<Header>();
+  return std::optional(std::move(*parsed));
 }
 
 // The first whole header at or behind `at` whose leaves lie behind `least`.
-Result<std::pair<std::uint64_t, std::shared_ptr<Header>>> next_header(const ReadFile& file, std::uint64_t at, std::uint64_t size, LeafIndex least) {
+Result<std::optional<Header>> next_header(const os::ReadFile& file, std::uint64_t at, std::uint64_t size, LeafIndex least) {
   constexpr std::size_t kWindow = std::size_t{1} << 20;
   constexpr std::string_view kMagic = "MMBLOCK1";
   while (at + kHeaderStart <= size) {
-    const auto window = MAMORI_TRY(file.read(at, std::min<std::uint64_t>(kWindow, size - at)));
+    const auto window = MAMORI_TRY(file.read(at, static_cast<std::size_t>(std::min<std::uint64_t>(kWindow, size - at))));
     const auto bytes = window.view();
     for (auto hit = bytes.find(kMagic); hit != bytes.npos; hit = bytes.find(kMagic, hit + 1)) {
       auto header = MAMORI_TRY(header_at(file, at + hit, size));
-      if (header && header->info.first >= least) return std::pair(at + hit, std::move(header));
+      if (header && header->info.first >= least) return header;
     }
     if (bytes.size() < kWindow) break;
     at += bytes.size() - kMagic.size();
   }
-  return std::pair(size, std::shared_ptr<Header>());
+  return std::optional<Header>();
+}
+
+// The copy of the header of the block that begins with leaf `first`; it counts only where the sections that it promises are there.
+std::optional<Header> from_copy(std::string_view copy, const os::ReadFile& file, LeafIndex first, std::uint64_t at,
+                                std::uint64_t size) {
+  while (true) {
+    const auto length = header_length(copy);
+    if (!length || *length > copy.size()) return std::nullopt;
+    auto parsed = parse_header(copy.substr(0, *length), at);
+    copy.remove_prefix(*length);
+    if (!parsed || parsed->info.first != first || at + parsed->info.length > size) continue;
+    if (BlockReader(file, parsed->info).sections_whole()) return std::move(*parsed);
+  }
 }
 
 }  // namespace
 
-std::filesystem::path Segment::path(const char* ending) const {
-  auto out = base_;
-  out += ending;
-  return out;
+Segment::Segment(const Place& place, os::Disk& disk, bool writes) : place_(place), disk_(disk), writes_(writes) {
+  open_filter_.emplace(path(".blooms"), writes, disk);
 }
+
+std::filesystem::path Segment::path(const char* ending) const { return file_of(place_.folder, place_.first, ending); }
 
 LeafIndex Segment::end() const {
-  const std::shared_lock lock(mutex_);
-  return blocks_.empty() ? first_ : blocks_.back()->info.first + blocks_.back()->info.count;
+  const auto all = blocks();
+  return all->empty() ? place_.first : all->back()->info.first + all->back()->info.count;
 }
 
-bool Segment::full() const {
+bool Segment::full() const { return blocks()->size() >= place_.blocks; }
+
+std::shared_ptr<const Blocks> Segment::blocks() const {
   const std::shared_lock lock(mutex_);
-  return blocks_.size() == kSegmentBlocks;
+  return blocks_;
 }
 
-std::vector<std::shared_ptr<const Header>> Segment::blocks() const {
-  const std::shared_lock lock(mutex_);
-  return {blocks_.begin(), blocks_.end()};
-}
-
-void Segment::forget_hashes() {
+void Segment::take(Header header) {
+  auto all = std::make_shared<Blocks>(*blocks());
+  all->push_back(std::make_shared<const Header>(std::move(header)));
   const std::unique_lock lock(mutex_);
-  for (auto& block : blocks_) block->hashes = {};
+  blocks_ = std::move(all);
 }
 
-Result<std::shared_ptr<Segment>> Segment::make(const std::filesystem::path& folder, LeafIndex first, Disk& disk) {
-  std::shared_ptr<Segment> segment(new Segment(base_of(folder, first), first, disk));
-  segment->write_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".seg"), 0, disk)));
-  segment->headers_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".headers"), 0, disk)));
-  segment->blooms_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".blooms"), 0, disk)));
-  segment->read_.emplace(MAMORI_TRY(ReadFile::open(segment->path(".seg"))));
-  MAMORI_TRY(sync_folder(folder));
+Status Segment::remove(const std::filesystem::path& folder, LeafIndex first, os::Disk& disk) {
+  for (const auto* ending : kEndings) MAMORI_TRY(disk.remove(file_of(folder, first, ending)));
+  return disk.sync_folder(folder);
+}
+
+Result<std::shared_ptr<Segment>> Segment::make(const Place& place, os::Disk& disk) {
+  std::shared_ptr<Segment> segment(new Segment(place, disk, true));
+  // What an earlier try of the same name left goes, so that the name is made anew: one whose sync failed never becomes durable.
+  for (const auto* ending : kEndings) MAMORI_TRY(disk.remove(segment->path(ending)));
+  segment->write_ = MAMORI_TRY(os::GrowingFile::open(segment->path(".seg"), 0, disk));
+  segment->read_ = MAMORI_TRY(os::ReadFile::open(segment->path(".seg"), disk));
+  MAMORI_TRY(disk.sync_folder(place.folder));
   return segment;
 }
 
-Result<std::shared_ptr<Segment>> Segment::open(const std::filesystem::path& folder, LeafIndex first, Use use, bool last, Disk& disk, std::vector<Damage>& damage) {
-  std::shared_ptr<Segment> segment(new Segment(base_of(folder, first), first, disk));
-  const auto file = segment->path(".seg").string();
-  segment->read_.emplace(MAMORI_TRY(ReadFile::open(segment->path(".seg"))));
-  const auto size = MAMORI_TRY(segment->read_->size());
-
-  // Headers from the copy as far as it goes, then from the segment itself.
-  std::string copy;
-  if (auto bytes = read_file(segment->path(".headers"), std::size_t{64} << 20)) copy = std::move(*bytes);
-  std::string_view rest = copy;
-  std::uint64_t at = 0, in_copy = 0;
-  while (segment->blocks_.size() < kSegmentBlocks) {
-    std::shared_ptr<Header> header;
-    if (!rest.empty()) {
-      const auto length = header_length(rest);
-      auto parsed = length && *length <= rest.size() ? parse_header(rest.substr(0, *length), at) : Result<Header>(Error{ErrorKind::corrupt, "archive.block.damaged"});
-      if (parsed) {
-        header = std::make_shared<Header>(std::move(*parsed));
-        rest.remove_prefix(*length);
-        in_copy += *length;
-      } else {
-        rest = {};
-      }
-    }
-    if (!header) header = MAMORI_TRY(header_at(*segment->read_, at, size));
-    if (!header || header->info.first != segment->end() || at + header->info.length > size) {
-      // Damaged in both places: the next block that begins somewhere behind is looked for, so that only this one is lost.
-      auto found = MAMORI_TRY(next_header(*segment->read_, at + 1, size, segment->end()));
-      if (!found.second) break;
-      damage.push_back({file, "archive.damage.header", segment->end(), found.second->info.first - 1});
-      at = found.first;
-      header = std::move(found.second);
-      rest = {};
-    }
+// The headers of a finished segment, from their own file; false where it is not that of this segment.
+bool Segment::open_sealed(std::uint64_t size) {
+  const auto file = os::read_file(path(".headers"), kLargestHeaders, disk_);
+  if (!file || file->size() < kSeal) return false;
+  std::string_view bytes = *file;
+  const auto seal = bytes.substr(bytes.size() - kSeal);
+  if (!seal.starts_with(kSealMagic) || number_at(seal, 24) != checksum(bytes.substr(0, bytes.size() - 8))) return false;
+  if (number_at(seal, 8) != size) return false;
+  bytes.remove_suffix(kSeal);
+  auto all = std::make_shared<Blocks>();
+  std::vector<BlockHashes> hashes;
+  std::uint64_t at = 0;
+  auto next = place_.first;
+  while (!bytes.empty()) {
+    auto header = parse_header(bytes, at);
+    if (!header || header->info.first < next) return false;
+    bytes.remove_prefix(header->info.header_size);
     at += header->info.length;
-    segment->blocks_.push_back(std::move(header));
+    next = header->info.first + header->info.count;
+    hashes.push_back(std::exchange(header->hashes, {}));
+    all->push_back(std::make_shared<const Header>(std::move(*header)));
   }
-  if (at < size && !last) damage.push_back({file, "archive.damage.tail", segment->end(), segment->end()});
-  if (!segment->full() && use == Use::grows) {
-    segment->write_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".seg"), at, disk)));
-    segment->headers_.emplace(MAMORI_TRY(GrowingFile::open(segment->path(".headers"), in_copy, disk)));
-    // Headers that the copy lacks.
-    std::uint64_t covered = 0;
-    for (std::string_view in = std::string_view(copy).substr(0, in_copy); !in.empty(); ++covered) in.remove_prefix(MAMORI_TRY(header_length(in)));
-    for (auto i = covered; i < segment->blocks_.size(); ++i) {
-      const auto& info = segment->blocks_[i]->info;
-      MAMORI_TRY(segment->headers_->append(MAMORI_TRY(segment->read_->read(info.header_at, info.header_size)).view()));
+  if (all->size() != number_at(seal, 16) || all->empty() || all->size() > kSegmentBlocks || at > size) return false;
+  // The last one, held against the segment: another segment's copy would not fit.
+  const auto& last = all->back()->info;
+  const auto start = read_->read(last.header_at, kHeaderStart);
+  if (!start || number_at(start->view(), 16) != last.check) return false;
+  blocks_ = std::move(all);
+  hashes_ = std::move(hashes);
+  return true;
+}
+
+// From block to block, as the segment says itself. Where the last one ends.
+Result<std::uint64_t> Segment::walk(std::uint64_t size, const Opening& opening, std::vector<Damage>& damage) {
+  const auto cut = opening.cut;
+  const auto file = path(".seg").string();
+  std::optional<std::string> copy;
+  std::uint64_t at = 0;
+  while (blocks()->size() < kSegmentBlocks) {
+    const auto next = end();
+    auto header = MAMORI_TRY(header_at(*read_, at, size));
+    if (!header || header->info.first != next) {
+      if (!copy) copy = os::read_file(path(".headers"), kLargestHeaders, disk_).value_or("");
+      header = from_copy(*copy, *read_, next, at, size);
     }
+    if (!header) {
+      // Damaged in both places: the next block that begins somewhere behind is looked for, so that only this one is lost.
+      header = MAMORI_TRY(next_header(*read_, at + 1, size, next));
+      if (!header || header->info.first >= cut) break;
+      damage.push_back({file, "archive.damage.header", next, header->info.first - 1});
+      at = header->info.header_at;
+    }
+    if (header->info.first >= cut) break;
+    // A crash may have left the header of a block and not the rest. Its log is there until the whole block is.
+    if (opening.in_log(header->info.first) && !BlockReader(*read_, header->info).sections_whole()) break;
+    at += header->info.length;
+    hashes_.push_back(std::exchange(header->hashes, {}));
+    take(std::move(*header));
   }
+  return at;
+}
+
+Result<std::shared_ptr<Segment>> Segment::open(const Place& place, const Opening& opening, os::Disk& disk,
+                                               std::vector<Damage>& damage) {
+  const auto use = opening.use;
+  std::shared_ptr<Segment> segment(new Segment(place, disk, use != Use::reads));
+  segment->read_ = MAMORI_TRY(os::ReadFile::open(segment->path(".seg"), disk));
+  const auto size = MAMORI_TRY(segment->read_->size());
+  const bool cuts = opening.cut != Opening().cut;
+  if (!cuts && segment->open_sealed(size)) {
+    MAMORI_TRY(segment->load_filter(use, damage));
+    return segment;
+  }
+  const auto at = MAMORI_TRY(segment->walk(size, opening, damage));
+  if (use != Use::reads) {
+    if (cuts) {
+      // What was made of blocks that go: first it, for good, then they.
+      for (const auto* ending : {".filter", ".blooms", ".headers"}) MAMORI_TRY(disk.remove(segment->path(ending)));
+      MAMORI_TRY(disk.sync_folder(place.folder));
+    }
+    segment->write_ = MAMORI_TRY(os::GrowingFile::open(segment->path(".seg"), at, disk));
+    if (at < size && use == Use::grows) MAMORI_TRY(segment->write_->cut());
+  }
+  if (at < size && use == Use::closed) damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(), segment->end()});
   MAMORI_TRY(segment->load_filter(use, damage));
   return segment;
 }
 
-// The turned-round filter of a full segment, the single ones of a growing one; what is missing is made again from the text.
+// The turned-round filter of a finished segment, the single ones of a growing one; what is missing is made again from the text.
 Status Segment::load_filter(Use use, std::vector<Damage>& damage) {
-  if (full()) {
-    auto opened = FilterFile::open(path(".filter"));
-    if (opened) {
-      filter_.emplace(std::move(*opened));
+  const auto all = blocks();
+  if (!write_ || use == Use::closed || full()) {
+    if (auto opened = FilterFile::open(path(".filter"), identity(), disk_)) {
+      filter_ = std::move(*opened);
+      open_filter_.reset();
+      if (write_) (void)finish().has_value();
       return {};
     }
   }
-  if (blocks_.empty()) {
-    if (write_) blooms_.emplace(MAMORI_TRY(GrowingFile::open(path(".blooms"), 0, disk_)));
-    return {};
-  }
-  std::string kept;
-  if (auto bytes = read_file(path(".blooms"), std::size_t{2} << 30)) kept = std::move(*bytes);
-  std::string_view rest = kept;
-  std::uint64_t good = 0;
-  std::size_t block = 0;
-  for (; block < blocks_.size(); ++block) {
-    std::uint64_t numbers[2];
-    if (rest.size() < sizeof numbers) break;
-    std::memcpy(numbers, rest.data(), sizeof numbers);
-    if (numbers[0] > rest.size() - sizeof numbers || numbers[0] == 0) break;
-    const auto bits = rest.substr(sizeof numbers, numbers[0]);
-    if (checksum(bits) != numbers[1] || (open_filter_ && bits.size() * 8 != open_filter_->positions())) break;
-    if (!open_filter_) open_filter_.emplace(bits.size() * 8);
-    open_filter_->set_column(block, bits);
-    rest.remove_prefix(sizeof numbers + bits.size());
-    good += sizeof numbers + bits.size();
-  }
-  if (write_ || (full() && use == Use::grows)) blooms_.emplace(MAMORI_TRY(GrowingFile::open(path(".blooms"), good, disk_)));
-  for (; block < blocks_.size(); ++block) {
+  std::vector<std::uint64_t> checks;
+  for (const auto& block : *all) checks.push_back(block->info.check);
+  open_filter_->load(checks);
+  while (open_filter_->blocks() < all->size()) {
+    const auto& info = (*all)[open_filter_->blocks()]->info;
     Arena arena;
-    const auto events = BlockReader(*read_, blocks_[block]->info).events(arena);
-    std::vector<WordHash> words;
-    if (events) {
-      detail::WordSet set;
-      detail::take_apart(*events, set);
-      for (const auto& event : *events)
-        for (const auto field : kFields)
-          if (!event[field].empty()) set.add(hash_field(field, event[field]));
-      words = set.words();
-    } else {
-      damage.push_back({path(".seg").string(), events.error().code, blocks_[block]->info.first, blocks_[block]->info.first + blocks_[block]->info.count - 1});
+    const auto events = BlockReader(*read_, info).events(arena);
+    if (!events) {
+      damage.push_back({path(".seg").string(), events.error().code, info.first, info.first + info.count - 1});
+      open_filter_->add(open_filter_->anything());
+      continue;
     }
-    if (!open_filter_) open_filter_.emplace(Filter::positions_for(std::max<std::size_t>(words.size(), 64)));
-    open_filter_->add(block, words);
-    if (blooms_) MAMORI_TRY(blooms_->append(bloom_line(open_filter_->column(block))));
+    detail::WordSet set;
+    detail::take_apart(*events, set);
+    for (const auto& event : *events)
+      for (const auto field : kFields)
+        if (!event[field].empty()) set.add(hash_field(field, event[field]));
+    open_filter_->add(open_filter_->make(set.words(), info.check));
   }
-  if (full() && use == Use::grows) return finish();
+  if (use == Use::reads || all->empty()) return {};
+  if (!write_) write_ = MAMORI_TRY(os::GrowingFile::open(path(".seg"), MAMORI_TRY(read_->size()), disk_));
+  if (use == Use::closed || full()) (void)finish().has_value();  // where it fails it goes on as it is
   return {};
 }
 
+std::uint64_t Segment::identity() const {
+  std::string checks;
+  for (const auto& block : *blocks()) checks.append(reinterpret_cast<const char*>(&block->info.check), 8);
+  return checksum(checks, place_.first);
+}
+
 Status Segment::sync() {
-  if (!unsynced_ || !write_) return {};
-  MAMORI_TRY(write_->sync());
-  unsynced_ = false;
+  if (!unsynced()) return {};
+  if (suspect_) {
+    for (const auto& block : *blocks())
+      if (block->info.header_at >= synced_) MAMORI_TRY(BlockReader(*read_, block->info).whole());
+    MAMORI_TRY(write_->again(synced_));
+    suspect_ = false;
+  }
+  if (auto synced = write_->sync(); !synced) {
+    suspect_ = true;
+    return synced;
+  }
+  synced_ = write_->size();
   return {};
 }
 
 Status Segment::append(BuiltBlock& built, Durable durable) {
-  MAMORI_ASSERT(!full() && write_);
-  const auto header_bytes = make_header(built, end(), write_->size());
+  MAMORI_ASSERT(grows());
   const auto before = write_->size();
-  auto written = write_->append(header_bytes + built.sections);
-  unsynced_ = true;
-  if (written && durable == Durable::now) written = sync();
-  if (!written) {
-    // The next try starts where this one did.
-    auto again = GrowingFile::open(path(".seg"), before, disk_);
-    if (again) write_.emplace(std::move(*again));
-    return written;
+  const auto header_bytes = make_header(built, end(), before);
+  MAMORI_TRY(write_->append(header_bytes + built.sections));
+  if (durable == Durable::now) {
+    if (auto synced = sync(); !synced) {
+      write_->take_back(before);
+      return synced;
+    }
   }
-  auto header = std::make_shared<Header>(MAMORI_TRY(parse_header(header_bytes, before)));
+  // It is in. What follows is made of it, and a failure there loses nothing.
+  auto header = MAMORI_TRY(parse_header(header_bytes, before));
+  header.hashes = {};  // the tree has had them since the events came
+  auto column = open_filter_->make(built.words, header.info.check);
+  auto all = std::make_shared<Blocks>(*blocks());
+  all->push_back(std::make_shared<const Header>(std::move(header)));
   {
     const std::unique_lock lock(mutex_);
-    if (!open_filter_) open_filter_.emplace(Filter::positions_for(built.words.size() + built.words.size() / 8));
-    open_filter_->add(blocks_.size(), built.words);
-    header->hashes = {};  // the tree has had them since the events came
-    blocks_.push_back(std::move(header));
+    open_filter_->add(std::move(column));
+    blocks_ = std::move(all);
   }
-  // What follows can be made again from the block: no sync, and a failure loses nothing.
-  if (headers_) (void)headers_->append(header_bytes).has_value();
-  if (blooms_) (void)blooms_->append(bloom_line(open_filter_->column(blocks_.size() - 1))).has_value();
-  if (full()) return finish();
+  if (auto copy = os::GrowingFile::open(path(".headers"), headers_end_, disk_); copy && copy->append(header_bytes))
+    headers_end_ = copy->size();
   return {};
 }
 
-// The filter goes to its file; the segment is never written again.
+std::string Segment::sealed_headers() const {
+  std::string out;
+  const auto all = blocks();
+  for (const auto& block : *all) {
+    const auto bytes = read_->read(block->info.header_at, block->info.header_size);
+    if (!bytes || number_at(bytes->view(), 16) != block->info.check) return {};
+    out += bytes->view();
+  }
+  const std::uint64_t numbers[2] = {write_->size(), all->size()};
+  out += kSealMagic;
+  out.append(reinterpret_cast<const char*>(numbers), sizeof numbers);
+  const auto check = checksum(out);
+  out.append(reinterpret_cast<const char*>(&check), sizeof check);
+  return out;
+}
+
 Status Segment::finish() {
+  if (finished() || blocks()->empty()) return {};
   MAMORI_TRY(sync());
-  const auto written = write_file(path(".filter"), filter_file(*open_filter_), FileMode::owner_only);
-  if (!written) return {};  // made at the next start; until then the filter stays in memory
-  auto opened = FilterFile::open(path(".filter"));
-  if (!opened) return {};
-  if (headers_) MAMORI_TRY(headers_->sync());
-  {
+  if (open_filter_) {
+    const auto bytes = filter_file(MAMORI_TRY(open_filter_->turned()), identity());
+    MAMORI_TRY(os::write_file(path(".filter"), bytes, os::Visibility::owner_only, disk_));
+    auto opened = MAMORI_TRY(FilterFile::open(path(".filter"), identity(), disk_));
     const std::unique_lock lock(mutex_);
-    filter_.emplace(std::move(*opened));
+    filter_ = std::move(opened);
     open_filter_.reset();
   }
-  blooms_.reset();
-  headers_.reset();
+  // Where a header is damaged the copy stays as it is: it may be what mends it.
+  if (const auto headers = sealed_headers(); !headers.empty())
+    MAMORI_TRY(os::write_file(path(".headers"), headers, os::Visibility::owner_only, disk_));
   write_.reset();
-  return remove_file(path(".blooms"));
+  return disk_.remove(path(".blooms"));
 }
 
 Result<BlockSet> Segment::find(WordHash word) const {
   const std::shared_lock lock(mutex_);
-  if (filter_) return filter_->find(word);
-  if (open_filter_) return open_filter_->find(word);
-  return ~BlockSet{0};
+  return filter_ ? filter_->find(word) : open_filter_->find(word);
 }
 
 std::uint64_t Segment::bytes_on_disk() const {
   std::uint64_t total = 0;
-  for (const auto* ending : {".seg", ".headers", ".blooms", ".filter"}) {
-    std::error_code missing;
-    const auto size = std::filesystem::file_size(path(ending), missing);
-    if (!missing) total += size;
+  for (const auto* ending : kEndings) {
+    const auto file = disk_.open(path(ending), os::Access::read);
+    if (file) total += (*file)->size().value_or(0);
   }
   return total;
-}
-
-Status Segment::remove() {
-  for (const auto* ending : {".filter", ".blooms", ".headers", ".seg"}) MAMORI_TRY(remove_file(path(ending)));
-  return sync_folder(base_.parent_path());
 }
 
 Status Segment::check_filter() const {

@@ -1,6 +1,7 @@
-// A segment: up to 64 blocks in one file that only grows (NUMBER.seg), a copy of the block headers beside it (.headers: opening reads
-// only these, and a damaged header is mended from it), the filters of its blocks while it grows (.blooms) and turned round when it is
-// full (.filter). NUMBER is the first leaf.
+// A segment: up to 64 blocks in one file that only grows (NUMBER.seg; NUMBER is the first leaf). Everything beside it is made from it and
+// can be made again: the filters of its blocks while it grows (.blooms), turned round when it is finished (.filter); and the headers of
+// its blocks (.headers), from which a finished segment is opened and a damaged header mended, and which is never believed over the
+// segment. docs/formats/archive.md.
 #pragma once
 
 #include <memory>
@@ -13,49 +14,86 @@
 
 namespace mamori::archive {
 
-// Threads: append() by one at a time; everything else is for many, beside it, on what was there when blocks() was asked for.
+using Blocks = std::vector<std::shared_ptr<const Header>>;
+
+// Threads: append(), sync(), finish() by one at a time; everything else is for many, beside it, on what was there when blocks() was
+// asked for.
 class Segment {
  public:
-  // A new, empty one.
-  static Result<std::shared_ptr<Segment>> make(const std::filesystem::path& folder, LeafIndex first, Disk& disk);
-  // What is on disk. A block that was being written when the power went is cut off.
-  // `grows`: it is the last one, and whoever opens it will write to it; otherwise nothing on disk is touched.
-  enum class Use { grows, reads };
-  static Result<std::shared_ptr<Segment>> open(const std::filesystem::path& folder, LeafIndex first, Use use, bool last, Disk& disk, std::vector<Damage>& damage);
+  struct Place {
+    std::filesystem::path folder;
+    LeafIndex first = 0;
+    std::size_t blocks = kSegmentBlocks;  // when it is full
+  };
+  // A new, empty one; its name is durable when it returns.
+  static Result<std::shared_ptr<Segment>> make(const Place& place, os::Disk& disk);
+  enum class Use {
+    reads,    // nothing on disk is touched
+    closed,   // it is finished where it is not, and not written to
+    grows,    // what is behind its last whole block is cut off
+  };
+  struct Opening {
+    Use use = Use::reads;
+    LeafIndex cut = std::numeric_limits<LeafIndex>::max();  // blocks that begin here or behind nobody was told are kept: they go
+    // Whether a log still holds the events of the block that begins there: then one that was cut off in the middle goes too.
+    std::function<bool(LeafIndex)> in_log = [](LeafIndex) { return false; };
+  };
+  // What is on disk.
+  static Result<std::shared_ptr<Segment>> open(const Place& place, const Opening& opening, os::Disk& disk,
+                                               std::vector<Damage>& damage);
+  // All files of the segment `first` that stand in `folder`, and their names for good.
+  static Status remove(const std::filesystem::path& folder, LeafIndex first, os::Disk& disk);
 
-  LeafIndex first() const { return first_; }
+  LeafIndex first() const { return place_.first; }
   LeafIndex end() const;
   bool full() const;
-  // Durable when it returns, or, for `later`, after sync(). Requires: built follows end(); not full().
+  bool grows() const { return write_.has_value() && !full(); }
+  // Durable when it returns well, or, for `later`, after sync(). On failure the block is not in it. Requires: built follows end(); grows().
   enum class Durable { now, later };
   Status append(BuiltBlock& built, Durable durable);
+  // After a failed one, what was written since the last good one is checked and written again. Error: archive.block.damaged where it
+  // cannot be read any more.
   Status sync();
-  // As they are now, oldest first. Their hashes are let go by forget_hashes(), when the tree has them.
-  std::vector<std::shared_ptr<const Header>> blocks() const;
-  void forget_hashes();
+  bool unsynced() const { return write_ && synced_ < write_->size(); }
+  // Bookkeeping when no block follows: the filter goes to its file, the headers are sealed. What fails can be tried again, and is made
+  // good at the next start at the latest; until then everything works as before.
+  Status finish();
+  bool finished() const { return !write_ && !open_filter_; }
+
+  // As they are now, oldest first.
+  std::shared_ptr<const Blocks> blocks() const;
+  // Of each of them, as they were when it was opened; once, for the tree.
+  std::vector<BlockHashes> take_hashes() { return std::move(hashes_); }
   Result<BlockSet> find(WordHash word) const;
-  const ReadFile& file() const { return *read_; }
+  const os::ReadFile& file() const { return *read_; }
   std::uint64_t bytes_on_disk() const;
-  Status remove();
   // The filter's pages against their checks.
   Status check_filter() const;
 
  private:
-  Segment(std::filesystem::path base, LeafIndex first, Disk& disk) : base_(std::move(base)), first_(first), disk_(disk) {}
+  Segment(const Place& place, os::Disk& disk, bool writes);
   std::filesystem::path path(const char* ending) const;
-  Status finish();
+  bool open_sealed(std::uint64_t size);
+  Result<std::uint64_t> walk(std::uint64_t size, const Opening& opening, std::vector<Damage>& damage);
+  void take(Header header);
   Status load_filter(Use use, std::vector<Damage>& damage);
+  std::uint64_t identity() const;
+  std::string sealed_headers() const;
 
-  std::filesystem::path base_;
-  LeafIndex first_;
-  Disk& disk_;
+  const Place place_;
+  os::Disk& disk_;
+  const bool writes_;
   mutable std::shared_mutex mutex_;  // guards blocks_ and the filters
-  std::vector<std::shared_ptr<Header>> blocks_;
-  std::optional<GrowingFile> write_, headers_, blooms_;
-  std::optional<ReadFile> read_;
-  bool unsynced_ = false;
-  std::optional<Filter> open_filter_;
+  std::shared_ptr<const Blocks> blocks_ = std::make_shared<Blocks>();
+  std::optional<OpenFilter> open_filter_;
   std::optional<FilterFile> filter_;
+  std::vector<BlockHashes> hashes_;
+  std::optional<os::ReadFile> read_;
+  // Of who writes.
+  std::optional<os::GrowingFile> write_;
+  std::uint64_t synced_ = 0;         // bytes of it that are durable
+  bool suspect_ = false;             // a sync failed: what follows synced_ must be written again
+  std::uint64_t headers_end_ = 0;    // of the copy
 };
 
 }  // namespace mamori::archive

@@ -1,52 +1,23 @@
+// Writing: from append() through the log into blocks, and what is durable when.
 #include "archive/embedded/stream.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace mamori::archive {
 namespace {
 
 static_assert(kLargestBatch <= kBlockEvents && kBatchBytes <= kBlockBytes);
 
-constexpr std::string_view kFormat = "mamori archive stream 2\n", kFormat1 = "mamori archive stream 1\n";
-
-std::vector<LeafIndex> numbers_of(const std::filesystem::path& folder, std::string_view ending) {
-  std::vector<LeafIndex> out;
-  std::error_code failure;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, failure)) {
-    const auto name = entry.path().filename().string();
-    if (!name.ends_with(ending) || name.size() != 20 + ending.size() || name.find_first_not_of("0123456789") != 20) continue;
-    out.push_back(std::strtoull(name.c_str(), nullptr, 10));
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-void append_hashes(Tree& tree, const BlockHashes& hashes) {
-  tree.append(hashes.before);
-  for (const auto& chunk : hashes.chunks) tree.append_chunk(chunk);
-  tree.append(hashes.after);
+Error busy(const std::filesystem::path& folder) {
+  return {ErrorKind::conflict, "archive.busy", {{"directory", folder.string()}}};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<EmbeddedStream>> EmbeddedStream::open(const std::filesystem::path& folder, std::string origin, const SigningKey& key, const Clock& clock, Disk& disk, Workers& workers, const StreamOptions& options) {
-  MAMORI_ASSERT(options.events > 0 && options.events <= kBlockEvents);
-  MAMORI_TRY(make_directory(folder));
-  const auto format = folder / "format";
-  if (std::filesystem::exists(format)) {
-    const auto version = MAMORI_TRY(read_file(format, 4096));
-    if (version != kFormat && version != kFormat1) return Error{ErrorKind::conflict, "archive.stream.newer", {{"directory", folder.string()}}};
-    // Blocks of version 1 stay as they are; those to come would not be understood by what knows version 1 only.
-    if (version == kFormat1 && !options.read_only) MAMORI_TRY(write_file(format, kFormat, FileMode::owner_only));
-  } else if (!options.read_only) {
-    MAMORI_TRY(write_file(format, kFormat, FileMode::owner_only));
-  }
-  std::unique_ptr<EmbeddedStream> stream(new EmbeddedStream(folder, std::move(origin), key, clock, disk, workers, options));
-  MAMORI_TRY(stream->load());
-  return stream;
+std::filesystem::path EmbeddedStream::file_of(LeafIndex first, const char* ending) const {
+  return folder_ / fmt::format("{:020}{}", first, ending);
 }
 
 EmbeddedStream::~EmbeddedStream() {
@@ -54,208 +25,215 @@ EmbeddedStream::~EmbeddedStream() {
   changed_.wait(lock, [this] { return tasks_ == 0; });  // blocks that could not be written stay in their logs
 }
 
-Status EmbeddedStream::add_segment(const std::shared_ptr<Segment>& segment) {
-  for (const auto& block : segment->blocks()) {
-    const auto size = tree_.size();
-    if (block->info.first > size) {
-      // Leaves whose hashes are lost: their places are kept, so that everything behind them stays where it was.
-      damage_.push_back({segment->file().path().string(), "archive.damage.missing", size, block->info.first - 1});
-      tree_.append(std::vector<Hash>(block->info.first - size));
-    }
-    append_hashes(tree_, block->hashes);
-  }
-  segment->forget_hashes();
-  segments_.push_back(segment);
-  return {};
-}
-
-Status EmbeddedStream::load() {
-  load_heads();
-  MAMORI_TRY(load_kept());
-  first_ = tree_.size();
-  const auto numbers = numbers_of(folder_, ".seg");
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (numbers[i] < first_ && options_.read_only) continue;
-    if (numbers[i] < first_) {  // retention was interrupted after it had kept what proofs need
-      for (const auto* ending : {".filter", ".blooms", ".headers", ".seg"}) MAMORI_TRY(remove_file(folder_ / fmt::format("{:020}{}", numbers[i], ending)));
-      continue;
-    }
-    MAMORI_TRY(add_segment(MAMORI_TRY(Segment::open(folder_, numbers[i], i + 1 == numbers.size() && !options_.read_only ? Segment::Use::grows : Segment::Use::reads, i + 1 == numbers.size(), disk_, damage_))));
-  }
-  size_ = tree_.size();
-  MAMORI_TRY(load_logs());
-  return {};
-}
-
-std::shared_ptr<const Record> EmbeddedStream::make_record(std::string bytes, std::shared_ptr<Batch> batch) const {
+std::shared_ptr<Record> EmbeddedStream::make_record(std::string bytes, std::shared_ptr<Batch> batch) const {
   auto record = std::make_shared<Record>();
   record->bytes = std::move(bytes);
   record->batch = std::move(batch);
-  record->events = record->batch ? std::move(record->batch->events) : std::move(decode_record(record->bytes)).take();
-  record->leaves = leaf_hashes(record->events);
   return record;
 }
 
-Status EmbeddedStream::load_logs() {
-  for (const auto number : numbers_of(folder_, ".log")) {
-    const auto path = folder_ / fmt::format("{:020}.log", number);
-    auto log = read_log(path);
-    if ((!log || log->events.empty() || log->first + log->events.size() <= size_) && options_.read_only) continue;
-    if (!log) {  // made, but the power went before its first bytes were there
-      MAMORI_TRY(remove_file(path));
-      continue;
-    }
-    if (log->holes != 0) damage_.push_back({path.string(), "archive.damage.log", log->first, log->first + log->events.size()});
-    if (log->events.empty() || log->first + log->events.size() <= size_) {  // its block was written
-      MAMORI_TRY(remove_file(path));
-      continue;
-    }
-    if (log->first > size_) {
-      damage_.push_back({path.string(), "archive.damage.missing", size_, log->first - 1});
-      tree_.append(std::vector<Hash>(log->first - size_));
-      size_ = log->first;
-    }
-    auto part = std::make_shared<Part>();
-    part->first = size_;
-    part->log_path = path;
-    if (!options_.read_only) part->log.emplace(MAMORI_TRY(GrowingFile::open(path, log->good, disk_)));
-    for (auto& bytes : log->records) {
-      auto record = std::const_pointer_cast<Record>(make_record(std::move(bytes), nullptr));
-      record->first = size_;
-      tree_.append(record->leaves);
-      size_ += record->events.size();
-      part->count += record->events.size();
-      for (const auto& event : record->events) part->bytes += event.raw.size();
-      part->records.push_back(std::move(record));
-    }
-    part->synced = part->count;
-    const std::lock_guard lock(mutex_);
-    if (!parts_.empty() && !options_.read_only) freeze(parts_.back());
-    parts_.push_back(std::move(part));
+// Waits until there is room for one more part, and, for live events, until every block of an import is in its segment: a log behind a
+// block that was lost would begin at a wrong leaf. Where a block could not be written it is tried once more here, and then said why.
+Status EmbeddedStream::wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk) {
+  const auto room = [&] { return frozen_ < options_.backlog && (for_bulk || bulk_ == 0); };
+  for (bool tried = false;;) {
+    changed_.wait(lock, [&] { return room() || failed_; });
+    if (room()) return {};
+    if (tried) return *failed_;
+    tried = true;
+    lock.unlock();
+    write_built();
+    lock.lock();
   }
-  return {};
 }
 
 // The part that takes new events; order_ is held.
 Result<std::shared_ptr<EmbeddedStream::Part>> EmbeddedStream::growing_part() {
   std::unique_lock lock(mutex_);
-  ++appenders_;
-  changed_.wait(lock, [this] { return broken_ || (bulk_ == 0 && (frozen_ < options_.backlog || failed_)); });
-  --appenders_;
-  changed_.notify_all();
-  if (broken_) return *broken_;
-  if (failed_ && frozen_ >= options_.backlog) {
-    auto error = *failed_;
-    lock.unlock();
-    write_built();  // perhaps there is room again
-    lock.lock();
-    if (frozen_ >= options_.backlog) return error;
-  }
+  MAMORI_TRY(wait_for_room(lock, false));
   if (!parts_.empty() && !parts_.back()->frozen) return parts_.back();
   auto part = std::make_shared<Part>();
   part->first = size_;
   lock.unlock();
-  part->log_path = folder_ / fmt::format("{:020}.log", part->first);
-  part->log.emplace(MAMORI_TRY(GrowingFile::open(part->log_path, 0, disk_)));
-  if (auto written = part->log->append(log_start(part->first)); !written) {
-    (void)remove_file(part->log_path).has_value();
-    return std::move(written).take_error();
-  }
-  MAMORI_TRY(sync_folder(folder_));
+  part->log_path = file_of(part->first, ".log");
+  // What an earlier try left goes: a name whose sync failed never becomes durable.
+  MAMORI_TRY(disk_.remove(part->log_path));
+  part->log = MAMORI_TRY(os::GrowingFile::open(part->log_path, 0, disk_));
+  MAMORI_TRY(part->log->append(log_start(part->first)));
+  MAMORI_TRY(disk_.sync_folder(folder_));
   lock.lock();
   parts_.push_back(part);
   return part;
+}
+
+void EmbeddedStream::close_growing() {
+  if (parts_.empty() || parts_.back()->frozen) return;
+  if (parts_.back()->count > 0) return freeze(parts_.back());
+  (void)disk_.remove(parts_.back()->log_path).has_value();  // an empty one that stays is recognised at the next start
+  parts_.pop_back();
 }
 
 void EmbeddedStream::freeze(const std::shared_ptr<Part>& part) {
   part->frozen = true;
   ++frozen_;
   ++tasks_;
-  workers_.add([this, part] { build(part); });
+  to_build_.push_back(part);
+}
+
+void EmbeddedStream::hand_out() {
+  std::vector<std::shared_ptr<Part>> parts;
+  {
+    const std::lock_guard lock(mutex_);
+    parts.swap(to_build_);
+  }
+  for (auto& part : parts) workers_.add([this, part = std::move(part)] { build(part); });
 }
 
 Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
-  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  if (options_.read_only) return busy(folder_);
   if (events.empty()) return LeafRange{size(), 0};
-  if (events.size() > kBlockEvents) return Error{ErrorKind::invalid, "archive.batch.too-large", {{"events", std::to_string(events.size())}}};
+  if (events.size() > kBlockEvents)
+    return Error{ErrorKind::invalid, "archive.batch.too-large", {{"events", std::to_string(events.size())}}};
   for (const auto& event : events)
-    if (event.raw.size() > kLongestRaw) return Error{ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
-  auto record = std::const_pointer_cast<Record>(make_record(encode_record(events), nullptr));
-  std::shared_ptr<Part> part;
-  std::size_t up_to = 0;
+    if (event.raw.size() > kLongestRaw)
+      return Error{ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
+  const auto record = make_record(encode_record(events), nullptr);
+  record->events = MAMORI_TRY(decode_record(record->bytes));
+  record->leaves = leaf_hashes(record->events);
   {
     const std::lock_guard order(order_);
-    part = MAMORI_TRY(growing_part());
+    auto part = MAMORI_TRY(growing_part());
     if (part->count + events.size() > kBlockEvents) {
       {
         const std::lock_guard lock(mutex_);
         freeze(part);
       }
+      hand_out();
       part = MAMORI_TRY(growing_part());
     }
-    MAMORI_TRY(part->log->append(record->bytes));
+    TreeSize durable = 0;
     {
-      const std::unique_lock lock(tree_mutex_);
-      tree_.append(record->leaves);
+      const std::lock_guard lock(mutex_);
+      record->first = size_;
+      durable = durable_;
     }
+    seal_record(record->bytes, record->first, durable);
+    MAMORI_TRY(part->log->append(record->bytes));
     const std::lock_guard lock(mutex_);
-    record->first = size_;
+    tree_.append(record->leaves);
     size_ += events.size();
     part->count += events.size();
     for (const auto& event : events) part->bytes += event.raw.size();
     part->records.push_back(record);
-    up_to = part->count;
     if (part->count >= options_.events || part->bytes >= options_.bytes) freeze(part);
   }
+  hand_out();
   changed_.notify_all();
-  MAMORI_TRY(sync_log(*part, up_to));
+  MAMORI_TRY(make_durable(record->first + events.size()));
   return LeafRange{record->first, events.size()};
 }
 
-Status EmbeddedStream::sync_log(Part& part, std::size_t count) {
-  const std::lock_guard one(part.sync);
-  if (part.synced >= count || !part.log) return {};
-  std::size_t now = 0;
+Status EmbeddedStream::make_durable(TreeSize up_to) {
+  struct Seen {
+    std::shared_ptr<Part> part;
+    std::size_t count;
+  };
+  const std::lock_guard one(sync_);
+  std::vector<Seen> seen;
+  TreeSize target = 0;
+  bool blocks = false;
   {
     const std::lock_guard lock(mutex_);
-    if (broken_) return *broken_;
-    now = part.count;
+    if (durable_ >= up_to) return {};
+    target = size_;
+    for (const auto& part : parts_) seen.push_back({part, part->count});
   }
-  if (auto synced = part.log->sync(); !synced) {
-    // What the kernel has dropped after a failed sync nobody knows: nothing more is taken until the stream is opened anew.
+  MAMORI_TRY(sync_names());
+  // In their order: what is acknowledged has everything before it on the disk.
+  std::vector<std::shared_ptr<Part>> only_blocks;
+  for (const auto& [part, count] : seen) {
+    if (part->synced >= count) continue;
+    if (!part->bulk && !part->log_lost) {
+      if (part->log->sync()) {
+        part->synced = count;
+        continue;
+      }
+      // What the kernel dropped nobody knows, and a second sync would not say. The block is the other way to the disk.
+      part->log_lost = true;
+      const std::lock_guard order(order_);
+      const std::lock_guard lock(mutex_);
+      if (!part->frozen) freeze(part);
+    }
+    only_blocks.push_back(part);
+  }
+  hand_out();
+  for (const auto& part : only_blocks) MAMORI_TRY(wait_written(*part));
+  {
     const std::lock_guard lock(mutex_);
-    broken_ = synced.error();
-    changed_.notify_all();
-    return synced;
+    blocks = blocks_unsynced_;
   }
-  part.synced = now;
+  if (blocks) MAMORI_TRY(sync_blocks());
+  const std::lock_guard lock(mutex_);
+  durable_ = std::max(durable_, target);
   return {};
 }
 
+// Names that were there when the stream was opened: whoever made them may have ended before they were durable.
+Status EmbeddedStream::sync_names() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!names_unsynced_) return {};
+  }
+  MAMORI_TRY(disk_.sync_folder(folder_));
+  const std::lock_guard lock(mutex_);
+  names_unsynced_ = false;
+  return {};
+}
+
+Status EmbeddedStream::wait_written(const Part& part) {
+  std::unique_lock lock(mutex_);
+  for (bool tried = false;;) {
+    changed_.wait(lock, [&] { return part.written || failed_; });
+    if (part.written) return {};
+    if (tried) return *failed_;
+    tried = true;
+    lock.unlock();
+    write_built();
+    lock.lock();
+  }
+}
+
 Status EmbeddedStream::append_block(std::shared_ptr<Batch> batch) {
-  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  if (options_.read_only) return busy(folder_);
   if (batch->events.empty()) return {};
   MAMORI_ASSERT(batch->events.size() <= options_.events);
-  auto record = std::const_pointer_cast<Record>(make_record({}, std::move(batch)));
+  const auto record = make_record({}, std::move(batch));
+  record->events = std::move(record->batch->events);
+  record->leaves = leaf_hashes(record->events);
   auto part = std::make_shared<Part>();
+  part->bulk = true;
   part->count = record->events.size();
   for (const auto& event : record->events) part->bytes += event.raw.size();
-  const std::lock_guard order(order_);
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return broken_ || failed_ || (appenders_ == 0 && frozen_ < options_.backlog); });
-  if (broken_) return *broken_;
-  if (failed_) return *failed_;
-  if (!parts_.empty() && !parts_.back()->frozen) freeze(parts_.back());
   {
-    const std::unique_lock tree_lock(tree_mutex_);
+    const std::lock_guard order(order_);
+    std::unique_lock lock(mutex_);
+    MAMORI_TRY(wait_for_room(lock, true));
+    if (failed_) {  // no more is taken in than can be written: an import that goes on would only fill the memory
+      lock.unlock();
+      write_built();
+      lock.lock();
+      if (failed_) return *failed_;
+    }
+    close_growing();
     tree_.append(record->leaves);
+    part->first = record->first = size_;
+    size_ += part->count;
+    part->records.push_back(record);
+    parts_.push_back(part);
+    ++bulk_;
+    freeze(part);
   }
-  part->first = record->first = size_;
-  size_ += part->count;
-  part->records.push_back(std::move(record));
-  parts_.push_back(part);
-  ++bulk_;
-  freeze(part);
+  hand_out();
   return {};
 }
 
@@ -286,21 +264,12 @@ void EmbeddedStream::write_built() {
   const std::lock_guard one(write_);
   while (true) {
     std::shared_ptr<Part> part;
-    std::shared_ptr<Segment> segment;
     {
       const std::lock_guard lock(mutex_);
       if (parts_.empty() || !parts_.front()->frozen || !parts_.front()->built) return;
       part = parts_.front();
-      if (!segments_.empty() && !segments_.back()->full() && segments_.back()->end() == part->first) segment = segments_.back();
     }
-    const bool fresh = !segment;
-    Status written;
-    if (fresh) {
-      auto made = Segment::make(folder_, part->first, disk_);
-      if (made) segment = std::move(*made);
-      else written = made.error();
-    }
-    if (written) written = segment->append(*part->built, part->log ? Segment::Durable::now : Segment::Durable::later);
+    const auto written = write_block(*part);
     const std::lock_guard lock(mutex_);
     if (!written) {
       failed_ = written.error();
@@ -308,48 +277,89 @@ void EmbeddedStream::write_built() {
       return;
     }
     failed_.reset();
-    if (fresh) segments_.push_back(segment);
+    part->written = true;
     parts_.pop_front();
     --frozen_;
-    if (!part->log) --bulk_;
-    if (part->log) (void)remove_file(part->log_path).has_value();  // what stays is recognised at the next start
+    if (part->bulk) --bulk_;
+    // What stays is recognised at the next start.
+    if (!part->log_path.empty()) (void)disk_.remove(part->log_path).has_value();
     changed_.notify_all();
   }
 }
 
-Status EmbeddedStream::sync_segments() {
-  const std::lock_guard one(write_);
-  std::shared_ptr<Segment> last;
+Status EmbeddedStream::write_block(Part& part) {
+  MAMORI_TRY(sync_names());
+  std::shared_ptr<Segment> segment;
   {
     const std::lock_guard lock(mutex_);
-    if (!segments_.empty()) last = segments_.back();
+    if (!segments_.empty()) segment = segments_.back();
   }
-  if (last) return last->sync();
+  if (part.bulk && !importing_) MAMORI_TRY(promise_nothing_from(part.first));
+  if (!segment || !segment->grows() || segment->end() != part.first) {
+    if (segment) (void)segment->finish().has_value();  // one that failed before
+    segment = MAMORI_TRY(Segment::make({folder_, part.first, options_.segment}, disk_));
+    const std::lock_guard lock(mutex_);
+    segments_.push_back(segment);
+  }
+  if (part.bulk) {
+    const std::lock_guard lock(mutex_);
+    blocks_unsynced_ = true;
+  }
+  MAMORI_TRY(segment->append(*part.built, part.bulk ? Segment::Durable::later : Segment::Durable::now));
+  if (segment->full()) (void)segment->finish().has_value();
+  return {};
+}
+
+// Says in the folder, for good, that what begins at `first` or behind is not promised to anybody yet. write_ is held.
+Status EmbeddedStream::promise_nothing_from(LeafIndex first) {
+  MAMORI_TRY(os::write_file(folder_ / "importing", std::to_string(first) + "\n", os::Visibility::owner_only, disk_));
+  importing_ = first;
+  return {};
+}
+
+// Blocks of an import, and those found at the start: durable from here on.
+Status EmbeddedStream::sync_blocks() {
+  const std::lock_guard one(write_);
+  std::vector<std::shared_ptr<Segment>> segments;
+  {
+    const std::lock_guard lock(mutex_);
+    segments = segments_;
+  }
+  for (const auto& segment : segments) MAMORI_TRY(segment->sync());
+  if (importing_) {
+    MAMORI_TRY(os::write_file(folder_ / "importing", "none\n", os::Visibility::owner_only, disk_));
+    importing_.reset();
+  }
+  const std::lock_guard lock(mutex_);
+  blocks_unsynced_ = bulk_ != 0;
   return {};
 }
 
 Status EmbeddedStream::settle() {
   if (options_.read_only) return {};
   std::unique_lock lock(mutex_);
-  if (failed_) {
+  for (bool tried = false;;) {
+    changed_.wait(lock, [this] { return frozen_ == 0 || failed_; });
+    if (frozen_ == 0) break;
+    if (tried) return *failed_;
+    tried = true;
     lock.unlock();
     write_built();
     lock.lock();
   }
-  changed_.wait(lock, [this] { return frozen_ == 0 || failed_ || broken_; });
-  if (broken_) return *broken_;
-  if (failed_) return *failed_;
+  const auto all = size_;
   lock.unlock();
-  return sync_segments();  // blocks of an import
+  return make_durable(all);
 }
 
 Status EmbeddedStream::seal() {
-  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  if (options_.read_only) return busy(folder_);
   {
     const std::lock_guard order(order_);
     const std::lock_guard lock(mutex_);
-    if (!parts_.empty() && !parts_.back()->frozen && parts_.back()->count > 0) freeze(parts_.back());
+    close_growing();
   }
+  hand_out();
   return settle();
 }
 
@@ -358,12 +368,13 @@ Snapshot EmbeddedStream::snapshot() const {
   const std::lock_guard lock(mutex_);
   out.first = first_;
   out.size = size_;
+  out.tree = tree_.view();
   out.segments = segments_;
   for (const auto& segment : segments_) out.blocks.push_back(segment->blocks());
   // A block may be in its segment already while its part is still there: the part's events are not shown twice.
   auto in_blocks = first_;
   for (const auto& blocks : out.blocks)
-    if (!blocks.empty()) in_blocks = blocks.back()->info.first + blocks.back()->info.count;
+    if (!blocks->empty()) in_blocks = blocks->back()->info.first + blocks->back()->info.count;
   for (const auto& part : parts_) {
     if (part->first < in_blocks) continue;
     for (const auto& record : part->records) out.records.push_back(record);
@@ -383,11 +394,9 @@ LeafIndex EmbeddedStream::first() const {
 
 std::uint64_t EmbeddedStream::bytes_on_disk() const {
   std::uint64_t total = 0;
-  std::error_code failure;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, failure)) {
-    std::error_code gone;
-    const auto size = entry.file_size(gone);
-    if (!gone) total += size;
+  for (const auto& name : disk_.list(folder_).value_or({})) {
+    const auto file = disk_.open(folder_ / name, os::Access::read);
+    if (file) total += (*file)->size().value_or(0);
   }
   return total;
 }
@@ -396,7 +405,7 @@ std::uint64_t EmbeddedStream::raw_bytes() const {
   std::uint64_t total = 0;
   const auto now = snapshot();
   for (const auto& blocks : now.blocks)
-    for (const auto& block : blocks) total += block->info.raw_bytes;
+    for (const auto& block : *blocks) total += block->info.raw_bytes;
   for (const auto& record : now.records)
     for (const auto& event : record->events) total += event.raw.size();
   return total;

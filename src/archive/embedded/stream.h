@@ -20,13 +20,14 @@ struct StreamOptions {
   std::size_t events = kBlockEvents;          // of a block, at most kBlockEvents
   std::size_t bytes = kBlockBytes;
   std::size_t backlog = 6;                    // blocks being built before append() waits
+  std::size_t segment = kSegmentBlocks;       // blocks of a segment, at most kSegmentBlocks
   bool read_only = false;                     // beside the process that writes: nothing on disk is touched, append() refuses
 };
 
 // One batch as it came; never changes.
 struct Record {
   LeafIndex first = 0;
-  std::string bytes;                          // of the log; or
+  std::string bytes;                          // of the log, which the events point into; or
   std::shared_ptr<Batch> batch;               // of an import
   std::vector<Event> events;
   std::vector<Hash> leaves;
@@ -35,24 +36,27 @@ struct Record {
 // What there is at one moment, for reading; stays readable while the stream goes on.
 struct Snapshot {
   std::vector<std::shared_ptr<Segment>> segments;
-  std::vector<std::vector<std::shared_ptr<const Header>>> blocks;  // of each segment
-  std::vector<std::shared_ptr<const Record>> records;              // not yet in blocks, oldest first
-  LeafIndex first = 0;                                             // oldest event still kept
+  std::vector<std::shared_ptr<const Blocks>> blocks;     // of each segment
+  std::vector<std::shared_ptr<const Record>> records;    // not yet in blocks, oldest first
+  TreeView tree;
+  LeafIndex first = 0;                                   // oldest event still kept
   TreeSize size = 0;
 };
 
-// What it is given outlives it.
+// How it keeps what it acknowledged, whatever fails: docs/reliability.md. What it is given outlives it.
 class EmbeddedStream : public Stream {
  public:
-  // Opens or creates the stream in `folder`. A torn tail left by a crash is cut off: every event whose append() returned is still there.
-  // Errors: archive.stream.newer (a later format), archive.disk.*. Damage found is in damage().
-  static Result<std::unique_ptr<EmbeddedStream>> open(const std::filesystem::path& folder, std::string origin, const SigningKey& key, const Clock& clock, Disk& disk, Workers& workers, const StreamOptions& options = {});
+  // Opens or creates the stream in `folder`. What a crash left of events that nobody was told are kept is put aside; every event whose
+  // append() returned well is still there. Errors: archive.stream.newer (a later format), os.disk.*. Damage found is in damage().
+  static Result<std::unique_ptr<EmbeddedStream>> open(const std::filesystem::path& folder, std::string origin,
+                                                      const SigningKey& key, const Clock& clock, os::Disk& disk,
+                                                      Workers& workers, const StreamOptions& options = {});
   ~EmbeddedStream() override;
 
   bool writes() const override { return !options_.read_only; }
-  // One sync for the batch, shared with whoever appends at the same time.
+  // One sync for the batch, shared with whoever appends at the same time. Acknowledged means: it and everything before it is durable.
   Result<LeafRange> append(std::span<const Event> events) override;
-  // Straight into a block, without the log. At most options.events events.
+  // Straight into a block, without the log. At most options.events events. A crash before settle() takes back all blocks since the last.
   Status append_block(std::shared_ptr<Batch> batch) override;
   Status settle() override;
   // Puts what is in the log into a block now, however small.
@@ -68,7 +72,8 @@ class EmbeddedStream : public Stream {
   std::vector<Damage> damage() const override;
 
   Result<Kept> event(LeafIndex index) const override;
-  Status each_match(const Query& query, Instant from, Instant to, LeafIndex start, const std::function<Result<bool>(LeafIndex, const Event&)>& take) const override;
+  Status each_match(const Query& query, Instant from, Instant to, LeafIndex start,
+                    const std::function<Result<bool>(LeafIndex, const Event&)>& take) const override;
   Result<Hash> root_at(TreeSize size) const override;
   Result<std::vector<Hash>> inclusion(LeafIndex index, TreeSize size) const override;
   Result<std::vector<Hash>> consistency(TreeSize size1, TreeSize size2) const override;
@@ -78,68 +83,96 @@ class EmbeddedStream : public Stream {
   std::vector<Head> heads() const override;
   // Whole segments.
   Result<std::uint64_t> retain(const Retention& retention) override;
-  Result<Verified> verify(const std::function<void(const Damage&)>& report, const std::function<void(std::uint64_t)>& progress = {}) const override;
+  Result<Verified> verify(const std::function<void(const Damage&)>& report,
+                          const std::function<void(std::uint64_t)>& progress = {}) const override;
 
  private:
   struct Part {  // a block to come
     LeafIndex first = 0;
     std::size_t count = 0, bytes = 0;
     std::vector<std::shared_ptr<const Record>> records;
-    std::optional<GrowingFile> log;            // none for an import
+    bool bulk = false;                         // of an import: no log holds it
+    std::optional<os::GrowingFile> log;
     std::filesystem::path log_path;
-    bool frozen = false;
+    std::size_t synced = 0;                    // events that the log holds for good; guarded by sync_
+    bool log_lost = false;                     // a sync of it failed: only the block makes it durable; guarded by sync_
+    bool frozen = false, written = false;      // it takes no more events; it is in its block
     std::optional<BuiltBlock> built;
-    std::mutex sync;                           // one sync at a time; guards synced
-    std::size_t synced = 0;                    // events of it that are on disk for sure
   };
 
-  EmbeddedStream(std::filesystem::path folder, std::string origin, const SigningKey& key, const Clock& clock, Disk& disk, Workers& workers, const StreamOptions& options)
-      : folder_(std::move(folder)), origin_(std::move(origin)), key_(key), clock_(clock), disk_(disk), workers_(workers), options_(options) {}
+  EmbeddedStream(std::filesystem::path folder, std::string origin, const SigningKey& key, const Clock& clock, os::Disk& disk,
+                 Workers& workers, const StreamOptions& options)
+      : folder_(std::move(folder)), origin_(std::move(origin)), key_(key), clock_(clock), disk_(disk), workers_(workers),
+        options_(options) {}
+  std::filesystem::path file_of(LeafIndex first, const char* ending) const;
+
+  // --- opening (open.cpp)
   Status load();
+  Status load_format();
   Status load_kept();
+  Result<Nodes> kept_of_version_1(std::string_view in);
   void load_heads();
-  Status load_logs();
-  Result<Nodes> keep_for_proofs(LeafIndex up_to);
+  Status load_segments(const std::vector<std::string>& names);
+  Status load_logs(const std::vector<std::string>& names);
+  void pad(TreeSize to);
+  Status add_segment(const std::shared_ptr<Segment>& segment);
+
+  // --- writing (stream.cpp)
+  std::shared_ptr<Record> make_record(std::string bytes, std::shared_ptr<Batch> batch) const;
+  Status wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk);
   Result<std::shared_ptr<Part>> growing_part();
-  void freeze(const std::shared_ptr<Part>& part);  // mutex_ held
+  void close_growing();                        // order_ and mutex_ held
+  void freeze(const std::shared_ptr<Part>& part);  // mutex_ held; then hand_out()
+  void hand_out();
   void build(const std::shared_ptr<Part>& part);
   void write_built();
-  Status sync_segments();
-  Status sync_log(Part& part, std::size_t count);
-  std::shared_ptr<const Record> make_record(std::string bytes, std::shared_ptr<Batch> batch) const;
-  Status add_segment(const std::shared_ptr<Segment>& segment);
-  TreeView tree_now() const;
-  Result<Nodes> kept_of_version_1(std::string_view in);
-  // Of the part of the tree whose events go: nodes_to_keep(), but for the heads that nobody can prove any more.
+  Status write_block(Part& part);
+  // Everything before leaf `up_to` is durable when it returns well.
+  Status make_durable(TreeSize up_to);
+  Status wait_written(const Part& part);
+  Status sync_blocks();
+  Status sync_names();
+  Status promise_nothing_from(LeafIndex first);
+
+  // --- proofs (stream_proofs.cpp)
   Result<Nodes> nodes_to_keep(const TreeView& tree, TreeSize first, const TreeView::Leaves& leaves) const;
-  Result<std::vector<Hash>> leaves(LeafIndex first, std::size_t count) const;
-  // The same, keeping the hashes of the block it last had to read.
-  TreeView::Leaves cached_leaves() const;
+  Result<Nodes> keep_for_proofs(LeafIndex up_to);
+  // The hashes of leaves, from what `now` shows; the block that was read last is kept.
+  TreeView::Leaves leaves_of(std::shared_ptr<const Snapshot> now) const;
 
   const std::filesystem::path folder_;
   const std::string origin_;
   const SigningKey& key_;
   const Clock& clock_;
-  Disk& disk_;
+  os::Disk& disk_;
   Workers& workers_;
   const StreamOptions options_;
 
+  // Taken in this order, and none while waiting for a lock above it.
+  std::mutex retain_;                           // who lets go of segments
+  std::mutex publish_;                          // who signs; guards heads_end_
+  std::mutex sync_;                             // who makes durable
   std::mutex order_;                            // who appends; held while the log is written
-  std::mutex write_;                            // who writes segments
-  mutable std::shared_mutex tree_mutex_;
-  Tree tree_;                                   // guarded by tree_mutex_
+  std::mutex write_;                            // who writes segments; guards importing_
   mutable std::mutex mutex_;                    // guards everything below
   std::condition_variable changed_;
+  Tree tree_;
   TreeSize size_ = 0;
   LeafIndex first_ = 0;
+  TreeSize durable_ = 0;                        // leaves that are on the disk for good
   std::vector<std::shared_ptr<Segment>> segments_;
   std::deque<std::shared_ptr<Part>> parts_;     // oldest first; the last one grows
+  std::vector<std::shared_ptr<Part>> to_build_; // frozen, not yet handed to the workers
   std::vector<Head> heads_;
   std::vector<Damage> damage_;
-  std::size_t tasks_ = 0;                       // handed to the workers
-  std::size_t frozen_ = 0, bulk_ = 0, appenders_ = 0;  // parts not yet in a block; those without a log; who waits for them
+  std::size_t tasks_ = 0;                       // handed to the workers, or about to be
+  std::size_t frozen_ = 0, bulk_ = 0;           // parts not yet in a block; those of them that no log holds
   std::optional<Error> failed_;                 // why the last block could not be written
-  std::optional<Error> broken_;                 // a sync failed: nothing more is acknowledged
+  bool blocks_unsynced_ = false;                // segments hold blocks that are not durable
+  bool names_unsynced_ = false;                 // names in the folder that a crash may have left unsynced
+
+  std::optional<LeafIndex> importing_;          // what begins here or behind was promised to nobody, says the file "importing"
+  std::uint64_t heads_end_ = 0;                 // of the good part of the file of heads
 };
 
 }  // namespace mamori::archive

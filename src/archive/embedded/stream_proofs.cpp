@@ -4,7 +4,9 @@
 #include <deque>
 #include <future>
 
+#include "archive/embedded/checksum.h"
 #include "archive/embedded/search.h"
+#include "os/file.h"
 
 namespace mamori::archive {
 namespace {
@@ -33,32 +35,20 @@ bool take_hashes(std::string_view& in, std::vector<Hash>& hashes) {
 }
 
 const Header* block_with(const Snapshot& now, LeafIndex index, std::shared_ptr<Segment>& segment) {
-  for (std::size_t i = now.segments.size(); i-- > 0;) {
-    if (now.blocks[i].empty() || now.blocks[i].front()->info.first > index) continue;
-    for (const auto& block : now.blocks[i])
-      if (index >= block->info.first && index < block->info.first + block->info.count) {
-        segment = now.segments[i];
-        return block.get();
-      }
-    return nullptr;
-  }
-  return nullptr;
+  // Segments and blocks lie in the order of their leaves.
+  auto i = std::upper_bound(now.segments.begin(), now.segments.end(), index, [](LeafIndex at, const auto& s) { return at < s->first(); });
+  if (i == now.segments.begin()) return nullptr;
+  --i;
+  const auto& blocks = *now.blocks[static_cast<std::size_t>(i - now.segments.begin())];
+  auto block = std::upper_bound(blocks.begin(), blocks.end(), index, [](LeafIndex at, const auto& b) { return at < b->info.first; });
+  if (block == blocks.begin()) return nullptr;
+  --block;
+  if (index >= (*block)->info.first + (*block)->info.count) return nullptr;
+  segment = *i;
+  return block->get();
 }
 
 }  // namespace
-
-void EmbeddedStream::load_heads() {
-  if (const auto bytes = read_file(folder_ / "heads", kLargestKept)) {
-    std::string_view rest = *bytes;
-    while (!rest.empty()) {
-      const auto end = rest.find("\n\n", rest.find("\n\n") == rest.npos ? rest.npos : rest.find("\n\n") + 2);
-      if (end == rest.npos) break;
-      if (auto head = parse_head(rest.substr(0, end + 1))) heads_.push_back(std::move(*head));
-      else damage_.push_back({(folder_ / "heads").string(), "archive.damage.head", 0, 0});
-      rest.remove_prefix(end + 2);
-    }
-  }
-}
 
 // Version 1 kept the root of every chunk since the beginning, and whole chunks of leaves for the heads.
 Result<Nodes> EmbeddedStream::kept_of_version_1(std::string_view in) {
@@ -85,7 +75,7 @@ Result<Nodes> EmbeddedStream::kept_of_version_1(std::string_view in) {
 }
 
 Status EmbeddedStream::load_kept() {
-  const auto bytes = read_file(folder_ / "kept", kLargestKept);
+  const auto bytes = os::read_file(folder_ / "kept", kLargestKept, disk_);
   if (!bytes) {
     if (bytes.error().kind == ErrorKind::not_found) return {};
     return bytes.error();
@@ -148,116 +138,79 @@ Status EmbeddedStream::each_match(const Query& query, Instant from, Instant to, 
   return archive::each_match(*this, query, from, to, start, take);
 }
 
-Result<std::vector<Hash>> EmbeddedStream::leaves(LeafIndex first, std::size_t count) const {
-  std::vector<Hash> out;
-  const auto now = snapshot();
-  const auto kept = tree_now();
-  auto at = first;
-  while (at < first + count) {
-    const auto before = at;
-    for (; at < now.first && at < first + count; ++at) {
-      const auto found = kept.kept().find({0, at});
-      if (found == kept.kept().end()) break;
-      out.push_back(found->second);
-    }
-    if (at != before) continue;
-    for (const auto& record : now.records) {
-      if (at < record->first || at >= record->first + record->leaves.size()) continue;
-      for (; at < first + count && at < record->first + record->leaves.size(); ++at) out.push_back(record->leaves[at - record->first]);
-      break;
-    }
-    if (at != before) continue;
-    std::shared_ptr<Segment> segment;
-    const auto* const block = block_with(now, at, segment);
-    if (!block) return Error{ErrorKind::not_found, "archive.event.missing", {{"index", std::to_string(at)}}};
-    Arena arena;
-    const auto events = MAMORI_TRY(BlockReader(segment->file(), block->info).events(arena));
-    const auto start = at - block->info.first;
-    const auto some = std::span(events).subspan(start, std::min<std::size_t>(events.size() - start, first + count - at));
-    const auto hashes = leaf_hashes(some);
-    out.insert(out.end(), hashes.begin(), hashes.end());
-    at += some.size();
-  }
-  return out;
-}
-
-TreeView EmbeddedStream::tree_now() const {
-  const std::shared_lock lock(tree_mutex_);
-  return tree_.view();
-}
-
-TreeView::Leaves EmbeddedStream::cached_leaves() const {
+TreeView::Leaves EmbeddedStream::leaves_of(std::shared_ptr<const Snapshot> now) const {
   struct Cache {
     LeafIndex first = 0;
     std::vector<Hash> hashes;
   };
-  return [this, cache = std::make_shared<Cache>()](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
-    const auto held = [&] { return first >= cache->first && first + count <= cache->first + cache->hashes.size(); };
-    if (!held()) {
-      const auto now = snapshot();
+  return [now = std::move(now), cache = std::make_shared<Cache>()](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    std::vector<Hash> out;
+    for (auto at = first; at < first + count;) {
+      const auto take = [&](LeafIndex start, const std::vector<Hash>& hashes) {
+        if (at < start || at >= start + hashes.size()) return false;
+        for (; at < first + count && at < start + hashes.size(); ++at) out.push_back(hashes[static_cast<std::size_t>(at - start)]);
+        return true;
+      };
+      if (take(cache->first, cache->hashes)) continue;
+      if (const auto kept = now->tree.kept().find({0, at}); at < now->first && kept != now->tree.kept().end()) {
+        out.push_back(kept->second);
+        ++at;
+        continue;
+      }
+      const auto& records = now->records;
+      if (std::any_of(records.begin(), records.end(), [&](const auto& record) { return take(record->first, record->leaves); })) continue;
       std::shared_ptr<Segment> segment;
-      const auto* const block = block_with(now, first, segment);
-      if (!block || first + count > block->info.first + block->info.count) return leaves(first, count);
+      const auto* const block = block_with(*now, at, segment);
+      if (!block) return Error{ErrorKind::not_found, "archive.event.missing", {{"index", std::to_string(at)}}};
       Arena arena;
       cache->hashes = leaf_hashes(MAMORI_TRY(BlockReader(segment->file(), block->info).events(arena)));
       cache->first = block->info.first;
     }
-    const auto start = cache->hashes.begin() + static_cast<std::ptrdiff_t>(first - cache->first);
-    return std::vector<Hash>(start, start + static_cast<std::ptrdiff_t>(count));
+    return out;
   };
 }
 
+// Proofs work on what there is at the beginning, and hold no lock: appends go on beside them.
+
 Result<std::vector<Hash>> EmbeddedStream::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const {
-  return tree_now().inclusion_of_all(indices, size, cached_leaves());
+  const auto now = std::make_shared<const Snapshot>(snapshot());
+  return now->tree.inclusion_of_all(indices, size, leaves_of(now));
 }
 
 Result<Hash> EmbeddedStream::root_at(TreeSize size) const {
-  return tree_now().root_at(size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  const auto now = std::make_shared<const Snapshot>(snapshot());
+  return now->tree.root_at(size, leaves_of(now));
 }
 
 Result<std::vector<Hash>> EmbeddedStream::inclusion(LeafIndex index, TreeSize size) const {
-  return tree_now().inclusion(index, size, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  const auto now = std::make_shared<const Snapshot>(snapshot());
+  return now->tree.inclusion(index, size, leaves_of(now));
 }
 
 Result<std::vector<Hash>> EmbeddedStream::consistency(TreeSize size1, TreeSize size2) const {
-  return tree_now().consistency(size1, size2, [this](LeafIndex first, std::size_t count) { return leaves(first, count); });
+  const auto now = std::make_shared<const Snapshot>(snapshot());
+  return now->tree.consistency(size1, size2, leaves_of(now));
 }
 
 Result<Head> EmbeddedStream::publish_head() {
   if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
-  const std::lock_guard order(order_);  // nothing is added meanwhile
-  MAMORI_TRY([&]() -> Status {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return bulk_ == 0 || failed_ || broken_; });
-    if (broken_) return *broken_;
-    if (bulk_ != 0) return *failed_;
-    return {};
-  }());
-  std::vector<std::shared_ptr<Part>> parts;
+  const std::lock_guard one(publish_);
+  TreeView tree;
   {
     const std::lock_guard lock(mutex_);
-    parts.assign(parts_.begin(), parts_.end());
+    if (!heads_.empty() && heads_.back().size == size_) return heads_.back();
+    tree = tree_.view();
   }
-  for (const auto& part : parts) MAMORI_TRY(sync_log(*part, part->count));
-  MAMORI_TRY(sync_segments());
-  TreeSize size = 0;
-  Hash root;
-  {
-    const std::shared_lock lock(tree_mutex_);
-    size = tree_.size();
-    root = tree_.root();
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    if (!heads_.empty() && heads_.back().size == size) return heads_.back();
-  }
-  auto head = sign_head(origin_, size, root, clock_.now(), key_);
-  std::error_code missing;
-  const auto at = std::filesystem::file_size(folder_ / "heads", missing);
-  auto file = MAMORI_TRY(GrowingFile::open(folder_ / "heads", missing ? 0 : at, disk_));
+  MAMORI_TRY(make_durable(tree.size()));
+  auto head = sign_head(origin_, tree.size(), tree.root(), clock_.now(), key_);
+  const auto path = folder_ / "heads";
+  if (heads_end_ == 0) MAMORI_TRY(disk_.remove(path));  // what an earlier try left: a name whose sync failed never becomes durable
+  auto file = MAMORI_TRY(os::GrowingFile::open(path, heads_end_, disk_));
+  MAMORI_TRY(file.cut());
   MAMORI_TRY(file.append(head.note + "\n"));
   MAMORI_TRY(file.sync());
-  if (missing) MAMORI_TRY(sync_folder(folder_));
+  if (heads_end_ == 0) MAMORI_TRY(disk_.sync_folder(folder_));
+  heads_end_ = file.size();
   const std::lock_guard lock(mutex_);
   heads_.push_back(head);
   return head;
@@ -270,8 +223,8 @@ std::vector<Head> EmbeddedStream::heads() const {
 
 // Everything that proofs about later events, and from older heads, may still ask of leaves before `up_to`.
 Result<Nodes> EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
-  const auto tree = tree_now();
-  auto nodes = MAMORI_TRY(nodes_to_keep(tree, up_to, cached_leaves()));
+  const auto now = std::make_shared<const Snapshot>(snapshot());
+  auto nodes = MAMORI_TRY(nodes_to_keep(now->tree, up_to, leaves_of(now)));
   std::string body;
   put_fixed(body, up_to);
   put_fixed(body, nodes.size());
@@ -282,13 +235,13 @@ Result<Nodes> EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
   }
   std::string out(kKeptMagic);
   put_fixed(out, checksum(body));
-  MAMORI_TRY(write_file(folder_ / "kept", out + body, FileMode::owner_only));
+  MAMORI_TRY(os::write_file(folder_ / "kept", out + body, os::Visibility::owner_only, disk_));
   return nodes;
 }
 
 Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
   if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
-  const std::lock_guard one(write_);
+  const std::lock_guard one(retain_);
   std::vector<std::shared_ptr<Segment>> victims;
   LeafIndex up_to = 0;
   {
@@ -296,7 +249,9 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
     auto total = bytes_on_disk();
     const auto limit = clock_.now() - retention.age;
     for (std::size_t i = 0; i + 1 < now.segments.size(); ++i) {
-      const bool old = retention.age.count() > 0 && std::all_of(now.blocks[i].begin(), now.blocks[i].end(), [&](const auto& block) { return block->info.last_received < limit; });
+      const auto& blocks = *now.blocks[i];
+      const auto past = [&](const auto& block) { return block->info.last_received < limit; };
+      const bool old = retention.age.count() > 0 && std::all_of(blocks.begin(), blocks.end(), past);
       const bool much = retention.bytes > 0 && total > retention.bytes;
       if (!old && !much) break;
       victims.push_back(now.segments[i]);
@@ -305,17 +260,19 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
     }
   }
   if (victims.empty()) return std::uint64_t{0};
+  // Only what is durable goes: whatever is left of it after a crash, what was kept for proofs is there before.
+  MAMORI_TRY(make_durable(up_to));
   auto kept = MAMORI_TRY(keep_for_proofs(up_to));
   std::uint64_t removed = 0;
   {
     const std::lock_guard lock(mutex_);
-    const std::unique_lock tree_lock(tree_mutex_);
     tree_.forget(up_to, std::move(kept));
     removed = up_to - first_;
     first_ = up_to;
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(victims.size()));
   }
-  for (const auto& victim : victims) MAMORI_TRY(victim->remove());
+  // What cannot be removed now is at the next start.
+  for (const auto& victim : victims) MAMORI_TRY(Segment::remove(folder_, victim->first(), disk_));
   return removed;
 }
 
@@ -326,10 +283,10 @@ constexpr std::size_t kVerifyBlocks = 2;  // at once
 struct BlockRead {
   Result<std::vector<Hash>> hashes;  // of the events as they stand in the file
   Result<Header> header;
-  Bytes marks;
+  os::Bytes marks;
 };
 
-BlockRead read_block(const ReadFile& file, const BlockInfo& info) {
+BlockRead read_block(const os::ReadFile& file, const BlockInfo& info) {
   const BlockReader reader(file, info);
   Arena arena;
   const auto events = reader.events(arena);
@@ -349,9 +306,10 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
     if (!worst || damage.first < worst->first) worst = std::move(damage);
   };
   for (const auto& damage : damage()) tell(damage);
-  const auto now = snapshot();
+  const auto snapshot_now = std::make_shared<const Snapshot>(snapshot());
+  const auto& now = *snapshot_now;
   // Made from what is read, not from what was remembered; of what retention took only what was kept is known.
-  auto tree = MAMORI_TRY(Tree::after(now.first, tree_now().kept()));
+  auto tree = MAMORI_TRY(Tree::after(now.first, now.tree.kept()));
 
   auto heads = this->heads();
   std::stable_sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) { return a.size < b.size; });
@@ -367,7 +325,7 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
     }
   };
   for (; next_head < heads.size() && heads[next_head].size <= now.first; ++next_head) {
-    const auto root = root_at(heads[next_head].size);
+    const auto root = now.tree.root_at(heads[next_head].size, leaves_of(snapshot_now));
     if (root) fits(heads[next_head], *root);
   }
   const auto add = [&](std::span<const Hash> hashes) {
@@ -387,7 +345,7 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
   std::vector<Place> places;
   for (std::size_t i = 0; i < now.segments.size(); ++i) {
     if (!now.segments[i]->check_filter()) tell({now.segments[i]->file().path().string(), "archive.damage.filter", now.segments[i]->first(), now.segments[i]->end() - 1});
-    for (const auto& block : now.blocks[i]) places.push_back({now.segments[i].get(), block.get()});
+    for (const auto& block : *now.blocks[i]) places.push_back({now.segments[i].get(), block.get()});
   }
   std::deque<std::future<BlockRead>> reading;
   std::size_t started = 0;

@@ -23,6 +23,7 @@ Workers::~Workers() {
 }
 
 void Workers::add(std::function<void()> work) {
+  if (threads_.empty()) return work();
   {
     const std::lock_guard lock(mutex_);
     work_.push_back(std::move(work));

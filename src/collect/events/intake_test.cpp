@@ -3,6 +3,8 @@
 
 #include <fstream>
 
+#include "testing/limited_disk.h"
+
 namespace mamori::collect::events {
 namespace {
 
@@ -244,15 +246,11 @@ TEST_F(Intake, FilesWithDeclaredColumnsAndJsonPaths) {
   EXPECT_EQ(logs_->import_file(add("wrong", "nobody=1"), write("x.csv", "1\n")).error().code, "collect.log.mapping");
 }
 
-// A disk that says it is nearly full.
-class SmallDisk final : public archive::Disk {
- public:
-  std::atomic<std::uint64_t> free{std::uint64_t{100} << 30};
-  std::pair<std::uint64_t, std::uint64_t> space(const std::filesystem::path&) override { return {free, std::uint64_t{200} << 30}; }
-};
 
 TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
-  SmallDisk disk;
+  testing::LimitedDisk disk;
+  disk.total = std::uint64_t{200} << 30;
+  disk.free = std::uint64_t{100} << 30;
   logs_.reset();
   archive_.reset();
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_, disk);

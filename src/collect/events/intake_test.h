@@ -11,6 +11,7 @@
 
 #include "archive/embedded/archive.h"
 #include "collect/events/receiver.h"
+#include "os/keys.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
@@ -22,7 +23,7 @@ class Intake : public ::testing::Test {
  protected:
   void SetUp() override {
     crypto_ready();
-    key_.emplace(*SigningKey::open_or_make(folder_.path() / "key"));
+    key_.emplace(*os::open_or_make_signing_key(folder_.path() / "key"));
     registers_ = *ledger::Registers::load(kSource / "data/registers");
     ledger_ = *ledger::Ledger::open(*database_, registers_);
     archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);

@@ -91,7 +91,7 @@ class Logs {
   };
   // Normalises and keeps; durable when it returns. Of events over the archive's limit the beginning is kept. What was refused is kept
   // too, as it came, with the kind `refused` and the reason as its action: nobody's message is dropped in silence.
-  // Errors: archive.disk.full, archive.disk.failed; then nothing of it is kept.
+  // Errors: os.disk.full, os.disk.failed; then nothing of it is kept.
   Result<Accepted> accept(const LogSource& source, std::string_view address, const Bodies& bodies);
   // As received at another time: for the demonstration and for tests.
   Result<Accepted> accept(const LogSource& source, std::string_view address, const Bodies& bodies, Instant received);

@@ -120,7 +120,7 @@ struct Receiver::State {
       const auto kept = logs.accept(source, address, bodies);
       if (kept) return {};
       if (tries == 0) log::error("log intake: " + describe(kept.error()));
-      if (kept.error().code != "archive.disk.full" || stopping) return kept.error();
+      if (kept.error().code != "os.disk.full" || stopping) return kept.error();
       std::this_thread::sleep_for(std::chrono::seconds(1));
     }
   }

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "os/file.h"
 
 namespace mamori::collect::events {
 namespace {
@@ -56,9 +57,9 @@ Status Witness::copy(const archive::StreamName& name, const archive::Head& head,
   if (options_.folder.empty()) return {};
   const auto place = options_.folder / name.facility / name.name;
   const auto file = place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size));
-  MAMORI_TRY(make_directory(place, FileMode::shared));
-  MAMORI_TRY(write_file(file.string() + ".note", head.note));
-  if (!token.empty()) MAMORI_TRY(write_file(file.string() + ".tsr", token));
+  MAMORI_TRY(os::make_directory(place, os::Visibility::shared));
+  MAMORI_TRY(os::write_file(file.string() + ".note", head.note));
+  if (!token.empty()) MAMORI_TRY(os::write_file(file.string() + ".tsr", token));
   return {};
 }
 
