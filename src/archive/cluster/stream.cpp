@@ -263,7 +263,7 @@ bool ClusterStream::recall(Waiting& caller) {
                                   [&](const Refused& one) { return one.leaves == leaves; });
   if (found == refused_.end()) return false;
   caller.first = found->first;
-  caller.done = Status{};
+  caller.outcome = Status{};
   refused_.erase(found);
   return true;
 }
@@ -301,11 +301,11 @@ Status ClusterStream::make_ready() {
 
 void ClusterStream::write_for(std::span<Waiting* const> callers) {
   if (auto done = make_ready(); !done) {
-    for (auto* caller : callers) caller->done = done;
+    for (auto* caller : callers) caller->outcome = done;
     return;
   }
   if (auto done = settle_unsettled(); !done) {
-    for (auto* caller : callers) caller->done = done;
+    for (auto* caller : callers) caller->outcome = done;
     return;
   }
   std::vector<Waiting*> fresh;
@@ -327,7 +327,7 @@ void ClusterStream::write_for(std::span<Waiting* const> callers) {
     unsettled_ = std::move(group);
     break;
   }
-  for (auto* caller : fresh) caller->done = done;
+  for (auto* caller : fresh) caller->outcome = done;
 }
 
 Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
@@ -359,12 +359,13 @@ Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
       lock.unlock();
       write_for(group);
       lock.lock();
+      for (auto* caller : group) caller->done = true;
       changed_.notify_all();
     }
     leading_ = false;
     changed_.notify_all();
   }
-  MAMORI_TRY(std::move(*mine.done));
+  MAMORI_TRY(std::move(mine.outcome));
   return LeafRange{mine.first, events.size()};
 }
 

@@ -93,7 +93,8 @@ class ClusterStream : public Stream {
   struct Waiting {
     std::span<const Event> events;
     LeafIndex first = 0;
-    std::optional<Status> done;
+    Status outcome;     // whoever leads writes it
+    bool done = false;  // guarded by queue_mutex_: then all of it stays as it is
   };
   struct Refused {  // events that are there though their sender was told an error
     LeafIndex first = 0;
