@@ -11,7 +11,7 @@ import { folder, mamori, program } from "./program.mjs";
 const work = folder();
 const data = join(work.path, "data");
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const seconds = 5 * Number(process.env.MAMORI_SLOWER ?? 1);  // the promise; a program with sanitizers on a busy machine needs more
+const seconds = 5 * Number(process.env.MAMORI_SLOWER || 1);  // the promise; a program with sanitizers on a busy machine needs more
 
 async function start(...more) {
   const child = spawn(program, ["serve", "--data", data, "--port", "0", "--language", "en", "--syslog-udp", "0", "--syslog-tcp", "0", "--syslog-tls", "0", ...more], { stdio: ["ignore", "pipe", "pipe"] });
@@ -76,8 +76,7 @@ describe("a server that is told to end", () => {
       const server = await start();
       const sending = flood(server.udp);
       await pause(700 + 370 * round);
-      await server.stop();
-      sending.stop();
+      await server.stop().finally(sending.stop);
       assert.ok(kept("datagram").length > 50);
     });
 
@@ -107,8 +106,7 @@ describe("a server that is told to end", () => {
       return socket;
     });
     await pause(1500);
-    await server.stop();
-    for (const socket of [...open, ...senders]) socket.destroy();
+    await server.stop().finally(() => [...open, ...senders].forEach((socket) => socket.destroy()));
     for (const n of [0, 1, 2]) {
       const numbers = kept(`tcp${n}`);
       assert.ok(numbers.length > 10);

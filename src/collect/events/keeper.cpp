@@ -58,7 +58,7 @@ void Keeper::put(const LanePtr& lane, std::vector<std::string> messages, Done do
   const auto bytes = weight(messages);
   const std::lock_guard lock(mutex_);
   lane->waiting_ += bytes;
-  waiting_ += bytes;
+  if (lane->flow == Flow::comes) waiting_ += bytes;
   events_ += messages.size();
   logs_.count_waiting(events_);
   lane->batches_.push_back({std::move(messages), 0, std::move(done)});
@@ -182,7 +182,7 @@ void Keeper::finish(Lane& lane, std::size_t count, Outcome outcome, std::vector<
     lane.batches_.pop_front();
   }
   lane.waiting_ -= bytes;
-  waiting_ -= bytes;
+  if (lane.flow == Flow::comes) waiting_ -= bytes;
 }
 
 // The only thread here that waits for the database.

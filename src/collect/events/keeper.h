@@ -20,13 +20,16 @@ class Keeper {
     std::size_t bytes = 64u << 20;  // of what nobody can be asked to hold back: room()
   };
   enum class Outcome { kept, refused, lost };
+  // Whether its sender is made to wait (TCP), or what it sends has to find room (UDP).
+  enum class Flow { waits, comes };
   using Done = std::function<void(Outcome)>;
 
   // A sender's messages, one behind the other.
   class Lane {
    public:
-    explicit Lane(Sender given) : sender(std::move(given)) {}
+    Lane(Sender given, Flow given_flow) : sender(std::move(given)), flow(given_flow) {}
     const Sender sender;
+    const Flow flow;
     // Bytes that wait in it.
     std::size_t waiting() const { return waiting_; }
 
@@ -51,7 +54,7 @@ class Keeper {
   Keeper(Logs& logs, const Options& options);
   ~Keeper();
 
-  static LanePtr lane(Sender sender) { return std::make_shared<Lane>(std::move(sender)); }
+  static LanePtr lane(Sender sender, Flow flow) { return std::make_shared<Lane>(std::move(sender), flow); }
   // `done` is called once, by a thread of the keeper, when all of them are kept or will never be. Not after stop() has begun.
   void put(const LanePtr& lane, std::vector<std::string> messages, Done done = {});
   // Whether `bytes` more may wait in the lane beside `gathered` that are on their way: each sender may take as much as is left for the
@@ -79,7 +82,7 @@ class Keeper {
 
   Logs& logs_;
   const Options options_;
-  std::atomic<std::size_t> waiting_{0};         // bytes in all lanes
+  std::atomic<std::size_t> waiting_{0};         // bytes in all lanes of Flow::comes
   std::atomic<std::uint64_t> progress_{0};
   std::mutex mutex_;                            // guards what follows and the lanes
   std::condition_variable wake_, wake_taker_;

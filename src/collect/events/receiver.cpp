@@ -37,6 +37,7 @@ constexpr std::size_t kRead = 512u << 10;
 constexpr std::size_t kDatagrams = 128, kLongestDatagram = 65536;
 constexpr std::chrono::milliseconds kGather{20};       // UDP: how long datagrams wait for company
 constexpr std::size_t kMostGathered = 4096;
+constexpr std::size_t kMostOfOne = 8192;               // messages of one batch of a connection: short ones weigh more than their bytes
 constexpr std::size_t kMostShares = 4096;              // senders of datagrams that are remembered
 constexpr std::chrono::milliseconds kLastLook{300};    // at the end, for datagrams that lie in the socket
 
@@ -129,7 +130,7 @@ struct Receiver::State {
   asio::awaitable<void> read(Stream& stream, const std::string& address, const std::string& certificate) {
     using Clock = std::chrono::steady_clock;
     const auto executor = co_await asio::this_coro::executor;
-    const auto lane = Keeper::lane({.address = address, .certificate = certificate});
+    const auto lane = Keeper::lane({.address = address, .certificate = certificate}, Keeper::Flow::waits);
     std::optional<Clock::time_point> asked;
     const auto alive = std::make_shared<bool>(true);
     struct Ended {
@@ -159,15 +160,20 @@ struct Receiver::State {
       });
       const auto count = co_await stream.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, failure));
       idle.cancel();
-      std::vector<std::string> messages;
       if (!failure) {
         framer.feed({buffer.data(), count});
         if (count == buffer.size() && buffer.size() < kRead) buffer.resize(buffer.size() * 2);
       }
-      while (const auto message = framer.next()) messages.emplace_back(*message);
-      if (failure && !stopping)  // the sender has ended; where we end, it sends what is not whole again
-        if (const auto last = framer.finish()) messages.emplace_back(*last);
-      if (!messages.empty()) {
+      for (bool more = true; more;) {
+        std::vector<std::string> messages;
+        while (more && messages.size() < kMostOfOne) {
+          const auto message = framer.next();
+          if (message) messages.emplace_back(*message);
+          else more = false;
+        }
+        if (!more && failure && !stopping)  // the sender has ended; where we end, it sends what is not whole again
+          if (const auto last = framer.finish()) messages.emplace_back(*last);
+        if (messages.empty()) break;
         while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
         if (**keeping != Keeper::Outcome::kept) co_return;
         keeping->reset();
@@ -335,7 +341,7 @@ struct Receiver::State {
         if (message.empty()) continue;
         const auto address = address_of(froms[number], headers[number].msg_hdr.msg_namelen);
         auto& share = shares[address];
-        if (!share.lane) share.lane = Keeper::lane({.address = address});
+        if (!share.lane) share.lane = Keeper::lane({.address = address}, Keeper::Flow::comes);
         if (share.messages.empty() && share.dropped == 0) touched.push_back(&share);
         if (gathered == 0) since = now;
         ++gathered;
