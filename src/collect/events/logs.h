@@ -73,6 +73,9 @@ class Logs {
 
   archive::Archive& archive() const { return archive_; }
 
+  // Which facilities somebody looks after: an unknown sender's messages go to the oldest of them. Set before anything runs.
+  void looked_after(std::function<Result<std::set<std::string>>()> facilities) { looked_after_ = std::move(facilities); }
+
   // --- senders
   // Errors: collect.log.refused (the source is refused, or a token or certificate that nobody has). A new address becomes an unknown
   // source of `facility` (at most kMostUnknown of them), whose events are kept like anyone's.
@@ -168,6 +171,7 @@ class Logs {
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
   const Instant started_;
+  std::function<Result<std::set<std::string>>()> looked_after_;  // set before anything runs
   std::optional<Witness> witness_;    // set before anything runs
   const Texts* texts_ = nullptr;
   std::string language_;
