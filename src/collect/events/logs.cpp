@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "collect/events/recorded.h"
 
 namespace mamori::collect::events {
 namespace {
@@ -22,6 +23,7 @@ constexpr std::chrono::hours kSameUse{1};
 Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archive& archive) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
   MAMORI_TRY(Witness::migrate(ledger.database()));
+  MAMORI_TRY(migrate_recorded(ledger.database()));
   return std::unique_ptr<Logs>(new Logs(ledger, archive));
 }
 
@@ -72,10 +74,13 @@ Status Logs::load_sources() {
 }
 
 Result<std::string> Logs::default_facility() {
+  const auto seen = looked_after_ ? MAMORI_TRY(looked_after_()) : std::set<std::string>();
   auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto rows = MAMORI_TRY(lease->query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id LIMIT 1"));
+  const auto rows = MAMORI_TRY(lease->query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id"));
   if (rows.rows.empty()) return Error{ErrorKind::conflict, "collect.log.no-facility"};
-  return store::as_text(rows.rows[0][0]);
+  for (const auto& row : rows.rows)
+    if (seen.contains(store::as_text(row[0]))) return store::as_text(row[0]);
+  return store::as_text(rows.rows[0][0]);  // nobody has a role anywhere: kept all the same
 }
 
 Result<LogSource> Logs::source_of(const Sender& sender) {

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "collect/events/logs.h"
+#include "collect/events/recorded.h"
 #include "ledger/observed.h"
 #include "store/journal.h"
 
@@ -141,14 +142,17 @@ void Logs::witness(WitnessOptions options, const Texts& texts, std::string langu
 Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
   Status copied;
+  std::vector<std::pair<archive::StreamName, archive::Head>> published;
   for (const auto& name : MAMORI_TRY(archive_.names())) {
     auto* stream = MAMORI_TRY(archive_.stream(name));
     if (!stream->writes() || stream->size() == 0) continue;
     const auto head = MAMORI_TRY(stream->publish_head());
+    published.emplace_back(name, head);
     // A share or an authority that is away must not keep the other streams from being signed.
     if (!witness_) continue;
     if (auto done = witness_->keep(name, head); !done) copied = std::move(done);
   }
+  MAMORI_TRY(record_heads(ledger_.database(), published));  // so that a stream that is gone will be missed
   return copied;
 }
 
