@@ -12,7 +12,7 @@ std::string cookie(const std::string& value, bool secure, bool clear) {
 
 Result<http::Reply> sign_in(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
-  const auto signed_in = MAMORI_TRY(services.users.sign_in(text_of(body, "login"), Secret(text_of(body, "password")), text_of(body, "totp"), call.request.remote, call.request.header("user-agent")));
+  const auto signed_in = MAMORI_TRY(services.users.sign_in(text_of(body, "login"), Secret(text_of(body, "password")), text_of(body, "totp"), call.request.remote, printable(call.request.header("user-agent"), 400)));
   const auto user = MAMORI_TRY(services.users.get(signed_in.session.user));
   auto reply = http::Reply::json(identity::to_json(user));
   reply.headers.emplace_back("Set-Cookie", cookie(signed_in.token.reveal(), call.request.secure, false));

@@ -48,6 +48,7 @@ Result<http::Reply> create_import(const Call&, Services&);
 Result<http::Reply> plan_import(const Call&, Services&);
 Result<http::Reply> apply_import(const Call&, Services&);
 Result<http::Reply> undo_import(const Call&, Services&);
+Result<http::Reply> list_imports(const Call&, Services&);
 Result<http::Reply> rejected_lines(const Call&, Services&);
 // frameworks.cpp
 Result<http::Reply> list_frameworks(const Call&, Services&);

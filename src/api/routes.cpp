@@ -71,6 +71,7 @@ const std::vector<Route>& routes() {
       {post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment", Body::upload},
 
       {post, "/api/v1/imports", Permission::ledger_write, create_import, "Upload a sheet: what was understood, line by line; nothing is written", Body::upload},
+      {get, "/api/v1/imports", Permission::ledger_write, list_imports, "What you have imported, and may take back"},
       {post, "/api/v1/imports/{id}/plan", Permission::ledger_write, plan_import, "Plan again with another mapping or sheet"},
       {post, "/api/v1/imports/{id}/apply", Permission::ledger_write, apply_import, "Write the good lines, or all or none"},
       {post, "/api/v1/imports/{id}/undo", Permission::ledger_write, undo_import, "Take the import back"},
@@ -141,7 +142,40 @@ Result<std::string> Call::facility() const {
   return Error{ErrorKind::forbidden, "api.forbidden"};
 }
 
-Result<json::object> Call::body() const { return parse_json_object(request.body); }
+namespace {
+
+Error text_refused(std::string_view field) {
+  Error error{ErrorKind::invalid, "api.text.refused"};
+  error.problems.push_back({std::string(field), "api.text.characters", {{"field", std::string(field)}}});
+  return error;
+}
+
+bool is_storable(std::string_view text) { return text.find('\0') == text.npos && is_utf8(text); }
+
+// The field of a body that holds a text no database keeps as it is; "" is a field's name too where the outermost value is none.
+std::optional<std::string> refused_field(const json::value& value, std::string_view name) {
+  if (const auto* text = value.if_string(); text && !is_storable(*text)) return std::string(name);
+  if (const auto* array = value.if_array())
+    for (const auto& one : *array)
+      if (auto found = refused_field(one, name)) return found;
+  if (const auto* object = value.if_object())
+    for (const auto& [key, one] : *object) {
+      if (!is_storable(key)) return std::string(name);
+      if (auto found = refused_field(one, key)) return found;
+    }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<json::object> Call::body() const {
+  auto object = MAMORI_TRY(parse_json_object(request.body));
+  for (const auto& [key, value] : object) {
+    if (!is_storable(key)) return text_refused(printable(key, 60));
+    if (const auto field = refused_field(value, key)) return text_refused(*field);
+  }
+  return object;
+}
 
 namespace {
 
@@ -173,6 +207,10 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
   }
   const bool writes = route->method != http::Method::get && route->caller == Caller::browser;
   if (writes && request.header(kForgeryHeader).empty()) return refuse(ErrorKind::forbidden, "api.forgery");
+  for (const auto& [name, value] : asked.names)
+    if (!is_storable(value)) return problem_reply(text_refused(name), services.texts);
+  for (const auto& [name, value] : request.query)
+    if (!is_storable(name) || !is_storable(value)) return problem_reply(text_refused(printable(name, 60)), services.texts);
   if (const auto token = request.cookie(kSessionCookie); !token.empty()) {
     if (auto session = services.users.session(Secret(token))) asked.signed_in = std::move(session).take();
   }

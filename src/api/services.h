@@ -8,21 +8,12 @@
 #include "collect/sources.h"
 #include "http/message.h"
 #include "identity/users.h"
-#include "ledger/import.h"
+#include "ledger/pending_import.h"
 #include "ledger/ledger.h"
 #include "os/file.h"
 #include "report/report.h"
 
 namespace mamori::api {
-
-// An import between preview and undo. In memory: a restart ends it, what was applied stays.
-struct PendingImport {
-  std::string user, facility, reg, file_name;
-  std::vector<sheet::Table> tables;
-  ledger::ImportOptions options;
-  std::optional<ledger::ImportResult> applied;
-  Instant at;
-};
 
 struct Services {
   const Clock& clock;
@@ -38,7 +29,6 @@ struct Services {
   const SigningKey& signing_key;
   std::string version;
   std::mutex mutex = {};                             // guards what follows
-  std::map<std::string, PendingImport> imports = {};
   json::object receivers = {};                       // where syslog is listened for: {udp, tcp, tls} → port
   std::string setup_secret = {};                     // of the first-use wizard; "" when users exist
 };
@@ -55,7 +45,8 @@ struct Call {
   store::Actor actor() const;
   // The facility meant: ?facility=…, or the only one. Error: api.facility.needed, api.facility.forbidden.
   Result<std::string> facility() const;
-  Result<json::object> body() const;         // JSON object; error: base.json.bad
+  // JSON object. Errors: base.json.bad, api.text.refused with the field that holds U+0000, which no database keeps.
+  Result<json::object> body() const;
   const std::string& at(const std::string& name) const { return path.at(name); }
 };
 

@@ -55,32 +55,38 @@ Result<Head> parse_head(std::string_view note) {
   return head;
 }
 
-std::vector<Head> heads_in(std::string_view text) {
-  std::vector<Head> out;
+FoundHeads find_heads(std::string_view text) {
+  FoundHeads out;
+  const auto add = [&](std::string_view inside) {
+    auto some = find_heads(inside);
+    std::move(some.heads.begin(), some.heads.end(), std::back_inserter(out.heads));
+    out.broken += some.broken;
+  };
   std::string clean;
   for (const char c : text)
     if (c != '\r') clean += c;
   const auto lines = split(clean, '\n');
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].starts_with('{')) {
-      if (const auto object = parse_json_object(lines[i])) {
-        for (const auto* name : {"note", "raw"}) {
-          const auto inside = text_of(*object, name);
-          if (inside.empty() || inside.size() >= lines[i].size()) continue;
-          auto some = heads_in(inside);
-          std::move(some.begin(), some.end(), std::back_inserter(out));
-        }
+      const auto object = parse_json_object(lines[i]);
+      if (!object && lines[i].find("mamori") != lines[i].npos) ++out.broken;
+      if (!object) continue;
+      for (const auto* name : {"note", "raw"}) {
+        const auto inside = text_of(*object, name);
+        if (!inside.empty() && inside.size() < lines[i].size()) add(inside);
       }
       continue;
     }
     if (lines[i].size() == 76 && is_base64_line(lines[i])) {  // the first full line of a mail's body
       std::string body;
       for (; i < lines.size() && is_base64_line(lines[i]); ++i) body += lines[i];
-      if (const auto inside = from_base64(body)) {
-        auto some = heads_in(*inside);
-        std::move(some.begin(), some.end(), std::back_inserter(out));
-      }
+      if (const auto inside = from_base64(body)) add(*inside);
+      else ++out.broken;
       --i;
+      continue;
+    }
+    if (lines[i].starts_with(std::string(kDash) + "mamori+")) {  // every whole note's signatures are taken with it, below
+      ++out.broken;
       continue;
     }
     if (i + 5 >= lines.size() || !lines[i + 3].starts_with("time ") || !lines[i + 4].empty()) continue;
@@ -90,7 +96,7 @@ std::vector<Head> heads_in(std::string_view text) {
     for (; next < lines.size() && lines[next].starts_with(kDash); ++next) note.append(lines[next]) += '\n';
     auto head = parse_head(note);
     if (!head) continue;
-    out.push_back(std::move(*head));
+    out.heads.push_back(std::move(*head));
     i = next - 1;
   }
   return out;

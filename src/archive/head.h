@@ -25,9 +25,15 @@ std::string key_name(std::string_view public_key);
 Head sign_head(std::string origin, TreeSize size, const Hash& root, Instant at, const SigningKey& key);
 // What a note says. Error: archive.head.bad.
 Result<Head> parse_head(std::string_view note);
+struct FoundHeads {
+  std::vector<Head> heads;
+  std::size_t broken = 0;  // what was one once: a signature without the lines it signs, a line that should hold one and cannot be read
+};
 // Every head in a text: notes as they are in files and mails (also where a mail's body is base64), and in lines of JSON that hold one as
-// "note" (what a hub keeps of them) or hold such a line as "raw" (what its export gives). What is none is passed over.
-std::vector<Head> heads_in(std::string_view text);
+// "note" (what a hub keeps of them) or hold such a line as "raw" (what its export gives). What is none and
+// never was is passed over.
+FoundHeads find_heads(std::string_view text);
+inline std::vector<Head> heads_in(std::string_view text) { return find_heads(text).heads; }
 // Whether one of its signatures is by `public_key`.
 bool head_is_signed_by(const Head& head, std::string_view public_key);
 

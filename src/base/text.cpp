@@ -99,6 +99,20 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
+std::string printable(std::string_view text, std::size_t longest) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size() && longest > 0; --longest) {
+    std::size_t size = 1;
+    while (size < 4 && at + size < text.size() && (static_cast<unsigned char>(text[at + size]) & 0xC0) == 0x80) ++size;
+    const auto one = text.substr(at, size);
+    const auto first = static_cast<unsigned char>(one[0]);
+    const bool good = is_utf8(one) && first >= 0x20 && first != 0x7F;
+    out += good ? one : std::string_view("\xEF\xBF\xBD");
+    at += size;
+  }
+  return out;
+}
+
 std::size_t length(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }

@@ -19,6 +19,8 @@ struct Words {
 
 std::string_view trim(std::string_view text);  // ASCII white space and U+3000 (ideographic space)
 bool is_utf8(std::string_view bytes);
+// What others wrote, fit to be kept and shown: what is no UTF-8 and control characters become U+FFFD; at most `longest` code points.
+std::string printable(std::string_view text, std::size_t longest);
 // Length in code points. Requires: is_utf8(text).
 std::size_t length(std::string_view text);
 // The first `count` code points.

@@ -1,7 +1,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
-#include "ledger/import.h"
+#include "ledger/pending_import.h"
 #include "os/file.h"
 
 namespace mamori::cli {
@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kLargest = 64u << 20;
 
 struct Given {
-  std::string reg, file, rejected, sheet, format = "text";
+  std::string reg, file, rejected, sheet, undo, format = "text";
   std::vector<std::string> mapping;
   std::size_t heading_line = 0;
   bool dry_run = false, all = false, make_none = false;
@@ -22,7 +22,30 @@ json::object summary(const ledger::ImportPlan& plan) {
   return out;
 }
 
+// Takes an import back that was done before, from here or from the browser.
+int undo(const Common& common, const Given& given) {
+  auto session = Session::open(common);
+  if (!session) return fail(session.error(), common);
+  auto& services = session->services();
+  const auto undone = ledger::undo_import(services.ledger, session->actor(), given.undo);
+  if (!undone) return fail(undone.error(), common);
+  if (given.format == "json") {
+    json::array kept;
+    for (const auto& one : undone->kept) kept.push_back(json::object{{"register", one.reg}, {"id", one.id}, {"number", one.number}, {"label", one.label}});
+    std::printf("%s", pretty(json::object{{"undone", undone->records}, {"kept", std::move(kept)}}).c_str());
+    return 0;
+  }
+  std::printf("%s\n", services.texts.get("cli.import.undone", common.language, {{"count", std::to_string(undone->records)}}).c_str());
+  for (const auto& one : undone->kept) {
+    const auto* reg = services.ledger.registers().find(one.reg);
+    std::printf("%s\n", services.texts.get("cli.import.kept", common.language, {{"register", reg ? reg->label.in(common.language) : one.reg}, {"number", one.number}, {"label", one.label}}).c_str());
+  }
+  return 0;
+}
+
 int import(const Common& common, const Given& given) {
+  if (!given.undo.empty()) return undo(common, given);
+  if (given.reg.empty() || given.file.empty()) return fail({ErrorKind::invalid, "cli.import.needs"}, common);
   auto session = Session::open(common);
   if (!session) return fail(session.error(), common);
   auto& services = session->services();
@@ -73,7 +96,10 @@ int import(const Common& common, const Given& given) {
                                             {"unchanged", std::to_string(plan->count(ledger::LineOutcome::unchanged))}, {"rejected", std::to_string(rejected)}}).c_str());
     for (const auto& [target, id, name] : plan->made) std::printf("%s\n", services.texts.get("cli.import.made", common.language, {{"register", target->label.in(common.language)}, {"name", name}}).c_str());
     for (const auto& line : plan->lines)
-      for (const auto& problem : line.problems) std::printf("%s:%zu: %s\n", given.file.c_str(), line.line, sentence(problem).c_str());
+      for (const auto& problem : line.problems) {
+        const auto column = ledger::column_of(plan->columns, problem.field);
+        std::printf("%s:%zu:%s %s\n", given.file.c_str(), line.line, column ? (std::to_string(*column) + ":").c_str() : "", sentence(problem).c_str());
+      }
     for (const auto& column : plan->columns)
       if (column.field.empty() && !column.heading.empty()) std::printf("%s\n", services.texts.get("cli.import.unmapped", common.language, {{"heading", column.heading}}).c_str());
   }
@@ -87,6 +113,7 @@ int import(const Common& common, const Given& given) {
   const auto result = ledger::apply_import(services.ledger, session->actor(), **reg, *facility, *plan, std::filesystem::path(given.file).filename().string());
   if (!result) return fail(result.error(), common);
   progress("written", 3, 3);
+  std::fprintf(stderr, "%s\n", services.texts.get("cli.import.id", common.language, {{"id", result->id}}).c_str());
   return rejected > 0 ? 1 : 0;
 }
 
@@ -95,8 +122,9 @@ int import(const Common& common, const Given& given) {
 void add_import(CLI::App& app, Common& common, Runner& run) {
   auto* command = app.add_subcommand("import", "import a CSV or XLSX file into a register");
   auto given = std::make_shared<Given>();
-  command->add_option("register", given->reg, "asset, person, account, vendor …")->required();
-  command->add_option("file", given->file, "CSV or XLSX")->required();
+  command->add_option("register", given->reg, "asset, person, account, vendor …");
+  command->add_option("file", given->file, "CSV or XLSX");
+  command->add_option("--undo", given->undo, "take the import with this id back: what it wrote and nobody has changed since");
   command->add_flag("--dry-run", given->dry_run, "show what would happen, write nothing");
   command->add_flag("--no-new-names", given->make_none, "reject lines that name a department, site or vendor that is not there, instead of making it");
   command->add_flag("--all-or-none", given->all, "write nothing where a line is rejected");

@@ -3,6 +3,8 @@
 #include <map>
 
 #include "cli/command.h"
+#include "collect/events/recorded.h"
+#include "ledger/verify.h"
 #include "report/log_export.h"
 #include "report/report.h"
 
@@ -23,40 +25,261 @@ int print_failure(const Error& error, const Common& common, const Given& given) 
   return 1;
 }
 
-// Heads that were kept elsewhere (a file, or all files of a folder) against the logs as they are now. How many fit; the first that does not
-// is named.
-Result<std::size_t> check_heads(collect::events::Logs& logs, const SigningKey& key, const std::filesystem::path& place, const Texts& texts, const std::string& language) {
-  std::vector<std::filesystem::path> files;
+// One thing that is wrong: said on standard error and kept for the answer in JSON.
+class Findings {
+ public:
+  Findings(const Texts& texts, const std::string& language) : texts_(texts), language_(language) {}
+
+  void add(const std::string& code, const Facts& facts) {
+    const auto text = texts_.get(code, language_, facts);
+    std::fprintf(stderr, "mamori: %s\n", text.c_str());
+    json::object fact_json;
+    for (const auto& [key, value] : facts) fact_json[key] = value;
+    items_.push_back(json::object{{"code", code}, {"text", text}, {"facts", std::move(fact_json)}});
+  }
+  void add(const Error& error) { add(error.code, error.facts); }
+  std::string sentence(const std::string& code) const { return texts_.get(code, language_); }
+
+  bool none() const { return items_.empty(); }
+  const json::array& items() const { return items_; }
+
+ private:
+  const Texts& texts_;
+  const std::string& language_;
+  json::array items_;
+};
+
+// The newest head that was kept elsewhere, by origin.
+using KeptHeads = std::map<std::string, archive::Head>;
+
+std::vector<std::filesystem::path> files_of(const std::filesystem::path& place, Findings& findings) {
   std::error_code failure;
-  if (std::filesystem::is_directory(place, failure)) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(place, failure))
-      if (entry.is_regular_file(failure)) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-  } else {
-    files.push_back(place);
-  }
+  if (!std::filesystem::is_directory(place, failure)) return {place};
+  std::vector<std::filesystem::path> files;
+  std::filesystem::recursive_directory_iterator entry(place, failure);
+  for (; !failure && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failure))
+    if (entry->is_regular_file(failure) && entry->path().extension() != ".tsr") files.push_back(entry->path());  // time stamps lie beside their heads
+  if (failure) findings.add("cli.verify.folder", {{"file", place.string()}, {"reason", failure.message()}});
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// Heads that were kept elsewhere (a file, or all files of a folder) against the logs as they are now. How many fit.
+std::size_t check_heads(collect::events::Logs& logs, const SigningKey& key, const std::filesystem::path& place, KeptHeads& kept, Findings& findings) {
   std::map<std::string, const archive::Stream*> streams;
-  for (const auto& name : MAMORI_TRY(logs.archive().names())) {
-    const auto* stream = MAMORI_TRY(logs.archive().stream(name));
-    streams[stream->origin()] = stream;
-  }
+  const auto names = logs.archive().names();
+  for (const auto& name : names ? *names : std::vector<archive::StreamName>())
+    if (const auto stream = logs.archive().stream(name)) streams[(*stream)->origin()] = *stream;
   std::size_t fit = 0;
-  for (const auto& file : files) {
-    const auto bytes = MAMORI_TRY(read_file(file, std::size_t{1} << 30));
-    for (const auto& head : archive::heads_in(bytes)) {
+  for (const auto& file : files_of(place, findings)) {
+    const auto bytes = read_file(file, std::size_t{1} << 30);
+    if (!bytes) {
+      findings.add(bytes.error());
+      continue;
+    }
+    const auto found = archive::find_heads(*bytes);
+    if (found.broken > 0) findings.add("cli.verify.head-broken", {{"file", file.string()}, {"count", std::to_string(found.broken)}});
+    else if (found.heads.empty()) findings.add("cli.verify.no-heads", {{"file", file.string()}});
+    for (const auto& head : found.heads) {
+      const auto broken = [&](const char* what) {
+        findings.add("cli.verify.head", {{"file", file.string()}, {"origin", head.origin}, {"events", std::to_string(head.size)}, {"what", what}, {"reason", findings.sentence(what)}});
+      };
       const auto stream = streams.find(head.origin);
-      const auto broken = [&](const char* what) { return Error{ErrorKind::corrupt, "cli.verify.head", {{"file", file.string()}, {"origin", head.origin}, {"events", std::to_string(head.size)}, {"what", what}, {"reason", texts.get(what, language)}}}; };
-      if (!archive::head_is_signed_by(head, key.public_key())) return broken("archive.damage.signer");
-      if (stream == streams.end() || stream->second->size() < head.size) return broken("archive.damage.cut");
-      if (MAMORI_TRY(stream->second->root_at(head.size)) != head.root) return broken("archive.damage.root");
-      ++fit;
+      if (!archive::head_is_signed_by(head, key.public_key())) {
+        broken("archive.damage.signer");
+      } else if (stream == streams.end() || stream->second->size() < head.size) {
+        broken("archive.damage.cut");
+      } else if (const auto root = stream->second->root_at(head.size); !root) {
+        findings.add(root.error());
+      } else if (*root != head.root) {
+        broken("archive.damage.root");
+      } else {
+        ++fit;
+        auto& newest = kept[head.origin];
+        if (newest.note.empty() || newest.size <= head.size) newest = head;
+      }
     }
   }
-  if (fit == 0) return Error{ErrorKind::not_found, "cli.verify.no-heads", {{"file", place.string()}}};
   return fit;
 }
 
-// A package file, or the data directory (its change journal) where no file is given.
+std::string number(std::uint64_t value) { return std::to_string(value); }
+
+// Everything that --data holds: the journal, each record against it, it against its signed streams, and every stream there should be.
+class Whole {
+ public:
+  Whole(Session& session, const Common& common, const Given& given, const Texts& texts)
+      : services_(session.services()), common_(common), given_(given), texts_(texts), findings_(texts, common.language) {}
+
+  int run() {
+    // What was recorded is read before the streams are opened: a head signed meanwhile makes them longer than it says, never shorter.
+    if (const auto done = look(); !done) return fail(done.error(), common_);
+    if (given_.format == "json") {
+      std::printf("%s", pretty(json::object{{"valid", findings_.none()}, {"entries", entries_}, {"head", head_}, {"records", records_}, {"streams", std::move(streams_)},
+                                            {"heads_elsewhere", fit_}, {"problems", findings_.items()}, {"not_covered", std::move(not_covered_)}}).c_str());
+    } else {
+      for (const auto& line : not_covered_) std::printf("%s\n", std::string(line.as_string()).c_str());
+    }
+    return findings_.none() ? 0 : 1;
+  }
+
+ private:
+  void say(const char* code, const Facts& facts) {
+    if (given_.format != "json") std::printf("%s\n", texts_.get(code, common_.language, facts).c_str());
+  }
+  void uncovered(const char* code, const Facts& facts) { not_covered_.emplace_back(texts_.get(code, common_.language, facts)); }
+
+  Status look() {
+    std::vector<collect::events::RecordedHead> recorded;
+    {
+      auto lease = MAMORI_TRY(services_.database.read());
+      recorded = MAMORI_TRY(collect::events::recorded_heads(*lease));
+    }
+    auto& archive = services_.logs.archive();
+    std::map<archive::StreamName, const archive::Stream*> streams;
+    for (const auto& name : MAMORI_TRY(archive.names())) streams[name] = MAMORI_TRY(archive.stream(name));
+
+    auto snapshot = MAMORI_TRY(services_.database.snapshot());
+    MAMORI_TRY(look_at_journal(*snapshot));
+    MAMORI_TRY(look_at_records(*snapshot));
+    if (!given_.heads.empty()) {
+      fit_ = check_heads(services_.logs, services_.signing_key, given_.heads, kept_, findings_);
+      if (fit_ > 0) say("cli.verify.heads", {{"heads", number(fit_)}});
+    }
+    for (const auto& head : recorded) look_for(head, streams);
+    for (const auto& [name, stream] : streams) {
+      if (name.base() == "journal") MAMORI_TRY(hold(*snapshot, name, *stream));
+      look_at(name, *stream);
+    }
+    MAMORI_TRY(look_for_entries_without_stream(*snapshot, streams));
+    if (recorded.empty()) uncovered("cli.verify.nothing-recorded", {});
+    if (given_.heads.empty()) uncovered("cli.verify.no-kept-heads", {});
+    return {};
+  }
+
+  Status look_at_journal(store::Connection& connection) {
+    const auto state = store::verify_journal(connection);
+    if (!state) {
+      if (state.error().kind != ErrorKind::corrupt) return state.error();
+      findings_.add(state.error());
+      return {};
+    }
+    entries_ = state->entries;
+    head_ = state->head;
+    say("cli.verify.journal", {{"entries", std::to_string(entries_)}, {"head", head_}});
+    return {};
+  }
+
+  Status look_at_records(store::Connection& connection) {
+    const auto checked = ledger::verify_records(connection, services_.ledger.registers(), [&](const ledger::Deviation& deviation) {
+      const auto* field = deviation.reg->find(deviation.field);
+      findings_.add(deviation.what, {{"register", deviation.reg->label.in(common_.language)}, {"number", deviation.number.empty() ? deviation.id : deviation.number}, {"label", deviation.label},
+                                     {"field", field ? field->label.in(common_.language) : deviation.field}, {"id", deviation.id}});
+    });
+    if (!checked) {
+      if (checked.error().kind != ErrorKind::corrupt) return checked.error();
+      findings_.add(checked.error());
+      return {};
+    }
+    records_ = checked->records;
+    if (checked->deviations == 0) say("cli.verify.records", {{"records", number(records_)}});
+    return {};
+  }
+
+  // Absence is no success: what was signed once must still be there.
+  void look_for(const collect::events::RecordedHead& head, const std::map<archive::StreamName, const archive::Stream*>& streams) {
+    const Facts facts = {{"stream", head.name.name}, {"facility", head.name.facility}, {"events", number(head.size)}, {"at", iso_instant(head.at)}};
+    const auto found = streams.find(head.name);
+    if (found == streams.end()) return findings_.add("cli.verify.stream-gone", facts);
+    const auto& stream = *found->second;
+    if (stream.size() < head.size) {
+      auto more = facts;
+      more.emplace_back("now", number(stream.size()));
+      return findings_.add("cli.verify.stream-shorter", more);
+    }
+    const auto root = stream.root_at(head.size);
+    if (!root || archive::to_base64(*root) != head.root) return findings_.add("cli.verify.stream-other", facts);
+    const auto heads = stream.heads();
+    if (std::none_of(heads.begin(), heads.end(), [&](const archive::Head& one) { return one.size == head.size && archive::to_base64(one.root) == head.root; }))
+      findings_.add("cli.verify.head-gone", facts);
+  }
+
+  Status hold(store::Connection& connection, const archive::StreamName& name, const archive::Stream& stream) {
+    std::size_t told = 0;
+    const auto held = collect::events::hold_journal(connection, stream, name.facility, [&](std::int64_t sequence, const char* what) {
+      if (told++ < kMostTold) findings_.add(what, {{"sequence", std::to_string(sequence)}, {"stream", name.name}});
+    });
+    if (!held) {
+      findings_.add(held.error());
+      return {};
+    }
+    if (told > kMostTold) findings_.add("cli.verify.entries-more", {{"count", number(told - kMostTold)}, {"stream", name.name}});
+    if (told == 0) say("cli.verify.entries", {{"entries", number(held->compared)}, {"first", std::to_string(held->first)}, {"last", std::to_string(held->last)}, {"stream", name.name}});
+    if (held->behind > 0) uncovered("cli.verify.entries-behind", {{"count", number(held->behind)}, {"last", std::to_string(held->last)}, {"stream", name.name}});
+    return {};
+  }
+
+  Status look_for_entries_without_stream(store::Connection& connection, const std::map<archive::StreamName, const archive::Stream*>& streams) {
+    std::int64_t without = 0;
+    MAMORI_TRY(connection.each("SELECT facility, COUNT(*) FROM journal GROUP BY facility", {}, [&](store::Row& row) {
+      const auto facility = store::as_text(row[0]);
+      if (std::none_of(streams.begin(), streams.end(), [&](const auto& one) { return one.first.facility == facility && one.first.base() == "journal"; })) without += store::as_integer(row[1]);
+    }));
+    if (without > 0) uncovered("cli.verify.entries-without", {{"count", std::to_string(without)}});
+    return {};
+  }
+
+  // How far it was looked at, and what lies behind the newest signature.
+  void look_at(const archive::StreamName& name, const archive::Stream& stream) {
+    const auto all = stream.size();
+    const auto verified = stream.verify([&](const archive::Damage& damage) { std::fprintf(stderr, "%s/%s: %s (%s, %llu–%llu)\n", name.facility.c_str(), name.name.c_str(), texts_.get(damage.what, common_.language).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last)); },
+                                        [&](std::uint64_t done) { progress(name.name, done, all); });
+    const auto heads = stream.heads();
+    json::object told = {{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}, {"first", stream.first()}};
+    if (!verified) findings_.add(verified.error());
+    else say("cli.verify.stream", {{"stream", name.name}, {"events", number(verified->events)}, {"heads", number(verified->heads)}, {"root", archive::to_base64(verified->root)}});
+    if (verified) told["read"] = verified->events;
+    const Facts facts = {{"stream", name.name}, {"first", number(stream.first())}, {"last", number(all == 0 ? 0 : all - 1)}, {"removed", number(stream.first())}};
+    auto more = facts;
+    if (heads.empty()) {
+      if (all > 0) uncovered("cli.verify.stream-unsigned", {{"stream", name.name}, {"events", number(all)}});
+    } else {
+      const auto behind = all - std::min(all, heads.back().size);
+      told["newest_head"] = json::object{{"size", heads.back().size}, {"at", iso_instant(heads.back().at)}};
+      told["behind"] = behind;
+      more.emplace_back("at", iso_instant(heads.back().at));
+      more.emplace_back("size", number(heads.back().size));
+      more.emplace_back("behind", number(behind));
+      say("cli.verify.stream-reach", more);
+    }
+    if (!given_.heads.empty()) {
+      const auto kept = kept_.find(stream.origin());
+      if (kept == kept_.end()) {
+        if (all > 0) uncovered("cli.verify.stream-not-kept", facts);
+      } else {
+        told["kept_head"] = json::object{{"size", kept->second.size}, {"at", iso_instant(kept->second.at)}};
+        uncovered("cli.verify.stream-kept", {{"stream", name.name}, {"at", iso_instant(kept->second.at)}, {"size", number(kept->second.size)}, {"behind", number(all - std::min(all, kept->second.size))},
+                                             {"hours", std::to_string(std::chrono::duration_cast<std::chrono::hours>(services_.clock.now() - kept->second.at).count())}});
+      }
+    }
+    streams_.push_back(std::move(told));
+  }
+
+  static constexpr std::size_t kMostTold = 20;  // entries of one stream
+
+  api::Services& services_;
+  const Common& common_;
+  const Given& given_;
+  const Texts& texts_;
+  Findings findings_;
+  KeptHeads kept_;
+  std::int64_t entries_ = 0;
+  std::string head_;
+  std::size_t records_ = 0, fit_ = 0;
+  json::array streams_, not_covered_;
+};
+
+// A package file, or the data directory where no file is given.
 int verify(const Common& common, const Given& given) {
   const auto home = server::find_home(common.home);
   if (!home) return fail(home.error(), common);
@@ -65,37 +288,7 @@ int verify(const Common& common, const Given& given) {
   if (given.file.empty()) {
     auto session = Session::open(common);
     if (!session) return fail(session.error(), common);
-    auto lease = session->services().database.read();
-    if (!lease) return fail(lease.error(), common);
-    const auto state = store::verify_journal(**lease);
-    if (!state) return print_failure(state.error(), common, given);
-    if (given.format != "json") std::printf("%s\n", texts->get("cli.verify.journal", common.language, {{"entries", std::to_string(state->entries)}, {"head", state->head}}).c_str());
-    // Then every stream of logs, whole.
-    json::array streams;
-    int code = 0;
-    auto& logs = session->services().logs;
-    const auto names = logs.archive().names();
-    if (!names) return fail(names.error(), common);
-    for (const auto& name : *names) {
-      const auto opened = logs.archive().stream(name);
-      if (!opened) return fail(opened.error(), common);
-      const auto* stream = *opened;
-      const auto all = stream->size();
-      const auto verified = stream->verify([&](const archive::Damage& damage) { std::fprintf(stderr, "%s/%s: %s (%s, %llu–%llu)\n", name.facility.c_str(), name.name.c_str(), texts->get(damage.what, common.language).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last)); },
-                                           [&](std::uint64_t done) { progress(name.name, done, all); });
-      streams.push_back(json::object{{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}});
-      if (!verified) code = print_failure(verified.error(), common, Given{});
-      else if (given.format != "json") std::printf("%s\n", texts->get("cli.verify.stream", common.language, {{"stream", name.name}, {"events", std::to_string(verified->events)}, {"heads", std::to_string(verified->heads)}, {"root", archive::to_base64(verified->root)}}).c_str());
-    }
-    std::size_t fit = 0;
-    if (!given.heads.empty()) {
-      const auto checked = check_heads(logs, session->services().signing_key, given.heads, *texts, common.language);
-      if (!checked) code = print_failure(checked.error(), common, Given{});
-      else fit = *checked;
-      if (checked && given.format != "json") std::printf("%s\n", texts->get("cli.verify.heads", common.language, {{"heads", std::to_string(fit)}}).c_str());
-    }
-    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", code == 0}, {"entries", state->entries}, {"head", state->head}, {"streams", std::move(streams)}, {"heads_elsewhere", fit}}).c_str());
-    return code;
+    return Whole(*session, common, given, *texts).run();
   }
   const auto bytes = read_file(given.file, std::size_t{2} << 30);
   if (!bytes) return fail(bytes.error(), common);
@@ -124,7 +317,11 @@ void add_verify(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--stamp-ca", given->stamp_authority, "who vouches for the time stamp authority (PEM)")->check(CLI::ExistingFile);
   command->add_option("--heads", given->heads, "signed heads kept elsewhere (a file, a mail, a hub's export, or a folder of them): the logs of --data must still lead to each")->check(CLI::ExistingPath);
   command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  command->footer("Exit codes: 0 whole; 1 altered, with the first place named; others as `mamori --help`.");
+  command->footer(
+      "Without a file: the journal's chain, every record against its last entry, the journal against its signed stream, each stream that was ever\n"
+      "signed, and with --heads the heads kept elsewhere; what could not be seen is printed too.\n"
+      "Exit codes: 0 whole, as far as printed; 1 something is altered, missing, shorter than it was signed, or a head is broken (each is named);\n"
+      "others as `mamori --help`.");
   command->callback([&common, &run, given] { run = [&common, given] { return verify(common, *given); }; });
 }
 

@@ -111,52 +111,80 @@ Result<User> Users::read_user(store::Connection& connection, const std::string& 
   return user;
 }
 
-Result<User> Users::create(const store::Actor& actor, const NewUser& fresh, const PasswordContext& context) {
-  const auto login = std::string(trim(fresh.login));
+Result<Users::Checked> Users::check(const NewUser& fresh, const PasswordContext& context) {
+  Checked checked{fresh, ""};
+  auto& user = checked.user;
+  user.login = std::string(trim(fresh.login));
+  user.name = std::string(trim(fresh.name));
   Error bad{ErrorKind::invalid, "identity.user.invalid"};
-  if (login.size() < 2 || login.size() > 64 || login.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") != login.npos)
+  if (user.login.size() < 2 || user.login.size() > 64 || user.login.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") != std::string::npos)
     bad.problems.push_back({"login", "identity.login.bad", {}});
-  if (trim(fresh.name).empty() || length(fresh.name) > 100) bad.problems.push_back({"name", "identity.name.bad", {}});
+  // printable() changes nothing where every character can be shown.
+  if (user.name.empty() || length(user.name) > 100 || printable(user.name, 100) != user.name) bad.problems.push_back({"name", "identity.name.bad", {}});
   auto names = context;
   names.names.push_back(fresh.login);
   names.names.push_back(fresh.name);
   if (const auto strong = check_password(fresh.password, names); !strong)
     bad.problems.insert(bad.problems.end(), strong.error().problems.begin(), strong.error().problems.end());
   if (!bad.problems.empty()) return bad;
-  const auto hash = MAMORI_TRY(hash_password(fresh.password));
+  checked.password_hash = MAMORI_TRY(hash_password(fresh.password));
+  return checked;
+}
 
+Result<User> Users::create(const store::Actor& actor, const NewUser& fresh, const PasswordContext& context) {
+  const auto checked = MAMORI_TRY(check(fresh, context));  // takes its time: before the transaction
   auto transaction = MAMORI_TRY(database_.begin());
+  auto user = MAMORI_TRY(create_in(transaction, actor, checked));
+  MAMORI_TRY(transaction.commit());
+  return user;
+}
+
+Result<User> Users::create_in(store::Transaction& transaction, const store::Actor& actor, const Checked& checked) {
   const auto now = to_millis(database_.clock().now());
   User user;
   user.id = new_id(now);
-  user.login = login;
-  user.name = std::string(trim(fresh.name));
-  user.roles = fresh.roles;
+  user.login = checked.user.login;
+  user.name = checked.user.name;
+  user.roles = checked.user.roles;
+  const auto known = MAMORI_TRY(transaction->query("SELECT id FROM users WHERE login = ?", {user.login}));
+  Error taken{ErrorKind::conflict, "identity.user.invalid"};
+  taken.problems.push_back({"login", "identity.login.taken", {{"login", user.login}}});
+  if (!known.rows.empty()) return taken;
   const auto made = transaction->execute("INSERT INTO users (id, login, name, password_hash, enabled, totp_step, failures, created_at) VALUES (?,?,?,?,?,?,?,?)",
-                                         {user.id, user.login, user.name, hash, true, std::int64_t{0}, std::int64_t{0}, now});
+                                         {user.id, user.login, user.name, checked.password_hash, true, std::int64_t{0}, std::int64_t{0}, now});
   if (!made) {
     if (made.error().code != "store.duplicate") return made.error();
-    bad.kind = ErrorKind::conflict;
-    bad.problems.push_back({"login", "identity.login.taken", {{"login", login}}});
-    return bad;
+    return taken;
   }
   for (const auto& [facility, roles] : user.roles) {
     for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {user.id, facility, std::string(name_of(role))}));
     transaction.journal(actor, {facility, "user", user.id, "created", "", role_names(roles), user.login});
   }
-  MAMORI_TRY(transaction.commit());
   return user;
 }
 
 Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {
   auto transaction = MAMORI_TRY(database_.begin());
+  MAMORI_TRY(set_roles_in(transaction, actor, id, facility, roles));
+  MAMORI_TRY(transaction.commit());
+  return get(id);
+}
+
+Result<User> Users::set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   const auto before = user.roles.contains(facility) ? user.roles.at(facility) : std::set<Role>{};
   MAMORI_TRY(transaction->execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, facility}));
   for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {id, facility, std::string(name_of(role))}));
   transaction.journal(actor, {facility, "user", id, "updated", role_names(before), role_names(roles), user.login});
-  MAMORI_TRY(transaction.commit());
-  return get(id);
+  return read_user(*transaction, "id", id);
+}
+
+Result<std::set<std::string>> Users::facilities_in_use() const {
+  std::set<std::string> out;
+  auto lease = MAMORI_TRY(database_.read());
+  MAMORI_TRY(lease->each("SELECT DISTINCT facility FROM user_roles WHERE user_id IN (SELECT id FROM users WHERE enabled = ?)", {true},
+                         [&](store::Row& row) { out.insert(store::as_text(row[0])); }));
+  return out;
 }
 
 Status Users::set_enabled(const store::Actor& actor, const std::string& id, bool enabled) {

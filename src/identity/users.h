@@ -60,7 +60,17 @@ class Users {
   Result<bool> any() const;
   // Errors: identity.login.taken, identity.login.bad, identity.password.weak.
   Result<User> create(const store::Actor& actor, const NewUser& user, const PasswordContext& context);
+  // The same within the caller's transaction; everything that may be refused is looked at before anything is written.
+  struct Checked {
+    NewUser user;
+    std::string password_hash;
+  };
+  static Result<Checked> check(const NewUser& user, const PasswordContext& context);
+  Result<User> create_in(store::Transaction& transaction, const store::Actor& actor, const Checked& checked);
   Result<User> set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles);
+  Result<User> set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles);
+  // Those in which some user who may sign in has a role.
+  Result<std::set<std::string>> facilities_in_use() const;
   Status set_enabled(const store::Actor& actor, const std::string& id, bool enabled);  // disabling ends all sessions
   Status set_password(const store::Actor& actor, const std::string& id, const Secret& password, const PasswordContext& context);  // ends all sessions
   Result<bool> password_is(const std::string& id, const Secret& password) const;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/crypto.h"
+#include "ledger/detail/apply.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
 
@@ -268,6 +269,12 @@ std::string_view name_of(LineOutcome outcome) {
   MAMORI_UNREACHABLE();
 }
 
+std::optional<std::size_t> column_of(const std::vector<ImportColumn>& columns, std::string_view field) {
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    if (!field.empty() && columns[i].field == field) return i + 1;
+  return std::nullopt;
+}
+
 std::size_t ImportPlan::count(LineOutcome outcome) const {
   return static_cast<std::size_t>(std::count_if(lines.begin(), lines.end(), [&](const ImportLine& line) { return line.outcome == outcome; }));
 }
@@ -316,8 +323,8 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
   return plan;
 }
 
-Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportPlan& plan, const std::string& file_name) {
-  auto transaction = MAMORI_TRY(ledger.database().begin());
+Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& transaction, const store::Actor& actor, const Register& reg,
+                                        const std::string& facility, const ImportPlan& plan, const std::string& file_name) {
   const auto reason = "import: " + file_name;
   std::vector<json::object> fresh;
   ImportResult result;
@@ -353,32 +360,7 @@ Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, con
     MAMORI_TRY(transaction->execute("INSERT INTO import_mapping VALUES (?,?,?,?) ON CONFLICT (facility, register, heading) DO UPDATE SET field = excluded.field",
                                     {facility, reg.name, fold_heading(column.heading), column.field}));
   }
-  MAMORI_TRY(transaction.commit());
   return result;
-}
-
-Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportResult& result, const std::string& reason) {
-  auto transaction = MAMORI_TRY(ledger.database().begin());
-  std::size_t undone = 0;
-  for (const auto& [id, version] : result.records) {
-    const auto record = ledger.get_in(*transaction, reg, {facility}, id);
-    if (!record || record->version != version || record->retired_at) continue;
-    if (version == 1) {
-      MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
-    } else {
-      const auto entries = MAMORI_TRY(store::read_journal(*transaction, {.facilities = {facility}, .subject = reg.name, .record = id, .limit = 1}));
-      if (entries.empty()) continue;
-      MAMORI_TRY(ledger.update_in(transaction, actor, reg, *record, write_of_state(reg, MAMORI_TRY(parse_json_object(entries[0].change.before)), reason)));
-    }
-    ++undone;
-  }
-  for (const auto& [target, id, name] : result.made) {
-    const auto record = ledger.get_in(*transaction, *target, {facility}, id);
-    if (!record || record->version != 1 || record->retired_at || MAMORI_TRY(ledger.is_named(*transaction, *target, facility, id))) continue;
-    MAMORI_TRY(ledger.retire_in(transaction, actor, *target, *record, reason));
-  }
-  MAMORI_TRY(transaction.commit());
-  return undone;
 }
 
 std::vector<std::vector<std::string>> rejected_rows(const ImportPlan& plan, const Words& reason_heading, std::string_view language, const std::function<std::string(const Problem&)>& sentence) {

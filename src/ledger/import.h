@@ -28,6 +28,9 @@ struct ImportColumn {
   std::vector<std::string> samples;
 };
 
+// The number of the column that gives `field`, from 1; none where the sheet has no such column.
+std::optional<std::size_t> column_of(const std::vector<ImportColumn>& columns, std::string_view field);
+
 // A record that lines of the sheet name and that is not there: it is made with them, of its name alone (Register::named_only).
 struct ImportMade {
   const Register* reg = nullptr;
@@ -56,15 +59,13 @@ struct ImportOptions {
 Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::string& facility, const std::vector<sheet::Table>& tables, const ImportOptions& options);
 
 struct ImportResult {
+  std::string id;  // under which undo_import() finds it
   std::size_t created = 0, changed = 0;
   std::vector<std::pair<std::string, std::int64_t>> records;  // id and version now, for undo
   std::vector<ImportMade> made;
 };
-// Writes the created and changed lines in one transaction and remembers the mapping.
+// Writes the created and changed lines in one transaction, remembers the mapping, and keeps what undo_import() (pending_import.h) needs.
 Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportPlan& plan, const std::string& file_name);
-// Takes an import back: what it created is retired (made records too, where nothing else names them yet), what it changed gets its former state. Records that someone has changed since stay.
-// The number taken back.
-Result<std::size_t> undo_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportResult& result, const std::string& reason);
 
 // The rejected lines with their line number and reasons, to be mended and imported again. `sentence` turns a problem into words.
 std::vector<std::vector<std::string>> rejected_rows(const ImportPlan& plan, const Words& reason_heading, std::string_view language, const std::function<std::string(const Problem&)>& sentence);

@@ -9,6 +9,7 @@
 #include "ledger/detail/numbering.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
+#include "ledger/pending_import.h"
 
 namespace mamori::ledger {
 namespace {
@@ -91,6 +92,8 @@ Status check_reason(const std::string& reason) {
 
 Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, const Registers& registers) {
   std::unique_ptr<Ledger> ledger(new Ledger(database, registers));
+  const store::Migration schema[] = {import_schema()};
+  MAMORI_TRY(database.migrate(schema));
   MAMORI_TRY(ledger->make_tables());
   return ledger;
 }

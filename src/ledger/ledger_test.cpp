@@ -9,7 +9,7 @@
 #include "base/crypto.h"
 #include "ledger/export.h"
 #include "ledger/field_value.h"
-#include "ledger/import.h"
+#include "ledger/pending_import.h"
 #include "os/file.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
@@ -342,7 +342,7 @@ TEST_P(OnBothEngines, ImportsTheHandbooksLedgerWithItsOddities) {
   const auto again = plan_import(*ledger_, reg("asset"), "f1", {*table}, {});
   EXPECT_EQ(again->count(LineOutcome::created), 0u);
   EXPECT_EQ(again->count(LineOutcome::unchanged), 4u) << "import twice = once";
-  EXPECT_EQ(*undo_import(*ledger_, kActor, reg("asset"), "f1", *result, "やり直し"), 4u);
+  EXPECT_EQ(undo_import(*ledger_, kActor, result->id)->records, 4u);
   EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 0);
 }
 
@@ -366,7 +366,7 @@ TEST_P(OnBothEngines, WhatASheetOnlyNamesIsMadeWithItWhereThatIsAllowed) {
   EXPECT_EQ(in_it, 2u);
   // Taken back with the import, but not once something else names it.
   make("person", {{"name", "戊"}, {"department", "外来"}});
-  EXPECT_EQ(*undo_import(*ledger_, kActor, reg("person"), "f1", *result, "やり直し"), 3u);
+  EXPECT_EQ(undo_import(*ledger_, kActor, result->id)->records, 3u);
   EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}, .text = "外来"})->total, 1);
 }
 
@@ -375,8 +375,81 @@ TEST_P(OnBothEngines, WhatAnImportMadeGoesWithIt) {
   const auto plan = plan_import(*ledger_, reg("person"), "f1", {*table}, {.make_in = {"department"}});
   const auto result = apply_import(*ledger_, kActor, reg("person"), "f1", *plan, "名簿.csv");
   ASSERT_TRUE(result) << describe(result.error());
-  EXPECT_EQ(*undo_import(*ledger_, kActor, reg("person"), "f1", *result, "やり直し"), 1u);
+  EXPECT_EQ(undo_import(*ledger_, kActor, result->id)->records, 1u);
   EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}})->total, 0);
+}
+
+TEST_P(OnBothEngines, AnImportIsAppliedOnceHoweverManyAskForItAtOnce) {
+  std::string csv = "種別,型番\n";
+  for (int i = 0; i < 100; ++i) csv += "パソコン,型" + std::to_string(i) + "\n";
+  const auto id = keep_import(*ledger_, {"", "u1", "f1", "asset", "x.csv"}, csv);
+  ASSERT_TRUE(id) << describe(id.error());
+  // As many servers on one database.
+  const auto url = database_.url();
+  std::atomic<int> applied{0}, refused{0}, other{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      const auto database = *store::Database::open(url, clock_);
+      const auto ledger = *Ledger::open(*database, product_registers());
+      const auto& assets = **ledger->find_register("asset");
+      const auto import = find_import(*ledger, *id);
+      const auto tables = import_tables(*ledger, *id);
+      const auto plan = plan_import(*ledger, assets, "f1", *tables, import->options);
+      const auto result = apply_kept_import(*ledger, kActor, assets, *import, *plan);
+      ++(result ? applied : result.error().code == "ledger.import.applied" ? refused : other);
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(applied, 1);
+  EXPECT_EQ(refused, 3);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 100);
+  // Taken back once, too.
+  EXPECT_EQ(undo_import(*ledger_, kActor, *id)->records, 100u);
+  EXPECT_EQ(undo_import(*ledger_, kActor, *id).error().code, "ledger.import.undone");
+  EXPECT_EQ(apply_kept_import(*ledger_, kActor, reg("asset"), *find_import(*ledger_, *id), *plan_import(*ledger_, reg("asset"), "f1", *import_tables(*ledger_, *id), {})).error().code, "ledger.import.undone");
+  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 0);
+}
+
+TEST_P(OnBothEngines, WhatSomeoneChangedSinceTheImportStaysAndIsNamed) {
+  const auto table = sheet::read_csv("種別,管理番号,型番\nパソコン,PC-001,A\nパソコン,PC-002,B\n");
+  const auto plan = plan_import(*ledger_, reg("asset"), "f1", {*table}, {});
+  const auto result = apply_import(*ledger_, {"", "root", "command line"}, reg("asset"), "f1", *plan, "台帳.csv");
+  ASSERT_TRUE(result);
+  const auto edited = ledger_->list(reg("asset"), {.facilities = {"f1"}, .conditions = {{"number", Comparison::equal, "PC-002"}}})->items[0];
+  ASSERT_TRUE(ledger_->update(kActor, reg("asset"), {"f1"}, edited.id, 1, {{{"place", "医局"}}, ""}));
+  ASSERT_EQ(list_imports(*ledger_, {"f1"}, "", 10)->size(), 1u);
+  const auto reopened = *Ledger::open(*database_, product_registers());  // as after a restart
+  const auto undone = undo_import(*reopened, kActor, result->id);
+  ASSERT_TRUE(undone) << describe(undone.error());
+  EXPECT_EQ(undone->records, 1u);
+  ASSERT_EQ(undone->kept.size(), 1u);
+  EXPECT_EQ(undone->kept[0].number, "PC-002");
+  EXPECT_EQ(undone->kept[0].id, edited.id);
+}
+
+TEST_P(OnBothEngines, PendingImportsPushOutOnlyTheirOwnersAndNeverRevive) {
+  const auto keep = [&](const std::string& user) {
+    clock_.advance(std::chrono::milliseconds(1));
+    return *keep_import(*ledger_, {"", user, "f1", "asset", "x\n.csv"}, "種別,型番\nパソコン,A\n");
+  };
+  const auto officers = keep("officer");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 25; ++i) ids.push_back(keep("staff"));
+  EXPECT_TRUE(find_import(*ledger_, officers));
+  EXPECT_TRUE(find_import(*ledger_, ids.back()));
+  EXPECT_EQ(find_import(*ledger_, ids[0]).error().code, "ledger.import.gone");
+  EXPECT_EQ(set_import_options(*ledger_, ids[0], {}).error().code, "ledger.import.gone");
+  EXPECT_EQ(find_import(*ledger_, ids[0]).error().code, "ledger.import.gone") << "not revived by choosing options";
+  ImportOptions options{.sheet = "表", .mapping = {{"もの", "kind"}, {"x", ""}}, .heading_line = 3, .make_in = {"department"}};
+  ASSERT_TRUE(set_import_options(*ledger_, officers, options));
+  const auto kept = find_import(*ledger_, officers);
+  EXPECT_EQ(kept->options.mapping, options.mapping);
+  EXPECT_EQ(kept->options.make_in, options.make_in);
+  EXPECT_EQ(kept->options.heading_line, 3u);
+  clock_.advance(kPendingLife + std::chrono::hours(1));
+  EXPECT_EQ(find_import(*ledger_, officers).error().code, "ledger.import.expired");
+  keep("staff");
+  EXPECT_EQ(import_tables(*ledger_, officers).error().code, "ledger.import.expired");
 }
 
 TEST_P(OnBothEngines, RemembersAMappingMadeByHand) {

@@ -44,6 +44,9 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
     changed.push_back(std::move(row));
   };
   for (auto& fields : facts) {
+    // One odd byte in what a device calls itself must not cost the whole reading.
+    for (auto& [name, value] : fields)
+      if (const auto* text = value.if_string(); text && (text->find('\0') != text->npos || !is_utf8(*text))) value = printable(*text, text->size());
     fields["source"] = source;
     fields["observed_at"] = iso_instant(at);
     if (reg.find("present")) fields["present"] = true;

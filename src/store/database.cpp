@@ -31,6 +31,10 @@ Lease::~Lease() {
   if (home_->size() < kIdleKept) home_->push_back(std::move(connection_));
 }
 
+Snapshot::~Snapshot() {
+  if (lease_.holds()) lease_->rollback();
+}
+
 Transaction::Transaction(Database& database, std::unique_lock<std::mutex> writer, Lease lease)
     : database_(&database), writer_(std::move(writer)), lease_(std::move(lease)) {}
 Transaction::Transaction(Transaction&& other) noexcept
@@ -118,6 +122,12 @@ Result<Transaction> Database::begin() {
   auto lease = MAMORI_TRY(lend(idle_, false));
   MAMORI_TRY(lease->begin());
   return Transaction(*this, std::move(writer), std::move(lease));
+}
+
+Result<Snapshot> Database::snapshot() {
+  auto lease = MAMORI_TRY(lend(idle_, false));
+  MAMORI_TRY(lease->script(engine_ == Engine::sqlite ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+  return Snapshot(std::move(lease));
 }
 
 Status Database::migrate(std::span<const Migration> migrations) {

@@ -32,11 +32,26 @@ class Lease {
   Lease& operator=(Lease&&) = delete;
   Connection& operator*() const { return *connection_; }
   Connection* operator->() const { return connection_.get(); }
+  bool holds() const { return connection_ != nullptr; }  // not where it was moved from
 
  private:
   Database* database_;
   std::vector<std::unique_ptr<Connection>>* home_;
   std::unique_ptr<Connection> connection_;
+};
+
+// For reading only: everything read through it is of one moment, and writers are not held up.
+class Snapshot {
+ public:
+  explicit Snapshot(Lease lease) : lease_(std::move(lease)) {}
+  ~Snapshot();
+  Snapshot(Snapshot&&) noexcept = default;
+  Snapshot& operator=(Snapshot&&) = delete;
+  Connection& operator*() { return *lease_; }
+  Connection* operator->() { return &*lease_; }
+
+ private:
+  Lease lease_;
 };
 
 // All or nothing: rolled back unless commit() succeeds. Journal entries are chained and written by commit().
@@ -74,6 +89,7 @@ class Database {
 
   Result<Lease> read();
   Result<Transaction> begin();
+  Result<Snapshot> snapshot();
   // A connection that can only read, whose statements are ended after kQuestionLimit: for SQL that comes from data files.
   Result<Lease> question();
   Status migrate(std::span<const Migration> migrations);

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "collect/events/recorded.h"
 
 namespace mamori::collect::events {
 namespace {
@@ -23,6 +24,7 @@ Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archiv
   MAMORI_TRY(ledger.database().migrate(kSchema));
   MAMORI_TRY(Senders::migrate(ledger.database()));
   MAMORI_TRY(Witness::migrate(ledger.database()));
+  MAMORI_TRY(migrate_recorded(ledger.database()));
   return std::unique_ptr<Logs>(new Logs(ledger, archive));
 }
 

@@ -58,6 +58,9 @@ class Logs {
 
   archive::Archive& archive() const { return archive_; }
 
+  // Which facilities somebody looks after: an unknown sender's messages go to the oldest of them. Set before anything runs.
+  void looked_after(std::function<Result<std::set<std::string>>()> facilities) { senders_.looked_after(std::move(facilities)); }
+
   // --- senders
   // Waits for the database where it must. Errors: collect.log.refused (the source is refused), collect.log.token (nobody has it).
   // Who comes for the first time becomes an unknown source, whose events are kept like anyone's: see Senders.
@@ -155,7 +158,7 @@ class Logs {
   };
   Status measure_space();
   Status feed_journal(const std::string& facility);
-  Status publish_head(const archive::StreamName& name);
+  Status publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, archive::Head>>& published);
   Status record_removals();
   Status note_growth(Instant now);
   Status verify_next(Instant now);

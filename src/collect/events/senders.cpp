@@ -56,6 +56,15 @@ void Senders::changed() {
   sequence_ = -1;
 }
 
+// The oldest facility that somebody looks after; where nobody has a role anywhere, the oldest: kept all the same. Empty: there is none.
+Result<std::string> Senders::default_facility(store::Connection& connection) const {
+  const auto seen = looked_after_ ? MAMORI_TRY(looked_after_()) : std::set<std::string>();
+  const auto rows = MAMORI_TRY(connection.query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id"));
+  for (const auto& row : rows.rows)
+    if (seen.contains(store::as_text(row[0]))) return store::as_text(row[0]);
+  return rows.rows.empty() ? std::string() : store::as_text(rows.rows[0][0]);
+}
+
 Status Senders::load() {
   const std::lock_guard one(loading_);
   const auto now = Steady::now();
@@ -88,8 +97,7 @@ Status Senders::load() {
   MAMORI_TRY(lease->each("SELECT source, hash FROM log_token", {}, [&](store::Row& row) {
     if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end()) made->by_token[store::as_text(row[1])] = found->second;
   }));
-  const auto first = MAMORI_TRY(lease->query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id LIMIT 1"));
-  if (!first.rows.empty()) made->facility = store::as_text(first.rows[0][0]);
+  made->facility = MAMORI_TRY(default_facility(*lease));
   MAMORI_TRY(lease->each("SELECT source FROM log_collecting WHERE facility = ?", {made->facility}, [&](store::Row& row) {
     if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end()) made->collecting = found->second;
   }));

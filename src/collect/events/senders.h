@@ -43,6 +43,8 @@ class Senders {
 
   explicit Senders(ledger::Ledger& ledger) : ledger_(ledger) {}
   static Status migrate(store::Database& database);
+  // Which facilities have a user: senders that appear by themselves go to the oldest of these. Before anything runs.
+  void looked_after(std::function<Result<std::set<std::string>>()> facilities) { looked_after_ = std::move(facilities); }
 
   // From memory alone: as admit() last saw the ledger. Nothing: not known yet, admit() will see to it.
   // Errors: collect.log.refused (the source is refused), collect.log.token (nobody has it).
@@ -71,6 +73,7 @@ class Senders {
     const LogSource* find(const Sender& sender) const;
   };
   Status load();
+  Result<std::string> default_facility(store::Connection& connection) const;
   Status admit(const Sender& sender, bool& full);
   Result<bool> forget_one(const std::string& facility);
   Status make_collecting(const std::string& facility);
@@ -78,6 +81,7 @@ class Senders {
   std::shared_ptr<const Table> table() const;
 
   ledger::Ledger& ledger_;
+  std::function<Result<std::set<std::string>>()> looked_after_;
   std::mutex loading_;    // one look at the ledger at a time; held while the database reads
   std::mutex admitting_;  // one admission at a time; held while the database writes
   std::size_t at_once_ = kNewAtOnce;                   // guarded by admitting_, as the next

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "collect/events/logs.h"
+#include "collect/events/recorded.h"
 #include "ledger/observed.h"
 #include "store/journal.h"
 
@@ -174,14 +175,17 @@ Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
   // A stream that does not open, a share or an authority that is away must not keep the other streams from being signed.
   Failures failures;
-  for (const auto& name : MAMORI_TRY(archive_.names())) failures.add(label_of(name), publish_head(name));
+  std::vector<std::pair<archive::StreamName, archive::Head>> published;
+  for (const auto& name : MAMORI_TRY(archive_.names())) failures.add(label_of(name), publish_head(name, published));
+  failures.add("heads", record_heads(ledger_.database(), published));  // so that a stream that is gone will be missed
   return failures.status();
 }
 
-Status Logs::publish_head(const archive::StreamName& name) {
+Status Logs::publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, archive::Head>>& published) {
   auto* stream = MAMORI_TRY(archive_.stream(name));
   if (!stream->writes() || stream->size() == 0) return {};
   const auto head = MAMORI_TRY(stream->publish_head());
+  published.emplace_back(name, head);
   return witness_ ? witness_->keep(name, head) : Status();
 }
 

@@ -189,6 +189,7 @@ export const texts = {
   "import.make": ["台帳にまだない部署などは、名前だけで一緒に登録する", "Departments and the like that are not there yet are made with it, by name alone"],
   "import.made": ["（名前だけの登録 {n}件も追加）", " ({n} more made by name alone)"],
   "import.undo": ["この取り込みを取り消す", "Undo this import"],
+  "import.kept": ["取り込んだ後に変更されているため、次の記録はそのまま残しました。", "These records were changed after the import and stay as they are."],
   "import.undone": ["{n}件を元に戻しました。", "{n} records were taken back."],
   "import.open": ["台帳をひらく", "Open the register"],
   "nav.logs": ["ログ", "Logs"],

@@ -36,7 +36,7 @@ export function Import({ register }: { register?: string }) {
     onSuccess: (made) => setPlan({ ...made, recognised: true }),
   });
   const apply = useMutation({ mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }), onSuccess: () => client.invalidateQueries() });
-  const undo = useMutation({ mutationFn: () => post<{ undone: number }>(`/api/v1/imports/${plan!.id}/undo`), onSuccess: () => client.invalidateQueries() });
+  const undo = useMutation({ mutationFn: () => post<{ undone: number; kept: { register: string; id: string; number: string; label: string }[] }>(`/api/v1/imports/${plan!.id}/undo`), onSuccess: () => client.invalidateQueries() });
   const good = plan ? (plan.counts.new ?? 0) + (plan.counts.changed ?? 0) : 0;
   return (
     <>
@@ -55,7 +55,10 @@ export function Import({ register }: { register?: string }) {
                 <Button kind="primary" type="submit" disabled={!file || read.isPending}>{t("import.read")}</Button>
               </form>
               <ErrorSummary error={read.error ?? again.error ?? apply.error ?? undo.error} />
-              {undo.data ? <Notice>{t("import.undone", { n: undo.data.undone })}</Notice> : apply.data && (
+              {undo.data ? <Notice>
+                  <p>{t("import.undone", { n: undo.data.undone })}</p>
+                  {undo.data.kept.length > 0 && <><p>{t("import.kept")}</p><ul>{undo.data.kept.map((one) => <li key={one.id}>{`${one.number} ${one.label}`.trim()}</li>)}</ul></>}
+                </Notice> : apply.data && (
                 <Notice>
                   <p>{t("import.done", { a: apply.data.created, b: apply.data.changed })}{apply.data.made > 0 && t("import.made", { n: apply.data.made })}</p>
                   <p className="actions"><Link className="button secondary" to={`/ledgers/${chosen}`}>{t("import.open")}</Link><Button onClick={() => undo.mutate()}>{t("import.undo")}</Button></p>

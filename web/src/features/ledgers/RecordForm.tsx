@@ -21,15 +21,18 @@ function RefField({ field, value, shown, problem, id, change }: { field: FieldIn
   const [text, setText] = useState(shown);
   const list = useId();
   const found = useQuery({ queryKey: ["refs", field.to, text], queryFn: () => get<Page<RecordInfo>>(`/api/v1/registers/${field.to}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`), placeholderData: (before) => before });
+  // Namesakes are told apart as the server understands it: "name [number]".
+  const items = found.data?.items ?? [];
+  const named = (one: RecordInfo) => (items.filter((other) => other.label === one.label).length > 1 ? `${one.label} [${one.number || one.id}]` : one.label);
   return (
     <>
       <TextField id={id} label={words(field.label)} help={words(field.help)} required={field.required} problem={problem} value={text} list={list} autoComplete="off"
         onChange={(event) => {
           setText(event.target.value);
-          const match = found.data?.items.find((one) => one.label === event.target.value || one.number === event.target.value);
-          change(event.target.value === shown ? value : match?.id ?? event.target.value);
+          // What the text means is for the server to say: it refuses a name that several have.
+          change(event.target.value === shown ? value : event.target.value);
         }} />
-      <datalist id={list}>{found.data?.items.map((one) => <option key={one.id} value={one.label}>{one.number}</option>)}</datalist>
+      <datalist id={list}>{items.map((one) => <option key={one.id} value={named(one)}>{one.number || Object.values(one.refs)[0]}</option>)}</datalist>
     </>
   );
 }
