@@ -44,7 +44,8 @@ class Connection {
   virtual Status restrict_to_reading(std::chrono::milliseconds limit) = 0;
 };
 
-Result<std::unique_ptr<Connection>> open_sqlite(const std::string& file);
+// `url`: FILE, or FILE?vfs=NAME for a file system of SQLite's that a test has registered.
+Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url);
 Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url);
 
 }  // namespace mamori::store

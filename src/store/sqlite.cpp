@@ -9,6 +9,8 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+constexpr std::string_view kVfs = "?vfs=";  // behind a file's name: on which file system of SQLite's; tests have one that fails
+
 // What a read-only question may do: select, read tables, call functions that have no effect.
 int authorise(void*, int action, const char*, const char* name, const char*, const char*) {
   switch (action) {
@@ -222,9 +224,13 @@ class Sqlite final : public Connection {
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> open_sqlite(const std::string& file) {
+Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url) {
+  const auto parameter = url.find(kVfs);
+  const auto file = url.substr(0, parameter);
+  const auto vfs = parameter == url.npos ? std::string() : url.substr(parameter + kVfs.size());
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                                   vfs.empty() ? nullptr : vfs.c_str());
   auto connection = std::make_unique<Sqlite>(handle);
   const auto closed = [&](const std::string& reason) { return Error{ErrorKind::unavailable, "store.file", {{"file", file}, {"reason", reason}}}; };
   if (code != SQLITE_OK) return closed(handle ? sqlite3_errmsg(handle) : "out of memory");
@@ -236,6 +242,8 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& file) {
   // On a disk that may only be read the file opens, and the first of these fails.
   if (!set && (set.error().code == "store.unreachable" || set.error().code == "store.read-only")) return closed(sqlite3_errmsg(handle));
   MAMORI_TRY(set);
+  // What SQLite cannot open for writing, be it for a moment, it opens for reading: such a connection would refuse every change for ever.
+  if (sqlite3_db_readonly(handle, "main") != 0) return closed("it can only be read");
   return std::unique_ptr<Connection>(std::move(connection));
 }
 
