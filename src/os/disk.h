@@ -27,6 +27,8 @@ class File {
   virtual Status truncate(std::uint64_t size) = 0;
   virtual Status sync() = 0;
   virtual Result<std::uint64_t> size() const = 0;
+  // It stays readable until this object goes, also when its name does.
+  virtual Status pin() { return {}; }
 };
 
 // Held until it goes, however the process ends.
@@ -60,6 +62,8 @@ class Disk {
   virtual Status sync_folder(const std::filesystem::path& folder) = 0;
   // The names in it, sorted. Folders end with '/'.
   virtual Result<std::vector<std::string>> list(const std::filesystem::path& folder) const = 0;
+  // Of a file by its name, without opening it.
+  virtual Result<std::uint64_t> size_of(const std::filesystem::path& file) const = 0;
   virtual Result<bool> exists(const std::filesystem::path& path) const = 0;
   virtual Space space(const std::filesystem::path& path) const = 0;
   // Of a file made for it: none where another process, or another part of this one, has it.

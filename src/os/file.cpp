@@ -42,7 +42,10 @@ void GrowingFile::take_back(std::uint64_t size) {
   (void)file_->truncate(size_).has_value();  // as after a failed append()
 }
 
-Status GrowingFile::cut() { return file_->truncate(size_); }
+Status GrowingFile::cut() {
+  if (MAMORI_TRY(file_->size()) == size_) return {};
+  return file_->truncate(size_);
+}
 
 Result<ReadFile> ReadFile::open(const std::filesystem::path& path, Disk& disk) {
   return ReadFile(path, MAMORI_TRY(disk.open(path, Access::read)));

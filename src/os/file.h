@@ -55,6 +55,8 @@ class ReadFile {
   // Error: os.file.short where the file ends before.
   Result<Bytes> read(std::uint64_t at, std::size_t count) const;
   Status read(std::uint64_t at, char* to, std::size_t count) const;
+  // Readable until it goes, also when its name does.
+  void pin() const { (void)file_->pin().has_value(); }
   const std::filesystem::path& path() const { return path_; }
 
  private:

@@ -115,6 +115,7 @@ class RealFile final : public File {
       bytes.remove_prefix(static_cast<std::size_t>(done));
       at += static_cast<std::uint64_t>(done);
     }
+    ++written_;  // a sync that ran beside it may have missed it
     return {};
   }
 
@@ -130,6 +131,12 @@ class RealFile final : public File {
     const auto file = MAMORI_TRY(descriptor());
     if (retry([&] { return ::fdatasync(file->get()); }) != 0) return failed(path_, errno);
     synced_ = before;
+    return {};
+  }
+
+  Status pin() override {
+    pinned_ = true;
+    MAMORI_TRY(descriptor());
     return {};
   }
 
@@ -151,6 +158,7 @@ class RealFile final : public File {
 
   const std::filesystem::path path_;
   const int flags_;                               // to open it again
+  std::atomic<bool> pinned_{false};
   std::atomic<std::uint64_t> written_{0}, synced_{0};  // calls that changed it; how many of them were durable last
   // Guarded by the mutex of Descriptors.
   mutable std::shared_ptr<Descriptor> descriptor_;
@@ -183,7 +191,7 @@ std::shared_ptr<Descriptor> Descriptors::of(const RealFile& file, int& reason) {
 void Descriptors::make_room(std::size_t leave) {
   for (auto at = used_.end(); used_.size() > leave && at != used_.begin();) {
     --at;
-    if ((*at)->written_ != (*at)->synced_) continue;
+    if ((*at)->pinned_ || (*at)->written_ != (*at)->synced_) continue;
     (*at)->descriptor_.reset();
     at = used_.erase(at);
   }
@@ -262,6 +270,12 @@ class RealDisk final : public Disk {
     }
     std::sort(out.begin(), out.end());
     return out;
+  }
+
+  Result<std::uint64_t> size_of(const std::filesystem::path& path) const override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return failed(path, errno);
+    return static_cast<std::uint64_t>(status.st_size);
   }
 
   Result<bool> exists(const std::filesystem::path& path) const override {

@@ -28,6 +28,7 @@ class LimitedDisk : public os::Disk {
   }
   Status sync_folder(const std::filesystem::path& folder) override { return real_.sync_folder(folder); }
   Result<std::vector<std::string>> list(const std::filesystem::path& folder) const override { return real_.list(folder); }
+  Result<std::uint64_t> size_of(const std::filesystem::path& file) const override { return real_.size_of(file); }
   Result<bool> exists(const std::filesystem::path& path) const override { return real_.exists(path); }
   os::Space space(const std::filesystem::path& path) const override { return total != 0 ? os::Space{free, total} : real_.space(path); }
   Result<std::unique_ptr<os::Lock>> lock(const std::filesystem::path& file) override { return real_.lock(file); }

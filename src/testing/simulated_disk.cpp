@@ -370,6 +370,13 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(std::uint64_t seed) con
       seed);
 }
 
+void SimulatedDisk::turn(const std::string& file, std::size_t at, char bits) {
+  const std::lock_guard lock(state_->mutex);
+  auto& inode = *state_->names.at(file);
+  inode.now[at] = static_cast<char>(inode.now[at] ^ bits);
+  inode.durable = inode.now;
+}
+
 std::map<std::string, std::string> SimulatedDisk::files() const {
   const std::lock_guard lock(state_->mutex);
   std::map<std::string, std::string> out;
@@ -474,6 +481,15 @@ Result<std::vector<std::string>> SimulatedDisk::list(const std::filesystem::path
       out.push_back(std::filesystem::path(path).filename().string() + (inode->folder ? "/" : ""));
   std::sort(out.begin(), out.end());
   return out;
+}
+
+Result<std::uint64_t> SimulatedDisk::size_of(const std::filesystem::path& path) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto verdict = state_->begin(Operation::size, path);
+  if (verdict.dead || verdict.failure) return broken(path);
+  const auto* there = state_->find(path.string());
+  if (!there || there->folder) return missing(path);
+  return std::uint64_t{there->now.size()};
 }
 
 Result<bool> SimulatedDisk::exists(const std::filesystem::path& path) const {

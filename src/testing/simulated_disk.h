@@ -55,6 +55,9 @@ class SimulatedDisk final : public os::Disk {
   std::unique_ptr<SimulatedDisk> power_lost(const std::function<Fate(std::size_t)>& fate, std::uint64_t seed) const;
   std::unique_ptr<SimulatedDisk> power_lost(std::uint64_t seed) const;  // fates from the seed
 
+  // Turns bits of a byte of a file, as a disk does in the course of years.
+  void turn(const std::string& file, std::size_t at, char bits);
+
   // For checks: all files and their bytes as they are read now.
   std::map<std::string, std::string> files() const;
 
@@ -64,6 +67,7 @@ class SimulatedDisk final : public os::Disk {
   Status make_folder(const std::filesystem::path& folder, os::Visibility visibility) override;
   Status sync_folder(const std::filesystem::path& folder) override;
   Result<std::vector<std::string>> list(const std::filesystem::path& folder) const override;
+  Result<std::uint64_t> size_of(const std::filesystem::path& file) const override;
   Result<bool> exists(const std::filesystem::path& path) const override;
   os::Space space(const std::filesystem::path& path) const override;
   Result<std::unique_ptr<os::Lock>> lock(const std::filesystem::path& file) override;

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <sstream>
+#include <random>
 #include <thread>
 
 namespace mamori::fault {
@@ -84,7 +85,9 @@ class Runner {
                                             },
                                             choice)
                                       : disk.power_lost(seed * 1'000'003 + at * 1009 + choice);
-      const auto wrong = scenario->check(*after, false);
+      const auto as_left = after->process_died();
+      auto wrong = scenario->check(*after, false);
+      if (wrong.empty() && choice == choices - 1) wrong = at_the_next_start(*scenario, *as_left, after->operations(), seed + at);
       if (!wrong.empty()) tell({seed, at, kPowerGone, choice}, wrong);
     }
     // Or only the process died.
@@ -107,6 +110,23 @@ class Runner {
   static std::int64_t now() {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
+  // The start after a crash meets a fault itself, or another crash.
+  std::string at_the_next_start(Scenario& scenario, const SimulatedDisk& as_left, std::uint64_t length, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    for (const bool power : {true, false}) {
+      ++runs;
+      const auto disk = as_left.process_died();
+      const auto at = random() % length;
+      if (power) disk->crash_at(at);
+      else disk->fail_at(at, static_cast<Failure>(random() % testing::kFailures), random() % 3);
+      (void)scenario.check(*disk, false);  // what it was told is kept before must be there afterwards
+      disk->heal();
+      auto wrong = scenario.check(power ? *disk->power_lost(random()) : *disk->process_died(), true);
+      if (!wrong.empty()) return fmt::format("{} at operation {} of the next start: {}", power ? "the power goes" : "a failure", at, wrong);
+    }
+    return {};
+  }
+
   // Where one run is looked at, all that it asks of the disk.
   void show(SimulatedDisk& disk) const {
     if (!std::getenv("MAMORI_FAULT")) return;

@@ -71,6 +71,7 @@ class FilterFile {
   static Result<FilterFile> open(const std::filesystem::path& file, std::uint64_t of, os::Disk& disk);
   Result<BlockSet> find(WordHash word) const;
   Status check() const;
+  void pin() const { file_.pin(); }
 
  private:
   FilterFile(os::ReadFile file, std::size_t start, std::size_t positions, std::vector<std::uint32_t> checks)

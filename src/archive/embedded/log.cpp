@@ -138,15 +138,18 @@ Result<LogFile> read_log(const std::filesystem::path& path, os::Disk& disk) {
   const std::string_view whole = bytes;
   LogFile log;
   const bool started = whole.size() >= kLogStart && (whole.starts_with(kMagic) || whole.starts_with(kMagic1));
-  log.first = started ? fixed_at(whole, 8) : 0;
+  // Its name says it too, and is not under the bits that turn.
+  const auto stem = path.stem().string();
+  const bool named = stem.size() == 20 && stem.find_first_not_of("0123456789") == stem.npos;
+  log.first = named ? std::strtoull(stem.c_str(), nullptr, 10) : started ? fixed_at(whole, 8) : 0;
   log.good = kLogStart;
-  log.ragged = !started;  // its records say themselves where they stand
+  log.ragged = !started || fixed_at(whole, 8) != log.first;  // its records say themselves where they stand
   if (whole.starts_with(kMagic1)) {
     log.version1 = true;
     MAMORI_TRY(read_version_1(whole.substr(kLogStart), log));
     return log;
   }
-  auto next = log.first;
+  LeafIndex next = 0;
   for (auto at = started ? kLogStart : 0; at < whole.size();) {
     const auto record = record_at(whole.substr(at));
     const auto events = record.empty() ? Result<std::vector<Event>>(damaged()) : decode_body(record.substr(kRecordStart));
@@ -156,7 +159,7 @@ Result<LogFile> read_log(const std::filesystem::path& path, os::Disk& disk) {
       if (at == whole.npos) break;
       continue;
     }
-    log.ragged = log.ragged || at != log.good || fixed_at(record, 16) != next;
+    log.ragged = log.ragged || at != log.good || fixed_at(record, 16) != (log.records.empty() ? log.first : next);
     log.records.push_back({fixed_at(record, 16), events->size(), std::string(record)});
     log.durable = std::max(log.durable, fixed_at(record, 24));
     next = log.records.back().first + events->size();
@@ -164,6 +167,7 @@ Result<LogFile> read_log(const std::filesystem::path& path, os::Disk& disk) {
     log.good = at;
   }
   if (!started && log.records.empty()) return bad;
+  log.unread = log.good < whole.size();
   return log;
 }
 

@@ -26,6 +26,7 @@ struct LogFile {
   TreeSize durable = 0;                // the most that any of its records vouches for
   bool version1 = false;               // its records do not say where they stand
   bool ragged = false;                 // something between its records cannot be read
+  bool unread = false;                 // bytes that are no record, and none whole behind them
   std::vector<LogRecord> records;      // whole ones, in order, each behind the one before
 };
 constexpr std::size_t kLogStart = 16;

@@ -4,15 +4,18 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
+#include "archive/embedded/checksum.h"
 #include "archive/embedded/stream.h"
 
 namespace mamori::archive {
 namespace {
 
+constexpr std::string_view kFormatWords = "mamori archive stream ";
 constexpr std::string_view kFormat = "mamori archive stream 3\n";
 constexpr std::string_view kFormerFormats[] = {"mamori archive stream 1\n", "mamori archive stream 2\n"};
+constexpr std::size_t kSignatureLine = 2 + 4 + 15 + 1 + 92;  // line feeds, dash, name of the key, space, key id and signature in base64
+constexpr int kReaderTries = 20;
 constexpr std::size_t kLargestHeads = std::size_t{1} << 30;
 constexpr auto kNoCut = std::numeric_limits<LeafIndex>::max();
 
@@ -40,9 +43,14 @@ Result<std::unique_ptr<EmbeddedStream>> EmbeddedStream::open(const std::filesyst
   MAMORI_ASSERT(options.events > 0 && options.events <= kBlockEvents);
   MAMORI_ASSERT(options.segment > 0 && options.segment <= kSegmentBlocks);
   if (!options.read_only) MAMORI_TRY(os::make_directory(folder, os::Visibility::owner_only, disk));
-  std::unique_ptr<EmbeddedStream> stream(new EmbeddedStream(folder, std::move(origin), key, clock, disk, workers, options));
-  MAMORI_TRY(stream->load());
-  return stream;
+  for (int tries = 1;; ++tries) {
+    std::unique_ptr<EmbeddedStream> stream(new EmbeddedStream(folder, origin, key, clock, disk, workers, options));
+    const auto loaded = stream->load();
+    if (loaded) return stream;
+    // Beside a writer, which has just let go of a file that was there when the names were read.
+    const bool passing = options.read_only && loaded.error().kind == ErrorKind::not_found && tries < kReaderTries;
+    if (!passing) return loaded.error();
+  }
 }
 
 Status EmbeddedStream::load_format() {
@@ -50,28 +58,70 @@ Status EmbeddedStream::load_format() {
   const auto version = os::read_file(file, 4096, disk_);
   if (!version && version.error().kind != ErrorKind::not_found) return version.error();
   if (version && *version == kFormat) return {};
-  if (version && std::find(std::begin(kFormerFormats), std::end(kFormerFormats), *version) == std::end(kFormerFormats))
-    return Error{ErrorKind::conflict, "archive.stream.newer", {{"directory", folder_.string()}}};
+  const bool former = version && std::find(std::begin(kFormerFormats), std::end(kFormerFormats), *version) != std::end(kFormerFormats);
+  if (version && !former) {
+    const auto number = std::string_view(*version).substr(std::min(kFormatWords.size(), version->size()));
+    const bool newer = version->starts_with(kFormatWords) && number.ends_with('\n') && number.size() > 1 &&
+                       number.find_first_not_of("0123456789\n") == number.npos;
+    if (newer) return Error{ErrorKind::conflict, "archive.stream.newer", {{"directory", folder_.string()}}};
+    damage_.push_back({file.string(), "archive.damage.file", 0, 0});
+  }
   if (options_.read_only) return {};
   // What there is stays as it is; what is to come would not be understood by what knows earlier versions only.
   return os::write_file(file, kFormat, os::Visibility::owner_only, disk_);
 }
 
+// Before the first name goes, those that stand for it are durable.
+Status EmbeddedStream::remove_at_start(const std::filesystem::path& file) {
+  if (std::exchange(names_as_found_, false)) MAMORI_TRY(disk_.sync_folder(folder_));
+  return disk_.remove(file);
+}
+
+// How much there was once, says the newest of the heads that are really ours.
+TreeSize EmbeddedStream::signed_size() const {
+  std::vector<const Head*> sorted;
+  for (const auto& head : heads_) sorted.push_back(&head);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Head* a, const Head* b) { return a->size > b->size; });
+  for (const auto* head : sorted)
+    if (head->origin == origin_ && head_is_signed_by(*head, key_.public_key())) return head->size;
+  return 0;
+}
+
+Status EmbeddedStream::load_importing(const std::vector<FoundLog>& logs) {
+  const auto text = os::read_file(folder_ / "importing", 256, disk_);
+  if (!text) return text.error().kind == ErrorKind::not_found ? Status() : Status(text.error());
+  if (*text == "none\n") return {};
+  LeafIndex number = 0, check = 0;
+  const auto* const end = text->data() + text->size();
+  const auto [at, failure] = std::from_chars(text->data(), end, number);
+  const auto hex = at + 1 < end ? std::from_chars(at + 1, end, check, 16) : std::from_chars_result{at, std::errc::invalid_argument};
+  bool good = failure == std::errc() && hex.ec == std::errc() && check == checksum({text->data(), static_cast<std::size_t>(at - text->data())});
+  // Nothing that somebody was told is kept can stand behind it.
+  good = good && signed_size() <= number;
+  for (const auto& found : logs) good = good && found.log.durable <= number;
+  if (good) importing_ = number;
+  else damage_.push_back({(folder_ / "importing").string(), "archive.damage.file", 0, 0});
+  return {};
+}
+
 Status EmbeddedStream::load() {
   const auto names = MAMORI_TRY(disk_.list(folder_));
   MAMORI_TRY(load_format());
-  load_heads();
-  MAMORI_TRY(load_kept());
-  first_ = size_ = tree_.size();
-  if (const auto text = os::read_file(folder_ / "importing", 64, disk_)) {
-    LeafIndex number = 0;
-    const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), number);
-    if (failure == std::errc() && *end == '\n') importing_ = number;
-  } else if (text.error().kind != ErrorKind::not_found) {
-    return text.error();
+  MAMORI_TRY(load_heads());
+  if (auto kept = load_kept(); !kept) {
+    if (kept.error().kind != ErrorKind::corrupt) return kept;
+    // What proofs need of retired events is lost; the events that are there are not.
+    damage_.push_back({(folder_ / "kept").string(), "archive.damage.file", 0, 0});
+    const auto numbers = numbers_of(names, ".seg");
+    tree_ = Tree();
+    if (!numbers.empty()) pad(numbers.front());
   }
-  MAMORI_TRY(load_segments(names));
-  MAMORI_TRY(load_logs(names));
+  first_ = size_ = tree_.size();
+  auto logs = MAMORI_TRY(read_logs(names));
+  MAMORI_TRY(load_importing(logs));
+  MAMORI_TRY(load_segments(names, logs));
+  MAMORI_TRY(load_logs(std::move(logs)));
+  found_ = size_;
   if (options_.read_only) return {};
 
   if (importing_) {  // what was cut off is gone for good before it is forgotten that it was
@@ -80,17 +130,14 @@ Status EmbeddedStream::load() {
     MAMORI_TRY(os::write_file(folder_ / "importing", "none\n", os::Visibility::owner_only, disk_));
     importing_.reset();
   }
-  // A head that was signed says how much there was once: what is to come stands behind it.
-  TreeSize signed_size = 0;
-  for (const auto& head : heads_)
-    if (head.origin == origin_ && head_is_signed_by(head, key_.public_key())) signed_size = std::max(signed_size, head.size);
-  if (signed_size > size_) {
-    damage_.push_back({folder_.string(), "archive.damage.cut", size_, signed_size - 1});
-    pad(signed_size);
+  // What is to come stands behind what was signed.
+  if (const auto least = signed_size(); least > size_) {
+    damage_.push_back({folder_.string(), "archive.damage.cut", size_, least - 1});
+    pad(least);
   }
   blocks_unsynced_ = std::any_of(segments_.begin(), segments_.end(), [](const auto& segment) { return segment->unsynced(); });
   names_unsynced_ = true;
-
+  found_ = size_;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& part : parts_) {
@@ -132,72 +179,87 @@ Status EmbeddedStream::add_segment(const std::shared_ptr<Segment>& segment) {
   return {};
 }
 
-Status EmbeddedStream::load_segments(const std::vector<std::string>& names) {
+Status EmbeddedStream::load_segments(const std::vector<std::string>& names, const std::vector<FoundLog>& logs) {
   const auto cut = importing_.value_or(kNoCut);
   const auto numbers = numbers_of(names, ".seg");
-  const auto logs = numbers_of(names, ".log");
   std::vector<LeafIndex> wanted;
   for (const auto number : numbers) {
     // Retention was interrupted after it had kept what proofs need; or an import before it was promised to anybody.
-    if (number >= first_ && number < cut) wanted.push_back(number);
-    else if (!options_.read_only) MAMORI_TRY(Segment::remove(folder_, number, disk_));
+    if (number >= first_ && number < cut) {
+      wanted.push_back(number);
+    } else if (!options_.read_only) {
+      if (std::exchange(names_as_found_, false)) MAMORI_TRY(disk_.sync_folder(folder_));
+      MAMORI_TRY(Segment::remove(folder_, number, disk_));
+    }
   }
   if (!options_.read_only) {
     for (const auto& name : names)  // files that were never finished, and such whose segment is gone
       if (name.find(".new-") != name.npos) MAMORI_TRY(disk_.remove(folder_ / name));
     for (const auto* ending : {".filter", ".headers", ".blooms"})
       for (const auto number : numbers_of(names, ending))
-        if (!std::binary_search(numbers.begin(), numbers.end(), number)) MAMORI_TRY(disk_.remove(file_of(number, ending)));
+        if (!std::binary_search(numbers.begin(), numbers.end(), number)) MAMORI_TRY(remove_at_start(file_of(number, ending)));
   }
+  const auto log_of = [&](LeafIndex first) -> const FoundLog* {
+    for (const auto& found : logs)
+      if (found.number == first) return &found;
+    return nullptr;
+  };
   for (const auto number : wanted) {
     const bool last = number == wanted.back();
     Segment::Opening opening;
     opening.use = options_.read_only ? Segment::Use::reads : last ? Segment::Use::grows : Segment::Use::closed;
     if (last) opening.cut = cut;
-    opening.in_log = [&](LeafIndex first) { return std::binary_search(logs.begin(), logs.end(), first); };
-    MAMORI_TRY(add_segment(MAMORI_TRY(Segment::open({folder_, number, options_.segment}, opening, disk_, damage_))));
+    opening.in_log = [&](LeafIndex first, std::size_t count) {
+      const auto* const found = log_of(first);
+      if (!found || !found->as_is || found->log.records.empty()) return false;
+      const auto& end = found->log.records.back();
+      return found->log.records.front().first == first && end.first + end.count >= first + count;
+    };
+    opening.unfinished = [&](LeafIndex first) { return cut <= first || log_of(first) != nullptr; };
+    const auto segment = MAMORI_TRY(Segment::open({folder_, number, options_.segment}, opening, disk_, damage_));
+    if (segment) MAMORI_TRY(add_segment(segment));
   }
   return {};
 }
 
-Status EmbeddedStream::load_logs(const std::vector<std::string>& names) {
-  struct Found {
-    LeafIndex number;
-    LogFile log;
-    std::vector<Run> runs;
-    bool as_is;
-  };
-  std::vector<Found> all;
-  TreeSize vouched = 0;  // so many leaves were durable once, says somebody who wrote later
-  for (const auto& head : heads_) vouched = std::max(vouched, head.size);
+Result<std::vector<EmbeddedStream::FoundLog>> EmbeddedStream::read_logs(const std::vector<std::string>& names) {
+  std::vector<FoundLog> all;
   for (const auto number : numbers_of(names, ".log")) {
-    const auto path = file_of(number, ".log");
-    if (importing_ && number >= *importing_) {
-      if (!options_.read_only) MAMORI_TRY(disk_.remove(path));
-      continue;
-    }
-    auto log = read_log(path, disk_);
+    auto log = read_log(file_of(number, ".log"), disk_);
     if (!log && log.error().kind != ErrorKind::corrupt) return log.error();
     // Made, but the power went before its first bytes were there.
-    if (!log) log = LogFile{.first = number};
-    vouched = std::max(vouched, log->durable);
+    if (!log) log = LogFile{.first = number, .unread = true};
     const bool as_is = !log->version1 && !log->ragged && log->first == number;
-    all.push_back({number, std::move(*log), {}, as_is});
+    all.push_back({number, std::move(*log), as_is});
   }
+  return all;
+}
+
+Status EmbeddedStream::load_logs(std::vector<FoundLog> all) {
+  if (importing_) {  // nobody was told that what is in these is kept
+    for (const auto& found : all)
+      if (found.number >= *importing_ && !options_.read_only) MAMORI_TRY(remove_at_start(file_of(found.number, ".log")));
+    std::erase_if(all, [&](const FoundLog& found) { return found.number >= *importing_; });
+  }
+  auto vouched = signed_size();  // so many leaves were durable once, says somebody who wrote later
+  for (const auto& found : all) vouched = std::max(vouched, found.log.durable);
 
   TreeSize moved = 0;  // by so many leaves what follows moves up
-  for (auto& found : all) {
-    if (found.log.version1 && found.log.ragged)
-      damage_.push_back({file_of(found.number, ".log").string(), "archive.damage.log", found.number, found.number});
+  std::vector<std::vector<Run>> runs_of(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto& found = all[i];
+    auto& runs = runs_of[i];
+    const auto path = file_of(found.number, ".log").string();
+    if (found.log.version1 && found.log.ragged) damage_.push_back({path, "archive.damage.log", found.number, found.number});
     for (auto& record : found.log.records) {
       auto first = record.first - moved;
       if (first + record.count <= size_) continue;  // its block was written
       if (first < size_) {
-        damage_.push_back({file_of(found.number, ".log").string(), "archive.damage.log", first, size_ - 1});
+        damage_.push_back({path, "archive.damage.log", first, size_ - 1});
         continue;
       }
       if (first > size_ && vouched > size_ + moved) {
-        damage_.push_back({file_of(found.number, ".log").string(), "archive.damage.log", size_, first - 1});
+        damage_.push_back({path, "archive.damage.log", size_, first - 1});
         pad(first);
       } else if (first > size_) {
         // Nobody vouches for what is missing: a crash came before it was acknowledged, and before what follows was.
@@ -206,32 +268,48 @@ Status EmbeddedStream::load_logs(const std::vector<std::string>& names) {
       }
       found.as_is = found.as_is && first == record.first;
       const auto follows = [&](const Run& run) { return run.records.back().first + run.records.back().count == first; };
-      if (found.runs.empty() || !follows(found.runs.back())) found.runs.push_back({first, {}});
+      if (runs.empty() || !follows(runs.back())) runs.push_back({first, {}});
       record.first = first;
       auto decoded = MAMORI_TRY(decode_record(record.bytes));
       tree_.append(leaf_hashes(decoded));
       size_ += record.count;
-      found.runs.back().records.push_back(std::move(record));
+      runs.back().records.push_back(std::move(record));
     }
-    found.as_is = found.as_is && found.runs.size() == 1 && found.runs[0].first == found.number;
+    found.as_is = found.as_is && runs.size() == 1 && runs[0].first == found.number;
   }
 
   // What is in blocks leaves its log when the blocks are durable, and not before.
-  const bool any_done = std::any_of(all.begin(), all.end(), [](const Found& found) { return found.runs.empty(); });
+  const bool any_done = std::any_of(runs_of.begin(), runs_of.end(), [](const auto& runs) { return runs.empty(); });
   if (any_done && !options_.read_only) {
     for (const auto& segment : segments_) MAMORI_TRY(segment->sync());
     MAMORI_TRY(disk_.sync_folder(folder_));
   }
-  for (auto& found : all) {
-    std::set<LeafIndex> kept;
-    for (auto& run : found.runs) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto& found = all[i];
+    const auto old_path = file_of(found.number, ".log");
+    if (runs_of[i].empty()) {
+      if (options_.read_only) continue;
+      // Bytes that were acknowledged once and cannot be read any more are left beside, for whoever can.
+      const bool lost = found.log.unread && found.log.records.empty() && vouched > found.number && found.number >= size_;
+      if (lost) {
+        damage_.push_back({old_path.string(), "archive.damage.log", found.number, vouched - 1});
+        auto aside = old_path;
+        aside += ".damaged";
+        MAMORI_TRY(disk_.rename(old_path, aside));
+      } else {
+        MAMORI_TRY(remove_at_start(old_path));
+      }
+      continue;
+    }
+    std::vector<std::shared_ptr<Part>> parts;
+    std::string bytes = log_start(runs_of[i].front().first);
+    for (auto& run : runs_of[i]) {
       auto part = std::make_shared<Part>();
       part->first = run.first;
-      part->log_path = file_of(run.first, ".log");
-      std::string bytes = log_start(run.first);
       for (auto& record : run.records) {
         auto made = make_record(std::move(record.bytes), nullptr);
-        if (!found.as_is) seal_record(made->bytes, record.first, 0);
+        // What is known to have been durable stays known.
+        if (!found.as_is) seal_record(made->bytes, record.first, std::min<TreeSize>(record.first, vouched));
         if (!found.as_is) bytes += made->bytes;
         made->first = record.first;
         made->events = MAMORI_TRY(decode_record(made->bytes));
@@ -240,25 +318,31 @@ Status EmbeddedStream::load_logs(const std::vector<std::string>& names) {
         part->count += record.count;
         part->records.push_back(std::move(made));
       }
-      if (!options_.read_only) {
-        // One that says other places than its events have now is written anew.
-        if (!found.as_is) MAMORI_TRY(os::write_file(part->log_path, bytes, os::Visibility::owner_only, disk_));
-        part->synced = found.as_is ? 0 : part->count;
-        part->log = MAMORI_TRY(os::GrowingFile::open(part->log_path, found.as_is ? found.log.good : bytes.size(), disk_));
-        MAMORI_TRY(part->log->cut());
-      }
-      kept.insert(run.first);
-      parts_.push_back(std::move(part));
+      part->synced = found.as_is ? 0 : part->count;
+      parts.push_back(std::move(part));
     }
-    if (!options_.read_only && !kept.contains(found.number)) MAMORI_TRY(disk_.remove(file_of(found.number, ".log")));
+    if (!options_.read_only) {
+      // One that says other places than its events have now is written anew, under its name first: whenever the power goes, the events are
+      // there once. The file goes with its last part.
+      const auto path = file_of(runs_of[i].front().first, ".log");
+      if (!found.as_is) MAMORI_TRY(os::write_file(old_path, bytes, os::Visibility::owner_only, disk_));
+      if (path != old_path) {
+        MAMORI_TRY(disk_.rename(old_path, path));
+        MAMORI_TRY(disk_.sync_folder(folder_));
+      }
+      parts.back()->log_path = path;
+      parts.back()->log = MAMORI_TRY(os::GrowingFile::open(path, found.as_is ? found.log.good : bytes.size(), disk_));
+      MAMORI_TRY(parts.back()->log->cut());
+    }
+    for (auto& part : parts) parts_.push_back(std::move(part));
   }
   return {};
 }
 
 // Heads one after the other, each followed by an empty line. What a crash left of the last one is written over by the next.
-void EmbeddedStream::load_heads() {
+Status EmbeddedStream::load_heads() {
   const auto bytes = os::read_file(folder_ / "heads", kLargestHeads, disk_);
-  if (!bytes) return;
+  if (!bytes) return bytes.error().kind == ErrorKind::not_found ? Status() : Status(bytes.error());
   const std::string_view text = *bytes;
   const auto start = origin_ + "\n";
   const auto next_start = [&](std::size_t from) {
@@ -278,6 +362,15 @@ void EmbeddedStream::load_heads() {
     if (at == text.npos) break;
     damage_.push_back({(folder_ / "heads").string(), "archive.damage.head", 0, 0});
   }
+  // One that is whole but cannot be read is no crash's work, which leaves zeros or an end that is missing: it stays where it is.
+  const auto rest = text.substr(static_cast<std::size_t>(heads_end_));
+  const auto signature = rest.find("\n\n\xE2\x80\x94 ");
+  const bool whole = rest.ends_with("\n\n") || (signature != rest.npos && rest.size() - signature >= kSignatureLine);
+  if (whole && rest.find('\0') == rest.npos) {
+    damage_.push_back({(folder_ / "heads").string(), "archive.damage.head", 0, 0});
+    heads_end_ = text.size();
+  }
+  return {};
 }
 
 }  // namespace mamori::archive

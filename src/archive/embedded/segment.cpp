@@ -150,7 +150,7 @@ Result<std::uint64_t> Segment::walk(std::uint64_t size, const Opening& opening, 
     const auto next = end();
     auto header = MAMORI_TRY(header_at(*read_, at, size));
     if (!header || header->info.first != next) {
-      if (!copy) copy = os::read_file(path(".headers"), kLargestHeaders, disk_).value_or("");
+      if (!copy) copy = MAMORI_TRY(copy_of_headers());
       header = from_copy(*copy, *read_, next, at, size);
     }
     if (!header) {
@@ -162,7 +162,11 @@ Result<std::uint64_t> Segment::walk(std::uint64_t size, const Opening& opening, 
     }
     if (header->info.first >= cut) break;
     // A crash may have left the header of a block and not the rest. Its log is there until the whole block is.
-    if (opening.in_log(header->info.first) && !BlockReader(*read_, header->info).sections_whole()) break;
+    if (opening.in_log(header->info.first, header->info.count)) {
+      const auto whole = BlockReader(*read_, header->info).sections_whole();
+      if (!whole && whole.error().kind != ErrorKind::corrupt) return whole.error();
+      if (!whole) break;
+    }
     at += header->info.length;
     hashes_.push_back(std::exchange(header->hashes, {}));
     take(std::move(*header));
@@ -182,18 +186,54 @@ Result<std::shared_ptr<Segment>> Segment::open(const Place& place, const Opening
     return segment;
   }
   const auto at = MAMORI_TRY(segment->walk(size, opening, damage));
-  if (use != Use::reads) {
-    if (cuts) {
-      // What was made of blocks that go: first it, for good, then they.
-      for (const auto* ending : {".filter", ".blooms", ".headers"}) MAMORI_TRY(disk.remove(segment->path(ending)));
-      MAMORI_TRY(disk.sync_folder(place.folder));
+  const bool torn = at < size && use != Use::closed && (cuts || opening.unfinished(segment->end()));
+  if (at < size && !torn && use != Use::reads) damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(), segment->end()});
+  if (at < size && !torn && use == Use::grows) {
+    // What nobody knows to be unfinished stays as it is: what is to come goes into a segment of its own.
+    if (segment->blocks()->empty()) {
+      auto aside = segment->path(".seg");
+      aside += ".damaged";
+      MAMORI_TRY(disk.rename(segment->path(".seg"), aside));
+      return std::shared_ptr<Segment>();
     }
-    segment->write_ = MAMORI_TRY(os::GrowingFile::open(segment->path(".seg"), at, disk));
-    if (at < size && use == Use::grows) MAMORI_TRY(segment->write_->cut());
+    MAMORI_TRY(segment->load_filter(Use::reads, damage));
+    return segment;
   }
-  if (at < size && use == Use::closed) damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(), segment->end()});
+  if (use != Use::reads) {
+    const auto copy = MAMORI_TRY(segment->copy_of_headers());
+    // What was made of blocks that go, or of an earlier state: first it, for good, then they.
+    if (!segment->full()) MAMORI_TRY(disk.remove(segment->path(".filter")));
+    if (cuts) MAMORI_TRY(disk.sync_folder(place.folder));
+    segment->write_ = MAMORI_TRY(os::GrowingFile::open(segment->path(".seg"), at, disk));
+    if (torn) MAMORI_TRY(segment->write_->cut());
+    segment->mend_copy(copy);
+  }
   MAMORI_TRY(segment->load_filter(use, damage));
   return segment;
+}
+
+Result<std::string> Segment::copy_of_headers() const {
+  auto bytes = os::read_file(path(".headers"), kLargestHeaders, disk_);
+  if (!bytes && bytes.error().kind == ErrorKind::not_found) return std::string();
+  return bytes;
+}
+
+// The copy goes on behind what it has of the blocks; what it lacks is added.
+void Segment::mend_copy(std::string_view copy) {
+  std::string lacking;
+  headers_end_ = 0;
+  const auto all = blocks();
+  for (const auto& block : *all) {
+    const auto& info = block->info;
+    const auto there = lacking.empty() ? copy.substr(static_cast<std::size_t>(headers_end_)) : std::string_view();
+    if (there.size() >= info.header_size && number_at(there, 16) == info.check && parse_header(there.substr(0, info.header_size), 0)) {
+      headers_end_ += info.header_size;
+      continue;
+    }
+    if (const auto bytes = read_->read(info.header_at, info.header_size)) lacking += bytes->view();
+  }
+  auto file = os::GrowingFile::open(path(".headers"), headers_end_, disk_);
+  if (file && (lacking.empty() || file->append(lacking))) headers_end_ = file->size();
 }
 
 // The turned-round filter of a finished segment, the single ones of a growing one; what is missing is made again from the text.
@@ -298,7 +338,7 @@ std::string Segment::sealed_headers() const {
 }
 
 Status Segment::finish() {
-  if (finished() || blocks()->empty()) return {};
+  if (!write_ || blocks()->empty()) return {};
   MAMORI_TRY(sync());
   if (open_filter_) {
     const auto bytes = filter_file(MAMORI_TRY(open_filter_->turned()), identity());
@@ -320,12 +360,15 @@ Result<BlockSet> Segment::find(WordHash word) const {
   return filter_ ? filter_->find(word) : open_filter_->find(word);
 }
 
+void Segment::pin() const {
+  const std::shared_lock lock(mutex_);
+  read_->pin();
+  if (filter_) filter_->pin();
+}
+
 std::uint64_t Segment::bytes_on_disk() const {
   std::uint64_t total = 0;
-  for (const auto* ending : kEndings) {
-    const auto file = disk_.open(path(ending), os::Access::read);
-    if (file) total += (*file)->size().value_or(0);
-  }
+  for (const auto* ending : kEndings) total += disk_.size_of(path(ending)).value_or(0);
   return total;
 }
 

@@ -35,10 +35,12 @@ class Segment {
   struct Opening {
     Use use = Use::reads;
     LeafIndex cut = std::numeric_limits<LeafIndex>::max();  // blocks that begin here or behind nobody was told are kept: they go
-    // Whether a log still holds the events of the block that begins there: then one that was cut off in the middle goes too.
-    std::function<bool(LeafIndex)> in_log = [](LeafIndex) { return false; };
+    // Whether a log still holds all events of a block: then one that was cut off in the middle goes, and is made again.
+    std::function<bool(LeafIndex first, std::size_t count)> in_log = [](LeafIndex, std::size_t) { return false; };
+    // Whether it is known that somebody was writing a block that begins there. What else stands behind the last whole block is damage.
+    std::function<bool(LeafIndex)> unfinished = [](LeafIndex) { return false; };
   };
-  // What is on disk.
+  // What is on disk; none where it holds nothing that can be read, and was put aside.
   static Result<std::shared_ptr<Segment>> open(const Place& place, const Opening& opening, os::Disk& disk,
                                                std::vector<Damage>& damage);
   // All files of the segment `first` that stand in `folder`, and their names for good.
@@ -66,6 +68,8 @@ class Segment {
   std::vector<BlockHashes> take_hashes() { return std::move(hashes_); }
   Result<BlockSet> find(WordHash word) const;
   const os::ReadFile& file() const { return *read_; }
+  // Its files stay readable for those who have it, also when they are removed.
+  void pin() const;
   std::uint64_t bytes_on_disk() const;
   // The filter's pages against their checks.
   Status check_filter() const;
@@ -79,6 +83,8 @@ class Segment {
   Status load_filter(Use use, std::vector<Damage>& damage);
   std::uint64_t identity() const;
   std::string sealed_headers() const;
+  Result<std::string> copy_of_headers() const;
+  void mend_copy(std::string_view copy);
 
   const Place place_;
   os::Disk& disk_;

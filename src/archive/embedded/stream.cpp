@@ -5,10 +5,18 @@
 
 #include <algorithm>
 
+#include "archive/embedded/checksum.h"
+
 namespace mamori::archive {
 namespace {
 
 static_assert(kLargestBatch <= kBlockEvents && kBatchBytes <= kBlockBytes);
+
+// The line of the file "importing": from which leaf on nothing is promised, and a check.
+std::string importing_mark(LeafIndex first) {
+  const auto number = std::to_string(first);
+  return fmt::format("{} {:016x}\n", number, checksum(number));
+}
 
 Error busy(const std::filesystem::path& folder) {
   return {ErrorKind::conflict, "archive.busy", {{"directory", folder.string()}}};
@@ -97,6 +105,15 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
   for (const auto& event : events)
     if (event.raw.size() > kLongestRaw)
       return Error{ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
+  {
+    std::unique_lock lock(mutex_);
+    if (given_up_) return *given_up_;
+    const auto found = found_;
+    const bool vouched = durable_ >= found;
+    lock.unlock();
+    // A record says how much was durable when it was written: what was there at the start is so from here on.
+    if (!vouched) MAMORI_TRY(make_durable(found));
+  }
   const auto record = make_record(encode_record(events), nullptr);
   record->events = MAMORI_TRY(decode_record(record->bytes));
   record->leaves = leaf_hashes(record->events);
@@ -217,6 +234,7 @@ Status EmbeddedStream::append_block(std::shared_ptr<Batch> batch) {
   {
     const std::lock_guard order(order_);
     std::unique_lock lock(mutex_);
+    if (given_up_) return *given_up_;
     MAMORI_TRY(wait_for_room(lock, true));
     if (failed_) {  // no more is taken in than can be written: an import that goes on would only fill the memory
       lock.unlock();
@@ -294,7 +312,7 @@ Status EmbeddedStream::write_block(Part& part) {
     const std::lock_guard lock(mutex_);
     if (!segments_.empty()) segment = segments_.back();
   }
-  if (part.bulk && !importing_) MAMORI_TRY(promise_nothing_from(part.first));
+  if (part.bulk && (!importing_ || mark_unsure_)) MAMORI_TRY(promise_nothing_from(importing_.value_or(part.first)));
   if (!segment || !segment->grows() || segment->end() != part.first) {
     if (segment) (void)segment->finish().has_value();  // one that failed before
     segment = MAMORI_TRY(Segment::make({folder_, part.first, options_.segment}, disk_));
@@ -312,8 +330,10 @@ Status EmbeddedStream::write_block(Part& part) {
 
 // Says in the folder, for good, that what begins at `first` or behind is not promised to anybody yet. write_ is held.
 Status EmbeddedStream::promise_nothing_from(LeafIndex first) {
-  MAMORI_TRY(os::write_file(folder_ / "importing", std::to_string(first) + "\n", os::Visibility::owner_only, disk_));
+  mark_unsure_ = true;
   importing_ = first;
+  MAMORI_TRY(os::write_file(folder_ / "importing", importing_mark(first), os::Visibility::owner_only, disk_));
+  mark_unsure_ = false;
   return {};
 }
 
@@ -325,9 +345,18 @@ Status EmbeddedStream::sync_blocks() {
     const std::lock_guard lock(mutex_);
     segments = segments_;
   }
-  for (const auto& segment : segments) MAMORI_TRY(segment->sync());
+  for (const auto& segment : segments) {
+    if (const auto synced = segment->sync(); !synced) {
+      // What an import wrote can be neither synced nor read any more: nothing behind it can be acknowledged.
+      const std::lock_guard lock(mutex_);
+      if (synced.error().kind == ErrorKind::corrupt) given_up_ = synced.error();
+      return synced;
+    }
+  }
   if (importing_) {
+    mark_unsure_ = true;
     MAMORI_TRY(os::write_file(folder_ / "importing", "none\n", os::Visibility::owner_only, disk_));
+    mark_unsure_ = false;
     importing_.reset();
   }
   const std::lock_guard lock(mutex_);
@@ -394,10 +423,7 @@ LeafIndex EmbeddedStream::first() const {
 
 std::uint64_t EmbeddedStream::bytes_on_disk() const {
   std::uint64_t total = 0;
-  for (const auto& name : disk_.list(folder_).value_or({})) {
-    const auto file = disk_.open(folder_ / name, os::Access::read);
-    if (file) total += (*file)->size().value_or(0);
-  }
+  for (const auto& name : disk_.list(folder_).value_or({})) total += disk_.size_of(folder_ / name).value_or(0);
   return total;
 }
 

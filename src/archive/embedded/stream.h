@@ -111,9 +111,18 @@ class EmbeddedStream : public Stream {
   Status load_format();
   Status load_kept();
   Result<Nodes> kept_of_version_1(std::string_view in);
-  void load_heads();
-  Status load_segments(const std::vector<std::string>& names);
-  Status load_logs(const std::vector<std::string>& names);
+  struct FoundLog {
+    LeafIndex number = 0;
+    LogFile log;
+    bool as_is = false;                        // it says where its events stand, and they stand there
+  };
+  Status load_heads();
+  Status load_importing(const std::vector<FoundLog>& logs);
+  Result<std::vector<FoundLog>> read_logs(const std::vector<std::string>& names);
+  Status load_segments(const std::vector<std::string>& names, const std::vector<FoundLog>& logs);
+  Status load_logs(std::vector<FoundLog> logs);
+  Status remove_at_start(const std::filesystem::path& file);
+  TreeSize signed_size() const;
   void pad(TreeSize to);
   Status add_segment(const std::shared_ptr<Segment>& segment);
 
@@ -170,8 +179,13 @@ class EmbeddedStream : public Stream {
   std::optional<Error> failed_;                 // why the last block could not be written
   bool blocks_unsynced_ = false;                // segments hold blocks that are not durable
   bool names_unsynced_ = false;                 // names in the folder that a crash may have left unsynced
+  TreeSize found_ = 0;                          // leaves that were there when it was opened
+  std::optional<Error> given_up_;               // why nothing more is taken until it is opened anew
 
   std::optional<LeafIndex> importing_;          // what begins here or behind was promised to nobody, says the file "importing"
+  bool mark_unsure_ = false;                    // the last write of that file failed: what it says is not known
+  bool heads_durable_ = false;                  // those that were there at the start too; guarded by publish_
+  bool names_as_found_ = true;                  // while it is opened: nothing was removed yet
   std::uint64_t heads_end_ = 0;                 // of the good part of the file of heads
 };
 

@@ -114,10 +114,10 @@ Result<Nodes> EmbeddedStream::nodes_to_keep(const TreeView& tree, TreeSize first
     if (head.size == 0 || head.size > first) continue;
     const auto day = std::chrono::floor<std::chrono::days>(head.at).time_since_epoch().count();
     if (head.at < limit && std::exchange(day_before, day) == day) continue;
-    // What earlier retention did not keep cannot be proven any more; the others can.
+    // What earlier retention did not keep, or damage took, cannot be proven any more; the others can.
     auto some = tree.nodes_to_keep(first, {&head.size, 1}, leaves);
     if (some) out.merge(*some);
-    else if (some.error().kind != ErrorKind::not_found) return std::move(some).take_error();
+    else if (some.error().kind != ErrorKind::not_found && some.error().kind != ErrorKind::corrupt) return std::move(some).take_error();
   }
   return out;
 }
@@ -161,10 +161,26 @@ TreeView::Leaves EmbeddedStream::leaves_of(std::shared_ptr<const Snapshot> now) 
       if (std::any_of(records.begin(), records.end(), [&](const auto& record) { return take(record->first, record->leaves); })) continue;
       std::shared_ptr<Segment> segment;
       const auto* const block = block_with(*now, at, segment);
+      if (!block && at >= now->first && at < now->size) {  // lost, and its place kept
+        out.push_back(Hash{});
+        ++at;
+        continue;
+      }
       if (!block) return Error{ErrorKind::not_found, "archive.event.missing", {{"index", std::to_string(at)}}};
       Arena arena;
-      cache->hashes = leaf_hashes(MAMORI_TRY(BlockReader(segment->file(), block->info).events(arena)));
-      cache->first = block->info.first;
+      const BlockReader reader(segment->file(), block->info);
+      if (const auto events = reader.events(arena)) {
+        cache->hashes = leaf_hashes(*events);
+        cache->first = block->info.first;
+        continue;
+      } else if (const auto header = reader.header(); header && events.error().kind == ErrorKind::corrupt) {
+        // Its header still has the hashes of the leaves that are in no whole chunk.
+        const auto& [before, chunks, after] = header->hashes;
+        if (take(block->info.first, before) || take(block->info.first + block->info.count - after.size(), after)) continue;
+        return events.error();
+      } else {
+        return events.error();
+      }
     }
     return out;
   };
@@ -198,12 +214,22 @@ Result<Head> EmbeddedStream::publish_head() {
   TreeView tree;
   {
     const std::lock_guard lock(mutex_);
-    if (!heads_.empty() && heads_.back().size == size_) return heads_.back();
     tree = tree_.view();
   }
-  MAMORI_TRY(make_durable(tree.size()));
-  auto head = sign_head(origin_, tree.size(), tree.root(), clock_.now(), key_);
   const auto path = folder_ / "heads";
+  if (!heads_durable_ && heads_end_ != 0) {
+    // Whoever wrote those that were there at the start may have ended before they were durable.
+    auto found = MAMORI_TRY(os::GrowingFile::open(path, heads_end_, disk_));
+    MAMORI_TRY(found.sync());
+    MAMORI_TRY(sync_names());
+  }
+  heads_durable_ = true;
+  MAMORI_TRY(make_durable(tree.size()));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!heads_.empty() && heads_.back().size == tree.size() && head_is_signed_by(heads_.back(), key_.public_key())) return heads_.back();
+  }
+  auto head = sign_head(origin_, tree.size(), tree.root(), clock_.now(), key_);
   if (heads_end_ == 0) MAMORI_TRY(disk_.remove(path));  // what an earlier try left: a name whose sync failed never becomes durable
   auto file = MAMORI_TRY(os::GrowingFile::open(path, heads_end_, disk_));
   MAMORI_TRY(file.cut());
@@ -271,7 +297,8 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
     first_ = up_to;
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(victims.size()));
   }
-  // What cannot be removed now is at the next start.
+  // Whoever is reading them reads on. What cannot be removed now is at the next start.
+  for (const auto& victim : victims) victim->pin();
   for (const auto& victim : victims) MAMORI_TRY(Segment::remove(folder_, victim->first(), disk_));
   return removed;
 }
@@ -393,6 +420,7 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
     if (progress) progress(out.events);
   }
   for (const auto& record : now.records) {
+    if (record->first > tree.size()) add(std::vector<Hash>(record->first - tree.size()));
     const auto hashes = leaf_hashes(record->events);
     add(hashes);
     out.events += record->events.size();
