@@ -69,8 +69,12 @@ Status Logs::feed_journal() {
         event[Field::object] = arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
         last = entry.sequence;
       }
-      MAMORI_TRY(stream->append(events));
+      const auto appended = stream->append(events);
       const std::lock_guard lock(mutex_);
+      if (!appended) {
+        fed_.erase(facility);  // they may stand in the stream all the same: the next time its last entry says so
+        return appended.error();
+      }
       fed_[facility] = last;
     }
     const std::lock_guard lock(mutex_);
