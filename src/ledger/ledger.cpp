@@ -322,11 +322,18 @@ Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg
   return {};
 }
 
+// What can fail comes before the commit: whoever is told of an error can do it again, and it is not done twice.
+Result<Record> Ledger::committed(store::Transaction& transaction, const Register& reg, const std::vector<std::string>& facilities,
+                                 const std::string& id) const {
+  auto record = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  MAMORI_TRY(transaction.commit());
+  return record;
+}
+
 Result<Record> Ledger::create(const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto record = MAMORI_TRY(create_in(transaction, actor, reg, facility, write));
-  MAMORI_TRY(transaction.commit());
-  return get(reg, {record.facility}, record.id);
+  return committed(transaction, reg, {record.facility}, record.id);
 }
 
 namespace {
@@ -343,8 +350,7 @@ Result<Record> Ledger::update(const store::Actor& actor, const Register& reg, co
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
   MAMORI_TRY(update_in(transaction, actor, reg, before, write));
-  MAMORI_TRY(transaction.commit());
-  return get(reg, facilities, id);
+  return committed(transaction, reg, facilities, id);
 }
 
 Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const std::string& reason) {
@@ -352,8 +358,7 @@ Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg, co
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
   MAMORI_TRY(retire_in(transaction, actor, reg, before, reason));
-  MAMORI_TRY(transaction.commit());
-  return get(reg, facilities, id);
+  return committed(transaction, reg, facilities, id);
 }
 
 Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const std::string& reason) {
@@ -368,8 +373,7 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   record.retired_reason.clear();
   MAMORI_TRY(write_row(*transaction, reg, record, false));
   transaction.journal(actor, {record.facility, reg.name, record.id, "restored", json::serialize(journal_form(before)), json::serialize(journal_form(record)), reason});
-  MAMORI_TRY(transaction.commit());
-  return get(reg, facilities, id);
+  return committed(transaction, reg, facilities, id);
 }
 
 Write write_of_state(const Register& reg, const json::object& state, std::string reason) {
@@ -389,8 +393,7 @@ Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg, co
   const auto entry = MAMORI_TRY(store::read_journal_entry(*transaction, sequence));
   if (entry.change.subject != reg.name || entry.change.record != id) return missing();
   MAMORI_TRY(update_in(transaction, actor, reg, before, write_of_state(reg, MAMORI_TRY(parse_json_object(entry.change.after)), reason)));
-  MAMORI_TRY(transaction.commit());
-  return get(reg, facilities, id);
+  return committed(transaction, reg, facilities, id);
 }
 
 Result<std::vector<store::JournalEntry>> Ledger::history(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {

@@ -118,6 +118,9 @@ class Ledger {
   Ledger(store::Database& database, const Registers& registers) : database_(database), registers_(registers) {}
   Status make_tables();
   Status add_ref_labels(store::Connection& connection, const Register& reg, std::vector<Record>& records) const;
+  // The record as the transaction leaves it, which then is committed.
+  Result<Record> committed(store::Transaction& transaction, const Register& reg, const std::vector<std::string>& facilities,
+                           const std::string& id) const;
   Status write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh);
 
   store::Database& database_;

@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::size_t kLargestBlob = std::size_t{1} << 30;
 constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::string_view kUnfinished = ".new-";  // and a token behind the name of a file that is being written
+constexpr std::size_t kToken = 8;
+
+bool is_unfinished(std::string_view name) {
+  return name.size() > kToken + kUnfinished.size() && name.substr(0, name.size() - kToken).ends_with(kUnfinished);
+}
 
 }  // namespace
 
@@ -74,7 +80,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
 
 Status write_file(const std::filesystem::path& path, std::string_view bytes, Visibility visibility, Disk& disk) {
   auto beside = path;
-  beside += ".new-" + random_token(8);
+  beside += std::string(kUnfinished) + random_token(kToken);
   const auto written = [&]() -> Status {
     const auto file = MAMORI_TRY(disk.open(beside, Access::create, visibility));
     MAMORI_TRY(file->write(0, bytes));
@@ -86,6 +92,14 @@ Status write_file(const std::filesystem::path& path, std::string_view bytes, Vis
     return written;
   }
   return disk.sync_folder(path.parent_path());
+}
+
+Status remove_unfinished(const std::filesystem::path& folder, Disk& disk) {
+  for (const auto& name : MAMORI_TRY(disk.list(folder))) {
+    if (name.ends_with('/')) MAMORI_TRY(remove_unfinished(folder / name.substr(0, name.size() - 1), disk));
+    else if (is_unfinished(name)) MAMORI_TRY(disk.remove(folder / name));
+  }
+  return {};
 }
 
 Status make_directory(const std::filesystem::path& folder, Visibility visibility, Disk& disk) {
@@ -101,13 +115,16 @@ Result<std::string> Blobs::put(std::string_view bytes) const {
   const auto folder = directory_ / hash.substr(0, 2);
   MAMORI_TRY(make_directory(folder, Visibility::owner_only, disk_));
   // One that a crash left behind may lack its name or its bytes on the disk: it counts only when it is whole, and is made durable.
-  if (const auto there = get(hash); there) {
+  if (const auto there = get(hash); there && !doubtful_) {
     const auto file = MAMORI_TRY(disk_.open(folder / hash, Access::write));
     MAMORI_TRY(file->sync());
     MAMORI_TRY(disk_.sync_folder(folder));
     return hash;
   }
-  MAMORI_TRY(write_file(folder / hash, bytes, Visibility::owner_only, disk_));
+  if (auto written = write_file(folder / hash, bytes, Visibility::owner_only, disk_); !written) {
+    doubtful_ = true;
+    return std::move(written).take_error();
+  }
   return hash;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/disk.h"
 #include "store/value.h"
 
 namespace mamori::store {
@@ -44,8 +45,8 @@ class Connection {
   virtual Status restrict_to_reading(std::chrono::milliseconds limit) = 0;
 };
 
-// `url`: FILE, or FILE?vfs=NAME for a file system of SQLite's that a test has registered.
-Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url);
+// `url`: FILE, or FILE?vfs=NAME for a file system of SQLite's that a test has registered; then `disk` is where its files are.
+Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk& disk);
 Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url);
 
 }  // namespace mamori::store

@@ -83,17 +83,28 @@ Status Transaction::commit() {
   return {};
 }
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& url, const Clock& clock) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& url, const Clock& clock, os::Disk& disk) {
   const auto engine = url.starts_with("postgresql://") || url.starts_with("postgres://") ? Engine::postgresql : Engine::sqlite;
   if (engine == Engine::sqlite && !url.starts_with("sqlite:")) return Error{ErrorKind::invalid, "store.url", {}};
-  std::unique_ptr<Database> database(new Database(url, engine, clock));
+  std::unique_ptr<Database> database(new Database(url, engine, clock, disk));
   MAMORI_TRY(database->read());  // tells at once whether it can be reached
+  if (engine == Engine::sqlite) MAMORI_TRY(database->make_durable());
   MAMORI_TRY(database->migrate(kJournalSchema));
   return database;
 }
 
+// A process that ended in its commit left a transaction in the log that is complete, and read as such, but perhaps not on the disk. Whoever
+// tells others of it, as the archive is told of the journal, must not be ahead of what a power cut leaves.
+Status Database::make_durable() {
+  const auto lease = MAMORI_TRY(read());
+  // Syncs the log, then the file. A full disk fails it only behind the first, and what is there must still be readable.
+  const auto done = lease->query("PRAGMA wal_checkpoint(PASSIVE)");
+  if (done || done.error().code == "store.disk-full") return {};
+  return done.error();
+}
+
 Result<std::unique_ptr<Connection>> Database::connect() const {
-  return engine_ == Engine::sqlite ? open_sqlite(url_.substr(std::string_view("sqlite:").size())) : open_postgresql(url_);
+  return engine_ == Engine::sqlite ? open_sqlite(url_.substr(std::string_view("sqlite:").size()), disk_) : open_postgresql(url_);
 }
 
 Result<Lease> Database::lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted) {

@@ -82,7 +82,8 @@ class Transaction {
 class Database {
  public:
   // `url`: "sqlite:FILE" or "postgresql://…" (libpq's connection URI).
-  static Result<std::unique_ptr<Database>> open(const std::string& url, const Clock& clock);
+  // What is read from now on is durable, also where the process before ended while it wrote. `disk` outlives the Database.
+  static Result<std::unique_ptr<Database>> open(const std::string& url, const Clock& clock, os::Disk& disk = os::Disk::real());
 
   Engine engine() const { return engine_; }
   const Clock& clock() const { return clock_; }
@@ -98,13 +99,16 @@ class Database {
 
  private:
   friend class Lease;
-  Database(std::string url, Engine engine, const Clock& clock) : url_(std::move(url)), engine_(engine), clock_(clock) {}
+  Database(std::string url, Engine engine, const Clock& clock, os::Disk& disk)
+      : url_(std::move(url)), engine_(engine), clock_(clock), disk_(disk) {}
+  Status make_durable();
   Result<std::unique_ptr<Connection>> connect() const;
   Result<Lease> lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted);
 
   std::string url_;
   Engine engine_;
   const Clock& clock_;
+  os::Disk& disk_;
   std::mutex writer_;
   std::mutex mutex_;  // guards the two lists
   std::vector<std::unique_ptr<Connection>> idle_;

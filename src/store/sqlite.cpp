@@ -224,7 +224,7 @@ class Sqlite final : public Connection {
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url) {
+Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk& disk) {
   const auto parameter = url.find(kVfs);
   const auto file = url.substr(0, parameter);
   const auto vfs = parameter == url.npos ? std::string() : url.substr(parameter + kVfs.size());
@@ -244,6 +244,10 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url) {
   MAMORI_TRY(set);
   // What SQLite cannot open for writing, be it for a moment, it opens for reading: such a connection would refuse every change for ever.
   if (sqlite3_db_readonly(handle, "main") != 0) return closed("it can only be read");
+  // The first look makes the log's file. SQLite syncs the folder with the first commit, but takes it for done where that fails: the
+  // whole log would be gone with its name.
+  MAMORI_TRY(connection->query("SELECT COUNT(*) FROM sqlite_schema", {}));
+  if (const auto synced = disk.sync_folder(std::filesystem::path(file).parent_path()); !synced) return closed(describe(synced.error()));
   return std::unique_ptr<Connection>(std::move(connection));
 }
 

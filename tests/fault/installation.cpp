@@ -58,7 +58,7 @@ const ledger::Registers& registers() {
 Status Installation::open() {
   if (!database_) {
     MAMORI_TRY(os::make_directory(kFolder, os::Visibility::owner_only, disk_));
-    database_ = MAMORI_TRY(store::Database::open(vfs_.url(kFile), clock_));
+    database_ = MAMORI_TRY(store::Database::open(vfs_.url(kFile), clock_, disk_));
   }
   if (!ledger_) ledger_ = MAMORI_TRY(ledger::Ledger::open(*database_, registers()));
   return {};

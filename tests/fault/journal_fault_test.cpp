@@ -85,7 +85,7 @@ class JournalScenario final : public Scenario {
   void run(SimulatedDisk& disk) override {
     disk_ = &disk;
     followed_.emplace(disk, clock_);
-    for (int step = 0; step < 10; ++step) {
+    for (int step = 0; step < 8; ++step) {
       const auto what = step == 0 ? 0 : random_() % 10;
       if (std::getenv("MAMORI_FAULT")) std::printf("step %d, choice %d, before it: %s\n", step, static_cast<int>(what), why_.c_str());
       if (!ready()) continue;
@@ -97,14 +97,17 @@ class JournalScenario final : public Scenario {
     }
   }
 
-  std::string go_on(SimulatedDisk&) override {
+  std::string go_on(SimulatedDisk& disk) override {
     if (!ready()) return "cannot be opened though nothing fails any more: " + why_;
     make_facility();
     make_thing();
     if (!why_.empty()) return "takes nothing though nothing fails any more: " + why_;
     feed();
     if (!why_.empty()) return "feeds nothing though nothing fails any more: " + why_;
-    return look(*followed_);
+    if (auto wrong = look(*followed_); !wrong.empty()) return wrong;
+    // The power goes while all is open: nothing is tidied up by its end.
+    const auto wrong = check(*disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0), false);
+    return wrong.empty() ? wrong : "if the power went now: " + wrong;
   }
 
   void close() override { followed_->close(); }
@@ -117,7 +120,15 @@ class JournalScenario final : public Scenario {
       // The first start only follows, and makes nothing durable in the ledger by a change of its own.
       if (const auto fed = next.logs().feed_journal(); !fed) return fmt::format("start {}: feeds nothing: {}", round + 1, describe(fed.error()));
       if (auto wrong = look(next); !wrong.empty()) return fmt::format("start {}: {}", round + 1, wrong);
-      if (round == 0) continue;
+      if (round == 0) {
+        // The process died before, and the power goes now: what was followed must not be further than what is kept.
+        const auto lost = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
+        Followed later(*lost, clock_);
+        if (const auto reopened = later.open(); !reopened) return "cannot be opened after that: " + describe(reopened.error());
+        if (const auto fed = later.logs().feed_journal(); !fed) return "feeds nothing after that: " + describe(fed.error());
+        if (auto wrong = look(later); !wrong.empty()) return "the power gone after start 1: " + wrong;
+        continue;
+      }
       const auto made = next.ledger().create(kActor, *registers().find("facility"), "", facility("later"));
       if (!made) return "takes nothing more: " + describe(made.error());
       ++checked_;

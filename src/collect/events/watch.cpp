@@ -93,8 +93,12 @@ Status Logs::feed_journal(const std::string& facility) {
       event[Field::object] = arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
       last = entry.sequence;
     }
-    MAMORI_TRY(append(*stream, events));
+    const auto appended = append(*stream, events);
     const std::lock_guard lock(mutex_);
+    if (!appended) {
+      fed_.erase(facility);  // they may stand in the stream all the same: the next time its last entry says so
+      return appended.error();
+    }
     fed_[facility] = last;
   }
   const std::lock_guard lock(mutex_);
