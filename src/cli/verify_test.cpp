@@ -75,7 +75,7 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
   }
   // By hand, past everything.
   void in_database(const std::string& sql) {
-    auto connection = GetParam() == store::Engine::sqlite ? store::open_sqlite((data() / "ledger.db").string()) : store::open_postgresql(database_.url());
+    auto connection = GetParam() == store::Engine::sqlite ? store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : store::open_postgresql(database_.url());
     ASSERT_TRUE(connection);
     const auto done = (*connection)->script(sql);
     ASSERT_TRUE(done) << describe(done.error());
@@ -137,7 +137,7 @@ TEST_P(Verify, EntriesCutFromTheDatabaseAreFoundInTheSignedStream) {
 
 TEST_P(Verify, EntriesRewrittenWithAWholeChainDifferFromTheSignedStream) {
   {
-    auto connection = GetParam() == store::Engine::sqlite ? *store::open_sqlite((data() / "ledger.db").string()) : *store::open_postgresql(database_.url());
+    auto connection = GetParam() == store::Engine::sqlite ? *store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : *store::open_postgresql(database_.url());
     auto entries = *store::read_journal_after(*connection, facility_, 0, 1000);
     std::string hash;
     for (auto& entry : entries) {  // one facility alone: all there is
