@@ -138,7 +138,7 @@ void clickhouse(World& world, const std::filesystem::path& folder, std::size_t c
   std::size_t inserted = 0, waiting = 0;
   const auto flush = [&] {
     const auto start = now();
-    if (!server.insert("mamori.peer", rows)) std::printf("  ClickHouse refused\n");
+    if (!server.put("mamori.peer", rows)) std::printf("  ClickHouse refused\n");
     took += now() - start;
     inserted += std::exchange(waiting, 0);
     rows.clear();

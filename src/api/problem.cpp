@@ -23,7 +23,7 @@ namespace {
 bool passes(const Error& error) {
   if (error.kind == ErrorKind::unavailable) return true;
   if (error.kind != ErrorKind::exhausted) return false;
-  for (const auto* ours : {"archive.", "store.", "base.file.unwritable", "base.process.", "identity.password.memory"})
+  for (const auto* ours : {"archive.", "store.", "os.disk.", "base.process.", "identity.password.memory"})
     if (error.code.starts_with(ours)) return true;
   return false;
 }

@@ -288,17 +288,24 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
   if (victims.empty()) return std::uint64_t{0};
   // Only what is durable goes: whatever is left of it after a crash, what was kept for proofs is there before.
   MAMORI_TRY(make_durable(up_to));
-  auto kept = MAMORI_TRY(keep_for_proofs(up_to));
+  // Whoever is reading what goes reads on.
+  for (const auto& victim : victims) victim->pin();
+  auto kept = keep_for_proofs(up_to);
+  if (!kept && kept.error().kind == ErrorKind::exhausted) {
+    // The disk is full to the last byte: what can be made again of what goes anyhow goes first.
+    for (const auto& victim : victims) MAMORI_TRY(disk_.remove(file_of(victim->first(), ".filter")));
+    kept = keep_for_proofs(up_to);
+  }
+  if (!kept) return std::move(kept).take_error();
   std::uint64_t removed = 0;
   {
     const std::lock_guard lock(mutex_);
-    tree_.forget(up_to, std::move(kept));
+    tree_.forget(up_to, std::move(*kept));
     removed = up_to - first_;
     first_ = up_to;
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(victims.size()));
   }
-  // Whoever is reading them reads on. What cannot be removed now is at the next start.
-  for (const auto& victim : victims) victim->pin();
+  // What cannot be removed now is at the next start.
   for (const auto& victim : victims) MAMORI_TRY(Segment::remove(folder_, victim->first(), disk_));
   return removed;
 }
