@@ -176,8 +176,10 @@ class Matcher {
   std::map<std::string, std::string> ids_;
 };
 
-Result<Source> read_source(store::Connection& connection, const std::vector<std::string>& facilities, const std::string& id) {
-  const auto rows = MAMORI_TRY(connection.query(fmt::format("SELECT {} FROM source WHERE id = ?", kColumns), {id}));
+Result<Source> read_source(store::Connection& connection, const std::vector<std::string>& facilities,
+                           const std::string& id) {
+  const auto sql = fmt::format("SELECT {} FROM source WHERE id = ?", kColumns);
+  const auto rows = MAMORI_TRY(connection.query(sql, {id}));
   if (rows.rows.empty()) return no_source();
   auto source = source_of(rows.rows[0]);
   if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end()) return no_source();
@@ -220,7 +222,8 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
     return taken;
   }
   transaction.journal(actor, {facility, "source", id, "created", "", json::serialize(json::object{{"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}), ""});
-  auto source = MAMORI_TRY(read_source(*transaction, {facility}, id));  // before the commit: after it nothing may fail any more
+  // Before the commit: after it nothing may fail any more.
+  auto source = MAMORI_TRY(read_source(*transaction, {facility}, id));
   MAMORI_TRY(transaction.commit());
   return source;
 }

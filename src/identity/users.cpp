@@ -155,7 +155,8 @@ Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, 
   MAMORI_TRY(transaction->execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, facility}));
   for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {id, facility, std::string(name_of(role))}));
   transaction.journal(actor, {facility, "user", id, "updated", role_names(before), role_names(roles), user.login});
-  auto changed = MAMORI_TRY(read_user(*transaction, "id", id));  // before the commit: after it nothing may fail any more
+  // Before the commit: after it nothing may fail any more.
+  auto changed = MAMORI_TRY(read_user(*transaction, "id", id));
   MAMORI_TRY(transaction.commit());
   return changed;
 }

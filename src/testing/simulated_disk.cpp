@@ -441,7 +441,8 @@ Status SimulatedDisk::sync_folder(const std::filesystem::path& folder) {
   const auto verdict = state_->begin(Operation::sync_folder, folder);
   if (verdict.dead) return broken(folder);
   if (verdict.failure == Failure::busy) return broken(folder);
-  if (verdict.failure == Failure::full) return no_room(folder);  // names that find no room are not forgotten: the next sync takes them
+  // Names that find no room are not forgotten: the next sync takes them.
+  if (verdict.failure == Failure::full) return no_room(folder);
   const auto* there = state_->find(folder.string());
   if (!there || !there->folder) return missing(folder);
   const bool lost = verdict.failure && *verdict.failure != Failure::full_late;

@@ -1,5 +1,5 @@
-// What somebody is told has failed was not done: who then does it again must not have done it twice. One operation of the disk fails
-// while one call runs, each in turn; afterwards nothing fails any more.
+// What somebody is told has failed was not done: who then does it again must not have done it twice. One
+// operation of the disk fails while one call runs, each in turn; afterwards nothing fails any more.
 #include <gtest/gtest.h>
 
 #include "base/crypto.h"
