@@ -176,6 +176,16 @@ class Matcher {
   std::map<std::string, std::string> ids_;
 };
 
+Result<Source> read_source(store::Connection& connection, const std::vector<std::string>& facilities,
+                           const std::string& id) {
+  const auto sql = fmt::format("SELECT {} FROM source WHERE id = ?", kColumns);
+  const auto rows = MAMORI_TRY(connection.query(sql, {id}));
+  if (rows.rows.empty()) return no_source();
+  auto source = source_of(rows.rows[0]);
+  if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end()) return no_source();
+  return source;
+}
+
 }  // namespace
 
 std::string_view name_of(SourceKind kind) {
@@ -212,8 +222,10 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
     return taken;
   }
   transaction.journal(actor, {facility, "source", id, "created", "", json::serialize(json::object{{"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}), ""});
+  // Before the commit: after it nothing may fail any more.
+  auto source = MAMORI_TRY(read_source(*transaction, {facility}, id));
   MAMORI_TRY(transaction.commit());
-  return get({facility}, id);
+  return source;
 }
 
 Result<Source> Sources::update(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, const SourceWrite& write) {
@@ -223,17 +235,14 @@ Result<Source> Sources::update(const store::Actor& actor, const std::vector<std:
   MAMORI_TRY(transaction->execute("UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?", {std::string(trim(write.name)), json::serialize(write.settings), write.every_minutes, write.enabled, id}));
   if (write.secret) MAMORI_TRY(transaction->execute("UPDATE source SET secret = ? WHERE id = ?", {write.secret->empty() ? store::Value() : store::Value(sealer_.seal(*write.secret)), id}));
   transaction.journal(actor, {before.facility, "source", id, "updated", json::serialize(before.settings), json::serialize(write.settings), ""});
+  auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
   MAMORI_TRY(transaction.commit());
-  return get(facilities, id);
+  return source;
 }
 
 Result<Source> Sources::get(const std::vector<std::string>& facilities, const std::string& id) const {
   auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto rows = MAMORI_TRY(lease->query(fmt::format("SELECT {} FROM source WHERE id = ?", kColumns), {id}));
-  if (rows.rows.empty()) return no_source();
-  auto source = source_of(rows.rows[0]);
-  if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end()) return no_source();
-  return source;
+  return read_source(*lease, facilities, id);
 }
 
 Result<std::vector<Source>> Sources::list(const std::vector<std::string>& facilities) const {

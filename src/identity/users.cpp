@@ -165,9 +165,10 @@ Result<User> Users::create_in(store::Transaction& transaction, const store::Acto
 
 Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(set_roles_in(transaction, actor, id, facility, roles));
+  // Read before the commit: after it nothing may fail any more.
+  auto changed = MAMORI_TRY(set_roles_in(transaction, actor, id, facility, roles));
   MAMORI_TRY(transaction.commit());
-  return get(id);
+  return changed;
 }
 
 Result<User> Users::set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {

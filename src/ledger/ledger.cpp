@@ -322,7 +322,8 @@ Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg
   return {};
 }
 
-// What can fail comes before the commit: whoever is told of an error can do it again, and it is not done twice.
+// What can fail comes before the commit: whoever is told of an error can do it again, and it is not done
+// twice.
 Result<Record> Ledger::committed(store::Transaction& transaction, const Register& reg, const std::vector<std::string>& facilities,
                                  const std::string& id) const {
   auto record = MAMORI_TRY(get_in(*transaction, reg, facilities, id));

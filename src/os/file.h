@@ -72,13 +72,14 @@ Result<std::string> read_file(const std::filesystem::path& file, std::size_t lim
 // and the new one when it has returned well. Errors: os.disk.*.
 Status write_file(const std::filesystem::path& file, std::string_view bytes, Visibility visibility = Visibility::shared,
                   Disk& disk = Disk::real());
-// Removes what write_file() left unfinished in `folder` and those below it when its process ended. Only while nobody writes there:
-// who does gets an error, and nothing is lost.
+// Removes what write_file() left unfinished in `folder` and those below it when its process ended. Only while
+// nobody writes there: who does gets an error, and nothing is lost.
 Status remove_unfinished(const std::filesystem::path& folder, Disk& disk = Disk::real());
 // With those above it, each durable.
 Status make_directory(const std::filesystem::path& folder, Visibility visibility = Visibility::owner_only, Disk& disk = Disk::real());
 
-// Attachments and evidence, stored once under their SHA-256: DIR/ab/abcd… Threads: all calls may come from several.
+// Attachments and evidence, stored once under their SHA-256: DIR/ab/abcd… Threads: all calls may come from
+// several.
 class Blobs {
  public:
   explicit Blobs(std::filesystem::path directory, Disk& disk = Disk::real()) : directory_(std::move(directory)), disk_(disk) {}
@@ -90,7 +91,8 @@ class Blobs {
  private:
   std::filesystem::path directory_;
   Disk& disk_;
-  // A name was not made durable: that a later sync of its folder does is not to be believed, so what is there is written once more.
+  // A name was not made durable: that a later sync of its folder does is not to be believed, so what is there
+  // is written once more.
   mutable std::atomic<bool> doubtful_{false};
 };
 

@@ -7,8 +7,9 @@ namespace {
 
 // The secret in `file`, or a new one of `size` bytes written there.
 Result<std::string> secret_in(const std::filesystem::path& file, std::size_t size, Disk& disk) {
-  // Stands beside a key whose name may not be durable: whoever made it ended too early, or its folder could not be synced, and then a
-  // later sync of the folder is not to be believed. What is signed or sealed with it must be so for good, so it is written once more.
+  // Stands beside a key whose name may not be durable: whoever made it ended too early, or its folder could
+  // not be synced, and then a later sync of the folder is not to be believed. What is signed or sealed with
+  // it must be so for good, so it is written once more.
   auto unsure = file;
   unsure += ".unsure";
   const auto hex = read_file(file, 4096, disk);

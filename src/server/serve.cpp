@@ -158,8 +158,10 @@ Status serve(Installation& installation, ServeOptions options) {
   const auto lock = MAMORI_TRY(os::Disk::real().lock(installation.directory() / "serve.lock"));
   if (!lock) return Error{ErrorKind::conflict, "server.busy", {{"directory", installation.directory().string()}}};
   auto& services = installation.services();
-  for (const auto* folder : {"keys", "blobs"})  // the archive tidies its own
-    if (const auto tidied = os::remove_unfinished(installation.directory() / folder); !tidied) log::error("files: " + describe(tidied.error()));
+  for (const auto* folder : {"keys", "blobs"}) {  // the archive tidies its own
+    const auto tidied = os::remove_unfinished(installation.directory() / folder);
+    if (!tidied) log::error("files: " + describe(tidied.error()));
+  }
   if (!http::is_loopback(options.listener.address) && options.listener.certificate_file.empty()) {
     MAMORI_TRY(os::make_directory(installation.directory() / "tls"));
     options.listener.certificate_file = installation.directory() / "tls/certificate.pem";

@@ -45,7 +45,8 @@ class Connection {
   virtual Status restrict_to_reading(std::chrono::milliseconds limit) = 0;
 };
 
-// `url`: FILE, or FILE?vfs=NAME for a file system of SQLite's that a test has registered; then `disk` is where its files are.
+// `url`: FILE, or FILE?vfs=NAME for a file system of SQLite's that a test has registered; then `disk` is
+// where its files are.
 Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk& disk);
 Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url);
 

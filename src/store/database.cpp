@@ -93,11 +93,13 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& url, const C
   return database;
 }
 
-// A process that ended in its commit left a transaction in the log that is complete, and read as such, but perhaps not on the disk. Whoever
-// tells others of it, as the archive is told of the journal, must not be ahead of what a power cut leaves.
+// A process that ended in its commit left a transaction in the log that is complete, and read as such, but
+// perhaps not on the disk. Whoever tells others of it, as the archive is told of the journal, must not be
+// ahead of what a power cut leaves.
 Status Database::make_durable() {
   const auto lease = MAMORI_TRY(read());
-  // Syncs the log, then the file. A full disk fails it only behind the first, and what is there must still be readable.
+  // Syncs the log, then the file. A full disk fails it only behind the first, and what is there must still be
+  // readable.
   const auto done = lease->query("PRAGMA wal_checkpoint(PASSIVE)");
   if (done || done.error().code == "store.disk-full") return {};
   return done.error();

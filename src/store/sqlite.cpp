@@ -9,7 +9,8 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr std::string_view kVfs = "?vfs=";  // behind a file's name: on which file system of SQLite's; tests have one that fails
+// Behind a file's name: on which file system of SQLite's. Tests have one that fails.
+constexpr std::string_view kVfs = "?vfs=";
 
 // What a read-only question may do: select, read tables, call functions that have no effect.
 int authorise(void*, int action, const char*, const char* name, const char*, const char*) {
@@ -242,12 +243,14 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk
   // On a disk that may only be read the file opens, and the first of these fails.
   if (!set && (set.error().code == "store.unreachable" || set.error().code == "store.read-only")) return closed(sqlite3_errmsg(handle));
   MAMORI_TRY(set);
-  // What SQLite cannot open for writing, be it for a moment, it opens for reading: such a connection would refuse every change for ever.
+  // What SQLite cannot open for writing, be it for a moment, it opens for reading: such a connection would
+  // refuse every change for ever.
   if (sqlite3_db_readonly(handle, "main") != 0) return closed("it can only be read");
-  // The first look makes the log's file. SQLite syncs the folder with the first commit, but takes it for done where that fails: the
-  // whole log would be gone with its name.
+  // The first look makes the log's file. SQLite syncs the folder with the first commit, but takes it for done
+  // where that fails: the whole log would be gone with its name.
   MAMORI_TRY(connection->query("SELECT COUNT(*) FROM sqlite_schema", {}));
-  if (const auto synced = disk.sync_folder(std::filesystem::path(file).parent_path()); !synced) return closed(describe(synced.error()));
+  const auto synced = disk.sync_folder(std::filesystem::path(file).parent_path());
+  if (!synced) return closed(describe(synced.error()));
   return std::unique_ptr<Connection>(std::move(connection));
 }
 

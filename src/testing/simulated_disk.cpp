@@ -448,6 +448,8 @@ Status SimulatedDisk::sync_folder(const std::filesystem::path& folder) {
   const auto verdict = state_->begin(Operation::sync_folder, folder);
   if (verdict.dead) return broken(folder);
   if (verdict.failure == Failure::busy) return broken(folder);
+  // Names that find no room are not forgotten: the next sync takes them.
+  if (verdict.failure == Failure::full) return no_room(folder);
   const auto* there = state_->find(folder.string());
   if (!there || !there->folder) return missing(folder);
   const bool lost = verdict.failure && *verdict.failure != Failure::full_late;
@@ -465,7 +467,7 @@ Status SimulatedDisk::sync_folder(const std::filesystem::path& folder) {
     }
   }
   state_->namings = std::move(rest);
-  if (verdict.failure) return lost && *verdict.failure != Failure::full ? broken(folder) : no_room(folder);
+  if (verdict.failure) return lost ? broken(folder) : no_room(folder);
   return {};
 }
 

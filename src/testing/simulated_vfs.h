@@ -1,7 +1,8 @@
-// SQLite's files on a SimulatedDisk: every operation that SQLite asks of its file system is one of that disk, and fails or is the last
-// as the test says. It behaves as SQLite's own on Unix does, weak places included: a folder that cannot be synced after a journal was
-// made is no error to it, and a file that cannot be opened for writing is opened for reading. Locks and the index of the write-ahead
-// log are kept in memory: they end with the process.
+// SQLite's files on a SimulatedDisk: every operation that SQLite asks of its file system is one of that disk,
+// and fails or is the last as the test says. It behaves as SQLite's own on Unix does, weak places included: a
+// folder that cannot be synced after a journal was made is no error to it, and a file that cannot be opened
+// for writing is opened for reading. Locks and the index of the write-ahead log are kept in memory: they end
+// with the process.
 #pragma once
 
 #include "testing/simulated_disk.h"

@@ -34,6 +34,8 @@ class FilesScenario final : public Scenario {
   }
 
   std::string go_on(SimulatedDisk& disk) override {
+    why_.clear();
+    note(start(disk));
     for (std::uint64_t i = 0; i < 6; ++i) put(i);
     write(7);
     use_key(0);
@@ -77,7 +79,6 @@ class FilesScenario final : public Scenario {
   }
 
   void put(std::uint64_t which) {
-    why_.clear();
     const auto hash = of_process_->put(content(which));
     if (hash && !disk_->crashed()) blobs_[*hash] = content(which);
     note(hash ? Status() : Status(hash.error()));

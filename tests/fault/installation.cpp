@@ -14,7 +14,8 @@ constexpr const char* kThing =
     "  name: {required: true, list: true, label: {ja: 名前, en: Name}}\n"
     "  remark: {type: long_text, label: {ja: 備考, en: Remark}}\n";
 
-// Each record is as its last journal entry says, and has as many as it has versions; each entry has its record.
+// Each record is as its last journal entry says, and has as many as it has versions; each entry has its
+// record.
 Result<std::string> compare(store::Connection& connection) {
   std::map<std::string, std::pair<std::int64_t, std::string>> history;  // by record: entries, name after the last
   MAMORI_TRY(connection.each("SELECT record, after_json FROM journal WHERE subject = 'thing' ORDER BY sequence", {}, [&](store::Row& row) {

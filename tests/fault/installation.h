@@ -1,4 +1,5 @@
-// What keeps data beside the archive, on a disk that fails: the ledger's database with two registers of its own.
+// What keeps data beside the archive, on a disk that fails: the ledger's database with two registers of its
+// own.
 #pragma once
 
 #include "ledger/ledger.h"
@@ -19,7 +20,8 @@ class Installation {
   Installation(testing::SimulatedDisk& disk, const Clock& clock) : disk_(disk), clock_(clock), vfs_(disk) {}
   // What is not open yet; again after it failed.
   Status open();
-  // As small as can be, so that a transaction spills into the log before its end, and the log into the file often.
+  // As small as can be, so that a transaction spills into the log before its end, and the log into the file
+  // often.
   Status make_tight();
   store::Database& database() { return *database_; }
   ledger::Ledger& ledger() { return *ledger_; }
@@ -34,7 +36,8 @@ class Installation {
   std::unique_ptr<ledger::Ledger> ledger_;
 };
 
-// What is wrong with the database in itself: the file, the chain of the journal, records and their history. Empty: nothing.
+// What is wrong with the database in itself: the file, the chain of the journal, records and their history.
+// Empty: nothing.
 std::string look_into(store::Database& database);
 
 }  // namespace mamori::fault

@@ -121,7 +121,8 @@ class JournalScenario final : public Scenario {
       if (const auto fed = next.logs().feed_journal(); !fed) return fmt::format("start {}: feeds nothing: {}", round + 1, describe(fed.error()));
       if (auto wrong = look(next); !wrong.empty()) return fmt::format("start {}: {}", round + 1, wrong);
       if (round == 0) {
-        // The process died before, and the power goes now: what was followed must not be further than what is kept.
+        // The process died before, and the power goes now: what was followed must not be further than what is
+        // kept.
         const auto lost = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
         Followed later(*lost, clock_);
         if (const auto reopened = later.open(); !reopened) return "cannot be opened after that: " + describe(reopened.error());

@@ -1,5 +1,5 @@
-// The ledger's database under every fault: records and their history, batches, transactions that fail, readers beside writers, restarts,
-// and the first opening of an empty file.
+// The ledger's database under every fault: records and their history, batches, transactions that fail,
+// readers beside writers, restarts, and the first opening of an empty file.
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
