@@ -44,7 +44,10 @@ class Sqlite final : public Connection {
 
   // Where it fails the transaction may still be open (SQLITE_FULL, SQLITE_BUSY) or be gone: rollback() ends both.
   Status commit() override {
-    MAMORI_TRY(script("COMMIT"));
+    const auto done = script("COMMIT");
+    // All of it may stand in the log already: a connection that looks at it next takes it for committed.
+    if (!done && broken_) return Error{ErrorKind::unavailable, "store.outcome-unknown", done.error().facts};
+    MAMORI_TRY(done);
     in_transaction_ = false;
     return {};
   }

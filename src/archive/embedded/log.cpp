@@ -14,8 +14,7 @@ using detail::take_number;
 
 constexpr std::string_view kMagic = "MMLOG002", kMagic1 = "MMLOG001";
 constexpr std::string_view kRecordMagic = "MMRECRD2";
-// Magic, length of the body, first leaf, durable leaves, check. Of version 1: length of the body, check of the body.
-constexpr std::size_t kRecordStart = 40, kRecordStart1 = 16;
+constexpr std::size_t kRecordStart1 = 16;  // of version 1: length of the body, check of the body
 constexpr std::size_t kLargestLog = std::size_t{4} << 30;
 
 Error damaged() { return {ErrorKind::corrupt, "archive.log.damaged"}; }

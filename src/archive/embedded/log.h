@@ -7,6 +7,7 @@
 
 namespace mamori::archive {
 
+constexpr std::size_t kRecordStart = 40;  // magic, length of the body, first leaf, durable leaves, check
 // A record for `events`; it may be written when seal_record() has said where it stands.
 std::string encode_record(std::span<const Event> events);
 // `first`: the leaf of its first event. `durable`: how many leaves of the stream were on the disk for good when it was written. A leaf

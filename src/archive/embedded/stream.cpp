@@ -10,6 +10,8 @@
 namespace mamori::archive {
 namespace {
 
+constexpr std::size_t kMostRefused = 64;
+
 static_assert(kLargestBatch <= kBlockEvents && kBatchBytes <= kBlockBytes);
 
 // The line of the file "importing": from which leaf on nothing is promised, and a check.
@@ -115,6 +117,7 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
     if (!vouched) MAMORI_TRY(make_durable(found));
   }
   const auto record = make_record(encode_record(events), nullptr);
+  if (const auto again = refused_before(record->bytes)) return acknowledge(again);
   record->events = MAMORI_TRY(decode_record(record->bytes));
   record->leaves = leaf_hashes(record->events);
   {
@@ -146,8 +149,28 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
   }
   hand_out();
   changed_.notify_all();
-  MAMORI_TRY(make_durable(record->first + events.size()));
-  return LeafRange{record->first, events.size()};
+  return acknowledge(record);
+}
+
+Result<LeafRange> EmbeddedStream::acknowledge(std::shared_ptr<const Record> record) {
+  const LeafRange range{record->first, record->events.size()};
+  const auto durable = make_durable(range.first + range.count);
+  if (durable) return range;
+  const std::lock_guard lock(mutex_);
+  refused_.push_back(std::move(record));
+  if (refused_.size() > kMostRefused) refused_.pop_front();
+  return durable.error();
+}
+
+// The record with the same events that has a place already, if there is one.
+std::shared_ptr<const Record> EmbeddedStream::refused_before(std::string_view record) {
+  const std::lock_guard lock(mutex_);
+  const auto same = [&](const auto& one) { return std::string_view(one->bytes).substr(kRecordStart) == record.substr(kRecordStart); };
+  const auto found = std::find_if(refused_.begin(), refused_.end(), same);
+  if (found == refused_.end()) return nullptr;
+  auto out = std::move(*found);
+  refused_.erase(found);
+  return out;
 }
 
 Status EmbeddedStream::make_durable(TreeSize up_to) {

@@ -55,6 +55,7 @@ class EmbeddedStream : public Stream {
 
   bool writes() const override { return !options_.read_only; }
   // One sync for the batch, shared with whoever appends at the same time. Acknowledged means: it and everything before it is durable.
+  // A batch that had its place and could not be made durable keeps it: the same batch offered again is not there twice.
   Result<LeafRange> append(std::span<const Event> events) override;
   // Straight into a block, without the log. At most options.events events. A crash before settle() takes back all blocks since the last.
   Status append_block(std::shared_ptr<Batch> batch) override;
@@ -139,6 +140,8 @@ class EmbeddedStream : public Stream {
   // Everything before leaf `up_to` is durable when it returns well.
   Status make_durable(TreeSize up_to);
   Status wait_written(const Part& part);
+  std::shared_ptr<const Record> refused_before(std::string_view record);
+  Result<LeafRange> acknowledge(std::shared_ptr<const Record> record);
   Status sync_blocks();
   Status sync_names();
   Status promise_nothing_from(LeafIndex first);
@@ -180,6 +183,7 @@ class EmbeddedStream : public Stream {
   bool blocks_unsynced_ = false;                // segments hold blocks that are not durable
   bool names_unsynced_ = false;                 // names in the folder that a crash may have left unsynced
   TreeSize found_ = 0;                          // leaves that were there when it was opened
+  std::deque<std::shared_ptr<const Record>> refused_;  // have a place, and whoever sent them was told that they are not kept
   std::optional<Error> given_up_;               // why nothing more is taken until it is opened anew
 
   std::optional<LeafIndex> importing_;          // what begins here or behind was promised to nobody, says the file "importing"

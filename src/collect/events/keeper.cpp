@@ -100,20 +100,22 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   // What stands in the lane is not moved while it is read: others only add behind.
   Bodies bodies;
   std::size_t bytes = 0;
+  const auto limit = lane->trying_ != 0 ? lane->trying_ : Logs::kAppendedAtOnce;
   for (const auto& batch : lane->batches_)
-    for (auto i = batch.kept; i < batch.messages.size() && bodies.events.size() < Logs::kAppendedAtOnce && bytes < kMostBytes; ++i) {
+    for (auto i = batch.kept; i < batch.messages.size() && bodies.events.size() < limit && (lane->trying_ != 0 || bytes < kMostBytes); ++i) {
       bodies.events.push_back({batch.messages[i], 0});
       bytes += batch.messages[i].size();
     }
+  const auto count = bodies.events.size();
+  if (std::exchange(lane->trying_, count) == 0) lane->received_ = logs_.now();
   lock.unlock();
 
-  const auto count = bodies.events.size();
   auto source = logs_.find_sender(lane->sender);
   if (source && !*source && !patient()) source = logs_.nameless_sender(lane->sender.address);
   Status done;
   if (!source) done = source.error();
   else if (!*source) done = Error{ErrorKind::unavailable, "collect.log.sender-waits", {{"address", lane->sender.address}}};
-  else if (const auto accepted = logs_.accept(**source, lane->sender.address, bodies); !accepted) done = accepted.error();
+  else if (const auto accepted = logs_.accept(**source, lane->sender.address, bodies, lane->received_); !accepted) done = accepted.error();
 
   const bool again = !done && passes(done.error()) && patient();
   const bool waits = source && !*source;
@@ -149,6 +151,7 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
     lane->told_ = {};
   }
   lane->tries_ = 0;
+  lane->trying_ = 0;
   ++progress_;
   finish(*lane, count, done ? Outcome::kept : is_refusal(done.error()) ? Outcome::refused : Outcome::lost, told);
   if (lane->batches_.empty()) {

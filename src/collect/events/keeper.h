@@ -46,6 +46,9 @@ class Keeper {
     std::deque<Batch> batches_;
     State state_ = State::idle;
     int tries_ = 0;
+    // The same messages and time of receipt are offered until they are kept: the archive knows them again, and has them once.
+    std::size_t trying_ = 0;
+    Instant received_;
     bool asks_ = false;  // waits for its sender to be taken in
     std::chrono::steady_clock::time_point told_{};  // when the log last heard of its trouble
   };

@@ -57,6 +57,7 @@ class Logs {
   static Result<std::unique_ptr<Logs>> open(ledger::Ledger& ledger, archive::Archive& archive);
 
   archive::Archive& archive() const { return archive_; }
+  Instant now() const { return ledger_.database().clock().now(); }
 
   // Which facilities somebody looks after: an unknown sender's messages go to the oldest of them. Set before anything runs.
   void looked_after(std::function<Result<std::set<std::string>>()> facilities) { senders_.looked_after(std::move(facilities)); }
