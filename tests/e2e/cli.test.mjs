@@ -30,7 +30,7 @@ describe("the command line", () => {
     const rejected = join(data.path, "rejected.csv");
     const done = run("import", "asset", file, "--rejected", rejected);
     assert.equal(done.code, 1);
-    assert.match(done.out, /台帳\.csv:3: 「購入日」の「5\/32」は日付として読めません/);
+    assert.match(done.out, /台帳\.csv:3:6: 「購入日」の「5\/32」は日付として読めません/);
     assert.match(readFileSync(rejected, "utf8"), /PC-002.*3行目/);
     const kept = JSON.parse(run("export", "asset", "--format", "json").out);
     assert.equal(kept.length, 1);
