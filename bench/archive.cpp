@@ -159,8 +159,8 @@ void clickhouse(World& world, const std::filesystem::path& folder, std::size_t c
     const auto answer = server.ask(statement);
     return answer ? (now() - start) * 1000 : -1;
   };
-  const auto size = server.ask("SELECT toUInt64(sum(bytes_on_disk)) FROM system.parts WHERE active AND table = 'peer'");
-  if (size) line("  peer: ClickHouse with ZSTD, raw bytes to bytes on disk", static_cast<double>(raw) / static_cast<double>(archive::Rows(*size).number()), "to 1", 0, true);
+  const auto size = server.number("SELECT toUInt64(sum(bytes_on_disk)) FROM system.parts WHERE active AND table = 'peer'");
+  if (size) line("  peer: ClickHouse with ZSTD, raw bytes to bytes on disk", static_cast<double>(raw) / static_cast<double>(*size), "to 1", 0, true);
   const auto of = [&](const std::string& condition) { return best_of(3, [&] { return ask_server("SELECT count(), min(time), max(time) FROM mamori.peer WHERE " + condition) + ask_server("SELECT time, raw FROM mamori.peer WHERE " + condition + " ORDER BY time DESC LIMIT 100"); }); };
   line("  peer: ClickHouse, one patient by its primary key", of("f_patient = " + archive::sql_text(patient)), "ms", 0, false);
   line("  peer: ClickHouse, a rare word", of("position(raw, " + archive::sql_text(patient) + ") > 0"), "ms", 0, false);
