@@ -296,9 +296,10 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fat
   auto& to = *out->state_;
   // All that was not synced, in the order in which it was done.
   std::set<std::uint64_t> numbers;
-  std::set<std::shared_ptr<Inode>> inodes;
+  std::vector<std::shared_ptr<Inode>> inodes;  // as their names come, not by address: chance falls on them in this order
   const auto look = [&](const std::shared_ptr<Inode>& inode) {
-    if (!inode || !inodes.insert(inode).second) return;
+    if (!inode || std::find(inodes.begin(), inodes.end(), inode) != inodes.end()) return;
+    inodes.push_back(inode);
     for (const auto& change : inode->changes) numbers.insert(change.number);
   };
   for (const auto& [path, inode] : from.names) look(inode);
@@ -325,14 +326,21 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fat
       switch (fates[change.number]) {
         case Fate::kept: do_change(bytes, change); break;
         case Fate::lost: break;
-        case Fate::torn: {
+        case Fate::torn:
+        case Fate::without_last:
+        case Fate::without_first: {
           if (change.truncates) break;
           // Sectors of it, each there or not; the file is as long as if all were.
-          if (random() % 2 == 0 && bytes.size() < change.at + change.bytes.size()) bytes.resize(change.at + change.bytes.size(), '\0');
+          const auto how = fates[change.number];
+          const auto there = [&](std::size_t at) {
+            if (how == Fate::torn) return random() % 2 == 0;
+            return how == Fate::without_last ? at + kSector < change.bytes.size() : at != 0;
+          };
+          if ((how != Fate::torn || random() % 2 == 0) && bytes.size() < change.at + change.bytes.size()) bytes.resize(change.at + change.bytes.size(), '\0');
           for (std::size_t at = 0; at < change.bytes.size();) {
             const auto place = change.at + at;
             const auto count = std::min<std::size_t>(change.bytes.size() - at, kSector - static_cast<std::size_t>(place % kSector));
-            if (random() % 2 == 0) do_change(bytes, {0, false, place, change.bytes.substr(at, count)});
+            if (there(at)) do_change(bytes, {0, false, place, change.bytes.substr(at, count)});
             at += count;
           }
           break;

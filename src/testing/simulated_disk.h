@@ -51,7 +51,8 @@ class SimulatedDisk final : public os::Disk {
   // How many choices a crash has: each thing that was not synced, kept or not.
   std::size_t unsynced() const;
   // The disk after the power came back. `kept` chooses for each unsynced thing, by its number.
-  enum class Fate { kept, lost, torn };
+  // What becomes of a write: all of it there, nothing, some of its sectors by chance, all but its last or all but its first.
+  enum class Fate { kept, lost, torn, without_last, without_first };
   std::unique_ptr<SimulatedDisk> power_lost(const std::function<Fate(std::size_t)>& fate, std::uint64_t seed) const;
   std::unique_ptr<SimulatedDisk> power_lost(std::uint64_t seed) const;  // fates from the seed
 

@@ -17,6 +17,7 @@ constexpr std::size_t kAllOrders = 4;      // so many unsynced things: every cho
 constexpr int kLongestRun = 60;            // seconds: after that it hangs
 constexpr std::size_t kMostFailures = 5;
 constexpr int kPowerGone = -1;
+using Fate = SimulatedDisk::Fate;
 
 // One run: which scenario, at which operation, how it fails (or kPowerGone), and what becomes of what was not synced.
 struct Run {
@@ -59,7 +60,7 @@ class Runner {
     scenario->close();
     // Neither what stands there now may be wrong, nor what a power cut leaves of it.
     if (wrong.empty()) wrong = scenario->check(*disk.process_died(), false);
-    const auto all_lost = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
+    const auto all_lost = disk.power_lost([](std::size_t) { return Fate::lost; }, 0);
     if (wrong.empty()) wrong = scenario->check(*all_lost, false);
     if (!wrong.empty()) tell(run, wrong);
   }
@@ -75,16 +76,16 @@ class Runner {
     scenario->close();
     const auto unsynced = disk.unsynced();
     const auto all = unsynced <= kAllOrders ? std::uint64_t{1} << unsynced : 0;
-    const auto choices = all + (unsynced == 0 ? 0 : fates_);
+    const auto halves = all + (unsynced == 0 ? 0 : 2);
+    const auto choices = halves + (unsynced == 0 ? 0 : fates_);
     for (std::uint64_t choice = 0; choice < choices; ++choice) {
       if (only && *only != choice) continue;
       ++runs;
-      const auto after = choice < all ? disk.power_lost(
-                                            [&](std::size_t i) {
-                                              return (choice >> i & 1) != 0 ? SimulatedDisk::Fate::kept : SimulatedDisk::Fate::lost;
-                                            },
-                                            choice)
-                                      : disk.power_lost(seed * 1'000'003 + at * 1009 + choice);
+      const auto fate = [&](std::size_t i) {
+        if (choice >= all) return choice == all ? Fate::without_last : Fate::without_first;
+        return (choice >> i & 1) != 0 ? Fate::kept : Fate::lost;
+      };
+      const auto after = choice < halves ? disk.power_lost(fate, choice) : disk.power_lost(seed * 1'000'003 + at * 1009 + choice);
       const auto as_left = after->process_died();
       auto wrong = scenario->check(*after, false);
       if (wrong.empty() && choice == choices - 1) wrong = at_the_next_start(*scenario, *as_left, after->operations(), seed + at);
@@ -96,7 +97,7 @@ class Runner {
       ++runs;
       const auto next = disk.process_died();
       auto wrong = scenario->check(*next, false);
-      if (wrong.empty()) wrong = scenario->check(*next->power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0), true);
+      if (wrong.empty()) wrong = scenario->check(*next->power_lost([](std::size_t) { return Fate::lost; }, 0), true);
       if (!wrong.empty()) tell({seed, at, kPowerGone, choices}, wrong);
     }
   }
@@ -179,12 +180,13 @@ class Watch {
 }  // namespace
 
 Count run_all(const char* name, const Make& make, std::size_t seeds, std::size_t fates) {
+  if (const char* many = std::getenv("MAMORI_FAULT_FATES")) fates = std::strtoull(many, nullptr, 10);
   Runner runner(name, make, fates);
   const Watch watch(runner);
   if (const char* one = std::getenv("MAMORI_FAULT")) {
     Run run;
     std::istringstream(one) >> run.seed >> run.at >> run.failure >> run.more;
-    if (run.failure == kPowerGone) runner.crashes(run.seed, run.at, run.more);
+    if (run.failure == kPowerGone) runner.crashes(run.seed, run.at, std::getenv("MAMORI_FAULT_FATES") ? std::nullopt : std::optional(run.more));
     else runner.fails(run);
     return {1, 1};
   }

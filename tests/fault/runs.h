@@ -4,6 +4,7 @@
 // which the power is gone. After each, check() opens what is left and says what is wrong with it.
 //
 //   MAMORI_FAULT_SEEDS=N  that many scenarios of each kind instead of the few of ./test (some hundred take an hour)
+//   MAMORI_FAULT_FATES=N  that many outcomes of each power cut by chance (with MAMORI_FAULT: of that one)
 //   MAMORI_FAULT='S K F X'  only this run, as a failure prints it
 #pragma once
 

@@ -97,7 +97,7 @@ Status EmbeddedStream::load_importing(const std::vector<FoundLog>& logs) {
   const auto hex = at + 1 < end ? std::from_chars(at + 1, end, check, 16) : std::from_chars_result{at, std::errc::invalid_argument};
   bool good = failure == std::errc() && hex.ec == std::errc() && check == checksum({text->data(), static_cast<std::size_t>(at - text->data())});
   // Nothing that somebody was told is kept can stand behind it.
-  good = good && signed_size() <= number;
+  good = good && signed_ <= number;
   for (const auto& found : logs) good = good && found.log.durable <= number;
   if (good) importing_ = number;
   else damage_.push_back({(folder_ / "importing").string(), "archive.damage.file", 0, 0});
@@ -108,6 +108,7 @@ Status EmbeddedStream::load() {
   const auto names = MAMORI_TRY(disk_.list(folder_));
   MAMORI_TRY(load_format());
   MAMORI_TRY(load_heads());
+  signed_ = signed_size();
   if (auto kept = load_kept(); !kept) {
     if (kept.error().kind != ErrorKind::corrupt) return kept;
     // What proofs need of retired events is lost; the events that are there are not.
@@ -131,9 +132,9 @@ Status EmbeddedStream::load() {
     importing_.reset();
   }
   // What is to come stands behind what was signed.
-  if (const auto least = signed_size(); least > size_) {
-    damage_.push_back({folder_.string(), "archive.damage.cut", size_, least - 1});
-    pad(least);
+  if (signed_ > size_) {
+    damage_.push_back({folder_.string(), "archive.damage.cut", size_, signed_ - 1});
+    pad(signed_);
   }
   blocks_unsynced_ = std::any_of(segments_.begin(), segments_.end(), [](const auto& segment) { return segment->unsynced(); });
   names_unsynced_ = true;
@@ -199,23 +200,15 @@ Status EmbeddedStream::load_segments(const std::vector<std::string>& names, cons
       for (const auto number : numbers_of(names, ending))
         if (!std::binary_search(numbers.begin(), numbers.end(), number)) MAMORI_TRY(remove_at_start(file_of(number, ending)));
   }
-  const auto log_of = [&](LeafIndex first) -> const FoundLog* {
-    for (const auto& found : logs)
-      if (found.number == first) return &found;
-    return nullptr;
+  const auto has_log = [&](LeafIndex first) {
+    return std::any_of(logs.begin(), logs.end(), [&](const FoundLog& found) { return found.number == first; });
   };
   for (const auto number : wanted) {
     const bool last = number == wanted.back();
     Segment::Opening opening;
     opening.use = options_.read_only ? Segment::Use::reads : last ? Segment::Use::grows : Segment::Use::closed;
     if (last) opening.cut = cut;
-    opening.in_log = [&](LeafIndex first, std::size_t count) {
-      const auto* const found = log_of(first);
-      if (!found || !found->as_is || found->log.records.empty()) return false;
-      const auto& end = found->log.records.back();
-      return found->log.records.front().first == first && end.first + end.count >= first + count;
-    };
-    opening.unfinished = [&](LeafIndex first) { return cut <= first || log_of(first) != nullptr; };
+    opening.unfinished = [&](LeafIndex first) { return cut <= first || has_log(first); };
     const auto segment = MAMORI_TRY(Segment::open({folder_, number, options_.segment}, opening, disk_, damage_));
     if (segment) MAMORI_TRY(add_segment(segment));
   }
@@ -241,7 +234,7 @@ Status EmbeddedStream::load_logs(std::vector<FoundLog> all) {
       if (found.number >= *importing_ && !options_.read_only) MAMORI_TRY(remove_at_start(file_of(found.number, ".log")));
     std::erase_if(all, [&](const FoundLog& found) { return found.number >= *importing_; });
   }
-  auto vouched = signed_size();  // so many leaves were durable once, says somebody who wrote later
+  auto vouched = signed_;  // so many leaves were durable once, says somebody who wrote later
   for (const auto& found : all) vouched = std::max(vouched, found.log.durable);
 
   TreeSize moved = 0;  // by so many leaves what follows moves up
@@ -307,7 +300,8 @@ Status EmbeddedStream::load_logs(std::vector<FoundLog> all) {
       auto part = std::make_shared<Part>();
       part->first = run.first;
       for (auto& record : run.records) {
-        auto made = make_record(std::move(record.bytes), nullptr);
+        auto made = std::make_shared<Record>();
+        made->bytes = std::move(record.bytes);
         // What is known to have been durable stays known.
         if (!found.as_is) seal_record(made->bytes, record.first, std::min<TreeSize>(record.first, vouched));
         if (!found.as_is) bytes += made->bytes;

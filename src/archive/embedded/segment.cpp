@@ -161,11 +161,14 @@ Result<std::uint64_t> Segment::walk(std::uint64_t size, const Opening& opening, 
       at = header->info.header_at;
     }
     if (header->info.first >= cut) break;
-    // A crash may have left the header of a block and not the rest. Its log is there until the whole block is.
-    if (opening.in_log(header->info.first, header->info.count)) {
+    // A crash may have left the header of a block and not the rest.
+    if (opening.unfinished(header->info.first)) {
       const auto whole = BlockReader(*read_, header->info).sections_whole();
       if (!whole && whole.error().kind != ErrorKind::corrupt) return whole.error();
-      if (!whole) break;
+      // No block is written before the one in front of it is durable: with a finished one behind it, it is damaged.
+      const auto behind = whole ? std::nullopt : MAMORI_TRY(header_at(*read_, at + header->info.length, size));
+      const bool damaged = behind && behind->info.first == header->info.first + header->info.count && !opening.unfinished(behind->info.first);
+      if (!whole && !damaged) break;
     }
     at += header->info.length;
     hashes_.push_back(std::exchange(header->hashes, {}));

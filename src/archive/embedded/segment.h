@@ -35,9 +35,9 @@ class Segment {
   struct Opening {
     Use use = Use::reads;
     LeafIndex cut = std::numeric_limits<LeafIndex>::max();  // blocks that begin here or behind nobody was told are kept: they go
-    // Whether a log still holds all events of a block: then one that was cut off in the middle goes, and is made again.
-    std::function<bool(LeafIndex first, std::size_t count)> in_log = [](LeafIndex, std::size_t) { return false; };
-    // Whether it is known that somebody was writing a block that begins there. What else stands behind the last whole block is damage.
+    // Whether somebody was writing a block that begins there: a log goes only when its block is durable. One that was cut off in the
+    // middle goes, and is made of the log again, which holds whatever of it was acknowledged. What else stands behind the last whole
+    // block is damage.
     std::function<bool(LeafIndex)> unfinished = [](LeafIndex) { return false; };
   };
   // What is on disk; none where it holds nothing that can be read, and was put aside.

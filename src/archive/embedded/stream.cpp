@@ -35,13 +35,6 @@ EmbeddedStream::~EmbeddedStream() {
   changed_.wait(lock, [this] { return tasks_ == 0; });  // blocks that could not be written stay in their logs
 }
 
-std::shared_ptr<Record> EmbeddedStream::make_record(std::string bytes, std::shared_ptr<Batch> batch) const {
-  auto record = std::make_shared<Record>();
-  record->bytes = std::move(bytes);
-  record->batch = std::move(batch);
-  return record;
-}
-
 // Waits until there is room for one more part, and, for live events, until every block of an import is in its segment: a log behind a
 // block that was lost would begin at a wrong leaf. Where a block could not be written it is tried once more here, and then said why.
 Status EmbeddedStream::wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk) {
@@ -116,7 +109,8 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
     // A record says how much was durable when it was written: what was there at the start is so from here on.
     if (!vouched) MAMORI_TRY(make_durable(found));
   }
-  const auto record = make_record(encode_record(events), nullptr);
+  const auto record = std::make_shared<Record>();
+  record->bytes = encode_record(events);
   if (const auto again = refused_before(record->bytes)) return acknowledge(again);
   record->events = MAMORI_TRY(decode_record(record->bytes));
   record->leaves = leaf_hashes(record->events);
@@ -247,7 +241,8 @@ Status EmbeddedStream::append_block(std::shared_ptr<Batch> batch) {
   if (options_.read_only) return busy(folder_);
   if (batch->events.empty()) return {};
   MAMORI_ASSERT(batch->events.size() <= options_.events);
-  const auto record = make_record({}, std::move(batch));
+  const auto record = std::make_shared<Record>();
+  record->batch = std::move(batch);
   record->events = std::move(record->batch->events);
   record->leaves = leaf_hashes(record->events);
   auto part = std::make_shared<Part>();

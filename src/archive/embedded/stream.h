@@ -128,7 +128,6 @@ class EmbeddedStream : public Stream {
   Status add_segment(const std::shared_ptr<Segment>& segment);
 
   // --- writing (stream.cpp)
-  std::shared_ptr<Record> make_record(std::string bytes, std::shared_ptr<Batch> batch) const;
   Status wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk);
   Result<std::shared_ptr<Part>> growing_part();
   void close_growing();                        // order_ and mutex_ held
@@ -183,6 +182,7 @@ class EmbeddedStream : public Stream {
   bool blocks_unsynced_ = false;                // segments hold blocks that are not durable
   bool names_unsynced_ = false;                 // names in the folder that a crash may have left unsynced
   TreeSize found_ = 0;                          // leaves that were there when it was opened
+  TreeSize signed_ = 0;                         // leaves of the newest head that was there then and is really ours
   std::deque<std::shared_ptr<const Record>> refused_;  // have a place, and whoever sent them was told that they are not kept
   std::optional<Error> given_up_;               // why nothing more is taken until it is opened anew
 

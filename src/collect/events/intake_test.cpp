@@ -62,17 +62,6 @@ TEST_F(Intake, HostileBytesLeaveTheReceiverStanding) {
 TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
   constexpr std::uint64_t kFlood = 60'000, kCalm = 300;
   const auto receiver = *Receiver::open({.address = "0.0.0.0", .udp_port = 0}, *logs_);
-  const auto socket_from = [&](const char* address) {
-    const int file = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_in from{}, to{};
-    from.sin_family = to.sin_family = AF_INET;
-    ::inet_pton(AF_INET, address, &from.sin_addr);
-    EXPECT_EQ(::bind(file, reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(static_cast<std::uint16_t>(receiver->udp_port()));
-    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    return file;
-  };
   const auto send_all = [](int file, std::uint64_t count, int pause) {
     for (std::uint64_t i = 0; i < count; ++i) {
       const auto text = "<34>1 - h app - - - datagram n" + std::to_string(i);
@@ -80,7 +69,7 @@ TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
       if (pause != 0) std::this_thread::sleep_for(std::chrono::milliseconds(pause));
     }
   };
-  const int loud = socket_from("127.0.0.1"), calm = socket_from("127.0.0.2");
+  const int loud = udp_from("127.0.0.1", receiver->udp_port()), calm = udp_from("127.0.0.2", receiver->udp_port());
   std::thread flood([&] { send_all(loud, kFlood, 0); });
   send_all(calm, kCalm, 2);
   flood.join();

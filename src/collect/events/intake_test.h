@@ -56,6 +56,18 @@ class Intake : public ::testing::Test {
     EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
     return file;
   }
+  // A socket of datagrams from this address of the loopback to that port.
+  static int udp_from(const char* address, int port) {
+    const int file = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in from{}, to{};
+    from.sin_family = to.sin_family = AF_INET;
+    ::inet_pton(AF_INET, address, &from.sin_addr);
+    EXPECT_EQ(::bind(file, reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return file;
+  }
   static void send_tcp(int port, std::string_view bytes) {
     const int file = connect_tcp(port);
     while (!bytes.empty()) {

@@ -51,17 +51,6 @@ class MeasuredDisk final : public testing::LimitedDisk {
 class Receiving : public Intake {
  protected:
   void TearDown() override { close_archive(); }  // before its disk
-  static int udp_from(const char* address, int port) {
-    const int file = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_in from{}, to{};
-    from.sin_family = to.sin_family = AF_INET;
-    ::inet_pton(AF_INET, address, &from.sin_addr);
-    EXPECT_EQ(::bind(file, reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    EXPECT_EQ(::connect(file, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    return file;
-  }
   static void send_one(int file, const std::string& who, std::size_t number) {
     const auto text = line(who, number);
     EXPECT_EQ(::send(file, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())) << number;
