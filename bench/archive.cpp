@@ -14,7 +14,7 @@
 
 #include "archive/cluster/archive.h"
 #include "archive/embedded/archive.h"
-#include "base/process.h"
+#include "os/process.h"
 #include "collect/events/receiver.h"
 #include "testing/clickhouse.h"
 #include "corpus.h"
@@ -305,7 +305,7 @@ int main(int argc, char** argv) {
   line("  bytes an event", disk / static_cast<double>(count), "bytes", 0, false);
   if (has_peers) {
     const auto part = std::min<std::size_t>(raw, 200u << 20);
-    const auto zstd = run_process({"sh", "-c", "head -c " + std::to_string(part) + " '" + file.string() + "' | zstd -19 -T2 -c | wc -c"}, {.limit = std::chrono::minutes(20)});
+    const auto zstd = os::run_process({"sh", "-c", "head -c " + std::to_string(part) + " '" + file.string() + "' | zstd -19 -T2 -c | wc -c"}, {.limit = std::chrono::minutes(20)});
     if (zstd && zstd->exit_code == 0) line("  peer: zstd -19 of the raw file (first 200 MB), no index", static_cast<double>(part) / std::strtod(zstd->out.c_str(), nullptr), "to 1", 0, true);
   }
 
@@ -340,9 +340,9 @@ int main(int argc, char** argv) {
     if (has_peers) {
       const auto compressed = folder.path() / "part.zst";
       const auto part = std::min<std::size_t>(raw, 1u << 30);
-      (void)run_process({"sh", "-c", "head -c " + std::to_string(part) + " '" + file.string() + "' | zstd -3 -T2 -q -o '" + compressed.string() + "'"}, {.limit = std::chrono::minutes(20)}).has_value();
+      (void)os::run_process({"sh", "-c", "head -c " + std::to_string(part) + " '" + file.string() + "' | zstd -3 -T2 -q -o '" + compressed.string() + "'"}, {.limit = std::chrono::minutes(20)}).has_value();
       const auto start = now();
-      (void)run_process({"sh", "-c", "zstdcat '" + compressed.string() + "' | rg -c " + found_patient}, {.limit = std::chrono::minutes(20)}).has_value();
+      (void)os::run_process({"sh", "-c", "zstdcat '" + compressed.string() + "' | rg -c " + found_patient}, {.limit = std::chrono::minutes(20)}).has_value();
       line("  peer: zstdcat | rg, scaled to all bytes", (now() - start) * 1000 * static_cast<double>(raw) / static_cast<double>(part), "ms", 0, false);
       std::filesystem::remove(compressed);
     }

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "api/handlers.h"
-#include "base/process.h"
+#include "os/process.h"
 #include "ledger/import.h"
 #include "server/wiring.h"
 
@@ -142,8 +142,8 @@ void measure_controls(const std::filesystem::path& source) {
 
 void measure_start(const std::string& program) {
   const TemporaryFolder folder;
-  must(run_process({program, "demo", "--data", folder.path()}, {.limit = std::chrono::seconds(60)}));
-  const double nothing = milliseconds([&] { must(run_process({"true"})); });
+  must(os::run_process({program, "demo", "--data", folder.path()}, {.limit = std::chrono::seconds(60)}));
+  const double nothing = milliseconds([&] { must(os::run_process({"true"})); });
   const std::string port = "18431", url = "http://127.0.0.1:" + port + "/healthz";
   pid_t child = 0;
   const double start = milliseconds([&] {
@@ -155,7 +155,7 @@ void measure_start(const std::string& program) {
       ::_exit(127);
     }
     for (int i = 0; i < 500; ++i) {
-      const auto answer = run_process({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url});
+      const auto answer = os::run_process({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url});
       if (answer && answer->out == "200") return;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

@@ -8,7 +8,7 @@
 #include <ctime>
 #include <memory>
 
-#include "base/web_client.h"
+#include "net/web_client.h"
 
 namespace mamori::archive {
 namespace {
@@ -104,14 +104,14 @@ Result<TimeStamp> check_stamp(const std::string& token, const std::string& note,
 
 Result<TimeStamp> ask_for_stamp(const std::string& url, const std::string& note, const std::string& authority_file) {
   const auto request = MAMORI_TRY(request_of(note));
-  WebRequest web;
+  net::WebRequest web;
   web.url = url;
   web.method = "POST";
   web.headers = {"Content-Type: application/timestamp-query", "Accept: application/timestamp-reply"};
   web.body = request;
   web.limit = std::chrono::seconds(30);
   web.largest_answer = kLargestToken;
-  const auto answer = ask_web(web);
+  const auto answer = net::ask_web(web);
   if (!answer) return Error{ErrorKind::unavailable, "archive.stamp.unreachable", answer.error().facts};
   const auto response = answer->status == 200 ? parse(answer->body) : nullptr;
   if (!response) return Error{ErrorKind::unavailable, "archive.stamp.refused", {{"reason", "HTTP " + std::to_string(answer->status)}}};

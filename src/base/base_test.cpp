@@ -3,7 +3,6 @@
 #include "base/crypto.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/process.h"
 #include "base/text.h"
 #include "base/texts.h"
 #include "base/yaml.h"
@@ -65,17 +64,6 @@ TEST(Yaml, NamesFileAndLineOfAMistake) {
   const auto refused = unknown->only({"a"});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().facts[1].second, "2");
-}
-
-TEST(Process, ReportsOutputExitCodeAndTimeOut) {
-  const auto result = run_process({"sh", "-c", "echo out; echo err >&2; exit 3"});
-  ASSERT_TRUE(result);
-  EXPECT_EQ(result->out, "out\n");
-  EXPECT_EQ(result->err, "err\n");
-  EXPECT_EQ(result->exit_code, 3);
-  EXPECT_EQ(run_process({"no-such-program-here"}).error().code, "base.process.missing");
-  EXPECT_EQ(run_process({"sleep", "30"}, {.limit = std::chrono::milliseconds(100)}).error().code, "base.process.timeout");
-  EXPECT_EQ(run_process({"yes"}, {.largest_output = 1000}).error().code, "base.process.output");
 }
 
 TEST(Fill, LeavesUnknownNamesAlone) { EXPECT_EQ(fill("{a} と {b}{", {{"a", "1"}}), "1 と {b}{"); }

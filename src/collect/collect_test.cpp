@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "base/process.h"
+#include "os/process.h"
 #include "collect/backup/backup.h"
 #include "collect/ldap/entry.h"
 #include "collect/nmap/nmap.h"
@@ -24,7 +24,7 @@ const store::Actor kActor{"u1", "試験", "test"};
 const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
 
 std::string shell(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(120)) {
-  const auto run = run_process({"sh", "-c", command}, {.limit = limit});
+  const auto run = os::run_process({"sh", "-c", command}, {.limit = limit});
   EXPECT_TRUE(run && run->exit_code == 0) << command << "\n" << (run ? run->err + run->out : describe(run.error()));
   return run ? run->out : "";
 }
@@ -63,7 +63,7 @@ class Slapd {
     shell("slapadd -q -f '" + (dir / "slapd.conf").string() + "' -l '" + (dir / "data.ldif").string() + "'");
     process_ = std::make_unique<Child>(std::vector<std::string>{"slapd", "-d", "0", "-f", dir / "slapd.conf", "-h", "ldap://127.0.0.1:" + std::to_string(plain_) + " ldaps://127.0.0.1:" + std::to_string(tls_)});
     for (int i = 0; i < 100; ++i) {
-      const auto up = run_process({"ldapsearch", "-x", "-H", "ldap://127.0.0.1:" + std::to_string(plain_), "-b", "", "-s", "base"});
+      const auto up = os::run_process({"ldapsearch", "-x", "-H", "ldap://127.0.0.1:" + std::to_string(plain_), "-b", "", "-s", "base"});
       if (up && up->exit_code == 0) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
@@ -171,7 +171,7 @@ TEST(ActiveDirectory, ASambaDomainIsRead) {
   const TemporaryFolder folder;
   const auto dir = folder.path().string();
   if (!std::filesystem::exists("/usr/sbin/samba") && !std::filesystem::exists("/usr/sbin/samba-ad-dc")) GTEST_SKIP() << "Samba's AD DC is not installed";
-  const auto provisioned = run_process({"samba-tool", "domain", "provision", "--targetdir=" + dir, "--realm=MINATO.EXAMPLE", "--domain=MINATO", "--adminpass=Start-Pass-2026!", "--server-role=dc", "--dns-backend=NONE", "--host-name=dc1", "--host-ip=127.0.0.1",
+  const auto provisioned = os::run_process({"samba-tool", "domain", "provision", "--targetdir=" + dir, "--realm=MINATO.EXAMPLE", "--domain=MINATO", "--adminpass=Start-Pass-2026!", "--server-role=dc", "--dns-backend=NONE", "--host-name=dc1", "--host-ip=127.0.0.1",
                                         "--option=interfaces=lo", "--option=bind interfaces only=yes"}, {.limit = std::chrono::seconds(180)});
   if (!provisioned || provisioned->exit_code != 0) GTEST_SKIP() << "samba-tool domain provision: " << (provisioned ? provisioned->err.substr(provisioned->err.size() > 600 ? provisioned->err.size() - 600 : 0) : describe(provisioned.error()));
   const auto conf = dir + "/etc/smb.conf";
@@ -212,15 +212,15 @@ TEST(Ldif, NamesTheLineThatCannotBeRead) {
 
 TEST(Nmap, ARealScanOfHostsInNetworkNamespacesIsRead) {
   if (::geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
-  const auto made = run_process({"sh", "-c", "ip netns add mamori-a && ip netns add mamori-b && ip link add mva type veth peer name mvb && ip link set mva netns mamori-a && ip link set mvb netns mamori-b"
+  const auto made = os::run_process({"sh", "-c", "ip netns add mamori-a && ip netns add mamori-b && ip link add mva type veth peer name mvb && ip link set mva netns mamori-a && ip link set mvb netns mamori-b"
                                              " && ip -n mamori-a addr add 10.77.0.1/24 dev mva && ip -n mamori-b addr add 10.77.0.2/24 dev mvb && ip -n mamori-a link set mva up && ip -n mamori-b link set mvb address 02:00:00:aa:bb:cc && ip -n mamori-b link set mvb up"});
   struct Away {
-    ~Away() { static_cast<void>(run_process({"sh", "-c", "ip netns del mamori-a; ip netns del mamori-b"}).has_value()); }
+    ~Away() { static_cast<void>(os::run_process({"sh", "-c", "ip netns del mamori-a; ip netns del mamori-b"}).has_value()); }
   } away;
   if (!made || made->exit_code != 0) GTEST_SKIP() << "no network namespaces here: " << (made ? made->err : describe(made.error()));
   const Child listener({"ip", "netns", "exec", "mamori-b", "python3", "-c", "import socket,time\ns=socket.socket()\ns.bind(('10.77.0.2',23))\ns.listen()\ntime.sleep(60)"});
   std::this_thread::sleep_for(std::chrono::seconds(1));
-  const auto run = run_process({"ip", "netns", "exec", "mamori-a", "nmap", "-oX", "-", "-n", "--top-ports", "100", "10.77.0.2"}, {.limit = std::chrono::seconds(120)});
+  const auto run = os::run_process({"ip", "netns", "exec", "mamori-a", "nmap", "-oX", "-", "-n", "--top-ports", "100", "10.77.0.2"}, {.limit = std::chrono::seconds(120)});
   ASSERT_TRUE(run && run->exit_code == 0) << (run ? run->err : "");
   const auto reading = nmap::parse_xml(run->out);
   ASSERT_TRUE(reading) << describe(reading.error()) << run->out;

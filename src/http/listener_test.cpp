@@ -9,8 +9,9 @@
 #include <thread>
 
 #include "base/file.h"
-#include "base/process.h"
+#include "os/process.h"
 #include "http/listener.h"
+#include "net/certificate.h"
 #include "os/file.h"
 #include "testing/clock.h"
 
@@ -27,7 +28,7 @@ TEST(Listener, ServesRealConnectionsWithinItsLimits) {
   std::thread running([&] { (*listener)->run(); });
   const auto url = "http://127.0.0.1:" + std::to_string((*listener)->port());
   const auto curl = [&](const std::string& more) {
-    const auto run = run_process({"sh", "-c", "curl -s -m 20 -o - -w ' %{http_code}' " + more}, {.limit = std::chrono::seconds(30)});
+    const auto run = os::run_process({"sh", "-c", "curl -s -m 20 -o - -w ' %{http_code}' " + more}, {.limit = std::chrono::seconds(30)});
     return run ? run->out : "";
   };
   EXPECT_EQ(curl("'" + url + "/a%20b'"), R"({"path":"/a b","size":0} 200)");
@@ -36,7 +37,7 @@ TEST(Listener, ServesRealConnectionsWithinItsLimits) {
   EXPECT_NE(curl("'" + url + "/%zz'").find("400"), std::string::npos);
   EXPECT_NE(curl("-H \"X: $(head -c 40000 /dev/zero | tr '\\0' a)\" " + url + "/x").find("431"), std::string::npos);
   // A sender that says nothing is cut off, others are served meanwhile.
-  const auto slow = run_process({"python3", "-c", "import socket,time\ns=socket.create_connection(('127.0.0.1'," + std::to_string((*listener)->port()) + "))\ns.send(b'GET / HT')\ns.settimeout(15)\nt=time.time()\ntry:\n  d=s.recv(10)\nexcept Exception: d=b'?'\nprint(d==b'' and time.time()-t<10)"}, {.limit = std::chrono::seconds(30)});
+  const auto slow = os::run_process({"python3", "-c", "import socket,time\ns=socket.create_connection(('127.0.0.1'," + std::to_string((*listener)->port()) + "))\ns.send(b'GET / HT')\ns.settimeout(15)\nt=time.time()\ntry:\n  d=s.recv(10)\nexcept Exception: d=b'?'\nprint(d==b'' and time.time()-t<10)"}, {.limit = std::chrono::seconds(30)});
   EXPECT_EQ(slow->out, "True\n");
   EXPECT_EQ(curl(url + "/still"), R"({"path":"/still","size":0} 200)");
   (*listener)->stop();
@@ -200,21 +201,6 @@ TEST_F(Gated, EndsBesideIdleConnectionsAndUploadsAndFinishesWhatItAnswers) {
   listener_.reset();
 }
 
-TEST(Listener, ACertificateOfOurOwnIsMadeAnewBeforeItEnds) {
-  const TemporaryFolder folder;
-  const auto certificate = (folder.path() / "c.pem").string(), key = (folder.path() / "k.pem").string();
-  const auto start = *parse_instant("2026-11-25T00:00:00Z");
-  ASSERT_TRUE(make_certificate(certificate, key, "", start));
-  const auto end = *certificate_end(certificate);
-  EXPECT_EQ(end, start + std::chrono::days(825));
-  ASSERT_TRUE(make_certificate(certificate, key, "", start + std::chrono::days(700)));
-  EXPECT_EQ(*certificate_end(certificate), end) << "good for long";
-  ASSERT_TRUE(make_certificate(certificate, key, "", start + std::chrono::days(800)));
-  EXPECT_EQ(*certificate_end(certificate), start + std::chrono::days(1625));
-  ASSERT_TRUE(os::write_file(certificate, "no certificate"));
-  EXPECT_EQ(certificate_end(certificate).error().code, "http.listen.certificate");
-}
-
 TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   const TemporaryFolder folder;
   ListenerOptions options;
@@ -224,11 +210,11 @@ TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   options.address = "127.0.0.1";
   options.certificate_file = folder.path() / "c.pem";
   options.key_file = folder.path() / "k.pem";
-  ASSERT_TRUE(make_certificate(options.certificate_file, options.key_file, "127.0.0.1", SystemClock().now()));
+  ASSERT_TRUE(net::make_certificate(options.certificate_file, options.key_file, "127.0.0.1", SystemClock().now()));
   const auto listener = Listener::open(options, [](const Request& request) { return Reply::json(request.secure); });
   ASSERT_TRUE(listener) << describe(listener.error());
   std::thread running([&] { (*listener)->run(); });
-  const auto run = run_process({"curl", "-s", "--cacert", options.certificate_file, "https://127.0.0.1:" + std::to_string((*listener)->port()) + "/"});
+  const auto run = os::run_process({"curl", "-s", "--cacert", options.certificate_file, "https://127.0.0.1:" + std::to_string((*listener)->port()) + "/"});
   EXPECT_EQ(run->out, "true");
   (*listener)->stop();
   running.join();

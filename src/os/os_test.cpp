@@ -4,9 +4,21 @@
 #include "base/file.h"
 #include "os/file.h"
 #include "os/keys.h"
+#include "os/process.h"
 
 namespace mamori::os {
 namespace {
+
+TEST(Process, ReportsOutputExitCodeAndTimeOut) {
+  const auto result = run_process({"sh", "-c", "echo out; echo err >&2; exit 3"});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->out, "out\n");
+  EXPECT_EQ(result->err, "err\n");
+  EXPECT_EQ(result->exit_code, 3);
+  EXPECT_EQ(run_process({"no-such-program-here"}).error().code, "base.process.missing");
+  EXPECT_EQ(run_process({"sleep", "30"}, {.limit = std::chrono::milliseconds(100)}).error().code, "base.process.timeout");
+  EXPECT_EQ(run_process({"yes"}, {.largest_output = 1000}).error().code, "base.process.output");
+}
 
 TEST(Keys, AreMadeOnceAndTheSameAfterwards) {
   crypto_ready();

@@ -12,6 +12,7 @@
 #include "api/problem.h"
 #include "api/routes.h"
 #include "base/log.h"
+#include "net/certificate.h"
 #include "os/file.h"
 
 namespace mamori::server {
@@ -166,7 +167,7 @@ Status serve(Installation& installation, ServeOptions options) {
     MAMORI_TRY(os::make_directory(installation.directory() / "tls"));
     options.listener.certificate_file = installation.directory() / "tls/certificate.pem";
     options.listener.key_file = installation.directory() / "tls/key.pem";
-    MAMORI_TRY(http::make_certificate(options.listener.certificate_file, options.listener.key_file, options.listener.address, services.clock.now()));
+    MAMORI_TRY(net::make_certificate(options.listener.certificate_file, options.listener.key_file, options.listener.address, services.clock.now()));
   }
   if (!MAMORI_TRY(services.users.any())) services.setup_secret = random_token(20);
 
@@ -188,12 +189,12 @@ Status serve(Installation& installation, ServeOptions options) {
       MAMORI_TRY(os::make_directory(installation.directory() / "tls"));
       syslog.certificate_file = installation.directory() / "tls/certificate.pem";
       syslog.key_file = installation.directory() / "tls/key.pem";
-      MAMORI_TRY(http::make_certificate(syslog.certificate_file, syslog.key_file, syslog.address, services.clock.now()));
+      MAMORI_TRY(net::make_certificate(syslog.certificate_file, syslog.key_file, syslog.address, services.clock.now()));
     }
   }
   for (const auto& file : std::set<std::string>{options.listener.certificate_file, syslog.certificate_file}) {
     if (file.empty()) continue;
-    const auto end = MAMORI_TRY(http::certificate_end(file));
+    const auto end = MAMORI_TRY(net::certificate_end(file));
     const auto left = end - services.clock.now();
     if (left < std::chrono::days(30)) options.warn(left.count() < 0 ? "server.certificate.ended" : "server.certificate.ends", {{"file", file}, {"date", iso_date(date_of(end))}});
   }

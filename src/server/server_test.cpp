@@ -5,7 +5,7 @@
 #include "api/handlers.h"
 #include "api/problem.h"
 #include "api/routes.h"
-#include "base/process.h"
+#include "os/process.h"
 #include "document/zip.h"
 #include "os/file.h"
 #include "report/report.h"

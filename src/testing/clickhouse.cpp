@@ -11,8 +11,8 @@
 #include <cstdio>
 #include <thread>
 
-#include "base/process.h"
-#include "base/web_client.h"
+#include "os/process.h"
+#include "net/web_client.h"
 #include "os/file.h"
 #include "testing/postgres.h"
 
@@ -46,7 +46,7 @@ bool ClickHouseServers::installed() { return std::filesystem::exists("/usr/sbin/
 ClickHouseServers::ClickHouseServers(const ClickHouseSetup& setup) : setup_(setup) {
   const auto servers = setup.servers;
   if (setup.tls) {
-    const auto made = run_process({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", (folder_.path() / "key.pem").string(), "-out", authority().string()});
+    const auto made = os::run_process({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", (folder_.path() / "key.pem").string(), "-out", authority().string()});
     MAMORI_ASSERT(made.has_value() && made->exit_code == 0);
   }
   if (servers > 1) {

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "base/web_client.h"
+#include "net/web_client.h"
 
 namespace mamori::archive {
 namespace {
@@ -24,7 +24,7 @@ bool is_seconds(std::string_view text) {
 }
 
 // What a ClickHouse says of itself when it refuses: anything else comes from somebody between.
-bool is_its_refusal(const WebAnswer& answer) { return answer.body.starts_with("Code: "); }
+bool is_its_refusal(const net::WebAnswer& answer) { return answer.body.starts_with("Code: "); }
 
 std::string host_of(const std::string& server) { return server.substr(server.find("://") + 3); }
 
@@ -124,7 +124,7 @@ Result<std::string> ClickHouse::send_to(const std::string& server, const Request
   }
   const auto limit = request.limit.value_or(address_.limit);
   const bool makes_database = request.statement.starts_with("CREATE DATABASE");
-  WebRequest out;
+  net::WebRequest out;
   out.url = server + "/?database=" + (makes_database ? std::string("default") : address_.database) +
             "&insert_distributed_sync=1";
   if (address_.quorum > 0) {
@@ -139,7 +139,7 @@ Result<std::string> ClickHouse::send_to(const std::string& server, const Request
   out.body = whole;
   out.authority = address_.authority;
   out.limit = limit;
-  auto answer = ask_web(out);
+  auto answer = net::ask_web(out);
   if (!answer) {
     const auto& code = answer.error().code;
     const auto* const ours = code == "base.web.slow"    ? "archive.cluster.slow"

@@ -14,7 +14,7 @@
 
 #include "archive/cluster/archive.h"
 #include "base/text.h"
-#include "base/web_client.h"
+#include "net/web_client.h"
 #include "os/keys.h"
 #include "testing/clickhouse.h"
 #include "testing/clock.h"
@@ -521,7 +521,7 @@ TEST_F(ClusterFaults, WritingWaitsForWhatTheLastLifeStillInserts) {
   const auto name = "mamori/" + archive_->writer() + "/f1/events/0";
   std::thread earlier([&] {
     EXPECT_TRUE(
-        ask_web({.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name,
+        net::ask_web({.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name,
                  .method = "POST",
                  .body = "SELECT sleep(1)"}));
     ended = true;

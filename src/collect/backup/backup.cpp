@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/file.h"
-#include "base/process.h"
+#include "os/process.h"
 #include "base/text.h"
 
 namespace mamori::collect::backup {
@@ -74,7 +74,7 @@ Result<Generations> from_borg(const json::object& object) {
   return generations;
 }
 
-Error failure_of(const ProcessResult& run, const Settings& settings) {
+Error failure_of(const os::ProcessResult& run, const Settings& settings) {
   const auto text = fold(is_utf8(run.err) ? run.err : "");
   const Facts facts = {{"repository", settings.name}, {"reason", std::string(head(is_utf8(run.err) ? trim(run.err) : "", 300))}};
   const auto says = [&](std::string_view part) { return text.find(part) != text.npos; };
@@ -87,7 +87,7 @@ Error failure_of(const ProcessResult& run, const Settings& settings) {
 }
 
 Result<std::string> run(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment, const Settings& settings) {
-  auto result = run_process(words, {.environment = environment, .limit = settings.limit, .stop = settings.stop});
+  auto result = os::run_process(words, {.environment = environment, .limit = settings.limit, .stop = settings.stop});
   if (!result) return result.error().code == "base.process.missing" ? Error{ErrorKind::unavailable, "collect.backup.missing", {{"program", words[0]}}} : result.error();
   if (result->exit_code != 0) return failure_of(*result, settings);
   // restic lists what it can read and says the rest on standard error, with exit code 0.

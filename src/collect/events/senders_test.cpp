@@ -1,7 +1,7 @@
 // Real syslog daemons send to a real receiver.
 #include <fstream>
 
-#include "base/process.h"
+#include "os/process.h"
 #include "collect/events/intake_test.h"
 #include "testing/child.h"
 
@@ -12,7 +12,7 @@ namespace {
 TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
   ASSERT_TRUE(std::filesystem::exists("/usr/sbin/rsyslogd")) << "Debian package rsyslog";
   const auto at = [&](const char* name) { return (folder_.path() / name).string(); };
-  const auto made = run_process({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("tls.key"), "-out", at("tls.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"});
+  const auto made = os::run_process({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("tls.key"), "-out", at("tls.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"});
   ASSERT_TRUE(made && made->exit_code == 0) << made->err;
   const auto receiver = Receiver::open({.udp_port = 0, .tcp_port = 0, .tls_port = 0, .certificate_file = at("tls.pem"), .key_file = at("tls.key"), .client_ca_file = at("tls.pem")}, *logs_);
   ASSERT_TRUE(receiver) << describe(receiver.error());
@@ -47,7 +47,7 @@ TEST_F(Intake, RsyslogSendsOverUdpTcpAndTls) {
 TEST_F(Intake, OnlyGoodClientCertificatesAreLetIn) {
   const auto at = [&](const char* name) { return (folder_.path() / name).string(); };
   const auto shell = [](const std::string& command) {
-    const auto done = run_process({"sh", "-c", command}, {.limit = std::chrono::seconds(60)});
+    const auto done = os::run_process({"sh", "-c", command}, {.limit = std::chrono::seconds(60)});
     return done && done->exit_code == 0;
   };
   const std::string key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";

@@ -67,7 +67,7 @@ Status Witness::copy(const archive::StreamName& name, const archive::Head& head,
 Status Witness::tell_hub(const archive::StreamName& name, const archive::Head& head) const {
   if (options_.hub_url.empty() || head.size == 0) return {};
   const auto line = json::serialize(json::object{{"time", iso_instant(head.at)}, {"action", "tree-head"}, {"object", head.origin}, {"stream", name.name}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"note", head.note}});
-  const auto answer = MAMORI_TRY(ask_web({.url = options_.hub_url + "/ingest/lines", .method = "POST", .headers = {"Authorization: Bearer " + options_.hub_token.reveal(), "Content-Type: text/plain"}, .body = line, .authority = options_.hub_authority, .limit = std::chrono::seconds(20), .largest_answer = 64u << 10}));
+  const auto answer = MAMORI_TRY(net::ask_web({.url = options_.hub_url + "/ingest/lines", .method = "POST", .headers = {"Authorization: Bearer " + options_.hub_token.reveal(), "Content-Type: text/plain"}, .body = line, .authority = options_.hub_authority, .limit = std::chrono::seconds(20), .largest_answer = 64u << 10}));
   if (answer.status != 201) return Error{ErrorKind::unavailable, "collect.log.hub", {{"host", options_.hub_url}, {"reason", std::to_string(answer.status)}}};
   return {};
 }
@@ -86,7 +86,7 @@ Status Witness::mail(const std::vector<std::pair<archive::StreamName, archive::H
   for (const auto& address : options_.mail_to) to += (to.empty() ? "" : ", ") + address;
   const auto message = fmt::format("From: {}\r\nTo: {}\r\nSubject: {}\r\nDate: {}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", options_.mail_from, to,
                                    heading(texts.get("logs.heads-mail.subject", language, {{"at", iso_date(date_of(now))}})), mail_date(now), in_lines(to_base64(body)));
-  return send_mail(options_.mail_server, options_.mail_from, options_.mail_to, message);
+  return net::send_mail(options_.mail_server, options_.mail_from, options_.mail_to, message);
 }
 
 Result<std::optional<archive::TimeStamp>> stamp_of(store::Database& database, const archive::StreamName& name, const archive::Head& head) {

@@ -5,14 +5,14 @@
 #include "archive/archive.h"
 #include "archive/timestamp.h"
 #include "base/texts.h"
-#include "base/web_client.h"
+#include "net/web_client.h"
 #include "store/database.h"
 
 namespace mamori::collect::events {
 
 struct WitnessOptions {
   std::filesystem::path folder;            // "" = none; one file per head, beside it its stamp
-  MailServer mail_server;                  // url "" = none
+  net::MailServer mail_server;                  // url "" = none
   std::string mail_from;
   std::vector<std::string> mail_to;
   std::string hub_url;                     // another Mamori (https://hub.example), which keeps heads among its own logs; "" = none

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "base/process.h"
+#include "os/process.h"
 #include "collect/events/intake_test.h"
 #include "testing/child.h"
 
@@ -21,7 +21,7 @@ class Witnessing : public Intake {
                                       "[req]\ndistinguished_name=dn\n[dn]\n[ts]\nextendedKeyUsage=critical,timeStamping\nkeyUsage=digitalSignature\n";
     std::ofstream(dir / "serial") << "01\n";
     const auto run = [](std::vector<std::string> words) {
-      const auto done = run_process(words);
+      const auto done = os::run_process(words);
       ASSERT_TRUE(done);
       ASSERT_EQ(done->exit_code, 0) << done->err;
     };
@@ -97,7 +97,7 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
     if (entry.path().extension() != ".tsr") continue;
     auto note = entry.path();
     note.replace_extension(".note");
-    const auto checked = run_process({"openssl", "ts", "-verify", "-in", entry.path().string(), "-data", note.string(), "-CAfile", tsa("tsa.pem").string()});
+    const auto checked = os::run_process({"openssl", "ts", "-verify", "-in", entry.path().string(), "-data", note.string(), "-CAfile", tsa("tsa.pem").string()});
     EXPECT_EQ(checked->exit_code, 0) << checked->err;
   }
   EXPECT_EQ(files, 2u);

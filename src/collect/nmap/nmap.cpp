@@ -6,7 +6,7 @@
 #include <pugixml.hpp>
 #include <set>
 
-#include "base/process.h"
+#include "os/process.h"
 #include "base/text.h"
 
 namespace mamori::collect::nmap {
@@ -94,7 +94,7 @@ Result<Reading> scan(const Settings& settings) {
     if (!is_target(target)) return Error{ErrorKind::invalid, "collect.nmap.target", {{"target", target}}};  // never an option, never a name
     words.push_back(target);
   }
-  const auto run = run_process(words, {.limit = settings.limit, .stop = settings.stop});
+  const auto run = os::run_process(words, {.limit = settings.limit, .stop = settings.stop});
   if (!run) return run.error().code == "base.process.missing" ? Error{ErrorKind::unavailable, "collect.nmap.missing"} : run.error();
   if (run->exit_code != 0) return Error{ErrorKind::unavailable, "collect.nmap.failed", {{"reason", std::string(head(is_utf8(run->err) ? trim(run->err) : "", 300))}}};
   return parse_xml(run->out);

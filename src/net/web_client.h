@@ -10,7 +10,7 @@
 #include "base/crypto.h"
 #include "base/result.h"
 
-namespace mamori {
+namespace mamori::net {
 
 struct WebRequest {
   std::string url;                        // http:// or https://
@@ -42,4 +42,4 @@ struct MailServer {
 // `message`: headers and body, lines end in CRLF. Errors: base.web.unreachable, base.web.slow, base.mail.refused (facts: host, reason).
 Status send_mail(const MailServer& server, const std::string& from, const std::vector<std::string>& to, std::string_view message);
 
-}  // namespace mamori
+}  // namespace mamori::net

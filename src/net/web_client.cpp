@@ -1,11 +1,11 @@
-#include "base/web_client.h"
+#include "net/web_client.h"
 
 #include <curl/curl.h>
 
 #include <cstring>
 #include <memory>
 
-namespace mamori {
+namespace mamori::net {
 namespace {
 
 struct Close {
@@ -155,4 +155,4 @@ Status send_mail(const MailServer& server, const std::string& from, const std::v
   return failure(code, server.url, detail);
 }
 
-}  // namespace mamori
+}  // namespace mamori::net

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace mamori {
+namespace mamori::os {
 
 struct ProcessResult {
   int exit_code = 0;  // 128 + signal where it was ended by one
@@ -29,4 +29,4 @@ struct ProcessOptions {
 // An exit code other than 0 is not an error here: the caller knows what it means.
 Result<ProcessResult> run_process(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
 
-}  // namespace mamori
+}  // namespace mamori::os

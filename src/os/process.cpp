@@ -1,4 +1,4 @@
-#include "base/process.h"
+#include "os/process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace mamori {
+namespace mamori::os {
 namespace {
 
 constexpr std::size_t kLargestErr = 64u << 10;
@@ -116,4 +116,4 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
   return result;
 }
 
-}  // namespace mamori
+}  // namespace mamori::os

@@ -1,3 +1,5 @@
+#include "net/certificate.h"
+
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -6,10 +8,9 @@
 #include <memory>
 
 #include "base/file.h"
-#include "http/listener.h"
 #include "os/file.h"
 
-namespace mamori::http {
+namespace mamori::net {
 namespace {
 
 struct Free {
@@ -67,4 +68,4 @@ Status make_certificate(const std::string& certificate_file, const std::string& 
   return os::write_file(certificate_file, text_of(pem.get()));
 }
 
-}  // namespace mamori::http
+}  // namespace mamori::net
