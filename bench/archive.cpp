@@ -14,11 +14,11 @@
 
 #include "archive/cluster/archive.h"
 #include "archive/embedded/archive.h"
-#include "os/process.h"
 #include "collect/events/receiver.h"
-#include "testing/clickhouse.h"
 #include "corpus.h"
 #include "os/keys.h"
+#include "os/process.h"
+#include "testing/clickhouse.h"
 
 namespace {
 
@@ -143,7 +143,7 @@ void clickhouse(World& world, const std::filesystem::path& folder, std::size_t c
     inserted += std::exchange(waiting, 0);
     rows.clear();
   };
-  (void)world.stream().each_match({}, archive::SearchOptions().from, archive::SearchOptions().to, 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+  (void)world.stream().each_match({}, archive::SearchOptions().from, archive::SearchOptions().to, 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
     archive::put_row(rows, to_millis(event.time));
     archive::put_row(rows, to_millis(event.received));
     archive::put_row(rows, event.raw);
@@ -185,7 +185,7 @@ void clickhouse(World& world, const std::filesystem::path& folder, std::size_t c
   archive::Arena arena;
   double writing = 0;
   std::size_t written = 0;
-  (void)world.stream().each_match({}, archive::SearchOptions().from, archive::SearchOptions().to, 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+  (void)world.stream().each_match({}, archive::SearchOptions().from, archive::SearchOptions().to, 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
     auto& one = events.emplace_back(event);
     one.raw = arena.keep(one.raw);
     for (auto& value : one.fields) value = arena.keep(value);

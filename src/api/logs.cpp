@@ -48,7 +48,7 @@ archive::StreamName name_of_stream(const archive::Stream& stream) {
 }
 std::string stream_name(const archive::Stream& stream) { return name_of_stream(stream).name; }
 
-json::object event_json(const archive::Event& event, const archive::Stream& stream, archive::LeafIndex index) {
+json::object event_json(const archive::Event& event, const archive::Stream& stream, proof::LeafIndex index) {
   json::object fields;
   for (const auto field : archive::kFields)
     if (!event[field].empty()) fields[archive::name_of(field)] = shown(event[field]);
@@ -98,14 +98,14 @@ json::array damages_json(const Services& services, const std::vector<archive::Da
   return out;
 }
 
-json::array hashes_json(const std::vector<archive::Hash>& hashes) {
+json::array hashes_json(const std::vector<proof::Hash>& hashes) {
   json::array out;
-  for (const auto& hash : hashes) out.emplace_back(archive::to_base64(hash));
+  for (const auto& hash : hashes) out.emplace_back(proof::to_base64(hash));
   return out;
 }
 
-json::object head_json(Services& services, const archive::Stream& stream, const archive::Head& head) {
-  json::object out = {{"origin", head.origin}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}, {"stamp", nullptr}};
+json::object head_json(Services& services, const archive::Stream& stream, const proof::Head& head) {
+  json::object out = {{"origin", head.origin}, {"size", head.size}, {"root", proof::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}, {"stamp", nullptr}};
   if (const auto stamp = services.logs.stamp_kept(name_of_stream(stream), head); stamp && *stamp) out["stamp"] = json::object{{"at", iso_instant((*stamp)->at)}, {"authority", (*stamp)->authority}, {"token", to_base64((*stamp)->token)}};
   return out;
 }
@@ -162,10 +162,10 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
   if (kept.event[Field::kind] == "refused") out["refused"] = words_json(services.texts.both(kept.event[Field::action]));
   // Proven against the newest signed head that covers it.
   const auto heads = stream->heads();
-  json::object proof = {{"leaf", archive::to_base64(archive::hash_leaf(archive::leaf_of(kept.event)))}, {"state", "waiting"}};
+  json::object proof = {{"leaf", proof::to_base64(proof::hash_leaf(archive::leaf_of(kept.event)))}, {"state", "waiting"}};
   if (!heads.empty() && heads.back().size > index) {
     const auto path = MAMORI_TRY(stream->inclusion(index, heads.back().size));
-    const bool holds = archive::verify_inclusion(index, heads.back().size, archive::hash_leaf(archive::leaf_of(kept.event)), path, heads.back().root);
+    const bool holds = proof::verify_inclusion(index, heads.back().size, proof::hash_leaf(archive::leaf_of(kept.event)), path, heads.back().root);
     proof["state"] = holds ? "proven" : "broken";
     proof["head"] = head_json(services, *stream, heads.back());
     proof["path"] = hashes_json(path);
@@ -206,10 +206,10 @@ Result<http::Reply> get_log_proof(const Call& call, Services& services) {
   const auto size = number_of(call.request.parameter("size"), stream->size());
   if (const auto index = call.request.parameter("index"); !index.empty()) {
     const auto number = number_of(index, std::numeric_limits<std::uint64_t>::max());
-    return http::Reply::json(json::object{{"index", number}, {"size", size}, {"root", archive::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->inclusion(number, size)))}});
+    return http::Reply::json(json::object{{"index", number}, {"size", size}, {"root", proof::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->inclusion(number, size)))}});
   }
   const auto from = number_of(call.request.parameter("from"), 0);
-  return http::Reply::json(json::object{{"from", from}, {"size", size}, {"from_root", archive::to_base64(MAMORI_TRY(stream->root_at(from)))}, {"root", archive::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->consistency(from, size)))}});
+  return http::Reply::json(json::object{{"from", from}, {"size", size}, {"from_root", proof::to_base64(MAMORI_TRY(stream->root_at(from)))}, {"root", proof::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->consistency(from, size)))}});
 }
 
 Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
@@ -225,7 +225,7 @@ Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
     out["events"] = verified->events;
     out["heads"] = verified->heads;
     out["size"] = verified->size;
-    out["root"] = archive::to_base64(verified->root);
+    out["root"] = proof::to_base64(verified->root);
   }
   return http::Reply::json(out);
 }
@@ -267,7 +267,7 @@ Result<http::Reply> export_logs(const Call& call, Services& services) {
   const auto asked = MAMORI_TRY(question_of(call));
   const auto format = report::parse_log_format(call.request.parameter("format", "jsonl"));
   if (!format) return Error{ErrorKind::invalid, "report.logs.format"};
-  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language(), [&](const archive::Head& head) { return services.logs.stamp(name_of_stream(*stream), head); }};
+  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language(), [&](const proof::Head& head) { return services.logs.stamp(name_of_stream(*stream), head); }};
   MAMORI_TRY(services.logs.record_use(call.actor(), facility, "exported", asked.text));
   return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key, services.texts, services.clock.now())), "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
 }

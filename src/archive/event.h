@@ -11,10 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "archive/merkle.h"
 #include "base/time.h"
+#include "proof/merkle.h"
 
 namespace mamori::archive {
+
+using namespace proof;  // leaves, trees, heads: what a stream is proven by
 
 // The order is part of the format (docs/formats/archive.md): new ones go to the end.
 enum class Field { source, kind, host, user, action, object, patient, purpose, outcome, address, severity };

@@ -2,8 +2,8 @@
 // altered, removed or slipped in. Two engines keep streams: embedded/ in files of its own, cluster/ in ClickHouse. The proofs are the same.
 #pragma once
 
-#include "archive/head.h"
 #include "archive/query.h"
+#include "proof/head.h"
 
 namespace mamori::archive {
 

@@ -18,7 +18,7 @@ struct Given {
 
 Result<collect::events::Question> question_of(const Given& given) { return collect::events::parse_question(given.question, given.from, given.to); }
 
-void print_event(const Given& given, const archive::Stream& stream, archive::LeafIndex index, const archive::Event& event) {
+void print_event(const Given& given, const archive::Stream& stream, proof::LeafIndex index, const archive::Event& event) {
   if (given.format == "json") {
     json::object fields;
     for (const auto field : archive::kFields)
@@ -82,7 +82,7 @@ int search(Session& session, const Common& common, const Given& given) {
 
 // Follows a running server: the directory is opened again for each look, since it belongs to the other process.
 int tail(const Common& common, const Given& given) {
-  std::map<std::string, archive::LeafIndex> seen;
+  std::map<std::string, proof::LeafIndex> seen;
   bool first = true, noted = false;
   while (true) {
     auto session = Session::open(common);
@@ -95,7 +95,7 @@ int tail(const Common& common, const Given& given) {
       auto& next = seen[stream->origin()];
       const auto size = stream->size();
       if (first) next = size > given.limit ? std::max(size - given.limit, stream->first()) : stream->first();
-      const auto shown = stream->each_match(asked->query, asked->from, asked->to, next, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
+      const auto shown = stream->each_match(asked->query, asked->from, asked->to, next, [&](proof::LeafIndex index, const archive::Event& event) -> Result<bool> {
         if (index >= size) return false;
         if (!noted && asked->about_patient(event[Field::patient])) {
           MAMORI_TRY(session->services().logs.record_search(session->actor(), *session->facility(common), given.question));
@@ -142,7 +142,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
   if (!format) return fail({ErrorKind::invalid, "report.logs.format"}, common);
   const auto noted = services.logs.record_use(session.actor(), *facility, "exported", given.question);
   if (!noted) return fail(noted.error(), common);
-  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const archive::Head& head) { return services.logs.stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
+  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const proof::Head& head) { return services.logs.stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
   if (!bytes) return fail(bytes.error(), common);
   const auto written = os::write_file(given.output, *bytes, os::Visibility::owner_only);
   if (!written) return fail(written.error(), common);

@@ -50,7 +50,7 @@ class Findings {
 };
 
 // The newest head that was kept elsewhere, by origin.
-using KeptHeads = std::map<std::string, archive::Head>;
+using KeptHeads = std::map<std::string, proof::Head>;
 
 std::vector<std::filesystem::path> files_of(const std::filesystem::path& place, Findings& findings) {
   std::error_code failure;
@@ -77,7 +77,7 @@ std::size_t check_heads(collect::events::Logs& logs, const SigningKey& key, cons
       findings.add(bytes.error());
       continue;
     }
-    const auto found = archive::find_heads(*bytes);
+    const auto found = proof::find_heads(*bytes);
     if (found.broken > 0) findings.add("cli.verify.head-broken", {{"file", file.string()}, {"count", std::to_string(found.broken)}});
     else if (found.heads.empty()) findings.add("cli.verify.no-heads", {{"file", file.string()}});
     for (const auto& head : found.heads) {
@@ -85,7 +85,7 @@ std::size_t check_heads(collect::events::Logs& logs, const SigningKey& key, cons
         findings.add("cli.verify.head", {{"file", file.string()}, {"origin", head.origin}, {"events", std::to_string(head.size)}, {"what", what}, {"reason", findings.sentence(what)}});
       };
       const auto stream = streams.find(head.origin);
-      if (!archive::head_is_signed_by(head, key.public_key())) {
+      if (!proof::head_is_signed_by(head, key.public_key())) {
         broken("archive.damage.signer");
       } else if (stream == streams.end() || stream->second->size() < head.size) {
         broken("archive.damage.cut");
@@ -198,9 +198,9 @@ class Whole {
       return findings_.add("cli.verify.stream-shorter", more);
     }
     const auto root = stream.root_at(head.size);
-    if (!root || archive::to_base64(*root) != head.root) return findings_.add("cli.verify.stream-other", facts);
+    if (!root || proof::to_base64(*root) != head.root) return findings_.add("cli.verify.stream-other", facts);
     const auto heads = stream.heads();
-    if (std::none_of(heads.begin(), heads.end(), [&](const archive::Head& one) { return one.size == head.size && archive::to_base64(one.root) == head.root; }))
+    if (std::none_of(heads.begin(), heads.end(), [&](const proof::Head& one) { return one.size == head.size && proof::to_base64(one.root) == head.root; }))
       findings_.add("cli.verify.head-gone", facts);
   }
 
@@ -237,7 +237,7 @@ class Whole {
     const auto heads = stream.heads();
     json::object told = {{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}, {"first", stream.first()}};
     if (!verified) findings_.add(verified.error());
-    else say("cli.verify.stream", {{"stream", name.name}, {"events", number(verified->events)}, {"heads", number(verified->heads)}, {"root", archive::to_base64(verified->root)}});
+    else say("cli.verify.stream", {{"stream", name.name}, {"events", number(verified->events)}, {"heads", number(verified->heads)}, {"root", proof::to_base64(verified->root)}});
     if (verified) told["read"] = verified->events;
     const Facts facts = {{"stream", name.name}, {"first", number(stream.first())}, {"last", number(all == 0 ? 0 : all - 1)}, {"removed", number(stream.first())}};
     auto more = facts;

@@ -211,8 +211,8 @@ TEST_P(Verify, AHeadKeptElsewhereThatIsBrokenFailsWithItsFilesName) {
     auto broken = note;
     broken[at] = broken[at] == 'x' ? 'y' : 'x';
     std::ofstream(place / "broken.note") << broken;
-    const auto found = archive::find_heads(broken);
-    EXPECT_TRUE(found.broken > 0 || found.heads.empty() || !archive::head_is_signed_by(found.heads[0], key)) << at << broken;
+    const auto found = proof::find_heads(broken);
+    EXPECT_TRUE(found.broken > 0 || found.heads.empty() || !proof::head_is_signed_by(found.heads[0], key)) << at << broken;
   }
   answer = verify({"--heads", place.string()});
   EXPECT_EQ(answer.code, 1);

@@ -15,13 +15,13 @@ namespace mamori::report {
 namespace {
 
 using archive::Field;
-using archive::Hash;
+using proof::Hash;
 
 constexpr std::size_t kLargestExport = std::size_t{2} << 30;
 constexpr std::string_view kEvents = "events.jsonl", kProof = "proof.json";
 constexpr std::string_view kFormat = "mamori-log-export 1";
 
-std::string line_of(archive::LeafIndex index, const archive::Event& event) {
+std::string line_of(proof::LeafIndex index, const archive::Event& event) {
   json::object line = {{"index", index}, {"received", to_millis(event.received)}, {"time", iso_instant(event.time)}};
   for (const auto field : archive::kFields)
     if (!event[field].empty()) line[archive::name_of(field)] = json::string(archive::decode_text(event[field]));
@@ -35,7 +35,7 @@ std::string line_of(archive::LeafIndex index, const archive::Event& event) {
 // What the signature over the lines is made of: the head they belong to and their hashes in order.
 std::string lines_text(std::string_view note, const std::vector<Hash>& lines) {
   std::string out = "mamori log export lines\n" + std::string(note);
-  for (const auto& hash : lines) out += archive::to_base64(hash) + "\n";
+  for (const auto& hash : lines) out += proof::to_base64(hash) + "\n";
   return out;
 }
 
@@ -46,7 +46,7 @@ std::vector<std::string> headings(const Texts& texts, const std::string& languag
   return out;
 }
 
-std::vector<std::string> cells(archive::LeafIndex index, const archive::Event& event) {
+std::vector<std::string> cells(proof::LeafIndex index, const archive::Event& event) {
   std::vector<std::string> out = {std::to_string(index), local_minute(event.time) + iso_instant(event.time).substr(16, 3), iso_instant(event.received)};
   for (const auto field : archive::kFields) out.push_back(archive::decode_text(event[field]));
   out.push_back(std::string(head(archive::decode_text(event.raw), 32'000)));  // what a cell of a sheet holds
@@ -79,24 +79,24 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
   }
   if (!head) return std::move(head).take_error();
   std::string lines;
-  std::vector<archive::LeafIndex> indices;
+  std::vector<proof::LeafIndex> indices;
   json::array listed, leaves, nodes, line_hashes;
   std::vector<Hash> of_lines;
   std::vector<std::vector<std::string>> rows;
-  MAMORI_TRY(stream.each_match(request.query, request.from, request.to, 0, [&](archive::LeafIndex index, const archive::Event& event) -> Result<bool> {
+  MAMORI_TRY(stream.each_match(request.query, request.from, request.to, 0, [&](proof::LeafIndex index, const archive::Event& event) -> Result<bool> {
     if (index >= head->size) return true;
     if (indices.size() == kMostExported) return Error{ErrorKind::exhausted, "report.logs.too-many", {{"most", std::to_string(kMostExported)}}};
     indices.push_back(index);
     listed.emplace_back(index);
-    leaves.emplace_back(archive::to_base64(archive::hash_leaf(archive::leaf_of(event))));
+    leaves.emplace_back(proof::to_base64(proof::hash_leaf(archive::leaf_of(event))));
     const auto text = line_of(index, event);
-    of_lines.push_back(archive::hash_leaf(text));
-    line_hashes.emplace_back(archive::to_base64(of_lines.back()));
+    of_lines.push_back(proof::hash_leaf(text));
+    line_hashes.emplace_back(proof::to_base64(of_lines.back()));
     lines += text + "\n";
     if (request.format != LogFormat::jsonl) rows.push_back(cells(index, event));
     return true;
   }));
-  for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(archive::to_base64(hash));
+  for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(proof::to_base64(hash));
   json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", limit(request.from)}, {"to", limit(request.to)},
                               {"made_at", iso_instant(now)}, {"made_by", request.made_by}, {"public_key", to_hex(key.public_key())}, {"head", head->note},
                               {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)},
@@ -168,27 +168,27 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
   const auto proof = parse_json_object(*proof_text);
   if (!proof) return broken("report.logs.proof");
   const auto key = from_hex(text_of(*proof, "public_key"));
-  const auto head = archive::parse_head(text_of(*proof, "head"));
-  if (!key || !head || !archive::head_is_signed_by(*head, *key)) return broken("report.logs.proof");
+  const auto head = proof::parse_head(text_of(*proof, "head"));
+  if (!key || !head || !proof::head_is_signed_by(*head, *key)) return broken("report.logs.proof");
   const auto fingerprint = sha256_hex(*key).substr(0, 16);
   if (!expected_key.empty() && expected_key != to_hex(*key)) return Error{ErrorKind::corrupt, "report.verify.key", {{"fingerprint", fingerprint}}};
 
-  std::optional<archive::TimeStamp> stamp;
+  std::optional<proof::TimeStamp> stamp;
   if (proof->contains("stamp")) {
     const auto token = from_base64(text_of(*proof, "stamp"));
     if (!token) return broken("report.logs.proof");
-    stamp = MAMORI_TRY(archive::check_stamp(*token, head->note, stamp_authority));
+    stamp = MAMORI_TRY(proof::check_stamp(*token, head->note, stamp_authority));
   }
 
   // First the list of leaves against the signed head; then every line against the list.
-  std::vector<archive::LeafIndex> indices;
+  std::vector<proof::LeafIndex> indices;
   std::vector<Hash> leaves, nodes, lines;
   const auto take = [&](const char* name, std::vector<Hash>& out) {
     const auto* list = proof->if_contains(name);
     if (!list || !list->is_array()) return false;
     for (const auto& item : list->get_array()) {
       if (!item.is_string()) return false;
-      const auto hash = archive::parse_hash(std::string_view(item.get_string()));
+      const auto hash = proof::parse_hash(std::string_view(item.get_string()));
       if (!hash) return false;
       out.push_back(*hash);
     }
@@ -200,11 +200,11 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     if (!item.is_int64() && !item.is_uint64()) return broken("report.logs.proof");
     indices.push_back(item.is_uint64() ? item.get_uint64() : static_cast<std::uint64_t>(item.get_int64()));
   }
-  if (!archive::verify_inclusion_of_all(indices, leaves, head->size, nodes, head->root)) return broken("report.logs.proof");
+  if (!proof::verify_inclusion_of_all(indices, leaves, head->size, nodes, head->root)) return broken("report.logs.proof");
   const auto signature = from_base64(text_of(*proof, "lines_signature"));
   if (!signature || lines.size() != indices.size() || !verify_signature(lines_text(head->note, lines), *signature, *key)) return broken("report.logs.proof");
 
-  std::set<archive::LeafIndex> seen;
+  std::set<proof::LeafIndex> seen;
   std::size_t number = 0;
   std::string_view rest = *events;
   while (!rest.empty()) {
@@ -214,7 +214,7 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     const auto line = ++number;
     const auto event = parse_json_object(text);
     if (!event) return broken("report.logs.altered", line, line <= indices.size() ? indices[line - 1] : 0);
-    const auto index = static_cast<archive::LeafIndex>(integer_of(*event, "index", -1));
+    const auto index = static_cast<proof::LeafIndex>(integer_of(*event, "index", -1));
     const auto place = std::lower_bound(indices.begin(), indices.end(), index);
     if (place == indices.end() || *place != index || !seen.insert(index).second) return broken("report.logs.added", line, index);
     auto raw = text_of(*event, "raw");
@@ -223,9 +223,9 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
       if (!decoded) return broken("report.logs.altered", line, index);
       raw = std::move(*decoded);
     }
-    const auto leaf = archive::hash_leaf(archive::leaf_of(from_millis(integer_of(*event, "received")), text_of(*event, "source"), raw));
+    const auto leaf = proof::hash_leaf(archive::leaf_of(from_millis(integer_of(*event, "received")), text_of(*event, "source"), raw));
     const auto position = static_cast<std::size_t>(place - indices.begin());
-    if (leaf != leaves[position] || archive::hash_leaf(text) != lines[position]) return broken("report.logs.altered", line, index);
+    if (leaf != leaves[position] || proof::hash_leaf(text) != lines[position]) return broken("report.logs.altered", line, index);
     if (position + 1 < line) return broken("report.logs.reordered", line, index);
     if (position + 1 > line) {
       // Either what should stand here comes later, or it is gone.

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "archive/search.h"
-#include "archive/timestamp.h"
 #include "base/crypto.h"
 #include "base/texts.h"
+#include "proof/timestamp.h"
 #include "report/report.h"
 
 namespace mamori::report {
@@ -23,7 +23,7 @@ struct LogExport {
   LogFormat format = LogFormat::jsonl;
   std::string language = "ja";
   // The time stamp of the head, where there is one.
-  std::function<Result<std::optional<archive::TimeStamp>>(const archive::Head&)> stamp = [](const archive::Head&) { return std::optional<archive::TimeStamp>(); };
+  std::function<Result<std::optional<proof::TimeStamp>>(const proof::Head&)> stamp = [](const proof::Head&) { return std::optional<proof::TimeStamp>(); };
 };
 constexpr std::size_t kMostExported = 200'000;
 
@@ -34,8 +34,8 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
 // and as a QR code. Whoever keeps the page can prove later that nothing before it was changed. PDF only.
 struct LogHeads {
   std::string stream;
-  archive::Head head;
-  std::optional<archive::TimeStamp> stamp;
+  proof::Head head;
+  std::optional<proof::TimeStamp> stamp;
 };
 Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key);
 
@@ -43,7 +43,7 @@ struct VerifiedLogs {
   std::string origin, question, made_at, fingerprint;
   std::uint64_t size = 0;
   std::size_t events = 0;
-  std::optional<archive::TimeStamp> stamp;   // of the head
+  std::optional<proof::TimeStamp> stamp;   // of the head
 };
 // Whether the bytes are such an export (and not an inspection package).
 bool is_log_export(std::string_view bytes);

@@ -55,7 +55,7 @@ class Followed {
       if (!stream) return "has no stream: " + describe(stream.error());
       std::vector<std::string> fed;
       const archive::SearchOptions all;
-      const auto read = (*stream)->each_match({}, all.from, all.to, 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+      const auto read = (*stream)->each_match({}, all.from, all.to, 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
         const auto line = parse_json_object(std::string(event.raw));
         if (line) fed.push_back(fmt::format("{} {}", integer_of(*line, "sequence"), text_of(*line, "hash")));
         return true;

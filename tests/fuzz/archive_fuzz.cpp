@@ -5,10 +5,10 @@
 #include "archive/cluster/query_sql.h"
 #include "archive/embedded/block.h"
 #include "archive/embedded/log.h"
-#include "archive/head.h"
 #include "archive/query.h"
-#include "archive/timestamp.h"
 #include "base/crypto.h"
+#include "proof/head.h"
+#include "proof/timestamp.h"
 
 using namespace mamori;
 using namespace mamori::archive;

@@ -267,7 +267,7 @@ void put_row(std::string& out, std::string_view text) {
   out += static_cast<char>(size);
   out += text;
 }
-void put_row(std::string& out, const Hash& hash) {
+void put_row(std::string& out, const proof::Hash& hash) {
   out.append(reinterpret_cast<const char*>(hash.data()), hash.size());
 }
 
@@ -311,8 +311,8 @@ std::uint64_t Rows::length() {
 
 std::string_view Rows::text() { return take(length()); }
 
-Hash Rows::hash() {
-  Hash out{};
+proof::Hash Rows::hash() {
+  proof::Hash out{};
   const auto bytes = take(out.size());
   if (bytes.size() == out.size()) std::memcpy(out.data(), bytes.data(), out.size());
   return out;

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "archive/merkle.h"
 #include "base/crypto.h"
 #include "base/result.h"
+#include "proof/merkle.h"
 
 namespace mamori::archive {
 
@@ -36,7 +36,7 @@ std::string sql_text(std::string_view text);
 void put_row(std::string& out, std::uint64_t number);
 void put_row(std::string& out, std::int64_t number);
 void put_row(std::string& out, std::string_view text);
-void put_row(std::string& out, const Hash& hash);
+void put_row(std::string& out, const proof::Hash& hash);
 
 // The rows of an answer, which begins with their number. What is read past the end is empty, and whole() says
 // so at the end.
@@ -50,7 +50,7 @@ class Rows {
   std::uint64_t number();
   std::int64_t signed_number() { return static_cast<std::int64_t>(number()); }
   std::string_view text();
-  Hash hash();
+  proof::Hash hash();
 
  private:
   std::uint64_t length();

@@ -41,7 +41,7 @@ class Intake : public ::testing::Test {
   }
   std::vector<std::string> all() {
     std::vector<std::string> out;
-    EXPECT_TRUE(events().each_match(archive::Query{}, from_millis(0), from_millis(std::numeric_limits<std::int64_t>::max()), 0, [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+    EXPECT_TRUE(events().each_match(archive::Query{}, from_millis(0), from_millis(std::numeric_limits<std::int64_t>::max()), 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
       out.emplace_back(event.raw);
       return true;
     }));

@@ -42,8 +42,8 @@ struct Owner {
 // The newest signed head of a stream, and its time stamp where an authority gave one.
 struct NewestHead {
   archive::StreamName name;
-  archive::Head head;
-  std::optional<archive::TimeStamp> stamp;
+  proof::Head head;
+  std::optional<proof::TimeStamp> stamp;
 };
 
 struct DiskState {
@@ -129,8 +129,8 @@ class Logs {
   Status publish_heads();
   Status mail_heads();
   // The time stamp of a head, asked for now where an authority is set and none is there yet.
-  Result<std::optional<archive::TimeStamp>> stamp_kept(const archive::StreamName& name, const archive::Head& head) { return stamp_of(ledger_.database(), name, head); }
-  Result<std::optional<archive::TimeStamp>> stamp(const archive::StreamName& name, const archive::Head& head);
+  Result<std::optional<proof::TimeStamp>> stamp_kept(const archive::StreamName& name, const proof::Head& head) { return stamp_of(ledger_.database(), name, head); }
+  Result<std::optional<proof::TimeStamp>> stamp(const archive::StreamName& name, const proof::Head& head);
   Status retain();
   // Where the disk is nearly full: of the streams whose line says so, the oldest events go; every stream else stays and refuses.
   // `full`: a disk has refused an event, whatever it says of its room. Removals stand in the journal after the next tick().
@@ -159,7 +159,7 @@ class Logs {
   };
   Status measure_space();
   Status feed_journal(const std::string& facility);
-  Status publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, archive::Head>>& published);
+  Status publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, proof::Head>>& published);
   Status record_removals();
   Status note_growth(Instant now);
   Status verify_next(Instant now);

@@ -22,7 +22,7 @@ struct Row {
 
 Status migrate_recorded(store::Database& database) { return database.migrate(kSchema); }
 
-Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, archive::Head>>& heads) {
+Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads) {
   const auto now = database.clock().now();
   auto transaction = MAMORI_TRY(database.begin());
   std::map<archive::StreamName, Row> known;
@@ -37,7 +37,7 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
     const auto grown = found == known.end() || found->second.size < static_cast<std::int64_t>(head.size);
     changed = changed || grown;
     if (found == known.end() || (grown && now - from_millis(found->second.noted_at) >= kNoted)) due[name.facility] = true;
-    notes[name.facility][name.name] = json::object{{"size", head.size}, {"root", archive::to_base64(head.root)}, {"at", to_millis(head.at)}};
+    notes[name.facility][name.name] = json::object{{"size", head.size}, {"root", proof::to_base64(head.root)}, {"at", to_millis(head.at)}};
   }
   if (!changed) return {};
   for (const auto& [name, head] : heads) {
@@ -45,7 +45,7 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
     // Never back: a stream that became shorter is just what is to be noticed.
     MAMORI_TRY(transaction->execute("INSERT INTO log_head VALUES (?,?,?,?,?,?) ON CONFLICT (facility, stream) DO UPDATE SET size = excluded.size, root = excluded.root,"
                                     " at = excluded.at, noted_at = excluded.noted_at WHERE log_head.size <= excluded.size",
-                                    {name.facility, name.name, static_cast<std::int64_t>(head.size), archive::to_base64(head.root), to_millis(head.at), noted}));
+                                    {name.facility, name.name, static_cast<std::int64_t>(head.size), proof::to_base64(head.root), to_millis(head.at), noted}));
   }
   for (const auto& [facility, note] : notes)
     if (due[facility]) transaction.journal({"", "log archive", "logs"}, {facility, "logs", "", "heads", "", json::serialize(note), ""});
@@ -65,10 +65,10 @@ Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection) 
                                if (!note) return;
                                for (const auto& [stream, value] : *note)
                                  if (const auto* head = value.if_object())
-                                   take({{store::as_text(row[0]), std::string(stream)}, static_cast<archive::TreeSize>(integer_of(*head, "size")), text_of(*head, "root"), from_millis(integer_of(*head, "at"))});
+                                   take({{store::as_text(row[0]), std::string(stream)}, static_cast<proof::TreeSize>(integer_of(*head, "size")), text_of(*head, "root"), from_millis(integer_of(*head, "at"))});
                              }));
   MAMORI_TRY(connection.each("SELECT facility, stream, size, root, at FROM log_head", {}, [&](store::Row& row) {
-    take({{store::as_text(row[0]), store::as_text(row[1])}, static_cast<archive::TreeSize>(store::as_integer(row[2])), store::as_text(row[3]), from_millis(store::as_integer(row[4]))});
+    take({{store::as_text(row[0]), store::as_text(row[1])}, static_cast<proof::TreeSize>(store::as_integer(row[2])), store::as_text(row[3]), from_millis(store::as_integer(row[4]))});
   }));
   std::vector<RecordedHead> out;
   for (auto& [name, head] : newest) out.push_back(std::move(head));
@@ -101,7 +101,7 @@ Result<HeldJournal> hold_journal(store::Connection& connection, const archive::S
     return {};
   };
   const archive::SearchOptions all;
-  MAMORI_TRY(stream.each_match({}, all.from, all.to, stream.first(), [&](archive::LeafIndex, const archive::Event& event) -> Result<bool> {
+  MAMORI_TRY(stream.each_match({}, all.from, all.to, stream.first(), [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
     const auto entry = parse_json_object(event.raw);
     const auto sequence = entry ? integer_of(*entry, "sequence") : 0;
     if (sequence <= 0) report(0, "cli.verify.entry-unreadable");

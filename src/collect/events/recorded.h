@@ -9,14 +9,14 @@ namespace mamori::collect::events {
 
 struct RecordedHead {
   archive::StreamName name;
-  archive::TreeSize size = 0;
+  proof::TreeSize size = 0;
   std::string root;  // base64
   Instant at;
 };
 
 Status migrate_recorded(store::Database& database);
 // Of heads just signed. The journal tells of them when a stream is new, and once a day.
-Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, archive::Head>>& heads);
+Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads);
 // The newest of each stream, of the table or of the journal, whichever is longer. Sorted by name.
 Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection);
 

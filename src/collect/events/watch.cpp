@@ -179,13 +179,13 @@ Status Logs::publish_heads() {
   if (archive_.read_only()) return {};
   // A stream that does not open, a share or an authority that is away must not keep the other streams from being signed.
   Failures failures;
-  std::vector<std::pair<archive::StreamName, archive::Head>> published;
+  std::vector<std::pair<archive::StreamName, proof::Head>> published;
   for (const auto& name : MAMORI_TRY(archive_.names())) failures.add(label_of(name), publish_head(name, published));
   failures.add("heads", record_heads(ledger_.database(), published));  // so that a stream that is gone will be missed
   return failures.status();
 }
 
-Status Logs::publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, archive::Head>>& published) {
+Status Logs::publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, proof::Head>>& published) {
   auto* stream = MAMORI_TRY(archive_.stream(name));
   if (!stream->writes() || stream->size() == 0) return {};
   const auto head = MAMORI_TRY(stream->publish_head());
@@ -193,7 +193,7 @@ Status Logs::publish_head(const archive::StreamName& name, std::vector<std::pair
   return witness_ ? witness_->keep(name, head) : Status();
 }
 
-Result<std::optional<archive::TimeStamp>> Logs::stamp(const archive::StreamName& name, const archive::Head& head) {
+Result<std::optional<proof::TimeStamp>> Logs::stamp(const archive::StreamName& name, const proof::Head& head) {
   if (witness_ && !archive_.read_only())
     if (const auto kept = witness_->keep(name, head); !kept) log::error("witness: " + describe(kept.error()));
   return stamp_of(ledger_.database(), name, head);
@@ -202,7 +202,7 @@ Result<std::optional<archive::TimeStamp>> Logs::stamp(const archive::StreamName&
 Status Logs::mail_heads() {
   if (!witness_ || archive_.read_only()) return {};
   Failures failures;
-  std::vector<std::pair<archive::StreamName, archive::Head>> heads;
+  std::vector<std::pair<archive::StreamName, proof::Head>> heads;
   for (const auto& name : MAMORI_TRY(archive_.names())) {
     const auto stream = archive_.stream(name);
     if (!stream) {
@@ -315,7 +315,7 @@ Result<archive::Verified> Logs::verify(const archive::StreamName& name, const st
     const auto* reg = MAMORI_TRY(ledger_.find_register("observed_archive"));
     json::object fact = {{"stream", name.name}, {"events", static_cast<std::int64_t>(stream->size())}, {"whole", verified.has_value()}};
     if (!damage.empty()) fact["damage"] = damage;
-    if (verified) fact["root"] = archive::to_base64(verified->root);
+    if (verified) fact["root"] = proof::to_base64(verified->root);
     // One source per stream: a verification of one says nothing about the others.
     auto transaction = MAMORI_TRY(ledger_.database().begin());
     MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility, std::string(kObserver) + " " + name.name, {std::move(fact)}, now, {}));

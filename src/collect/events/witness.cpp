@@ -35,7 +35,7 @@ std::string mail_date(Instant at) {
 
 Status Witness::migrate(store::Database& database) { return database.migrate(kSchema); }
 
-Status Witness::keep(const archive::StreamName& name, const archive::Head& head) const {
+Status Witness::keep(const archive::StreamName& name, const proof::Head& head) const {
   const auto token = stamp(name, head);
   const auto copied = copy(name, head, token ? *token : "");
   const auto told = tell_hub(name, head);
@@ -43,17 +43,17 @@ Status Witness::keep(const archive::StreamName& name, const archive::Head& head)
   return copied ? told : copied;
 }
 
-Result<std::string> Witness::stamp(const archive::StreamName& name, const archive::Head& head) const {
+Result<std::string> Witness::stamp(const archive::StreamName& name, const proof::Head& head) const {
   if (options_.stamp_url.empty() || head.size == 0) return std::string();
   if (const auto known = MAMORI_TRY(stamp_of(database_, name, head))) return known->token;
-  const auto stamp = MAMORI_TRY(archive::ask_for_stamp(options_.stamp_url, head.note, options_.stamp_authority));
+  const auto stamp = MAMORI_TRY(proof::ask_for_stamp(options_.stamp_url, head.note, options_.stamp_authority));
   auto transaction = MAMORI_TRY(database_.begin());
   MAMORI_TRY(transaction->execute("INSERT INTO log_stamp VALUES (?,?,?,?) ON CONFLICT (facility, stream, size) DO NOTHING", {name.facility, name.name, static_cast<std::int64_t>(head.size), to_base64(stamp.token)}));
   MAMORI_TRY(transaction.commit());
   return stamp.token;
 }
 
-Status Witness::copy(const archive::StreamName& name, const archive::Head& head, const std::string& token) const {
+Status Witness::copy(const archive::StreamName& name, const proof::Head& head, const std::string& token) const {
   if (options_.folder.empty()) return {};
   const auto place = options_.folder / name.facility / name.name;
   const auto file = place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size));
@@ -64,15 +64,15 @@ Status Witness::copy(const archive::StreamName& name, const archive::Head& head,
 }
 
 // One line of its logs, as from any other source: there it is under the hub's own proof.
-Status Witness::tell_hub(const archive::StreamName& name, const archive::Head& head) const {
+Status Witness::tell_hub(const archive::StreamName& name, const proof::Head& head) const {
   if (options_.hub_url.empty() || head.size == 0) return {};
-  const auto line = json::serialize(json::object{{"time", iso_instant(head.at)}, {"action", "tree-head"}, {"object", head.origin}, {"stream", name.name}, {"size", head.size}, {"root", archive::to_base64(head.root)}, {"note", head.note}});
+  const auto line = json::serialize(json::object{{"time", iso_instant(head.at)}, {"action", "tree-head"}, {"object", head.origin}, {"stream", name.name}, {"size", head.size}, {"root", proof::to_base64(head.root)}, {"note", head.note}});
   const auto answer = MAMORI_TRY(net::ask_web({.url = options_.hub_url + "/ingest/lines", .method = "POST", .headers = {"Authorization: Bearer " + options_.hub_token.reveal(), "Content-Type: text/plain"}, .body = line, .authority = options_.hub_authority, .limit = std::chrono::seconds(20), .largest_answer = 64u << 10}));
   if (answer.status != 201) return Error{ErrorKind::unavailable, "collect.log.hub", {{"host", options_.hub_url}, {"reason", std::to_string(answer.status)}}};
   return {};
 }
 
-Status Witness::mail(const std::vector<std::pair<archive::StreamName, archive::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const {
+Status Witness::mail(const std::vector<std::pair<archive::StreamName, proof::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const {
   if (options_.mail_server.url.empty() || options_.mail_to.empty() || heads.empty()) return {};
   std::string body = texts.get("logs.heads-mail.lead", language) + "\r\n";
   for (const auto& [name, head] : heads) {
@@ -89,13 +89,13 @@ Status Witness::mail(const std::vector<std::pair<archive::StreamName, archive::H
   return net::send_mail(options_.mail_server, options_.mail_from, options_.mail_to, message);
 }
 
-Result<std::optional<archive::TimeStamp>> stamp_of(store::Database& database, const archive::StreamName& name, const archive::Head& head) {
+Result<std::optional<proof::TimeStamp>> stamp_of(store::Database& database, const archive::StreamName& name, const proof::Head& head) {
   auto lease = MAMORI_TRY(database.read());
   const auto rows = MAMORI_TRY(lease->query("SELECT token FROM log_stamp WHERE facility = ? AND stream = ? AND size = ?", {name.facility, name.name, static_cast<std::int64_t>(head.size)}));
-  if (rows.rows.empty()) return std::optional<archive::TimeStamp>();
+  if (rows.rows.empty()) return std::optional<proof::TimeStamp>();
   const auto token = from_base64(store::as_text(rows.rows[0][0]));
   if (!token) return Error{ErrorKind::corrupt, "archive.stamp.bad", {{"reason", "base64"}}};
-  return std::optional(MAMORI_TRY(archive::check_stamp(*token, head.note, "")));
+  return std::optional(MAMORI_TRY(proof::check_stamp(*token, head.note, "")));
 }
 
 }  // namespace mamori::collect::events

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "archive/archive.h"
-#include "archive/timestamp.h"
 #include "base/texts.h"
 #include "net/web_client.h"
+#include "proof/timestamp.h"
 #include "store/database.h"
 
 namespace mamori::collect::events {
@@ -29,21 +29,21 @@ class Witness {
   Witness(store::Database& database, WitnessOptions options) : database_(database), options_(std::move(options)) {}
 
   // Stamps a new head and takes it to each place. What fails is said after the other places have it, and tried again with the next head.
-  Status keep(const archive::StreamName& name, const archive::Head& head) const;
+  Status keep(const archive::StreamName& name, const proof::Head& head) const;
   // The newest heads of all streams in one message: once a day.
-  Status mail(const std::vector<std::pair<archive::StreamName, archive::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const;
+  Status mail(const std::vector<std::pair<archive::StreamName, proof::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const;
 
  private:
   store::Database& database_;
   // The token, empty where no authority is set.
-  Result<std::string> stamp(const archive::StreamName& name, const archive::Head& head) const;
-  Status copy(const archive::StreamName& name, const archive::Head& head, const std::string& token) const;
-  Status tell_hub(const archive::StreamName& name, const archive::Head& head) const;
+  Result<std::string> stamp(const archive::StreamName& name, const proof::Head& head) const;
+  Status copy(const archive::StreamName& name, const proof::Head& head, const std::string& token) const;
+  Status tell_hub(const archive::StreamName& name, const proof::Head& head) const;
 
   const WitnessOptions options_;
 };
 
 // The stamp of a head, where there is one.
-Result<std::optional<archive::TimeStamp>> stamp_of(store::Database& database, const archive::StreamName& name, const archive::Head& head);
+Result<std::optional<proof::TimeStamp>> stamp_of(store::Database& database, const archive::StreamName& name, const proof::Head& head);
 
 }  // namespace mamori::collect::events

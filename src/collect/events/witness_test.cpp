@@ -3,8 +3,8 @@
 
 #include <fstream>
 
-#include "os/process.h"
 #include "collect/events/intake_test.h"
+#include "os/process.h"
 #include "testing/child.h"
 
 namespace mamori::collect::events {
@@ -78,17 +78,17 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   ASSERT_TRUE(stamp && *stamp);
   EXPECT_EQ((*stamp)->authority, "tsa");
   EXPECT_LT(std::chrono::abs((*stamp)->at - clock_.now()), std::chrono::minutes(1));
-  EXPECT_TRUE(archive::check_stamp((*stamp)->token, head.note, tsa("tsa.pem").string()));
+  EXPECT_TRUE(proof::check_stamp((*stamp)->token, head.note, tsa("tsa.pem").string()));
   // From the other side: another note, another authority, an altered token, an old answer played again, nobody there.
-  EXPECT_EQ(archive::check_stamp((*stamp)->token, head.note + "x", "").error().code, "archive.stamp.bad");
-  EXPECT_EQ(archive::check_stamp((*stamp)->token, head.note, tsa("other.pem").string()).error().code, "archive.stamp.bad");
+  EXPECT_EQ(proof::check_stamp((*stamp)->token, head.note + "x", "").error().code, "archive.stamp.bad");
+  EXPECT_EQ(proof::check_stamp((*stamp)->token, head.note, tsa("other.pem").string()).error().code, "archive.stamp.bad");
   auto altered = (*stamp)->token;
   altered[altered.size() - 10] = static_cast<char>(altered[altered.size() - 10] ^ 1);
-  EXPECT_EQ(archive::check_stamp(altered, head.note, tsa("tsa.pem").string()).error().code, "archive.stamp.bad");
-  for (std::size_t cut = 0; cut < altered.size(); cut += 37) EXPECT_FALSE(archive::check_stamp(altered.substr(0, cut), head.note, ""));
+  EXPECT_EQ(proof::check_stamp(altered, head.note, tsa("tsa.pem").string()).error().code, "archive.stamp.bad");
+  for (std::size_t cut = 0; cut < altered.size(); cut += 37) EXPECT_FALSE(proof::check_stamp(altered.substr(0, cut), head.note, ""));
   std::filesystem::copy_file(tsa("a"), tsa("old"));
-  EXPECT_EQ(archive::ask_for_stamp(url + "replay", head.note, "").error().facts.front().second, "nonce");
-  EXPECT_EQ(archive::ask_for_stamp("http://127.0.0.1:1/", head.note, "").error().code, "archive.stamp.unreachable");
+  EXPECT_EQ(proof::ask_for_stamp(url + "replay", head.note, "").error().facts.front().second, "nonce");
+  EXPECT_EQ(proof::ask_for_stamp("http://127.0.0.1:1/", head.note, "").error().code, "archive.stamp.unreachable");
   // The folder has note and stamp; OpenSSL's own check agrees.
   const auto place = folder_.path() / "elsewhere" / facility_ / "events";
   std::size_t files = 0;
@@ -106,14 +106,14 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   ASSERT_TRUE(mail);
   EXPECT_NE(mail->find("mamori@example.jp ['director@example.jp', 'safety@example.jp']"), std::string::npos) << *mail;
   // The mail as it was saved serves `verify --heads`.
-  const auto mailed = archive::heads_in(*mail);
+  const auto mailed = proof::heads_in(*mail);
   ASSERT_EQ(mailed.size(), 1u) << *mail;
   EXPECT_EQ(mailed[0].note, head.note);
   auto body = mail->substr(mail->find("\n\n") + 2);
   std::erase_if(body, [](char c) { return c == '\n' || c == '\r'; });
   const auto text = from_base64(body);
   ASSERT_TRUE(text) << *mail;
-  EXPECT_NE(text->find(archive::to_base64(head.root)), std::string::npos);
+  EXPECT_NE(text->find(proof::to_base64(head.root)), std::string::npos);
   options.mail_to = {"refused@example.jp"};
   logs_->witness(options, texts, "ja");
   EXPECT_EQ(logs_->mail_heads().error().code, "base.mail.refused");

@@ -4,11 +4,11 @@
 
 #include <vector>
 
-#include "archive/merkle.h"
 #include "base/crypto.h"
 #include "base/time.h"
+#include "proof/merkle.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 
 struct Head {
   std::string origin;  // "mamori/FACILITY/STREAM"
@@ -37,4 +37,4 @@ inline std::vector<Head> heads_in(std::string_view text) { return find_heads(tex
 // Whether one of its signatures is by `public_key`.
 bool head_is_signed_by(const Head& head, std::string_view public_key);
 
-}  // namespace mamori::archive
+}  // namespace mamori::proof

@@ -5,9 +5,9 @@
 #include <span>
 #include <string_view>
 
-#include "archive/merkle.h"
+#include "proof/merkle.h"
 
-namespace mamori::archive::detail {
+namespace mamori::proof::detail {
 
 Hash sha256(std::string_view bytes);
 // Each hashed with a zero byte before it (RFC 9162 leaf).
@@ -19,4 +19,4 @@ Way best();
 bool possible(Way way);
 void sha256_leaves(Way way, std::span<const std::string_view> leaves, std::span<Hash> out);
 
-}  // namespace mamori::archive::detail
+}  // namespace mamori::proof::detail

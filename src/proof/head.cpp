@@ -1,4 +1,4 @@
-#include "archive/head.h"
+#include "proof/head.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 namespace {
 
 constexpr std::string_view kDash = "\xE2\x80\x94 ";  // "— "
@@ -24,7 +24,7 @@ std::string key_id(std::string_view name, std::string_view public_key) {
 
 }  // namespace
 
-std::string Head::text() const { return fmt::format("{}\n{}\n{}\ntime {}\n", origin, size, archive::to_base64(root), to_millis(at)); }
+std::string Head::text() const { return fmt::format("{}\n{}\n{}\ntime {}\n", origin, size, proof::to_base64(root), to_millis(at)); }
 
 std::string key_name(std::string_view public_key) { return "mamori+" + sha256_hex(public_key).substr(0, 8); }
 
@@ -113,4 +113,4 @@ bool head_is_signed_by(const Head& head, std::string_view public_key) {
   return false;
 }
 
-}  // namespace mamori::archive
+}  // namespace mamori::proof

@@ -2,9 +2,9 @@
 // the authority's key too.
 #pragma once
 
-#include "archive/head.h"
+#include "proof/head.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 
 struct TimeStamp {
   std::string token;      // the authority's answer (TimeStampResp), DER
@@ -19,4 +19,4 @@ Result<TimeStamp> ask_for_stamp(const std::string& url, const std::string& note,
 // Error: archive.stamp.bad (fact: reason).
 Result<TimeStamp> check_stamp(const std::string& token, const std::string& note, const std::string& authority_file);
 
-}  // namespace mamori::archive
+}  // namespace mamori::proof

@@ -1,4 +1,4 @@
-#include "archive/timestamp.h"
+#include "proof/timestamp.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -10,7 +10,7 @@
 
 #include "net/web_client.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 namespace {
 
 struct Free {
@@ -126,4 +126,4 @@ Result<TimeStamp> ask_for_stamp(const std::string& url, const std::string& note,
   return check_stamp(answer->body, note, authority_file);
 }
 
-}  // namespace mamori::archive
+}  // namespace mamori::proof

@@ -1,14 +1,14 @@
-#include "archive/merkle.h"
+#include "proof/merkle.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
 
-#include "archive/sha256.h"
 #include "base/crypto.h"
+#include "proof/sha256.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 namespace {
 
 Error bad_range() { return {ErrorKind::invalid, "archive.proof.range"}; }
@@ -439,4 +439,4 @@ Result<std::vector<Hash>> TreeView::consistency(TreeSize size1, TreeSize size2, 
   return out;
 }
 
-}  // namespace mamori::archive
+}  // namespace mamori::proof

@@ -1,16 +1,16 @@
 // Hashes, trees and their proofs, held against RFC 9162 and the vectors of others.
-#include "archive/merkle.h"
+#include "proof/merkle.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <thread>
 
-#include "archive/sha256.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "proof/sha256.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 namespace {
 
 std::filesystem::path test_data() {
@@ -229,4 +229,4 @@ TEST(Conformance, TransparencyDevProofVectors) {
 }
 
 }  // namespace
-}  // namespace mamori::archive
+}  // namespace mamori::proof

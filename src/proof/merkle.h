@@ -15,7 +15,7 @@
 
 #include "base/result.h"
 
-namespace mamori::archive {
+namespace mamori::proof {
 
 using Hash = std::array<std::uint8_t, 32>;
 using LeafIndex = std::uint64_t;
@@ -130,4 +130,4 @@ class Tree {
 // The root of a whole chunk from its leaves. Requires: a power of two of them.
 Hash perfect_root(std::span<const Hash> leaves);
 
-}  // namespace mamori::archive
+}  // namespace mamori::proof

@@ -1,5 +1,5 @@
 #define OPENSSL_SUPPRESS_DEPRECATED  // the one-shot EVP call of OpenSSL 3.0 spends longer on looking itself up than on a log line
-#include "archive/sha256.h"
+#include "proof/sha256.h"
 
 #include <cpuid.h>
 #include <openssl/sha.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <numeric>
 
-namespace mamori::archive::detail {
+namespace mamori::proof::detail {
 namespace {
 
 constexpr std::uint32_t kRound[64] = {
@@ -157,4 +157,4 @@ void sha256_leaves(Way way, std::span<const std::string_view> leaves, std::span<
 
 void sha256_leaves(std::span<const std::string_view> leaves, std::span<Hash> out) { sha256_leaves(leaves.size() < 8 ? Way::openssl : best(), leaves, out); }
 
-}  // namespace mamori::archive::detail
+}  // namespace mamori::proof::detail
