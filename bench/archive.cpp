@@ -14,8 +14,8 @@
 
 #include "archive/cluster/archive.h"
 #include "archive/embedded/archive.h"
-#include "collect/events/receiver.h"
 #include "corpus.h"
+#include "logs/receiver.h"
 #include "os/keys.h"
 #include "os/process.h"
 #include "testing/clickhouse.h"
@@ -92,7 +92,7 @@ pid_t send_file(const std::filesystem::path& file, int port, std::size_t bytes) 
 struct World {
   World(const std::filesystem::path& source, const std::filesystem::path& folder, const Clock& given_clock)
       : clock(given_clock), key(*os::open_or_make_signing_key(folder / "key")), database(*store::Database::open("sqlite:" + (folder / "ledger.db").string(), clock)), registers(*ledger::Registers::load(source / "data/registers")),
-        ledger(*ledger::Ledger::open(*database, registers)), archive(*archive::EmbeddedArchive::open(folder / "archive", key, clock)), logs(*collect::events::Logs::open(*ledger, *archive)) {
+        ledger(*ledger::Ledger::open(*database, registers)), archive(*archive::EmbeddedArchive::open(folder / "archive", key, clock)), logs(*logs::Logs::open(*ledger, *archive)) {
     facility = ledger->create({"", "bench", "bench"}, **ledger->find_register("facility"), "", {{{"name", "bench"}, {"kind", "hospital"}}, ""})->id;
     (void)ledger->create({"", "bench", "bench"}, **ledger->find_register("log_source"), facility, {{{"name", "bench"}, {"address", "127.0.0.1"}, {"state", "accepted"}, {"stream", "events"}}, ""});
   }
@@ -103,7 +103,7 @@ struct World {
   ledger::Registers registers;
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<archive::Archive> archive;
-  std::unique_ptr<collect::events::Logs> logs;
+  std::unique_ptr<logs::Logs> logs;
   std::string facility;
 };
 
@@ -242,7 +242,7 @@ int main(int argc, char** argv) {
   {
     std::filesystem::create_directories(folder.path() / "tcp");
     World world(source, folder.path() / "tcp", clock);
-    const auto receiver = std::move(collect::events::Receiver::open({.tcp_port = 0}, *world.logs)).take();
+    const auto receiver = std::move(logs::Receiver::open({.tcp_port = 0}, *world.logs)).take();
     const auto start = now();
     const pid_t sender = send_file(file, receiver->tcp_port(), tcp_bytes);
     while (world.stream().size() < tcp_count && now() - start < 300) std::this_thread::sleep_for(std::chrono::milliseconds(2));

@@ -79,7 +79,7 @@ Result<http::Reply> make_log_token(const Call&, Services&);
 Result<http::Reply> export_logs(const Call&, Services&);
 // ingest.cpp
 // Whose token the request shows. Errors: collect.log.token, collect.log.refused, store.*.
-Result<collect::events::LogSource> sender_of(const http::Request& request, Services& services);
+Result<logs::LogSource> sender_of(const http::Request& request, Services& services);
 Result<http::Reply> ingest_fhir(const Call&, Services&);
 Result<http::Reply> ingest_bulk(const Call&, Services&);
 Result<http::Reply> ingest_bulk_info(const Call&, Services&);

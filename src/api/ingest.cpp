@@ -7,7 +7,6 @@
 namespace mamori::api {
 namespace {
 
-using namespace collect::events;
 
 constexpr std::size_t kLargestUnpacked = 64u << 20;
 
@@ -53,7 +52,7 @@ Result<std::string> body_of(const http::Request& request) {
   return out;
 }
 
-json::array notes_json(const std::vector<Refused>& notes, const Texts& texts) {
+json::array notes_json(const std::vector<formats::Refused>& notes, const Texts& texts) {
   json::array out;
   for (const auto& one : notes) {
     if (out.size() == 100) break;
@@ -64,9 +63,9 @@ json::array notes_json(const std::vector<Refused>& notes, const Texts& texts) {
 }
 
 // Keeps what the body holds; a body that cannot be read is kept too, and its sender told why.
-Result<Logs::Accepted> keep(const Call& call, Services& services, const LogSource& source, std::string_view body, const Result<Bodies>& bodies) {
+Result<logs::Logs::Accepted> keep(const Call& call, Services& services, const logs::LogSource& source, std::string_view body, const Result<formats::Bodies>& bodies) {
   if (bodies) return services.logs.accept(source, call.request.remote, *bodies);
-  Bodies whole;
+  formats::Bodies whole;
   if (!body.empty()) whole.refused.push_back({0, "collect.events.unreadable", body});
   MAMORI_TRY(services.logs.accept(source, call.request.remote, whole));
   return bodies.error();
@@ -74,7 +73,7 @@ Result<Logs::Accepted> keep(const Call& call, Services& services, const LogSourc
 
 }  // namespace
 
-Result<LogSource> sender_of(const http::Request& request, Services& services) {
+Result<logs::LogSource> sender_of(const http::Request& request, Services& services) {
   const auto token = token_of(request);
   if (token.empty()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
   return services.logs.source_of({.address = request.remote, .token = token});
@@ -85,7 +84,7 @@ Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
   const auto start = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  const auto bodies = start != body.npos && body[start] == '<' ? parse_fhir_xml(std::string_view(body).substr(start)) : parse_fhir(body, arena);
+  const auto bodies = start != body.npos && body[start] == '<' ? formats::parse_fhir_xml(std::string_view(body).substr(start)) : formats::parse_fhir(body, arena);
   const auto accepted = MAMORI_TRY(keep(call, services, source, body, bodies));
   if (accepted.notes.empty()) return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", json::array{json::object{{"severity", "information"}, {"code", "informational"}, {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}}, 201);
   json::array issues;
@@ -97,8 +96,8 @@ Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
   const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
-  std::vector<BulkItem> items;
-  MAMORI_TRY(keep(call, services, source, body, parse_bulk(body, items, arena)));
+  std::vector<formats::BulkItem> items;
+  MAMORI_TRY(keep(call, services, source, body, formats::parse_bulk(body, items, arena)));
   json::array out;
   bool errors = false;
   for (const auto& item : items) {
@@ -128,7 +127,7 @@ Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   const bool protobuf = call.request.header("content-type").find("protobuf") != std::string::npos;
   archive::Arena arena;
-  MAMORI_TRY(keep(call, services, source, body, protobuf ? parse_otlp_protobuf(body, arena) : parse_otlp_json(body, arena)));
+  MAMORI_TRY(keep(call, services, source, body, protobuf ? formats::parse_otlp_protobuf(body, arena) : formats::parse_otlp_json(body, arena)));
   http::Reply reply;
   if (protobuf) {
     reply.content_type = "application/x-protobuf";  // an empty ExportLogsServiceResponse
@@ -140,7 +139,7 @@ Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
 Result<http::Reply> ingest_lines(const Call& call, Services& services) {
   const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
-  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, parse_lines(body)));
+  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, formats::parse_lines(body)));
   return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
 }
 
@@ -149,7 +148,7 @@ Result<http::Reply> import_logs(const Call& call, Services& services) {
   const auto wanted = call.request.parameter("source");
   for (const auto& source : MAMORI_TRY(services.logs.sources({facility}))) {
     if (source.id != wanted) continue;
-    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", parse_lines(call.request.body)));
+    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", formats::parse_lines(call.request.body)));
     MAMORI_TRY(services.logs.record_use(call.actor(), facility, "imported", source.number));
     return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
   }

@@ -5,14 +5,14 @@
 #include "api/access.h"
 #include "api/handlers.h"
 #include "archive/query.h"
-#include "collect/events/fields.h"
+#include "formats/fields.h"
 #include "report/log_export.h"
 
 namespace mamori::api {
 namespace {
 
 using archive::Field;
-using collect::events::Logs;
+using logs::Logs;
 
 std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
   std::uint64_t out = otherwise;
@@ -35,7 +35,7 @@ Result<Scope> scope_of(const Call& call, Services& services) {
   return scope;
 }
 
-Result<collect::events::Question> question_of(const Call& call) { return collect::events::parse_question(call.request.parameter("q"), call.request.parameter("from"), call.request.parameter("to")); }
+Result<logs::Question> question_of(const Call& call) { return logs::parse_question(call.request.parameter("q"), call.request.parameter("from"), call.request.parameter("to")); }
 
 // Bytes for the screen: UTF-8 as it is, other Japanese encodings decoded.
 json::string shown(std::string_view bytes) { return json::string(archive::decode_text(bytes)); }
@@ -157,7 +157,7 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
   const auto kept = MAMORI_TRY(stream->event(index));
   auto out = event_json(kept.event, *stream, index);
   json::array rest;
-  for (const auto& [name, value] : collect::events::all_fields(kept.event.raw)) rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});
+  for (const auto& [name, value] : formats::all_fields(kept.event.raw)) rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});
   out["all_fields"] = std::move(rest);
   if (kept.event[Field::kind] == "refused") out["refused"] = words_json(services.texts.both(kept.event[Field::action]));
   // Proven against the newest signed head that covers it.

@@ -4,12 +4,12 @@
 #include "assess/assessor.h"
 #include "base/file.h"
 #include "base/texts.h"
-#include "collect/events/logs.h"
 #include "collect/sources.h"
 #include "http/message.h"
 #include "identity/users.h"
-#include "ledger/pending_import.h"
 #include "ledger/ledger.h"
+#include "ledger/pending_import.h"
+#include "logs/logs.h"
 #include "os/file.h"
 #include "report/report.h"
 
@@ -24,7 +24,7 @@ struct Services {
   const catalog::Catalog& catalog;
   assess::Assessor& assessor;
   collect::Sources& sources;
-  collect::events::Logs& logs;
+  logs::Logs& logs;
   const os::Blobs& blobs;
   const SigningKey& signing_key;
   std::string version;

@@ -16,7 +16,7 @@ struct Given {
   std::size_t limit = 100;
 };
 
-Result<collect::events::Question> question_of(const Given& given) { return collect::events::parse_question(given.question, given.from, given.to); }
+Result<logs::Question> question_of(const Given& given) { return logs::parse_question(given.question, given.from, given.to); }
 
 void print_event(const Given& given, const archive::Stream& stream, proof::LeafIndex index, const archive::Event& event) {
   if (given.format == "json") {

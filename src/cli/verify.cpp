@@ -3,8 +3,8 @@
 #include <map>
 
 #include "cli/command.h"
-#include "collect/events/recorded.h"
 #include "ledger/verify.h"
+#include "logs/recorded.h"
 #include "report/log_export.h"
 #include "report/report.h"
 
@@ -65,7 +65,7 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& place, 
 }
 
 // Heads that were kept elsewhere (a file, or all files of a folder) against the logs as they are now. How many fit.
-std::size_t check_heads(collect::events::Logs& logs, const SigningKey& key, const std::filesystem::path& place, KeptHeads& kept, Findings& findings) {
+std::size_t check_heads(logs::Logs& logs, const SigningKey& key, const std::filesystem::path& place, KeptHeads& kept, Findings& findings) {
   std::map<std::string, const archive::Stream*> streams;
   const auto names = logs.archive().names();
   for (const auto& name : names ? *names : std::vector<archive::StreamName>())
@@ -130,10 +130,10 @@ class Whole {
   void uncovered(const char* code, const Facts& facts) { not_covered_.emplace_back(texts_.get(code, common_.language, facts)); }
 
   Status look() {
-    std::vector<collect::events::RecordedHead> recorded;
+    std::vector<logs::RecordedHead> recorded;
     {
       auto lease = MAMORI_TRY(services_.database.read());
-      recorded = MAMORI_TRY(collect::events::recorded_heads(*lease));
+      recorded = MAMORI_TRY(logs::recorded_heads(*lease));
     }
     auto& archive = services_.logs.archive();
     std::map<archive::StreamName, const archive::Stream*> streams;
@@ -187,7 +187,7 @@ class Whole {
   }
 
   // Absence is no success: what was signed once must still be there.
-  void look_for(const collect::events::RecordedHead& head, const std::map<archive::StreamName, const archive::Stream*>& streams) {
+  void look_for(const logs::RecordedHead& head, const std::map<archive::StreamName, const archive::Stream*>& streams) {
     const Facts facts = {{"stream", head.name.name}, {"facility", head.name.facility}, {"events", number(head.size)}, {"at", iso_instant(head.at)}};
     const auto found = streams.find(head.name);
     if (found == streams.end()) return findings_.add("cli.verify.stream-gone", facts);
@@ -206,7 +206,7 @@ class Whole {
 
   Status hold(store::Connection& connection, const archive::StreamName& name, const archive::Stream& stream) {
     std::size_t told = 0;
-    const auto held = collect::events::hold_journal(connection, stream, name.facility, [&](std::int64_t sequence, const char* what) {
+    const auto held = logs::hold_journal(connection, stream, name.facility, [&](std::int64_t sequence, const char* what) {
       if (told++ < kMostTold) findings_.add(what, {{"sequence", std::to_string(sequence)}, {"stream", name.name}});
     });
     if (!held) {

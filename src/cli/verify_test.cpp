@@ -49,7 +49,7 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
     asset_ = *ledger.update(kActor, assets, {facility_}, asset_.id, 1, {{{"place", "外来"}}, "test"});
     ASSERT_TRUE(ledger.create(kActor, **ledger.find_register("system"), facility_, {{{"name", "系"}, {"kind", "chart"}, {"rto_hours", 0.1}}, ""}));
     const auto source = *services.logs.source_of({.address = "192.0.2.9"});
-    const std::vector<collect::events::Found> found(20, {"<34>1 2026-11-20T22:14:15Z h a - - - one", 1});
+    const std::vector<formats::Found> found(20, {"<34>1 2026-11-20T22:14:15Z h a - - - one", 1});
     ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
     ASSERT_TRUE(services.logs.feed_journal());
     ASSERT_TRUE(services.logs.publish_heads());

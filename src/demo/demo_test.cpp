@@ -34,7 +34,7 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto users = *identity::Users::open(*database, sealer);
   const auto key = *os::open_or_make_signing_key(folder.path() / "key");
   const auto archive = *archive::EmbeddedArchive::open(folder.path() / "archive", key, clock);
-  const auto logs = *collect::events::Logs::open(*ledger, *archive);
+  const auto logs = *logs::Logs::open(*ledger, *archive);
   const auto hospital = make_hospital({*ledger, *sources, *assessor, *users, *logs}, 20260401);
   ASSERT_TRUE(hospital) << describe(hospital.error());
 

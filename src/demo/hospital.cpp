@@ -481,7 +481,7 @@ class Builder {
         if (sources[i].name == senders[9]->hostname && step > kSteps - 80) continue;  // defect: this VPN device fell silent
         std::vector<std::string> lines;
         for (int k = 1 + random_.below(4); k-- > 0;) lines.push_back(log_line(sources[i], i, received - std::chrono::seconds(random_.below(20))));
-        collect::events::Bodies some;
+        formats::Bodies some;
         for (const auto& line : lines) some.events.push_back({line, 0});
         MAMORI_TRY(parts_.logs.accept(sources[i], i < senders.size() ? senders[i]->ip : "", some, received));
       }
@@ -498,7 +498,7 @@ class Builder {
     return {};
   }
 
-  std::string log_line(const collect::events::LogSource& source, std::size_t number, Instant at) {
+  std::string log_line(const logs::LogSource& source, std::size_t number, Instant at) {
     const auto login = fmt::format("s{:05}", 10001 + random_.below(kStaff));
     const auto patient = fmt::format("{:06}", 1200 + random_.below(400));
     const auto terminal = fmt::format("10.1.{}.{}", random_.below(3), 1 + random_.below(249));

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "assess/assessor.h"
-#include "collect/events/logs.h"
 #include "collect/sources.h"
 #include "identity/users.h"
 #include "ledger/ledger.h"
+#include "logs/logs.h"
 
 namespace mamori::demo {
 
@@ -15,7 +15,7 @@ struct Parts {
   collect::Sources& sources;
   assess::Assessor& assessor;
   identity::Users& users;
-  collect::events::Logs& logs;
+  logs::Logs& logs;
 };
 
 struct SignIn {

@@ -119,7 +119,7 @@ constexpr std::chrono::milliseconds kEnd{4500}, kStill{1500}, kLongestEnd{30'000
 
 // From a signal on: the process ends in time, whoever still works (a verification, a directory that does not answer). Everything on disk
 // bears being cut off anywhere. Only while events go on being kept is more time given.
-void end_in_time(const collect::events::Receiver& receiver) {
+void end_in_time(const logs::Receiver& receiver) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   auto changed = start;
@@ -199,7 +199,7 @@ Status serve(Installation& installation, ServeOptions options) {
     if (left < std::chrono::days(30)) options.warn(left.count() < 0 ? "server.certificate.ended" : "server.certificate.ends", {{"file", file}, {"date", iso_date(date_of(end))}});
   }
   // Shared with the thread that watches the end, which may outlive this function by a moment.
-  const std::shared_ptr<collect::events::Receiver> receiver = MAMORI_TRY(collect::events::Receiver::open(syslog, services.logs));
+  const std::shared_ptr<logs::Receiver> receiver = MAMORI_TRY(logs::Receiver::open(syslog, services.logs));
   services.receivers = {{"address", syslog.address}, {"udp", receiver->udp_port()}, {"tcp", receiver->tcp_port()}, {"tls", receiver->tls_port()}};
   const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
   Scheduler scheduler(services);

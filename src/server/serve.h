@@ -1,15 +1,15 @@
 // `mamori serve`: listener, static pages, scheduled readings.
 #pragma once
 
-#include "collect/events/receiver.h"
 #include "http/listener.h"
+#include "logs/receiver.h"
 #include "server/wiring.h"
 
 namespace mamori::server {
 
 struct ServeOptions {
   http::ListenerOptions listener;
-  collect::events::ReceiverOptions receiver;   // address "" = the listener's
+  logs::ReceiverOptions receiver;   // address "" = the listener's
   // What someone should know before it is too late: a code of data/texts and its facts.
   std::function<void(const std::string& code, const Facts& facts)> warn = [](const std::string&, const Facts&) {};
   std::function<void(const std::string& url, const std::string& setup_secret)> ready = [](const std::string&, const std::string&) {};

@@ -33,7 +33,7 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_, made->texts_));
   made->sources_ = MAMORI_TRY(collect::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_));
   made->archive_ = MAMORI_TRY(archive::open_archive(archive, directory / "archive", *made->signing_key_, clock));
-  made->logs_ = MAMORI_TRY(collect::events::Logs::open(*made->ledger_, *made->archive_));
+  made->logs_ = MAMORI_TRY(logs::Logs::open(*made->ledger_, *made->archive_));
   made->users_ = MAMORI_TRY(identity::Users::open(*made->database_, *made->sealer_));
   made->logs_->looked_after([&users = *made->users_] { return users.facilities_in_use(); });
   made->services_.reset(new api::Services{clock, made->texts_, *made->database_, *made->users_, *made->ledger_, *made->catalog_, *made->assessor_, *made->sources_, *made->logs_, *made->blobs_, *made->signing_key_, kVersion});

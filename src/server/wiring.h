@@ -32,7 +32,7 @@ class Installation {
   std::unique_ptr<assess::Assessor> assessor_;
   std::unique_ptr<collect::Sources> sources_;
   std::unique_ptr<archive::Archive> archive_;
-  std::unique_ptr<collect::events::Logs> logs_;
+  std::unique_ptr<logs::Logs> logs_;
   std::unique_ptr<identity::Users> users_;
   std::unique_ptr<api::Services> services_;
 };

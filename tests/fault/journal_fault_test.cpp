@@ -5,8 +5,8 @@
 
 #include "archive/embedded/archive.h"
 #include "base/crypto.h"
-#include "collect/events/logs.h"
 #include "installation.h"
+#include "logs/logs.h"
 #include "runs.h"
 
 namespace mamori::fault {
@@ -26,7 +26,7 @@ class Followed {
   Status open() {
     MAMORI_TRY(installation_.open());
     if (!archive_) archive_ = MAMORI_TRY(archive::EmbeddedArchive::open("/data/archive", key(), clock_, disk_));
-    if (!logs_) logs_ = MAMORI_TRY(collect::events::Logs::open(installation_.ledger(), *archive_));
+    if (!logs_) logs_ = MAMORI_TRY(logs::Logs::open(installation_.ledger(), *archive_));
     return {};
   }
   void close() {
@@ -37,7 +37,7 @@ class Followed {
   bool is_open() const { return logs_ != nullptr; }
   ledger::Ledger& ledger() { return installation_.ledger(); }
   store::Database& database() { return installation_.database(); }
-  collect::events::Logs& logs() { return *logs_; }
+  logs::Logs& logs() { return *logs_; }
 
   // Whether the streams hold exactly what the journal holds, in order, each once. Empty: they do.
   std::string compare() {
@@ -75,7 +75,7 @@ class Followed {
   const Clock& clock_;
   Installation installation_;
   std::unique_ptr<archive::EmbeddedArchive> archive_;
-  std::unique_ptr<collect::events::Logs> logs_;
+  std::unique_ptr<logs::Logs> logs_;
 };
 
 class JournalScenario final : public Scenario {

@@ -1,11 +1,11 @@
 // Whatever a sender writes: normalised without a crash, its values within the message or the arena, its fields shown, its frames whole.
-#include "collect/events/bodies.h"
-#include "collect/events/fields.h"
-#include "collect/events/framing.h"
-#include "collect/events/detail.h"
+#include "formats/bodies.h"
+#include "formats/detail.h"
+#include "formats/fields.h"
+#include "formats/framing.h"
 
 using namespace mamori;
-using namespace mamori::collect::events;
+using namespace mamori::formats;
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   if (size == 0) return 0;

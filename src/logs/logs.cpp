@@ -1,0 +1,124 @@
+#include "logs/logs.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "logs/recorded.h"
+
+namespace mamori::logs {
+namespace {
+
+constexpr store::Migration kSchema[] = {
+    {"logs.1",
+     "CREATE TABLE log_token (source {text} PRIMARY KEY, hash {text} NOT NULL UNIQUE, made_at BIGINT NOT NULL);"
+     "CREATE TABLE log_usual (source {text} PRIMARY KEY, events DOUBLE PRECISION NOT NULL, days BIGINT NOT NULL, last_received_at BIGINT NOT NULL, drift DOUBLE PRECISION);"},
+};
+
+constexpr std::size_t kMostUsed = 4096;  // questions remembered
+constexpr std::chrono::hours kSameUse{1};
+
+}  // namespace
+
+Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archive& archive) {
+  MAMORI_TRY(ledger.database().migrate(kSchema));
+  MAMORI_TRY(Senders::migrate(ledger.database()));
+  MAMORI_TRY(Witness::migrate(ledger.database()));
+  MAMORI_TRY(migrate_recorded(ledger.database()));
+  return std::unique_ptr<Logs>(new Logs(ledger, archive));
+}
+
+// --- senders
+
+Result<std::vector<LogSource>> Logs::sources(const std::vector<std::string>& facilities) {
+  std::vector<LogSource> out;
+  for (auto& source : MAMORI_TRY(senders_.all()))
+    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end()) out.push_back(std::move(source));
+  return out;
+}
+
+Result<LogSource> Logs::source_called(const std::string& facility, std::string_view name) {
+  for (auto& source : MAMORI_TRY(sources({facility})))
+    if (source.number == name || source.name == name) return std::move(source);
+  return Error{ErrorKind::not_found, "collect.log.source", {{"source", std::string(mamori::head(name, 100))}}};
+}
+
+Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& source) {
+  const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
+  const auto record = MAMORI_TRY(ledger_.get(*reg, facilities, source));
+  Secret token("mml_" + random_token(48));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  MAMORI_TRY(transaction->execute("INSERT INTO log_token VALUES (?,?,?) ON CONFLICT (source) DO UPDATE SET hash = excluded.hash, made_at = excluded.made_at",
+                                  {source, sha256_hex(token.reveal()), to_millis(ledger_.database().clock().now())}));
+  transaction.journal(actor, {record.facility, "log_source", source, "token_made", "", "", ""});
+  MAMORI_TRY(transaction.commit());
+  senders_.changed();
+  return token;
+}
+
+// --- reading
+
+Result<Question> parse_question(std::string text, std::string_view from, std::string_view to) {
+  Question out;
+  out.query = MAMORI_TRY(archive::parse_query(text));
+  out.text = std::move(text);
+  for (const auto& [given, into] : {std::pair{from, &out.from}, std::pair{to, &out.to}}) {
+    if (given.empty()) continue;
+    const auto parsed = parse_instant(given);
+    if (!parsed) return Error{ErrorKind::invalid, "collect.log.time", {{"value", std::string(mamori::head(given, 40))}}};
+    *into = *parsed;
+  }
+  return out;
+}
+
+Result<std::vector<archive::Stream*>> Logs::streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted) {
+  std::vector<archive::Stream*> out;
+  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
+    if (wanted.empty() ? name.base() == "journal" : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end()) continue;
+    out.push_back(MAMORI_TRY(archive_.stream(name)));
+  }
+  return out;
+}
+
+bool Question::about_patient(std::string_view found) const {
+  if (!query.values_of(archive::Field::patient).empty()) return true;
+  if (found.empty()) return false;
+  // As a word, or in a field of the sender's own name: whoever asks for a number that turns out to be a patient's has looked for her.
+  const auto patient = archive::searchable(found);
+  const auto terms = query.terms();
+  return std::any_of(terms.begin(), terms.end(), [&](const archive::Term* term) { return term->kind != archive::Term::Kind::field && (term->is(patient) || (term->kind == archive::Term::Kind::text && term->in(patient))); });
+}
+
+Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std::string& facility, std::span<const archive::Stream* const> streams, const Question& question, archive::SearchOptions options) {
+  options.from = question.from;
+  options.to = question.to;
+  auto result = MAMORI_TRY(archive_.search(streams, question.query, options));
+  using archive::Field;
+  const auto& counted = result.counts[static_cast<std::size_t>(Field::patient)];
+  const bool about = question.about_patient() || std::any_of(result.hits.begin(), result.hits.end(), [&](const archive::Hit& hit) { return question.about_patient(hit.event[Field::patient]); }) ||
+                     std::any_of(counted.begin(), counted.end(), [&](const archive::FieldCount& entry) { return question.about_patient(entry.value); });
+  if (about) MAMORI_TRY(record_search(actor, facility, question.text));
+  return result;
+}
+
+Status Logs::record_search(const store::Actor& actor, const std::string& facility, const std::string& question) {
+  const auto now = ledger_.database().clock().now();
+  const auto key = actor.id + "\n" + actor.name + "\n" + facility + "\n" + question;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = used_.find(key); found != used_.end() && now - found->second < kSameUse) return {};
+  }
+  MAMORI_TRY(record_use(actor, facility, "searched", question));
+  const std::lock_guard lock(mutex_);
+  if (used_.size() >= kMostUsed) used_.clear();
+  used_[key] = now;
+  return {};
+}
+
+Status Logs::record_use(const store::Actor& actor, const std::string& facility, std::string_view action, std::string_view question) {
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  transaction.journal(actor, {facility, "logs", "", std::string(action), "", json::serialize(json::object{{"question", question}}), ""});
+  return transaction.commit();
+}
+
+}  // namespace mamori::logs

@@ -1,0 +1,119 @@
+#include "logs/recorded.h"
+
+#include "base/json.h"
+
+namespace mamori::logs {
+namespace {
+
+constexpr std::chrono::hours kNoted{24};
+constexpr std::size_t kPage = 1000;
+
+constexpr store::Migration kSchema[] = {
+    {"logs.3",
+     "CREATE TABLE log_head (facility {text} NOT NULL, stream {text} NOT NULL, size BIGINT NOT NULL, root {text} NOT NULL, at BIGINT NOT NULL,"
+     " noted_at BIGINT NOT NULL, PRIMARY KEY (facility, stream));"},
+};
+
+struct Row {
+  std::int64_t size = 0, noted_at = 0;
+};
+
+}  // namespace
+
+Status migrate_recorded(store::Database& database) { return database.migrate(kSchema); }
+
+Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads) {
+  const auto now = database.clock().now();
+  auto transaction = MAMORI_TRY(database.begin());
+  std::map<archive::StreamName, Row> known;
+  MAMORI_TRY(transaction->each("SELECT facility, stream, size, noted_at FROM log_head", {}, [&](store::Row& row) {
+    known[{store::as_text(row[0]), store::as_text(row[1])}] = {store::as_integer(row[2]), store::as_integer(row[3])};
+  }));
+  std::map<std::string, json::object> notes;  // by facility
+  std::map<std::string, bool> due;
+  bool changed = false;
+  for (const auto& [name, head] : heads) {
+    const auto found = known.find(name);
+    const auto grown = found == known.end() || found->second.size < static_cast<std::int64_t>(head.size);
+    changed = changed || grown;
+    if (found == known.end() || (grown && now - from_millis(found->second.noted_at) >= kNoted)) due[name.facility] = true;
+    notes[name.facility][name.name] = json::object{{"size", head.size}, {"root", proof::to_base64(head.root)}, {"at", to_millis(head.at)}};
+  }
+  if (!changed) return {};
+  for (const auto& [name, head] : heads) {
+    const auto noted = due[name.facility] ? to_millis(now) : known[name].noted_at;
+    // Never back: a stream that became shorter is just what is to be noticed.
+    MAMORI_TRY(transaction->execute("INSERT INTO log_head VALUES (?,?,?,?,?,?) ON CONFLICT (facility, stream) DO UPDATE SET size = excluded.size, root = excluded.root,"
+                                    " at = excluded.at, noted_at = excluded.noted_at WHERE log_head.size <= excluded.size",
+                                    {name.facility, name.name, static_cast<std::int64_t>(head.size), proof::to_base64(head.root), to_millis(head.at), noted}));
+  }
+  for (const auto& [facility, note] : notes)
+    if (due[facility]) transaction.journal({"", "log archive", "logs"}, {facility, "logs", "", "heads", "", json::serialize(note), ""});
+  return transaction.commit();
+}
+
+Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection) {
+  std::map<archive::StreamName, RecordedHead> newest;
+  const auto take = [&](RecordedHead head) {
+    auto& kept = newest[head.name];
+    if (head.size >= kept.size) kept = std::move(head);
+  };
+  MAMORI_TRY(connection.each("SELECT j.facility, j.after_json FROM journal j JOIN (SELECT facility, MAX(sequence) AS newest FROM journal"
+                             " WHERE subject = 'logs' AND action = 'heads' GROUP BY facility) m ON j.sequence = m.newest",
+                             {}, [&](store::Row& row) {
+                               const auto note = parse_json_object(store::as_text(row[1]));
+                               if (!note) return;
+                               for (const auto& [stream, value] : *note)
+                                 if (const auto* head = value.if_object())
+                                   take({{store::as_text(row[0]), std::string(stream)}, static_cast<proof::TreeSize>(integer_of(*head, "size")), text_of(*head, "root"), from_millis(integer_of(*head, "at"))});
+                             }));
+  MAMORI_TRY(connection.each("SELECT facility, stream, size, root, at FROM log_head", {}, [&](store::Row& row) {
+    take({{store::as_text(row[0]), store::as_text(row[1])}, static_cast<proof::TreeSize>(store::as_integer(row[2])), store::as_text(row[3]), from_millis(store::as_integer(row[4]))});
+  }));
+  std::vector<RecordedHead> out;
+  for (auto& [name, head] : newest) out.push_back(std::move(head));
+  return out;
+}
+
+Result<HeldJournal> hold_journal(store::Connection& connection, const archive::Stream& stream, const std::string& facility,
+                                 const std::function<void(std::int64_t sequence, const char* what)>& report) {
+  HeldJournal held;
+  std::map<std::int64_t, std::string> page;  // sequence → hash, of the stream
+  std::int64_t from = 0;                     // the first sequence number of the page's window
+  // Both ways within one window of sequence numbers.
+  const auto compare = [&]() -> Status {
+    if (page.empty()) return {};
+    const auto to = page.rbegin()->first;
+    if (held.compared == 0) held.first = from = page.begin()->first;  // what was before has passed its time
+    auto left = page;
+    MAMORI_TRY(connection.each("SELECT sequence, hash FROM journal WHERE facility = ? AND sequence BETWEEN ? AND ? ORDER BY sequence", {facility, from, to}, [&](store::Row& row) {
+      const auto sequence = store::as_integer(row[0]);
+      const auto found = left.find(sequence);
+      if (found == left.end()) return report(sequence, "cli.verify.entry-not-in-stream");
+      if (found->second != store::as_text(row[1])) report(sequence, "cli.verify.entry-differs");
+      left.erase(found);
+    }));
+    for (const auto& [sequence, hash] : left) report(sequence, "cli.verify.entry-cut");
+    held.compared += page.size();
+    held.last = to;
+    from = to + 1;
+    page.clear();
+    return {};
+  };
+  const archive::SearchOptions all;
+  MAMORI_TRY(stream.each_match({}, all.from, all.to, stream.first(), [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
+    const auto entry = parse_json_object(event.raw);
+    const auto sequence = entry ? integer_of(*entry, "sequence") : 0;
+    if (sequence <= 0) report(0, "cli.verify.entry-unreadable");
+    else if (sequence < from) report(sequence, "cli.verify.entry-twice");
+    else page[sequence] = text_of(*entry, "hash");
+    if (page.size() >= kPage) MAMORI_TRY(compare());
+    return true;
+  }));
+  MAMORI_TRY(compare());
+  const auto rows = MAMORI_TRY(connection.query("SELECT COUNT(*) FROM journal WHERE facility = ? AND sequence > ?", {facility, held.last}));
+  held.behind = static_cast<std::uint64_t>(store::as_integer(rows.rows.at(0).at(0)));
+  return held;
+}
+
+}  // namespace mamori::logs

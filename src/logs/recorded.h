@@ -1,0 +1,32 @@
+// Which streams there should be, and how long each was when its newest head was signed: written down in the database with every head, and
+// in the journal once a day, so that a stream that is gone or shorter is missed. And the journal in the database held against its stream.
+#pragma once
+
+#include "archive/archive.h"
+#include "store/database.h"
+
+namespace mamori::logs {
+
+struct RecordedHead {
+  archive::StreamName name;
+  proof::TreeSize size = 0;
+  std::string root;  // base64
+  Instant at;
+};
+
+Status migrate_recorded(store::Database& database);
+// Of heads just signed. The journal tells of them when a stream is new, and once a day.
+Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads);
+// The newest of each stream, of the table or of the journal, whichever is longer. Sorted by name.
+Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection);
+
+struct HeldJournal {
+  std::uint64_t compared = 0;
+  std::int64_t first = 0, last = 0;  // sequence numbers in the stream
+  std::uint64_t behind = 0;          // entries of the database newer than that: not in the stream yet
+};
+// Entries that stand in one of the two only, or differ: `report` is told the sequence number and a code of data/texts.
+Result<HeldJournal> hold_journal(store::Connection& connection, const archive::Stream& stream, const std::string& facility,
+                                 const std::function<void(std::int64_t sequence, const char* what)>& report);
+
+}  // namespace mamori::logs
