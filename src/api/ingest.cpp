@@ -148,8 +148,8 @@ Result<http::Reply> import_logs(const Call& call, Services& services) {
   const auto wanted = call.request.parameter("source");
   for (const auto& source : MAMORI_TRY(services.logs.sources({facility}))) {
     if (source.id != wanted) continue;
-    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", formats::parse_lines(call.request.body)));
     MAMORI_TRY(services.logs.record_use(call.actor(), facility, "imported", source.number));
+    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", formats::parse_lines(call.request.body)));
     return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
   }
   return Error{ErrorKind::not_found, "ledger.record.missing"};

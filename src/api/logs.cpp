@@ -90,7 +90,9 @@ Result<archive::Stream*> one_stream(const Call& call, Services& services) {
 }
 
 json::object damage_json(const Services& services, const archive::Damage& damage) {
-  return {{"what", words_json(services.texts.both(damage.what))}, {"file", std::filesystem::path(damage.file).filename().string()}, {"first", damage.first}, {"last", damage.last}};
+  const Facts facts = {{"file", std::filesystem::path(damage.file).filename().string()},
+                       {"first", std::to_string(damage.first)}, {"last", std::to_string(damage.last)}};
+  return {{"what", words_json(services.texts.both(damage.what, facts))}, {"file", std::filesystem::path(damage.file).filename().string()}, {"first", damage.first}, {"last", damage.last}};
 }
 json::array damages_json(const Services& services, const std::vector<archive::Damage>& list) {
   json::array out;
@@ -154,7 +156,12 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
 Result<http::Reply> get_log_event(const Call& call, Services& services) {
   auto* stream = MAMORI_TRY(one_stream(call, services));
   const auto index = number_of(call.at("index"), std::numeric_limits<std::uint64_t>::max());
-  const auto kept = MAMORI_TRY(stream->event(index));
+  auto there = stream->event(index);
+  if (!there && there.error().kind == ErrorKind::not_found)
+    for (const auto& hole : archive::holes(*stream))
+      if (hole.first <= index && index <= hole.last)
+        return Error{ErrorKind::corrupt, "archive.block.damaged", {{"file", hole.file}, {"first", std::to_string(hole.first)}, {"last", std::to_string(hole.last)}}};
+  const auto kept = MAMORI_TRY(std::move(there));
   auto out = event_json(kept.event, *stream, index);
   json::array rest;
   for (const auto& [name, value] : formats::all_fields(kept.event.raw)) rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});

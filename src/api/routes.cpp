@@ -212,7 +212,11 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
   for (const auto& [name, value] : request.query)
     if (!is_storable(name) || !is_storable(value)) return problem_reply(text_refused(printable(name, 60)), services.texts);
   if (const auto token = request.cookie(kSessionCookie); !token.empty()) {
-    if (auto session = services.users.session(Secret(token))) asked.signed_in = std::move(session).take();
+    auto session = services.users.session(Secret(token));
+    // A database that does not answer has not signed anybody out.
+    const bool unknown = !session && session.error().kind != ErrorKind::unauthenticated;
+    if (unknown && route->permission != Permission::none_needed) return problem_reply(session.error(), services.texts);
+    if (session) asked.signed_in = std::move(session).take();
   }
   if (asked.signed_in) asked.facilities = asked.signed_in->first.facilities_with(route->permission);
   if (route->permission == Permission::none_needed) return std::nullopt;

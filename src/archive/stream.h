@@ -28,6 +28,10 @@ struct Damage {
   LeafIndex first = 0, last = 0;
 };
 
+class Stream;
+// Of a stream's damage what takes events away: their places are known, they are not there to be found.
+std::vector<Damage> holes(const Stream& stream);
+
 struct Verified {
   TreeSize size = 0;
   std::uint64_t events = 0, bytes = 0;         // read and hashed

@@ -4,7 +4,9 @@
 #include <CLI/Formatter.hpp>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/crypto.h"
 #include "base/log.h"
@@ -64,6 +66,17 @@ store::Actor Session::actor() const {
   return {"", name ? name : "command line", "command line"};
 }
 
+Status write_output(const std::filesystem::path& file, std::string_view bytes, os::Visibility visibility) {
+  std::error_code none;
+  const auto target = std::filesystem::is_symlink(file, none) ? std::filesystem::weakly_canonical(file, none) : file;
+  if (!std::filesystem::exists(target, none) || std::filesystem::is_regular_file(target, none))
+    return os::write_file(target, bytes, visibility);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::fopen(target.c_str(), "wbe"), std::fclose);
+  const bool written = out && std::fwrite(bytes.data(), 1, bytes.size(), out.get()) == bytes.size() && std::fflush(out.get()) == 0;
+  if (written) return {};
+  return Error{ErrorKind::unavailable, "os.disk.failed", {{"file", file.string()}, {"reason", std::strerror(errno)}}};
+}
+
 int fail(const Error& error, const Common& common) {
   std::string sentence = describe(error);
   if (const auto home = server::find_home(common.home))
@@ -111,7 +124,10 @@ int run_mamori(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   crypto_ready();
-  return run();
+  const int code = run();
+  // An answer that did not reach whoever asked was none.
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return fail({ErrorKind::unavailable, "cli.output.lost", {{"reason", std::strerror(errno)}}}, common);
 }
 
 }  // namespace mamori::cli

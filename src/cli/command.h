@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 
+#include "os/file.h"
 #include "server/wiring.h"
 
 namespace mamori::cli {
@@ -34,6 +35,9 @@ class Session {
   std::unique_ptr<server::Installation> installation;
 };
 
+// What a command makes, into the file the user named: whole or not at all where that is a file, through a link into what it leads to, and
+// straight into a pipe or a device. Errors: os.disk.*, os.file.*.
+Status write_output(const std::filesystem::path& file, std::string_view bytes, os::Visibility visibility = os::Visibility::shared);
 // Prints the error's sentence in the chosen language; returns its exit code.
 int fail(const Error& error, const Common& common);
 // "[ 40%] text" on standard error, only where someone looks at it (a terminal).

@@ -44,7 +44,7 @@ int make_document(const Common& common, const Given& given) {
     made = report::inspection_package(context, package);
   }
   if (!made) return fail(made.error(), common);
-  const auto written = os::write_file(given.output, *made);
+  const auto written = write_output(given.output, *made);
   return written ? 0 : fail(written.error(), common);
 }
 

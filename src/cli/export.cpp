@@ -51,7 +51,7 @@ int export_register(const Common& common, const Given& given) {
     std::fwrite(bytes.data(), 1, bytes.size(), stdout);
     return 0;
   }
-  const auto written = os::write_file(given.output, bytes);
+  const auto written = write_output(given.output, bytes);
   return written ? 0 : fail(written.error(), common);
 }
 

@@ -105,7 +105,7 @@ int import(const Common& common, const Given& given) {
   }
   if (!given.rejected.empty() && rejected > 0) {
     const auto rows = ledger::rejected_rows(*plan, services.texts.both("ledger.import.reason"), common.language, sentence);
-    const auto written = os::write_file(given.rejected, sheet::write_csv(rows));
+    const auto written = write_output(given.rejected, sheet::write_csv(rows));
     if (!written) return fail(written.error(), common);
   }
   if (given.dry_run) return rejected > 0 ? 1 : 0;

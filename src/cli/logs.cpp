@@ -11,6 +11,8 @@ namespace {
 
 using archive::Field;
 
+constexpr std::size_t kMostHits = 100'000;
+
 struct Given {
   std::string action, question, from, to, file, output, source, stream, format = "text";
   std::size_t limit = 100;
@@ -42,7 +44,7 @@ int search(Session& session, const Common& common, const Given& given) {
   const auto asked = question_of(given);
   if (!asked) return fail(asked.error(), common);
   archive::SearchOptions options;
-  options.limit = std::min<std::size_t>(given.limit, 100'000);
+  options.limit = given.limit;
   const bool counts = given.action == "stats";
   if (counts) {
     options.limit = 0;
@@ -76,7 +78,7 @@ int search(Session& session, const Common& common, const Given& given) {
     return 0;
   }
   for (auto hit = result->hits.rbegin(); hit != result->hits.rend(); ++hit) print_event(given, *list[hit->at.stream], hit->at.index, hit->event);  // the newest last, as in a terminal
-  for (const auto& damage : result->damage) std::fprintf(stderr, "mamori: %s %s (%llu–%llu)\n", session.services().texts.get(damage.what, common.language).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last));
+  for (const auto& damage : result->damage) std::fprintf(stderr, "mamori: %s %s (%llu–%llu)\n", session.services().texts.get(damage.what, common.language, {{"file", damage.file}, {"first", std::to_string(damage.first)}, {"last", std::to_string(damage.last)}}).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last));
   return result->damage.empty() ? 0 : 6;
 }
 
@@ -119,10 +121,11 @@ int import(Session& session, const Common& common, const Given& given) {
   auto& services = session.services();
   const auto source = services.logs.source_called(*facility, given.source);
   if (!source) return fail(source.error(), common);
-  const auto result = services.logs.import_file(*source, given.file, [&](std::uint64_t done, std::uint64_t all) { progress(given.file, done, all); });
-  if (!result) return fail(result.error(), common);
+  // Written down before anything is kept: what failed behind it could not take the events back.
   const auto noted = services.logs.record_use(session.actor(), *facility, "imported", given.file);
   if (!noted) return fail(noted.error(), common);
+  const auto result = services.logs.import_file(*source, given.file, [&](std::uint64_t done, std::uint64_t all) { progress(given.file, done, all); });
+  if (!result) return fail(result.error(), common);
   if (given.format == "json") std::printf("%s", pretty(json::object{{"events", result->events}, {"bytes", result->bytes}, {"notes", result->notes.size()}}).c_str());
   else std::printf("%s\n", services.texts.get("cli.logs.imported", common.language, {{"events", std::to_string(result->events)}, {"source", source->number}}).c_str());
   for (const auto& note : result->notes) std::fprintf(stderr, "%s:%zu: %s\n", given.file.c_str(), note.line, services.texts.get(note.code, common.language).c_str());
@@ -144,7 +147,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
   if (!noted) return fail(noted.error(), common);
   const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const proof::Head& head) { return services.logs.stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
   if (!bytes) return fail(bytes.error(), common);
-  const auto written = os::write_file(given.output, *bytes, os::Visibility::owner_only);
+  const auto written = write_output(given.output, *bytes, os::Visibility::owner_only);
   if (!written) return fail(written.error(), common);
   std::printf("%s\n", given.output.c_str());
   return 0;
@@ -208,7 +211,7 @@ void add_logs(CLI::App& app, Common& common, Runner& run) {
   auto* search = add("search", "find events, newest last");
   ask(search);
   text_or_json(search);
-  search->add_option("--limit", given->limit, "how many at most (default 100)");
+  search->add_option("--limit", given->limit, "how many at most (default 100)")->check(CLI::Range(std::size_t{1}, kMostHits));
   auto* stats = add("stats", "how many, when, and what their fields say");
   ask(stats);
   text_or_json(stats);

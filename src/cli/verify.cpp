@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "cli/command.h"
 #include "ledger/verify.h"
@@ -14,6 +15,12 @@ namespace {
 struct Given {
   std::string file, key, stamp_authority, heads, format = "text";
 };
+
+json::array lost_json(const report::VerifiedLogs& verified) {
+  json::array out;
+  for (const auto& [first, last] : verified.lost) out.push_back(json::object{{"first", first}, {"last", last}});
+  return out;
+}
 
 int print_failure(const Error& error, const Common& common, const Given& given) {
   if (given.format == "json") {
@@ -137,7 +144,11 @@ class Whole {
     }
     auto& archive = services_.logs.archive();
     std::map<archive::StreamName, const archive::Stream*> streams;
-    for (const auto& name : MAMORI_TRY(archive.names())) streams[name] = MAMORI_TRY(archive.stream(name));
+    for (const auto& name : MAMORI_TRY(archive.names())) {
+      const auto stream = archive.stream(name);
+      if (stream) streams[name] = *stream;
+      else unopened(name, stream.error());
+    }
 
     auto snapshot = MAMORI_TRY(services_.database.snapshot());
     MAMORI_TRY(look_at_journal(*snapshot));
@@ -146,12 +157,15 @@ class Whole {
       fit_ = check_heads(services_.logs, services_.signing_key, given_.heads, kept_, findings_);
       if (fit_ > 0) say("cli.verify.heads", {{"heads", number(fit_)}});
     }
-    for (const auto& head : recorded) look_for(head, streams);
+    std::set<archive::StreamName> missed;
+    for (const auto& head : recorded)
+      if (!missed.contains(head.name) && !unopened_.contains(head.name) && !look_for(head, streams)) missed.insert(head.name);
     for (const auto& [name, stream] : streams) {
       if (name.base() == "journal") MAMORI_TRY(hold(*snapshot, name, *stream));
       look_at(name, *stream);
     }
     MAMORI_TRY(look_for_entries_without_stream(*snapshot, streams));
+    uncovered("cli.verify.not-looked-at", {});
     if (recorded.empty()) uncovered("cli.verify.nothing-recorded", {});
     if (given_.heads.empty()) uncovered("cli.verify.no-kept-heads", {});
     return {};
@@ -175,33 +189,51 @@ class Whole {
       const auto* field = deviation.reg->find(deviation.field);
       findings_.add(deviation.what, {{"register", deviation.reg->label.in(common_.language)}, {"number", deviation.number.empty() ? deviation.id : deviation.number}, {"label", deviation.label},
                                      {"field", field ? field->label.in(common_.language) : deviation.field}, {"id", deviation.id}});
-    });
+    }, [&](std::string_view hash) { return services_.blobs.get(hash).has_value(); });
     if (!checked) {
       if (checked.error().kind != ErrorKind::corrupt) return checked.error();
       findings_.add(checked.error());
       return {};
     }
     records_ = checked->records;
+    if (checked->deviations == 0 && checked->attachments > 0) say("cli.verify.attachments", {{"count", number(checked->attachments)}});
     if (checked->deviations == 0) say("cli.verify.records", {{"records", number(records_)}});
     return {};
   }
 
-  // Absence is no success: what was signed once must still be there.
-  void look_for(const logs::RecordedHead& head, const std::map<archive::StreamName, const archive::Stream*>& streams) {
+  // The others are looked at all the same.
+  void unopened(const archive::StreamName& name, const Error& error) {
+    unopened_.insert(name);
+    findings_.add(error);
+    uncovered("cli.verify.stream-unopened", {{"stream", name.name}, {"facility", name.facility}});
+    streams_.push_back(json::object{{"facility", name.facility}, {"stream", name.name}, {"valid", false}});
+  }
+
+  // Absence is no success: what was signed once must still be there. Of each stream the newest such head is asked for first; false where
+  // something was found to say.
+  bool look_for(const logs::RecordedHead& head, const std::map<archive::StreamName, const archive::Stream*>& streams) {
     const Facts facts = {{"stream", head.name.name}, {"facility", head.name.facility}, {"events", number(head.size)}, {"at", iso_instant(head.at)}};
     const auto found = streams.find(head.name);
-    if (found == streams.end()) return findings_.add("cli.verify.stream-gone", facts);
+    const auto tell = [&](const char* code, const Facts& told) {
+      findings_.add(code, told);
+      return false;
+    };
+    if (found == streams.end()) return tell("cli.verify.stream-gone", facts);
     const auto& stream = *found->second;
     if (stream.size() < head.size) {
       auto more = facts;
       more.emplace_back("now", number(stream.size()));
-      return findings_.add("cli.verify.stream-shorter", more);
+      return tell("cli.verify.stream-shorter", more);
     }
     const auto root = stream.root_at(head.size);
-    if (!root || proof::to_base64(*root) != head.root) return findings_.add("cli.verify.stream-other", facts);
+    // Of what retention took, proofs are kept from the heads of one a day only.
+    if (!root && head.size < stream.first() && !newest_asked_.insert(head.name).second) return true;
+    if (!root || proof::to_base64(*root) != head.root) return tell("cli.verify.stream-other", facts);
+    if (!newest_asked_.insert(head.name).second) return true;
     const auto heads = stream.heads();
     if (std::none_of(heads.begin(), heads.end(), [&](const proof::Head& one) { return one.size == head.size && proof::to_base64(one.root) == head.root; }))
-      findings_.add("cli.verify.head-gone", facts);
+      return tell("cli.verify.head-gone", facts);
+    return true;
   }
 
   Status hold(store::Connection& connection, const archive::StreamName& name, const archive::Stream& stream) {
@@ -229,10 +261,16 @@ class Whole {
     return {};
   }
 
+  void tell_damage(const archive::StreamName& name, const archive::Damage& damage) const {
+    const Facts facts = {{"file", damage.file}, {"first", number(damage.first)}, {"last", number(damage.last)}};
+    std::fprintf(stderr, "%s/%s: %s (%s, %s–%s)\n", name.facility.c_str(), name.name.c_str(), texts_.get(damage.what, common_.language, facts).c_str(),
+                 damage.file.c_str(), number(damage.first).c_str(), number(damage.last).c_str());
+  }
+
   // How far it was looked at, and what lies behind the newest signature.
   void look_at(const archive::StreamName& name, const archive::Stream& stream) {
     const auto all = stream.size();
-    const auto verified = stream.verify([&](const archive::Damage& damage) { std::fprintf(stderr, "%s/%s: %s (%s, %llu–%llu)\n", name.facility.c_str(), name.name.c_str(), texts_.get(damage.what, common_.language).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last)); },
+    const auto verified = stream.verify([&](const archive::Damage& damage) { tell_damage(name, damage); },
                                         [&](std::uint64_t done) { progress(name.name, done, all); });
     const auto heads = stream.heads();
     json::object told = {{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}, {"first", stream.first()}};
@@ -250,7 +288,8 @@ class Whole {
       more.emplace_back("at", iso_instant(heads.back().at));
       more.emplace_back("size", number(heads.back().size));
       more.emplace_back("behind", number(behind));
-      say("cli.verify.stream-reach", more);
+      if (verified) say("cli.verify.stream-reach", more);
+      else uncovered("cli.verify.stream-unwhole", {{"stream", name.name}});
     }
     if (!given_.heads.empty()) {
       const auto kept = kept_.find(stream.origin());
@@ -265,6 +304,7 @@ class Whole {
     streams_.push_back(std::move(told));
   }
 
+  std::set<archive::StreamName> unopened_, newest_asked_;
   static constexpr std::size_t kMostTold = 20;  // entries of one stream
 
   api::Services& services_;
@@ -295,8 +335,10 @@ int verify(const Common& common, const Given& given) {
   if (report::is_log_export(*bytes)) {
     const auto verified = report::verify_logs(*bytes, given.key, given.stamp_authority);
     if (!verified) return print_failure(verified.error(), common, given);
-    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}, {"stamped_at", verified->stamp ? json::value(iso_instant(verified->stamp->at)) : json::value(nullptr)}}).c_str());
+    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}, {"lost", lost_json(*verified)}, {"stamped_at", verified->stamp ? json::value(iso_instant(verified->stamp->at)) : json::value(nullptr)}}).c_str());
     else std::printf("%s\n", texts->get("cli.verify.logs", common.language, {{"origin", verified->origin}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", std::to_string(verified->events)}, {"size", std::to_string(verified->size)}}).c_str());
+    if (given.format != "json")
+      for (const auto& [first, last] : verified->lost) std::printf("%s\n", texts->get("cli.verify.lost", common.language, {{"first", std::to_string(first)}, {"last", std::to_string(last)}}).c_str());
     if (verified->stamp && given.format != "json") std::printf("%s\n", texts->get(given.stamp_authority.empty() ? "cli.verify.stamp-unchecked" : "cli.verify.stamp", common.language, {{"at", iso_instant(verified->stamp->at)}, {"authority", verified->stamp->authority}}).c_str());
     return 0;
   }

@@ -171,6 +171,53 @@ TEST_P(Verify, AStreamThatIsGoneIsMissed) {
   EXPECT_TRUE(answer.says("Log events") && answer.says("is gone")) << answer.err;
 }
 
+TEST_P(Verify, AStreamThatWasReplacedIsMissedAlsoAfterItWasSignedAnew) {
+  fs::remove_all(stream("events"));
+  {
+    auto& services = open();
+    const auto source = *services.logs.source_of({.address = "192.0.2.9"});
+    const std::vector<formats::Found> found(40, {"<34>1 2026-11-20T22:14:15Z h a - - - another", 1});
+    ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
+    for (int i = 0; i < 3; ++i) {
+      clock_.advance(std::chrono::hours(25));
+      ASSERT_TRUE(services.logs.publish_heads());
+    }
+    installation_.reset();
+  }
+  auto answer = verify();
+  EXPECT_EQ(answer.code, 1) << answer.out;
+  EXPECT_TRUE(answer.says("events") && answer.says("is not what was signed")) << answer.err;
+  const auto connection = GetParam() == store::Engine::sqlite ? store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : store::open_postgresql(database_.url());
+  EXPECT_EQ(store::as_integer((*connection)->query("SELECT COUNT(*) FROM journal WHERE action = 'heads_lost'")->rows[0][0]), 1) << "told once";
+  in_database("DELETE FROM log_head");
+  EXPECT_EQ(verify().code, 1) << "the journal says it too";
+}
+
+TEST_P(Verify, AStreamThatDoesNotOpenKeepsNothingElseFromBeingLookedAt) {
+  std::ofstream(stream("events") / "format") << "mamori archive stream 99\n";
+  const auto answer = verify();
+  EXPECT_EQ(answer.code, 1) << answer.out;
+  EXPECT_TRUE(answer.says("could not be opened") && answer.says("records of the registers are as the journal says")) << answer.out << answer.err;
+  EXPECT_FALSE(answer.says("events: read 0 to 19")) << answer.out;
+}
+
+TEST_P(Verify, AnAttachmentThatIsGoneOrAlteredIsNamedWithItsRecord) {
+  std::string hash;
+  {
+    auto& services = open();
+    hash = *services.blobs.put("証明書");
+    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("disposal"), facility_, {{{"what", "パソコン"}, {"method", "crush"}, {"certificate", hash + ":証明書.txt"}}, "test"}));
+    installation_.reset();
+  }
+  EXPECT_TRUE(verify().says("The 1 files attached to records are there")) << verify().out << verify().err;
+  const auto file = data() / "blobs" / hash.substr(0, 2) / hash;
+  std::ofstream(file, std::ios::app) << "x";
+  EXPECT_EQ(verify().code, 1);
+  EXPECT_TRUE(verify().says("is missing or was altered"));
+  fs::remove(file);
+  EXPECT_TRUE(verify().says("is missing or was altered"));
+}
+
 TEST_P(Verify, AnArchiveThatIsGoneIsMissed) {
   fs::remove_all(data() / "archive");
   const auto answer = verify();

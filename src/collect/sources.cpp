@@ -396,7 +396,7 @@ Result<std::vector<Source>> Sources::due() const {
   const auto now = ledger_.database().clock().now();
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Source> out;
-  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source WHERE enabled AND every_minutes > 0 AND (last_run_at IS NULL OR last_run_at + every_minutes * 60000 <= ?)", kColumns), {to_millis(now)},
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source WHERE enabled AND every_minutes > 0 AND (last_run_at IS NULL OR last_run_at > ? OR last_run_at + every_minutes * 60000 <= ?)", kColumns), {to_millis(now), to_millis(now)},
                          [&](store::Row& row) { out.push_back(source_of(row)); }));
   return out;
 }

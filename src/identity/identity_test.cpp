@@ -91,6 +91,23 @@ TEST_P(OnBothEngines, ASessionEndsByTimeRevocationAndDisabling) {
   EXPECT_FALSE(users_->session(Secret("")));
 }
 
+TEST_P(OnBothEngines, WhoeverIsSignedInStaysSoWhereNothingCanBeWritten) {
+  const auto signed_in = users_->sign_in("tanaka", Secret(kGood), "", "", "");
+  {
+    auto transaction = database_->begin();
+    const auto* refuse = GetParam() == store::Engine::sqlite
+                             ? "CREATE TRIGGER no BEFORE UPDATE ON sessions BEGIN SELECT RAISE(FAIL, 'no room'); END"
+                             : "CREATE FUNCTION no() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no room'; END $$ LANGUAGE plpgsql;"
+                               "CREATE TRIGGER no BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION no()";
+    ASSERT_TRUE((*transaction)->script(refuse));
+    ASSERT_TRUE(transaction->commit());
+  }
+  clock_.advance(std::chrono::minutes(5));
+  const auto session = users_->session(signed_in->token);
+  ASSERT_TRUE(session) << describe(session.error());
+  EXPECT_EQ(session->first.login, "tanaka");
+}
+
 TEST_P(OnBothEngines, ASecondFactorIsAskedForAndEachCodeCountsOnce) {
   const auto base32 = users_->begin_totp(user_.id);
   ASSERT_TRUE(base32);

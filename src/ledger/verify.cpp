@@ -26,7 +26,8 @@ json::value as_read(const json::value& value) {
 
 class Check {
  public:
-  Check(store::Connection& connection, const std::function<void(const Deviation&)>& report) : connection_(connection), report_(report) {}
+  Check(store::Connection& connection, const std::function<void(const Deviation&)>& report, const std::function<bool(std::string_view)>& is_whole)
+      : connection_(connection), report_(report), is_whole_(is_whole) {}
 
   Status of(const Register& reg) {
     reg_ = &reg;
@@ -38,7 +39,10 @@ class Check {
       if (records.empty()) break;
       after = records.back().id;
       const auto told = MAMORI_TRY(told_of(records));
-      for (const auto& record : records) compare(record, told);
+      for (const auto& record : records) {
+        compare(record, told);
+        look_at_attachments(record);
+      }
       counts_.records += records.size();
     }
     return missing();
@@ -91,6 +95,16 @@ class Check {
     if (!edited && told.entries != record.version) deviates(record, "", "ledger.verify.version");
   }
 
+  void look_at_attachments(const Record& record) {
+    for (const auto& field : reg_->fields) {
+      if (field.type != FieldType::file) continue;
+      const auto value = text_of(record.fields, field.name);  // "SHA-256:name"
+      if (value.empty()) continue;
+      ++counts_.attachments;
+      if (!is_whole_(std::string_view(value).substr(0, value.find(':')))) deviates(record, field.name, "ledger.verify.attachment");
+    }
+  }
+
   Status missing() {
     return connection_.each(fmt::format("SELECT j.record, j.after_json FROM journal j JOIN (SELECT record, MAX(sequence) AS newest FROM journal WHERE subject = ? AND {}"
                                         " AND record NOT IN (SELECT id FROM {}) GROUP BY record) m ON j.sequence = m.newest ORDER BY j.record",
@@ -114,14 +128,16 @@ class Check {
 
   store::Connection& connection_;
   const std::function<void(const Deviation&)>& report_;
+  const std::function<bool(std::string_view)>& is_whole_;
   const Register* reg_ = nullptr;
   VerifiedRecords counts_;
 };
 
 }  // namespace
 
-Result<VerifiedRecords> verify_records(store::Connection& connection, const Registers& registers, const std::function<void(const Deviation&)>& report) {
-  Check check(connection, report);
+Result<VerifiedRecords> verify_records(store::Connection& connection, const Registers& registers, const std::function<void(const Deviation&)>& report,
+                                       const std::function<bool(std::string_view)>& is_whole) {
+  Check check(connection, report, is_whole);
   for (const auto& reg : registers.all())
     if (!reg.observed) MAMORI_TRY(check.of(reg));
   return check.counts();

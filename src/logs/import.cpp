@@ -29,6 +29,7 @@ class MappedFile {
     }
     MappedFile out;
     out.size_ = static_cast<std::size_t>(status.st_size);
+    out.path_ = path;
     if (out.size_ != 0) {
       out.at_ = ::mmap(nullptr, out.size_, PROT_READ, MAP_PRIVATE, file, 0);
       if (out.at_ != MAP_FAILED) ::madvise(out.at_, out.size_, MADV_SEQUENTIAL);
@@ -37,12 +38,20 @@ class MappedFile {
     if (out.size_ != 0 && out.at_ == MAP_FAILED) return failed;
     return out;
   }
-  MappedFile(MappedFile&& other) noexcept : at_(std::exchange(other.at_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  MappedFile(MappedFile&& other) noexcept
+      : path_(std::move(other.path_)), at_(std::exchange(other.at_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   MappedFile& operator=(MappedFile&&) = delete;
   ~MappedFile() {
     if (size_ != 0) ::munmap(at_, size_);
   }
   std::string_view bytes() const { return {static_cast<const char*>(at_), size_}; }
+  // Whoever rotates logs may cut a file that is being read; what is gone must not be touched.
+  Status still_whole() const {
+    std::error_code failure;
+    const auto now = std::filesystem::file_size(path_, failure);
+    if (!failure && now >= size_) return {};
+    return Error{ErrorKind::conflict, "collect.log.shrunk", {{"file", path_.string()}}};
+  }
   // Gives back the memory of what has been read.
   void forget(std::size_t up_to) const {
     const auto whole = up_to / 4096 * 4096;
@@ -51,6 +60,7 @@ class MappedFile {
 
  private:
   MappedFile() = default;
+  std::filesystem::path path_;
   void* at_ = nullptr;
   std::size_t size_ = 0;
 };
@@ -169,7 +179,9 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
     texts.push_back(text);
     bytes += text.size();
     out.bytes += text.size();
-    if (texts.size() == archive::kLargestBatch || bytes >= archive::kBatchBytes) flush();
+    if (texts.size() != archive::kLargestBatch && bytes < archive::kBatchBytes) continue;
+    flush();
+    if (failed) failed = file.still_whole();
   }
   flush();
   hand_over(0);

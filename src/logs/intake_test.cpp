@@ -279,6 +279,90 @@ TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
   EXPECT_EQ(store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'retention' AND reason = 'disk full'")->rows[0][0]), 1);
 }
 
+TEST_F(Intake, ASmallDiskThatIsNearlyEmptyLosesNothing) {
+  testing::LimitedDisk disk;
+  disk.total = std::uint64_t{900} << 20;
+  disk.free = std::uint64_t{890} << 20;
+  logs_.reset();
+  archive_.reset();
+  archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_, disk);
+  logs_ = *Logs::open(*ledger_, *archive_);
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
+  auto* stream = *archive_->stream({facility_, "network"});
+  fill(*stream, clock_.now());
+  ASSERT_TRUE(logs_->make_room());
+  EXPECT_EQ(stream->first(), 0u);
+  disk.free = std::uint64_t{10} << 20;
+  ASSERT_TRUE(logs_->make_room());
+  EXPECT_GT(stream->first(), 0u);
+}
+
+// A clock that is wrong for one start must not make old what is not.
+TEST_F(Intake, NothingGoesForItsAgeWhereTheClockJumped) {
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"keep_years", 5}}, ""}));
+  auto* stream = *archive_->stream({facility_, "network"});
+  fill(*stream, clock_.now() - std::chrono::hours(24 * 365 * 6));  // as if it had been written then, or the clock were six years ahead
+  fill(*stream, clock_.now() - std::chrono::hours(24 * 365 * 6));
+  ASSERT_TRUE(logs_->tick());
+  ASSERT_TRUE(logs_->tick());
+  EXPECT_EQ(stream->first(), 0u) << "nothing since then: somebody set the clock";
+  ASSERT_TRUE(logs_->retain());
+  EXPECT_GT(stream->first(), 0u) << "it is old indeed";
+}
+
+// What was received behind something newer is no older than that.
+TEST_F(Intake, EventsThatAWrongClockStampedAreKeptWithTheirNeighbours) {
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"keep_years", 5}}, ""}));
+  auto* stream = *archive_->stream({facility_, "network"});
+  fill(*stream, clock_.now());
+  fill(*stream, from_millis(946'684'800'000));  // 2000-01-01
+  fill(*stream, clock_.now());
+  ASSERT_TRUE(logs_->retain());
+  EXPECT_EQ(stream->first(), 0u);
+}
+
+TEST_F(Intake, WhatWentWithoutAWordInTheJournalIsWrittenDownLater) {
+  auto* stream = *archive_->stream({facility_, "network"});
+  fill(*stream, clock_.now());
+  fill(*stream, clock_.now());
+  ASSERT_TRUE(stream->retain({.bytes = 1}));  // as a removal whose process ended before it was in the journal
+  ASSERT_GT(stream->first(), 0u);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(logs_->tick());
+  const auto rows = *(*database_->read())->query("SELECT after_json, reason FROM journal WHERE action = 'retention'");
+  ASSERT_EQ(rows.rows.size(), 1u);
+  EXPECT_EQ(store::as_text(rows.rows[0][1]), "found at the start");
+  EXPECT_NE(store::as_text(rows.rows[0][0]).find("\"first\":" + std::to_string(stream->first())), std::string::npos);
+}
+
+TEST_F(Intake, ASearchNamesWhatIsKnownToBeGone) {
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const std::vector<formats::Found> found(20, {"<34>1 - h app - - - one", 1});
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
+  ASSERT_TRUE(logs_->publish_heads());
+  logs_.reset();
+  archive_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "archive" / facility_ / "events"))
+    if (entry.path().extension() == ".log") std::filesystem::remove(entry.path());
+  archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
+  logs_ = *Logs::open(*ledger_, *archive_);
+  const auto streams = *logs_->streams({facility_});
+  const std::vector<const archive::Stream*> list(streams.begin(), streams.end());
+  const auto result = logs_->search({"", "t", "test"}, facility_, list, *parse_question("one", "", ""), {});
+  ASSERT_TRUE(result) << describe(result.error());
+  EXPECT_EQ(result->total, 0u);
+  ASSERT_EQ(result->damage.size(), 1u);
+  EXPECT_EQ(result->damage[0].last, 19u);
+}
+
+TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
+  for (const auto* name : {"lost+found", "@eaDir", ".snapshot"}) {
+    std::filesystem::create_directories(folder_.path() / "archive" / name / "x");
+    std::filesystem::create_directories(folder_.path() / "archive" / facility_ / name);
+  }
+  ASSERT_TRUE(logs_->tick());
+  EXPECT_TRUE(logs_->state({facility_}));
+}
+
 // LOG-02: by field, as a word, on a later page, in the counts; and who asks for no patient leaves no trace.
 TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});

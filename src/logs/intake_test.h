@@ -47,6 +47,19 @@ class Intake : public ::testing::Test {
     }));
     return out;
   }
+  // More than one segment of 64 blocks, made of small blocks, all received at `at`.
+  static void fill(archive::Stream& stream, Instant at) {
+    for (int i = 0; i < 70; ++i) {
+      auto batch = std::make_shared<archive::Batch>();
+      batch->events.resize(3);
+      for (auto& event : batch->events) {
+        event.raw = batch->arena.keep("event " + std::to_string(i));
+        event.time = event.received = at;
+      }
+      ASSERT_TRUE(stream.append_block(batch));
+    }
+    ASSERT_TRUE(stream.settle());
+  }
   static int connect_tcp(int port) {
     const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in to{};

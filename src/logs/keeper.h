@@ -68,6 +68,11 @@ class Keeper {
   void hurry(std::chrono::milliseconds patience);
   // Keeps what is there and ends. Nothing may come any more.
   void stop();
+  // Events that were put and are neither kept nor given up.
+  std::size_t left() const {
+    const std::lock_guard lock(mutex_);
+    return events_;
+  }
   // Grows while something is being kept.
   std::uint64_t progress() const { return progress_; }
 
@@ -87,7 +92,7 @@ class Keeper {
   const Options options_;
   std::atomic<std::size_t> waiting_{0};         // bytes in all lanes of Flow::comes
   std::atomic<std::uint64_t> progress_{0};
-  std::mutex mutex_;                            // guards what follows and the lanes
+  mutable std::mutex mutex_;                    // guards what follows and the lanes
   std::condition_variable wake_, wake_taker_;
   std::deque<LanePtr> ready_;
   std::multimap<Steady::time_point, LanePtr> later_;

@@ -93,6 +93,12 @@ Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std:
   options.from = question.from;
   options.to = question.to;
   auto result = MAMORI_TRY(archive_.search(streams, question.query, options));
+  // What is known to be gone might have been an answer.
+  for (const auto* stream : streams)
+    for (auto& hole : archive::holes(*stream)) {
+      const auto same = [&](const archive::Damage& one) { return one.file == hole.file && one.first == hole.first; };
+      if (std::none_of(result.damage.begin(), result.damage.end(), same)) result.damage.push_back(std::move(hole));
+    }
   using archive::Field;
   const auto& counted = result.counts[static_cast<std::size_t>(Field::patient)];
   const bool about = question.about_patient() || std::any_of(result.hits.begin(), result.hits.end(), [&](const archive::Hit& hit) { return question.about_patient(hit.event[Field::patient]); }) ||

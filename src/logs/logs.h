@@ -162,6 +162,8 @@ class Logs {
   Status publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, proof::Head>>& published);
   Status record_removals();
   Status note_growth(Instant now);
+  Result<bool> clock_is_steady(Instant now);
+  Status find_unrecorded_removals();
   Status verify_next(Instant now);
   Status append(archive::Stream& stream, std::span<const archive::Event> events);
   // `refused`: how many of them.
@@ -187,6 +189,10 @@ class Logs {
   std::map<std::string, Counters> counters_;  // by source id
   std::map<std::string, std::int64_t> fed_;   // journal: by facility, the last entry in its stream
   Instant last_heads_{}, last_retention_{}, last_mail_{};
+  // Of tick() alone, which one thread calls.
+  Instant last_round_{};
+  int rounds_in_doubt_ = 0;                   // since the clock jumped, counted down
+  bool removals_looked_for_ = false;
   std::map<std::string, Instant> used_;       // who asked what, lately
   std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
   std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0}, waiting_{0};

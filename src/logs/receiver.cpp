@@ -442,6 +442,7 @@ void Receiver::stop() {
   state_->keeper.stop();
 }
 
+std::uint64_t Receiver::left() const { return state_->keeper.left(); }
 std::uint64_t Receiver::progress() const { return state_->keeper.progress(); }
 
 int Receiver::udp_port() const { return state_->udp_bound; }

@@ -29,6 +29,8 @@ class Receiver {
   // Stops listening and reading, then keeps what was read whole: datagrams that lie in the socket too, of connections what came up to now.
   // What the archive does not take within `patience` is counted as dropped, and told in the log.
   void stop();
+  // Events that were read and are not kept yet.
+  std::uint64_t left() const;
   // Grows while something is being kept.
   std::uint64_t progress() const;
   int udp_port() const;

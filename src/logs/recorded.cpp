@@ -1,6 +1,11 @@
 #include "logs/recorded.h"
 
+#include <fmt/format.h>
+
+#include <set>
+
 #include "base/json.h"
+#include "base/log.h"
 
 namespace mamori::logs {
 namespace {
@@ -16,24 +21,51 @@ constexpr store::Migration kSchema[] = {
 
 struct Row {
   std::int64_t size = 0, noted_at = 0;
+  std::string root;
 };
+const store::Actor kArchive = {"", "log archive", "logs"};
+
+// Once for each such head.
+Status tell_lost(store::Transaction& transaction, const archive::StreamName& name, const Row& noted) {
+  const auto what = json::serialize(json::object{{"size", noted.size}, {"root", noted.root}});
+  const auto told = MAMORI_TRY(transaction->query("SELECT 1 FROM journal WHERE record = ? AND facility = ? AND subject = 'logs' AND action = 'heads_lost'"
+                                                  " AND after_json = ?", {name.name, name.facility, what}));
+  if (!told.rows.empty()) return {};
+  log::error(fmt::format("{}/{} is not what was signed when it had {} events: see mamori verify", name.facility, name.name, noted.size));
+  transaction.journal(kArchive, {name.facility, "logs", name.name, "heads_lost", "", what, ""});
+  return {};
+}
 
 }  // namespace
 
 Status migrate_recorded(store::Database& database) { return database.migrate(kSchema); }
 
-Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads) {
+Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads,
+                    const StillHolds& still_holds) {
   const auto now = database.clock().now();
-  auto transaction = MAMORI_TRY(database.begin());
   std::map<archive::StreamName, Row> known;
-  MAMORI_TRY(transaction->each("SELECT facility, stream, size, noted_at FROM log_head", {}, [&](store::Row& row) {
-    known[{store::as_text(row[0]), store::as_text(row[1])}] = {store::as_integer(row[2]), store::as_integer(row[3])};
-  }));
+  {
+    auto lease = MAMORI_TRY(database.read());
+    MAMORI_TRY(lease->each("SELECT facility, stream, size, noted_at, root FROM log_head", {}, [&](store::Row& row) {
+    known[{store::as_text(row[0]), store::as_text(row[1])}] = {store::as_integer(row[2]), store::as_integer(row[3]), store::as_text(row[4])};
+    }));
+  }
+  // Asked before anything is locked: it reads the archive.
+  std::set<archive::StreamName> lost;
+  for (const auto& [name, head] : heads)
+    if (const auto found = known.find(name); found != known.end())
+      if (!still_holds(name, static_cast<proof::TreeSize>(found->second.size), found->second.root)) lost.insert(name);
+  auto transaction = MAMORI_TRY(database.begin());
   std::map<std::string, json::object> notes;  // by facility
   std::map<std::string, bool> due;
   bool changed = false;
   for (const auto& [name, head] : heads) {
     const auto found = known.find(name);
+    if (lost.contains(name)) {
+      MAMORI_TRY(tell_lost(transaction, name, found->second));
+      changed = true;
+      continue;
+    }
     const auto grown = found == known.end() || found->second.size < static_cast<std::int64_t>(head.size);
     changed = changed || grown;
     if (found == known.end() || (grown && now - from_millis(found->second.noted_at) >= kNoted)) due[name.facility] = true;
@@ -41,6 +73,7 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
   }
   if (!changed) return {};
   for (const auto& [name, head] : heads) {
+    if (lost.contains(name)) continue;
     const auto noted = due[name.facility] ? to_millis(now) : known[name].noted_at;
     // Never back: a stream that became shorter is just what is to be noticed.
     MAMORI_TRY(transaction->execute("INSERT INTO log_head VALUES (?,?,?,?,?,?) ON CONFLICT (facility, stream) DO UPDATE SET size = excluded.size, root = excluded.root,"
@@ -48,18 +81,14 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
                                     {name.facility, name.name, static_cast<std::int64_t>(head.size), proof::to_base64(head.root), to_millis(head.at), noted}));
   }
   for (const auto& [facility, note] : notes)
-    if (due[facility]) transaction.journal({"", "log archive", "logs"}, {facility, "logs", "", "heads", "", json::serialize(note), ""});
+    if (due[facility]) transaction.journal(kArchive, {facility, "logs", "", "heads", "", json::serialize(note), ""});
   return transaction.commit();
 }
 
 Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection) {
-  std::map<archive::StreamName, RecordedHead> newest;
-  const auto take = [&](RecordedHead head) {
-    auto& kept = newest[head.name];
-    if (head.size >= kept.size) kept = std::move(head);
-  };
-  MAMORI_TRY(connection.each("SELECT j.facility, j.after_json FROM journal j JOIN (SELECT facility, MAX(sequence) AS newest FROM journal"
-                             " WHERE subject = 'logs' AND action = 'heads' GROUP BY facility) m ON j.sequence = m.newest",
+  std::map<archive::StreamName, std::map<std::pair<proof::TreeSize, std::string>, RecordedHead, std::greater<>>> all;
+  const auto take = [&](RecordedHead head) { all[head.name][{head.size, head.root}] = std::move(head); };
+  MAMORI_TRY(connection.each("SELECT facility, after_json FROM journal WHERE subject = 'logs' AND action = 'heads' ORDER BY sequence",
                              {}, [&](store::Row& row) {
                                const auto note = parse_json_object(store::as_text(row[1]));
                                if (!note) return;
@@ -71,7 +100,8 @@ Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection) 
     take({{store::as_text(row[0]), store::as_text(row[1])}, static_cast<proof::TreeSize>(store::as_integer(row[2])), store::as_text(row[3]), from_millis(store::as_integer(row[4]))});
   }));
   std::vector<RecordedHead> out;
-  for (auto& [name, head] : newest) out.push_back(std::move(head));
+  for (auto& [name, heads] : all)
+    for (auto& [key, head] : heads) out.push_back(std::move(head));
   return out;
 }
 

@@ -15,9 +15,13 @@ struct RecordedHead {
 };
 
 Status migrate_recorded(store::Database& database);
-// Of heads just signed. The journal tells of them when a stream is new, and once a day.
-Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads);
-// The newest of each stream, of the table or of the journal, whichever is longer. Sorted by name.
+// Whether the stream is still what it was when it had so many events and this root (base64).
+using StillHolds = std::function<bool(const archive::StreamName& name, proof::TreeSize size, const std::string& root)>;
+// Of heads just signed. The journal tells of them when a stream is new, and once a day; and, once, of a stream that does not hold any more
+// what was noted of it: that note stays, and nothing later takes its place.
+Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads,
+                    const StillHolds& still_holds);
+// All that were noted, in the table or in the journal, each once: by name, of each the newest first.
 Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection);
 
 struct HeldJournal {

@@ -13,9 +13,13 @@ namespace mamori::logs {
 namespace {
 
 constexpr std::string_view kObserver = "log archive";
-constexpr std::uint64_t kReserve = std::uint64_t{1} << 30;  // bytes of the disk that stay free, or a fiftieth of it
-
-constexpr std::uint64_t kRoomAtOnce = 10;  // the part of a stream that goes where a full disk refused an event: one tenth
+// So much of the disk stays free: 1 GiB, or of a small one a fiftieth.
+constexpr std::uint64_t kReserve = std::uint64_t{1} << 30, kReservePart = 50;
+constexpr std::uint64_t kRoomAtOnce = 10;       // at most this part of a stream goes at a time for want of room: one tenth
+constexpr auto kAgain = std::chrono::minutes(10);  // until what failed is tried again, where it is due less often than that
+// Between two rounds, or since what stands in the archive when it is opened: more than this, or backwards, is a clock that somebody set.
+constexpr auto kJump = std::chrono::hours(1), kJumpAtStart = std::chrono::hours(24 * 30);
+constexpr int kRoundsInDoubt = 24 * 60;         // as many minutes nothing goes for its age after such a jump
 
 // What failed while the rest went on: the first error, with the others beside it.
 class Failures {
@@ -138,7 +142,7 @@ Status Logs::measure() {
     for (const auto& source : sources) {
       auto& counters = counters_[source.id];
       roll(counters, now);
-      if (const auto before = remembered.find(source.id); before != remembered.end()) counters.last_received = std::max(counters.last_received, before->second.last_received);
+      if (const auto before = remembered.find(source.id); before != remembered.end()) counters.last_received = std::max(counters.last_received, std::min(before->second.last_received, now));
       if (counters.last_received == Instant{}) continue;  // nothing has ever come
       const auto sum = [](const auto& hours) {
         std::uint64_t total = 0;
@@ -181,7 +185,13 @@ Status Logs::publish_heads() {
   Failures failures;
   std::vector<std::pair<archive::StreamName, proof::Head>> published;
   for (const auto& name : MAMORI_TRY(archive_.names())) failures.add(label_of(name), publish_head(name, published));
-  failures.add("heads", record_heads(ledger_.database(), published));  // so that a stream that is gone will be missed
+  const auto still_holds = [&](const archive::StreamName& name, proof::TreeSize size, const std::string& root) {
+    const auto stream = archive_.stream(name);
+    const auto now = stream && (*stream)->size() >= size ? (*stream)->root_at(size) : Result<proof::Hash>(Error{ErrorKind::not_found, ""});
+    return now && proof::to_base64(*now) == root;
+  };
+  // So that a stream that is gone, or another, will be missed.
+  failures.add("heads", record_heads(ledger_.database(), published, still_holds));
   return failures.status();
 }
 
@@ -230,7 +240,7 @@ Result<std::vector<NewestHead>> Logs::newest_heads(const std::vector<std::string
 Status Logs::make_room(bool full) {
   const std::lock_guard one(making_room_);
   const auto space = archive_.space();
-  const auto reserve = std::max<std::uint64_t>(kReserve, space.total / 50);
+  const auto reserve = std::min(kReserve, space.total / kReservePart);
   if (archive_.read_only()) return {};
   if (!full && (space.total == 0 || space.free >= reserve)) return {};
   std::vector<archive::StreamName> yielding;
@@ -250,11 +260,12 @@ Status Logs::make_room(bool full) {
       continue;
     }
     const auto before = (*stream)->bytes_on_disk();
-    const auto wanted = odd ? before / kRoomAtOnce : std::min(before, missing);
+    const auto wanted = odd ? before / kRoomAtOnce : std::min(before / kRoomAtOnce, missing);
     const auto removed = (*stream)->retain({.bytes = std::max<std::uint64_t>(1, before - wanted)});
     if (!removed) failures.add(label_of(name), removed.error());
     if (!removed || *removed == 0) continue;
     missing -= std::min(missing, before - std::min(before, (*stream)->bytes_on_disk()));
+    log::warning(fmt::format("the disk is nearly full: the {} oldest events of {} went", *removed, label_of(name)));
     const std::lock_guard lock(mutex_);
     removals_.push_back({name, *removed, (*stream)->first(), "disk full"});
   }
@@ -373,27 +384,86 @@ Status Logs::measure_space() {
   return transaction.commit();
 }
 
+// Whether time has gone on as it does since the last round; at the first one, since what the archive says was its last moment. Where the
+// clock was set, events look older than they are, or younger: for a day nothing goes for its age, and somebody may see it.
+Result<bool> Logs::clock_is_steady(Instant now) {
+  auto last = last_round_;
+  const bool first = last == Instant{};
+  if (first)
+    for (const auto& name : MAMORI_TRY(archive_.names())) {
+      const auto stream = archive_.stream(name);
+      if (!stream) continue;
+      if (const auto heads = (*stream)->heads(); !heads.empty()) last = std::max(last, heads.back().at);
+      if ((*stream)->size() == (*stream)->first()) continue;
+      if (const auto newest = (*stream)->event((*stream)->size() - 1)) last = std::max(last, newest->event.received);
+    }
+  last_round_ = now;
+  const bool jumped = last != Instant{} && (now < last - kJump || now > last + (first ? kJumpAtStart : kJump));
+  if (jumped) {
+    rounds_in_doubt_ = kRoundsInDoubt;
+    log::warning(fmt::format("the clock went from {} to {}: is it right? For a day nothing is removed for its age",
+                             iso_instant(last), iso_instant(now)));
+  }
+  return rounds_in_doubt_ == 0 || --rounds_in_doubt_ == 0;
+}
+
+// What went while nobody could write it down: a removal that was interrupted and finished at the start, or one that is none of ours.
+Status Logs::find_unrecorded_removals() {
+  if (removals_looked_for_ || archive_.read_only()) return {};
+  for (const auto& name : MAMORI_TRY(archive_.names())) {
+    const auto stream = archive_.stream(name);
+    if (!stream || (*stream)->first() == 0) continue;
+    const auto first = (*stream)->first();
+    std::uint64_t known = 0;
+    {
+      auto lease = MAMORI_TRY(ledger_.database().read());
+      const auto rows = MAMORI_TRY(lease->query("SELECT after_json FROM journal WHERE record = ? AND facility = ? AND subject = 'logs' AND"
+                                                " action = 'retention' ORDER BY sequence DESC LIMIT 1", {name.name, name.facility}));
+      if (!rows.rows.empty())
+        if (const auto entry = parse_json_object(store::as_text(rows.rows[0][0]))) known = static_cast<std::uint64_t>(integer_of(*entry, "first"));
+    }
+    if (first <= known) continue;
+    log::warning(fmt::format("the {} oldest events of {} went, and the journal did not say so", first - known, label_of(name)));
+    const std::lock_guard lock(mutex_);
+    removals_.push_back({name, first - known, first, "found at the start"});
+  }
+  removals_looked_for_ = true;
+  return {};
+}
+
 Status Logs::tick() {
   const auto now = ledger_.database().clock().now();
-  const auto due = [&](Instant& last, std::chrono::hours every) {
-    const std::lock_guard lock(mutex_);
-    if (now - last < every) return false;
-    last = now;
-    return true;
-  };
-  // Each duty for itself: what fails is told at the end.
+  // Each duty for itself: what fails is told at the end, and tried again soon.
   Failures failures;
+  const auto when_due = [&](Instant& last, std::chrono::hours every, const std::function<Status()>& work) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (last <= now && now - last < every) return;  // one in the future is of a clock that was wrong
+      last = now;
+    }
+    if (work()) return;
+    const std::lock_guard lock(mutex_);
+    last = now - every + kAgain;
+  };
+  const auto told = [&](const std::string& name, Status done) {
+    failures.add(name, done);
+    return done;
+  };
+  const auto steady = clock_is_steady(now);
+  if (!steady) failures.add("clock", steady.error());
+  const auto recorded = record_removals();
+  failures.add("retention", recorded ? find_unrecorded_removals() : recorded);
   failures.add("room", make_room());
   failures.add("retention", record_removals());
   failures.add("journal", feed_journal());
   failures.add("measure", measure());
-  if (due(last_heads_, std::chrono::hours(1))) {
-    failures.add("heads", publish_heads());
+  when_due(last_heads_, std::chrono::hours(1), [&] {
     failures.add("growth", note_growth(now));
     failures.add("space", measure_space());
-  }
-  if (due(last_mail_, std::chrono::hours(24))) failures.add("mail", mail_heads());
-  if (due(last_retention_, std::chrono::hours(24))) failures.add("retention", retain());
+    return told("heads", publish_heads());
+  });
+  when_due(last_mail_, std::chrono::hours(24), [&] { return told("mail", mail_heads()); });
+  if (steady && *steady) when_due(last_retention_, std::chrono::hours(24), [&] { return told("retention", retain()); });
   failures.add("verify", verify_next(now));
   return failures.status();
 }
@@ -418,7 +488,7 @@ Status Logs::verify_next(Instant now) {
       const auto rows = MAMORI_TRY(lease->query("SELECT MAX(observed_at) FROM r_observed_archive WHERE facility = ? AND stream = ? AND retired_at IS NULL", {name.facility, name.name}));
       if (!rows.rows.empty() && !store::is_null(rows.rows[0][0])) last = from_millis(store::as_integer(rows.rows[0][0]));
     }
-    if (now - last < std::chrono::hours(24 * 7)) continue;
+    if (last <= now && now - last < std::chrono::hours(24 * 7)) continue;
     const auto verified = verify(name);
     // Damage is the fact it has written; what kept it from being read or written is told, and the next stream has its turn.
     if (verified || verified.error().code == "archive.verify.failed") break;

@@ -74,7 +74,8 @@ class Disk {
   static Disk& real();
 };
 
-// How many files may be open in this process. Raised to the most that the system allows, once, by raise_limits().
+// How many files may be open in this process. Raised to the most that the system allows, once, by raise_limits(), which also makes an
+// error of what would end the process: a file that reached the size it may have (ulimit -f).
 std::size_t file_limit();
 std::size_t raise_limits();
 // Descriptors that files of Disk::real() hold now, and the most they will: a quarter of file_limit().

@@ -20,6 +20,18 @@ TEST(Process, ReportsOutputExitCodeAndTimeOut) {
   EXPECT_EQ(run_process({"yes"}, {.largest_output = 1000}).error().code, "base.process.output");
 }
 
+TEST(Lock, HoldsAlsoWhereItsFileWasRemovedMeanwhile) {
+  const TemporaryFolder folder;
+  auto& disk = Disk::real();
+  auto first = *disk.lock(folder.path() / "lock");
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(*disk.lock(folder.path() / "lock"));
+  std::filesystem::remove(folder.path() / "lock");
+  EXPECT_FALSE(*disk.lock(folder.path() / "lock"));
+  first.reset();
+  EXPECT_TRUE(*disk.lock(folder.path() / "lock"));
+}
+
 TEST(Keys, AreMadeOnceAndTheSameAfterwards) {
   crypto_ready();
   const TemporaryFolder folder;

@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@ namespace {
 
 Error failed(const std::filesystem::path& file, int reason) {
   const Facts facts = {{"file", file.string()}, {"reason", std::strerror(reason)}};
-  if (reason == ENOSPC || reason == EDQUOT) return {ErrorKind::exhausted, "os.disk.full", facts};
+  if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) return {ErrorKind::exhausted, "os.disk.full", facts};
   if (reason == ENOENT) return {ErrorKind::not_found, "os.file.missing", facts};
   if (reason == EEXIST) return {ErrorKind::conflict, "os.file.exists", facts};
   return {ErrorKind::unavailable, "os.disk.failed", facts};
@@ -206,10 +207,10 @@ void Descriptors::forget(const RealFile& file) {
 
 class RealLock final : public Lock {
  public:
-  explicit RealLock(int file) : file_(file) {}
+  RealLock(int file, int folder) : file_(file), folder_(folder) {}
 
  private:
-  Descriptor file_;
+  Descriptor file_, folder_;
 };
 
 class RealDisk final : public Disk {
@@ -295,10 +296,16 @@ class RealDisk final : public Disk {
   Result<std::unique_ptr<Lock>> lock(const std::filesystem::path& path) override {
     const int file = open_with_room(path, O_RDWR | O_CREAT, 0600);
     if (file < 0) return failed(path, errno);
-    auto lock = std::make_unique<RealLock>(file);
-    if (::flock(file, LOCK_EX | LOCK_NB) == 0) return std::unique_ptr<Lock>(std::move(lock));
-    if (errno == EWOULDBLOCK) return std::unique_ptr<Lock>();
-    return failed(path, errno);
+    // The folder too: a file can be removed and made again while it is locked. Not every file system locks folders.
+    const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    const int folder = open_with_room(parent, O_RDONLY | O_DIRECTORY, 0);
+    auto lock = std::make_unique<RealLock>(file, folder);
+    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK) return std::unique_ptr<Lock>();
+      return failed(path, errno);
+    }
+    if (folder >= 0 && ::flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::unique_ptr<Lock>();
+    return std::unique_ptr<Lock>(std::move(lock));
   }
 };
 
@@ -316,6 +323,7 @@ std::size_t file_limit() {
 }
 
 std::size_t raise_limits() {
+  ::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow further is an error of one write, not the end
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;

@@ -33,9 +33,10 @@ std::string line_of(proof::LeafIndex index, const archive::Event& event) {
 }
 
 // What the signature over the lines is made of: the head they belong to and their hashes in order.
-std::string lines_text(std::string_view note, const std::vector<Hash>& lines) {
+std::string lines_text(std::string_view note, const std::vector<Hash>& lines, const std::vector<LostEvents>& lost) {
   std::string out = "mamori log export lines\n" + std::string(note);
   for (const auto& hash : lines) out += proof::to_base64(hash) + "\n";
+  for (const auto& [first, last] : lost) out += fmt::format("lost {} {}\n", first, last);
   return out;
 }
 
@@ -96,11 +97,20 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
     if (request.format != LogFormat::jsonl) rows.push_back(cells(index, event));
     return true;
   }));
+  // What cannot be in it though it was recorded is said in it, under the same signature.
+  std::vector<LostEvents> lost;
+  json::array lost_json;
+  for (const auto& hole : archive::holes(stream)) {
+    if (hole.first >= head->size) continue;
+    lost.push_back({hole.first, hole.last});
+    lost_json.push_back(json::object{{"first", hole.first}, {"last", hole.last}});
+  }
   for (const auto& hash : MAMORI_TRY(stream.inclusion_of_all(indices, head->size))) nodes.emplace_back(proof::to_base64(hash));
   json::object proof = {{"format", kFormat}, {"facility", request.facility}, {"stream", request.stream}, {"question", request.question}, {"from", limit(request.from)}, {"to", limit(request.to)},
                               {"made_at", iso_instant(now)}, {"made_by", request.made_by}, {"public_key", to_hex(key.public_key())}, {"head", head->note},
                               {"indices", std::move(listed)}, {"leaves", std::move(leaves)}, {"nodes", std::move(nodes)},
-                              {"lines", std::move(line_hashes)}, {"lines_signature", to_base64(key.sign(lines_text(head->note, of_lines)))}};
+                              {"lines", std::move(line_hashes)}, {"lines_signature", to_base64(key.sign(lines_text(head->note, of_lines, lost)))}};
+  if (!lost.empty()) proof["lost"] = std::move(lost_json);
   if (const auto stamp = MAMORI_TRY(request.stamp(*head))) proof["stamp"] = to_base64(stamp->token);
   document::ZipFiles files;
   files.emplace_back("README.txt", texts.get("report.logs.readme", request.language, {{"key", to_hex(key.public_key())}}));
@@ -201,8 +211,15 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     indices.push_back(item.is_uint64() ? item.get_uint64() : static_cast<std::uint64_t>(item.get_int64()));
   }
   if (!proof::verify_inclusion_of_all(indices, leaves, head->size, nodes, head->root)) return broken("report.logs.proof");
+  std::vector<LostEvents> lost;
+  if (const auto* list = proof->if_contains("lost"); list && list->is_array())
+    for (const auto& item : list->get_array()) {
+      if (!item.is_object()) return broken("report.logs.proof");
+      const auto number = [&](const char* name) { return static_cast<proof::LeafIndex>(integer_of(item.get_object(), name)); };
+      lost.push_back({number("first"), number("last")});
+    }
   const auto signature = from_base64(text_of(*proof, "lines_signature"));
-  if (!signature || lines.size() != indices.size() || !verify_signature(lines_text(head->note, lines), *signature, *key)) return broken("report.logs.proof");
+  if (!signature || lines.size() != indices.size() || !verify_signature(lines_text(head->note, lines, lost), *signature, *key)) return broken("report.logs.proof");
 
   std::set<proof::LeafIndex> seen;
   std::size_t number = 0;
@@ -235,7 +252,7 @@ Result<VerifiedLogs> verify_logs(std::string_view bytes, const std::string& expe
     }
   }
   if (number < indices.size()) return broken("report.logs.missing", number + 1, indices[number]);
-  return VerifiedLogs{head->origin, text_of(*proof, "question"), text_of(*proof, "made_at"), fingerprint, head->size, number, stamp};
+  return VerifiedLogs{head->origin, text_of(*proof, "question"), text_of(*proof, "made_at"), fingerprint, head->size, number, stamp, std::move(lost)};
 }
 
 }  // namespace mamori::report

@@ -39,11 +39,15 @@ struct LogHeads {
 };
 Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key);
 
+struct LostEvents {
+  proof::LeafIndex first = 0, last = 0;
+};
 struct VerifiedLogs {
   std::string origin, question, made_at, fingerprint;
   std::uint64_t size = 0;
   std::size_t events = 0;
   std::optional<proof::TimeStamp> stamp;   // of the head
+  std::vector<LostEvents> lost;            // recorded once, and damaged when the export was made: any of them might belong in it
 };
 // Whether the bytes are such an export (and not an inspection package).
 bool is_log_export(std::string_view bytes);

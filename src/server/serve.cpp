@@ -115,6 +115,7 @@ class Scheduler {
 
 namespace {
 
+constexpr int kLostEvents = 5;  // exit code: cannot be reached, no space
 constexpr std::chrono::milliseconds kEnd{4500}, kStill{1500}, kLongestEnd{30'000};
 
 // From a signal on: the process ends in time, whoever still works (a verification, a directory that does not answer). Everything on disk
@@ -129,8 +130,10 @@ void end_in_time(const logs::Receiver& receiver) {
     const auto now = Clock::now();
     if (const auto progress = receiver.progress(); progress != std::exchange(last, progress)) changed = now;
     if (now - start < kEnd || (now - changed < kStill && now - start < kLongestEnd)) continue;
-    log::warning("ends without waiting for what still runs");
-    ::_exit(0);
+    const auto lost = receiver.left();
+    if (lost == 0) log::warning("ends without waiting for what still runs");
+    else log::error(fmt::format("ends while the disk or the database does not answer: {} log events that were read are lost", lost));
+    ::_exit(lost == 0 ? 0 : kLostEvents);
   }
 }
 

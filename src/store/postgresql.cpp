@@ -313,8 +313,21 @@ class PostgreSql final : public Connection {
 
 }  // namespace
 
+// A server that lost its power says nothing more: without these a connection would wait for it for a quarter of an hour or two hours.
+// What stands in the address comes later and counts.
+constexpr std::pair<const char*, const char*> kPatience[] = {{"connect_timeout", "10"},    {"keepalives_idle", "10"},
+                                                             {"keepalives_interval", "5"}, {"keepalives_count", "3"},
+                                                             {"tcp_user_timeout", "25000"}};
+
 Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url) {
-  PGconn* handle = PQconnectdb(url.c_str());
+  std::vector<const char*> names, values;
+  for (const auto& [name, value] : kPatience) {
+    names.push_back(name);
+    values.push_back(value);
+  }
+  names.insert(names.end(), {"dbname", nullptr});
+  values.insert(values.end(), {url.c_str(), nullptr});
+  PGconn* handle = PQconnectdbParams(names.data(), values.data(), 1);
   auto connection = std::make_unique<PostgreSql>(handle);
   if (PQstatus(handle) != CONNECTION_OK) {
     std::string reason = PQerrorMessage(handle);

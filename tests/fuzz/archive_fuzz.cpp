@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     }
     case 2: {
       const auto middle = bytes.size() / 2;
-      const auto text = detail::Text::open(os::Bytes(std::string_view(bytes).substr(0, middle)), os::Bytes(std::string_view(bytes).substr(middle)), data[0]);
+      const auto text = archive::detail::Text::open(os::Bytes(std::string_view(bytes).substr(0, middle)), os::Bytes(std::string_view(bytes).substr(middle)), data[0]);
       std::string out;
       std::vector<std::size_t> ends;
       if (text) (void)text->put_together(out, ends).has_value();
@@ -74,9 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
         rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
         events.push_back(event);
       }
-      detail::WordSet words;
-      auto parts = detail::take_apart(events, words);
-      const auto text = detail::Text::open(os::Bytes(parts.shapes), os::Bytes(parts.variables), events.size());
+      archive::detail::WordSet words;
+      auto parts = archive::detail::take_apart(events, words);
+      const auto text = archive::detail::Text::open(os::Bytes(parts.shapes), os::Bytes(parts.variables), events.size());
       MAMORI_ASSERT(text.has_value());
       for (std::size_t i = 0; i < events.size(); ++i) MAMORI_ASSERT(*text->raw(i) == events[i].raw);
     }

@@ -520,8 +520,10 @@ Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
     const std::shared_lock lock(state_mutex_);
     before = up_to = state_.first;
     auto left = disk;
+    Instant newest{};  // so far: what came behind it is no older, whatever the clock said when it did
     for (auto i = before / kChunk; i < state_.chunks.size(); ++i) {
-      const bool old = retention.age.count() > 0 && state_.chunks[i].last_received < limit;
+      newest = std::max(newest, state_.chunks[i].last_received);
+      const bool old = retention.age.count() > 0 && newest < limit;
       const bool much = retention.bytes > 0 && left > static_cast<double>(retention.bytes);
       if (!old && !much) break;
       left -= raw == 0 ? 0 : disk * static_cast<double>(state_.chunks[i].bytes) / raw;

@@ -29,9 +29,11 @@ Result<std::vector<StreamName>> EmbeddedArchive::names() const {
   for (auto facility : MAMORI_TRY(disk_.list(directory_))) {
     if (!facility.ends_with('/')) continue;
     facility.pop_back();
+    if (!is_stream_name(facility)) continue;  // lost+found, folders of a file server: not ours
     for (auto stream : MAMORI_TRY(disk_.list(directory_ / facility))) {
       if (!stream.ends_with('/')) continue;
       stream.pop_back();
+      if (!is_stream_name(stream)) continue;
       out.push_back({facility, std::move(stream)});
     }
   }

@@ -99,9 +99,14 @@ Status EmbeddedStream::load_importing(const std::vector<FoundLog>& logs) {
   // Nothing that somebody was told is kept can stand behind it.
   good = good && signed_ <= number;
   for (const auto& found : logs) good = good && found.log.durable <= number;
-  if (good) importing_ = number;
-  else damage_.push_back({(folder_ / "importing").string(), "archive.damage.file", 0, 0});
-  return {};
+  if (good) {
+    importing_ = number;
+    return {};
+  }
+  // Told once; which blocks nobody was promised is not known any more, so all stay.
+  damage_.push_back({(folder_ / "importing").string(), "archive.damage.file", 0, 0});
+  if (options_.read_only) return {};
+  return os::write_file(folder_ / "importing", "none\n", os::Visibility::owner_only, disk_);
 }
 
 Status EmbeddedStream::load() {

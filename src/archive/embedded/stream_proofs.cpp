@@ -274,10 +274,11 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
     const auto now = snapshot();
     auto total = bytes_on_disk();
     const auto limit = clock_.now() - retention.age;
+    Instant newest{};  // so far: what came behind it is no older, whatever the clock said when it did
     for (std::size_t i = 0; i + 1 < now.segments.size(); ++i) {
       const auto& blocks = *now.blocks[i];
-      const auto past = [&](const auto& block) { return block->info.last_received < limit; };
-      const bool old = retention.age.count() > 0 && std::all_of(blocks.begin(), blocks.end(), past);
+      for (const auto& block : blocks) newest = std::max(newest, block->info.last_received);
+      const bool old = retention.age.count() > 0 && newest < limit;
       const bool much = retention.bytes > 0 && total > retention.bytes;
       if (!old && !much) break;
       victims.push_back(now.segments[i]);
