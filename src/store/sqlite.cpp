@@ -105,6 +105,7 @@ class Sqlite final : public Connection {
     sqlite3_set_authorizer(handle_, nullptr, nullptr);  // it would refuse the pragmas of a second call
     MAMORI_TRY(script("PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON;"));
     limit_ = limit;
+    only_reads_ = true;
     sqlite3_set_authorizer(handle_, authorise, nullptr);
     sqlite3_progress_handler(handle_, 1000, [](void* self) { return Steady::now() > static_cast<Sqlite*>(self)->deadline_ ? 1 : 0; }, this);
     return {};
@@ -142,7 +143,10 @@ class Sqlite final : public Connection {
     }
     const int kind = code & 0xFF;
     // After these the handle's own state is not to be trusted: it is closed instead of going back to the pool.
-    broken_ = broken_ || kind == SQLITE_IOERR || kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_CANTOPEN;
+    // One that is there for changes and cannot make any has opened its log for reading, for want of a descriptor.
+    const bool cannot_write = kind == SQLITE_READONLY && !only_reads_;
+    broken_ = broken_ || cannot_write || kind == SQLITE_IOERR || kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_CANTOPEN;
+    if (cannot_write) return {ErrorKind::unavailable, "store.unreachable", facts};
     switch (kind) {
       case SQLITE_INTERRUPT: return {ErrorKind::exhausted, "store.timeout", facts};
       case SQLITE_AUTH:
@@ -221,6 +225,7 @@ class Sqlite final : public Connection {
   sqlite3* handle_;
   bool in_transaction_ = false;
   bool broken_ = false;
+  bool only_reads_ = false;               // as it should: see restrict_to_reading()
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
   std::chrono::milliseconds limit_ = std::chrono::hours(24);
   Steady::time_point deadline_ = Steady::time_point::max();
@@ -244,7 +249,7 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk
   const auto set = connection->script("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
                                 "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;");
   // On a disk that may only be read the file opens, and the first of these fails.
-  if (!set && (set.error().code == "store.unreachable" || set.error().code == "store.read-only")) return closed(sqlite3_errmsg(handle));
+  if (!set && set.error().code == "store.unreachable") return closed(sqlite3_errmsg(handle));
   MAMORI_TRY(set);
   // What SQLite cannot open for writing, be it for a moment, it opens for reading: such a connection would
   // refuse every change for ever.
