@@ -212,7 +212,10 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
   for (const auto& [name, value] : request.query)
     if (!is_storable(name) || !is_storable(value)) return problem_reply(text_refused(printable(name, 60)), services.texts);
   if (const auto token = request.cookie(kSessionCookie); !token.empty()) {
-    if (auto session = services.users.session(Secret(token))) asked.signed_in = std::move(session).take();
+    auto session = services.users.session(Secret(token));
+    // A database that does not answer has not signed anybody out.
+    if (!session && session.error().kind != ErrorKind::unauthenticated) return problem_reply(session.error(), services.texts);
+    if (session) asked.signed_in = std::move(session).take();
   }
   if (asked.signed_in) asked.facilities = asked.signed_in->first.facilities_with(route->permission);
   if (route->permission == Permission::none_needed) return std::nullopt;
@@ -222,6 +225,15 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
 }
 
 }  // namespace
+
+http::Lane lane_of(const http::Request& head) {
+  const std::string_view path = head.path;
+  if (path == "/healthz") return http::Lane::health;
+  if (path.starts_with("/ingest/")) return http::Lane::intake;
+  const auto last = path.substr(path.rfind('/') + 1);
+  const bool many = last == "export" || last == "apply" || last == "undo" || last == "verify" || path == "/api/v1/logs/import";
+  return many || path.starts_with("/api/v1/documents/") ? http::Lane::slow : http::Lane::quick;
+}
 
 http::Admission admit(const http::Request& head, Services& services) {
   Asked asked;

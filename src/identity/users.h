@@ -98,6 +98,7 @@ class Users {
 
  private:
   Users(store::Database& database, const Sealer& sealer) : database_(database), sealer_(sealer) {}
+  Status note_seen(const std::string& session, Instant now);
   Result<User> read_user(store::Connection& connection, const std::string& column, const std::string& value) const;
   Result<bool> accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed, const std::string& code, std::int64_t last_step);
 
