@@ -214,8 +214,7 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
   if (const auto token = request.cookie(kSessionCookie); !token.empty()) {
     auto session = services.users.session(Secret(token));
     // A database that does not answer has not signed anybody out.
-    const bool unknown = !session && session.error().kind != ErrorKind::unauthenticated;
-    if (unknown && route->permission != Permission::none_needed) return problem_reply(session.error(), services.texts);
+    if (!session && session.error().kind != ErrorKind::unauthenticated) return problem_reply(session.error(), services.texts);
     if (session) asked.signed_in = std::move(session).take();
   }
   if (asked.signed_in) asked.facilities = asked.signed_in->first.facilities_with(route->permission);
@@ -226,6 +225,15 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
 }
 
 }  // namespace
+
+http::Lane lane_of(const http::Request& head) {
+  const std::string_view path = head.path;
+  if (path == "/healthz") return http::Lane::health;
+  if (path.starts_with("/ingest/")) return http::Lane::intake;
+  const auto last = path.substr(path.rfind('/') + 1);
+  const bool many = last == "export" || last == "apply" || last == "undo" || last == "verify" || path == "/api/v1/logs/import";
+  return many || path.starts_with("/api/v1/documents/") ? http::Lane::slow : http::Lane::quick;
+}
 
 http::Admission admit(const http::Request& head, Services& services) {
   Asked asked;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/services.h"
+#include "http/listener.h"
 
 namespace mamori::api {
 
@@ -19,6 +20,9 @@ struct Route {
   Body body = Body::small;
   Caller caller = Caller::browser;
 };
+
+// By path alone, in no time: senders share a lane, and what reads or writes much of the ledger or the archive at once has its own.
+http::Lane lane_of(const http::Request& head);
 
 const std::vector<Route>& routes();
 

@@ -104,6 +104,28 @@ struct Share {
   ~Share() { budget.give_back(bytes); }
 };
 
+// The workers of one lane. Threads: all calls may come from several.
+struct Pool {
+  explicit Pool(const LaneLimits& limits) : most(limits.workers + limits.waiting), threads(limits.workers) {}
+  const std::size_t most;
+  std::atomic<std::size_t> taken{0};
+  asio::thread_pool threads;
+};
+
+// A place in a lane, worked on or waiting, as long as this lives.
+class Turn {
+ public:
+  explicit Turn(Pool& pool) : pool_(pool), has_(++pool.taken <= pool.most) {}
+  ~Turn() { --pool_.taken; }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  explicit operator bool() const { return has_; }
+
+ private:
+  Pool& pool_;
+  const bool has_;
+};
+
 // A connection, encrypted or not: the message handling is compiled once for both.
 class Line {
  public:
@@ -141,8 +163,9 @@ class LineOf final : public Line {
 
 struct Listener::State {
   State(const ListenerOptions& given, Handler given_handler)
-      : options(given), handler(std::move(given_handler)), budget(given.limits.bodies), listening(asio::make_strand(io)), acceptor(listening),
-        workers(static_cast<std::size_t>(given.workers)) {}
+      : options(given), handler(std::move(given_handler)), budget(given.limits.bodies), listening(asio::make_strand(io)), acceptor(listening) {
+    for (std::size_t i = 0; i < kLanes; ++i) pools[i] = std::make_unique<Pool>(options.lanes[i]);
+  }
 
   // A connection among the others, so that stop() finds it. Its line is touched on its executor only.
   struct Open {
@@ -165,7 +188,11 @@ struct Listener::State {
   asio::strand<asio::io_context::executor_type> listening;
   std::optional<asio::ssl::context> tls;
   tcp::acceptor acceptor;
-  asio::thread_pool workers;
+  std::array<std::unique_ptr<Pool>, kLanes> pools;
+
+  Pool& pool_of(const Request& head) {
+    return *pools[static_cast<std::size_t>(options.lane ? options.lane(head) : Lane::quick)];
+  }
 
   static asio::awaitable<beast::error_code> read_some(Line& line, beast::flat_buffer& buffer) {
     if (buffer.size() == buffer.max_size()) co_return beast::http::error::buffer_overflow;
@@ -289,7 +316,7 @@ struct Listener::State {
       if (parser.chunked() || length.value_or(0) != 0) {
         line.expire({});
         Admission admission{options.limits.body};
-        if (options.gate) admission = co_await asio::co_spawn(workers, ask(request), asio::use_awaitable);
+        if (options.gate) admission = co_await asked(request);
         if (!admission.refusal && length && *length > admission.body) admission.refusal = plain_reply(413, "http.body.too-large");
         if (admission.refusal) {
           co_await turn_away(line, std::move(*admission.refusal), version);
@@ -311,7 +338,7 @@ struct Listener::State {
       }
       if (!begin_answer(here)) co_return;
       line.expire({});
-      auto reply = co_await asio::co_spawn(workers, answer(request), asio::use_awaitable);
+      auto reply = co_await answered(request);
       request.body = {};
       budget.give_back(std::exchange(share.bytes, 0));
       const bool stays = keep_alive && !stopping;
@@ -331,6 +358,20 @@ struct Listener::State {
   void end_answer(Open& here) {
     const std::lock_guard lock(mutex);
     here.answering = false;
+  }
+
+  asio::awaitable<Admission> asked(const Request& head) {
+    auto& pool = pool_of(head);
+    const Turn turn(pool);
+    if (!turn) co_return Admission{0, come_again()};
+    co_return co_await asio::co_spawn(pool.threads, ask(head), asio::use_awaitable);
+  }
+
+  asio::awaitable<Reply> answered(const Request& request) {
+    auto& pool = pool_of(request);
+    const Turn turn(pool);
+    if (!turn) co_return come_again();
+    co_return co_await asio::co_spawn(pool.threads, answer(request), asio::use_awaitable);
   }
 
   asio::awaitable<Admission> ask(const Request& head) {
@@ -495,8 +536,8 @@ void Listener::run() {
     state_->running = false;
   }
   state_->ended.notify_all();
-  state_->workers.stop();
-  state_->workers.join();
+  for (const auto& pool : state_->pools) pool->threads.stop();
+  for (const auto& pool : state_->pools) pool->threads.join();
 }
 
 void Listener::stop() {

@@ -1,6 +1,7 @@
 // HTTP/1.1 and TLS. Connections are coroutines on two threads; handlers run as plain functions on a pool of workers.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,11 +22,21 @@ struct Limits {
   std::chrono::milliseconds patience{2000};  // stop(): for answers that are on their way
 };
 
+// Who works on a request. What waits for a database or an archive that does not answer holds up only its own lane.
+enum class Lane { health, page, quick, intake, slow };
+inline constexpr std::size_t kLanes = 5;
+
+struct LaneLimits {
+  std::size_t workers;
+  std::size_t waiting;  // behind those that are worked on; one more is told to come again (503)
+};
+
 struct ListenerOptions {
   std::string address = "127.0.0.1";
   int port = 8080;                        // 0 = any free one
   std::string certificate_file, key_file; // both: TLS
-  int workers = 4;
+  std::array<LaneLimits, kLanes> lanes = {{{1, 32}, {2, 128}, {4, 128}, {4, 128}, {2, 16}}};
+  std::function<Lane(const Request& head)> lane = {};  // must not wait for anything; none: all are quick
   Limits limits = {};
   // Asked by a worker about each request that has a body. Whoever is refused is answered, and the connection closed.
   Gate gate = {};

@@ -201,6 +201,58 @@ TEST_F(Gated, EndsBesideIdleConnectionsAndUploadsAndFinishesWhatItAnswers) {
   listener_.reset();
 }
 
+TEST(Listener, ALaneThatIsStuckHoldsUpNoOther) {
+  std::atomic<bool> go{false};
+  std::atomic<int> stuck{0};
+  ListenerOptions options;
+  options.port = 0;
+  options.lanes = {{{1, 4}, {1, 4}, {2, 4}, {2, 3}, {1, 4}}};
+  options.lane = [](const Request& head) { return head.path == "/in" ? Lane::intake : head.path == "/long" ? Lane::slow : head.path == "/healthz" ? Lane::health : Lane::quick; };
+  const auto listener = Listener::open(options, [&](const Request& request) {
+    if (request.path == "/in") ++stuck;
+    while (request.path == "/in" && !go) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return Reply::json(request.body.size());
+  });
+  ASSERT_TRUE(listener) << describe(listener.error());
+  std::thread running([&] { (*listener)->run(); });
+  const auto port = (*listener)->port();
+  const auto get = [](const Client& client, const std::string& path) { return client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n"); };
+  std::vector<Client> senders;
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(get(senders.emplace_back(port), "/in"));
+  // Two are worked on, three wait; one of the six was told to come again.
+  for (int i = 0; i < 3000 && stuck < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (const auto* path : {"/page", "/long", "/healthz"}) {
+    const Client client(port);
+    ASSERT_TRUE(get(client, path));
+    EXPECT_EQ(client.read().substr(0, 12), "HTTP/1.1 200") << path;
+  }
+  const Client beyond(port);
+  ASSERT_TRUE(get(beyond, "/in"));
+  const auto reply = beyond.read();
+  EXPECT_EQ(reply.substr(0, 12), "HTTP/1.1 503");
+  EXPECT_NE(reply.find("Retry-After: "), std::string::npos);
+  go = true;
+  int served = 0;
+  for (const auto& sender : senders) served += sender.read().starts_with("HTTP/1.1 200") ? 1 : 0;
+  EXPECT_EQ(served, 5);
+  const Client again(port);
+  ASSERT_TRUE(get(again, "/in"));
+  EXPECT_EQ(again.read().substr(0, 12), "HTTP/1.1 200") << "there is room again";
+  go = false;
+  const Client last(port);
+  ASSERT_TRUE(get(last, "/in"));
+  for (int i = 0; i < 3000 && stuck < 7; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  std::thread release([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    go = true;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  (*listener)->stop();
+  running.join();
+  release.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
 TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   const TemporaryFolder folder;
   ListenerOptions options;

@@ -181,6 +181,7 @@ Status serve(Installation& installation, ServeOptions options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread starts: all inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
+  options.listener.lane = [](const http::Request& head) { return is_api(head) ? api::lane_of(head) : http::Lane::page; };
   options.listener.gate = [&](const http::Request& head) { return admit(head, installation); };
   // Syslog over TLS uses the web's certificate where it has none of its own; without any it is made like the web's.
   auto& syslog = options.receiver;

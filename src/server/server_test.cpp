@@ -66,6 +66,23 @@ std::string filled(std::string path) {
   return path;
 }
 
+TEST_P(OnBothEngines, ADatabaseThatCannotTellSignsNobodyOut) {
+  const auto cookie = user_with(Role::planning_manager, first_.facility);
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    auto transaction = services().database.begin();
+    ASSERT_TRUE((*transaction)->script("ALTER TABLE " + from + " RENAME TO " + to));
+    ASSERT_TRUE(transaction->commit());
+  };
+  rename("sessions", "gone");
+  for (const auto* path : {"/api/v1/session", "/api/v1/state"}) {
+    const auto reply = send(http::Method::get, path, cookie);
+    EXPECT_GE(reply.status, 500) << path << " " << reply.body;
+    EXPECT_EQ(reply.body.find("identity.session.none"), std::string::npos);
+  }
+  rename("gone", "sessions");
+  EXPECT_EQ(send(http::Method::get, "/api/v1/session", cookie).status, 200);
+}
+
 TEST_P(OnBothEngines, EveryRouteRefusesEveryRoleThatLacksItsPermissionAndAdmitsTheOthers) {
   std::map<Role, std::string> cookies;
   for (const auto role : identity::kRoles) cookies[role] = user_with(role, first_.facility);

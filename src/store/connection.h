@@ -48,6 +48,12 @@ class Connection {
 // `url`: FILE, or FILE?vfs=NAME for a file system of SQLite's that a test has registered; then `disk` is
 // where its files are.
 Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk& disk);
-Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url);
+// How long a server may say nothing at all before its connection is given up (store.unreachable).
+struct Patience {
+  std::chrono::milliseconds statement = std::chrono::seconds(60);
+  std::chrono::milliseconds script = std::chrono::minutes(10);  // a migration says nothing while it makes an index
+  std::chrono::milliseconds beyond_limit = std::chrono::seconds(5);  // behind that of restrict_to_reading()
+};
+Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url, const Patience& patience = {});
 
 }  // namespace mamori::store

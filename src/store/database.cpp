@@ -139,7 +139,7 @@ Result<Transaction> Database::begin() {
 
 Result<Snapshot> Database::snapshot() {
   auto lease = MAMORI_TRY(lend(idle_, false));
-  MAMORI_TRY(lease->script(engine_ == Engine::sqlite ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+  MAMORI_TRY(lease->execute(engine_ == Engine::sqlite ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
   return Snapshot(std::move(lease));
 }
 

@@ -1,13 +1,21 @@
 #include "store/database.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 #include "store/question.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
+#include "testing/simulated_vfs.h"
 
 namespace mamori::store {
 namespace {
@@ -190,6 +198,136 @@ TEST_F(OnPostgreSql, AConnectionLostAmongManyRowsIsNotUsedAgain) {
   EXPECT_EQ(count("t"), 1);
 }
 
+// Between a client and the server: can take what the client says and let nothing of it through, as a server
+// does that lost its power, or froze.
+class Tunnel {
+ public:
+  explicit Tunnel(int server) : server_(server), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const auto any = address(0);
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
+    EXPECT_EQ(::listen(listener_, 8), 0);
+    sockaddr_in mine{};
+    socklen_t size = sizeof mine;
+    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&mine), &size);
+    port_ = ntohs(mine.sin_port);
+    thread_ = std::thread([this] { carry(); });
+  }
+  ~Tunnel() {
+    stopping_ = true;
+    thread_.join();
+    ::close(listener_);
+    for (const auto& [one, other] : pairs_) ::close(one), ::close(other);
+  }
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
+  int port() const { return port_; }
+  std::atomic<bool> swallows{false};
+
+ private:
+  static sockaddr_in address(int port) {
+    sockaddr_in out{};
+    out.sin_family = AF_INET;
+    out.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    out.sin_port = htons(static_cast<std::uint16_t>(port));
+    return out;
+  }
+  void accept_one() {
+    const int client = ::accept(listener_, nullptr, nullptr), server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const auto to = address(server_);
+    EXPECT_EQ(::connect(server, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    pairs_.emplace_back(client, server);
+    pairs_.emplace_back(server, client);
+  }
+  void carry() {
+    char piece[65536];
+    while (!stopping_) {
+      std::vector<pollfd> files{{listener_, POLLIN, 0}};
+      for (const auto& [from, to] : pairs_) files.push_back({from, POLLIN, 0});
+      ::poll(files.data(), files.size(), 20);
+      for (std::size_t i = 1; i < files.size(); ++i) {
+        if (files[i].revents == 0) continue;
+        const auto count = ::recv(files[i].fd, piece, sizeof piece, MSG_DONTWAIT);
+        if (count > 0 && !swallows) static_cast<void>(::send(pairs_[i - 1].second, piece, static_cast<std::size_t>(count), MSG_NOSIGNAL));
+        if (count == 0) ::shutdown(pairs_[i - 1].second, SHUT_WR);
+      }
+      if (files[0].revents != 0) accept_one();
+    }
+  }
+
+  const int server_;
+  int listener_, port_ = 0;
+  std::vector<std::pair<int, int>> pairs_;  // from, to
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+class BehindATunnel : public OnPostgreSql {
+ protected:
+  static std::string port_of(const std::string& url) {
+    const auto at = url.rfind(':') + 1;
+    return url.substr(at, url.find('/', at) - at);
+  }
+  std::unique_ptr<Connection> connect(const Patience& patience) {
+    auto url = database_.url();
+    url.replace(url.rfind(':') + 1, port_of(url).size(), std::to_string(tunnel_.port()));
+    auto opened = open_postgresql(url + "?connect_timeout=2", patience);
+    EXPECT_TRUE(opened) << describe(opened.error());
+    return std::move(opened).take();
+  }
+  static Status told(const Result<Rows>& rows) { return rows ? Status{} : Status(rows.error()); }
+  // Whether it ends soon, and how.
+  static std::string code_of(const std::function<Status()>& call) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto outcome = call();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+    return outcome ? "ok" : outcome.error().code;
+  }
+
+  Tunnel tunnel_{std::stoi(port_of(database_.url()))};
+  static constexpr Patience kShort{std::chrono::milliseconds(300), std::chrono::milliseconds(600), std::chrono::milliseconds(200)};
+};
+
+TEST_F(BehindATunnel, AServerThatSaysNothingMoreIsGivenUpAndUsedAgainWhenItIsBack) {
+  ASSERT_TRUE(run("CREATE TABLE t (a BIGINT)"));
+  const auto connection = connect(kShort);
+  const std::vector<Row> many(3000, Row{std::int64_t{1}});
+  const std::pair<const char*, std::function<Status()>> calls[] = {
+      {"statement", [&] { return told(connection->query("SELECT 1")); }},
+      {"script", [&] { return connection->script("SELECT 1"); }},
+      {"begin", [&] { return connection->begin(); }},
+      {"many", [&] { return connection->execute_many("INSERT INTO t VALUES (?)", many); }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    const auto fresh = std::string_view(name) == "many" ? nullptr : connection.get();
+    tunnel_.swallows = true;
+    EXPECT_EQ(code_of(call), "store.unreachable");
+    EXPECT_FALSE(connection->is_fit());
+    tunnel_.swallows = false;
+    if (fresh) {
+      EXPECT_TRUE(fresh->query("SELECT 1")) << "connects anew";
+    }
+  }
+}
+
+TEST_F(BehindATunnel, ACommitWithoutAnAnswerLeavesTheOutcomeOpen) {
+  ASSERT_TRUE(run("CREATE TABLE t (a BIGINT)"));
+  const auto connection = connect(kShort);
+  ASSERT_TRUE(connection->begin());
+  ASSERT_TRUE(connection->execute("INSERT INTO t VALUES (1)"));
+  tunnel_.swallows = true;
+  EXPECT_EQ(code_of([&] { return connection->commit(); }), "store.outcome-unknown");
+  EXPECT_FALSE(connection->is_fit());
+}
+
+TEST_F(BehindATunnel, AQuestionWaitsLittleLongerThanItsLimitAndLongStatementsMayTakeTheirTime) {
+  const auto connection = connect({std::chrono::seconds(60), std::chrono::seconds(60), std::chrono::milliseconds(200)});
+  ASSERT_TRUE(connection->query("SELECT pg_sleep(1)"));
+  ASSERT_TRUE(connection->restrict_to_reading(std::chrono::milliseconds(200)));
+  tunnel_.swallows = true;
+  EXPECT_EQ(code_of([&] { return told(connection->query("SELECT 2")); }), "store.unreachable");
+}
+
 TEST_P(OnBothEngines, TextThatAnEngineWouldCutOrChangeIsRefused) {
   ASSERT_TRUE(run("CREATE TABLE t (a TEXT)"));
   auto transaction = database_->begin();
@@ -273,6 +411,35 @@ TEST(Sqlite, AnErrorOfTheDiskAtTheCommitIsToldAndTheNextWriterSucceeds) {
   ASSERT_TRUE(transaction->commit());
   auto lease = database->read();
   EXPECT_EQ((*lease)->query("SELECT a FROM t")->rows.size(), 1u);
+}
+
+// SQLite opens a log for reading that it cannot open for writing, for want of a descriptor, and stays with that.
+TEST(Sqlite, AConnectionThatCannotWriteForAMomentsLackOfDescriptorsIsNotUsedAgain) {
+  const testing::ManualClock clock;
+  for (std::uint64_t at = 0; at < 60; ++at) {
+    SCOPED_TRACE(at);
+    testing::SimulatedDisk disk;
+    const testing::SimulatedVfs vfs(disk);
+    ASSERT_TRUE(disk.make_folder("/d", os::Visibility::owner_only));
+    const auto opened = Database::open(vfs.url("/d/ledger.db"), clock, disk);
+    ASSERT_TRUE(opened) << describe(opened.error());
+    auto& database = **opened;
+    const auto write = [&](std::string_view sql) -> Status {
+      auto transaction = MAMORI_TRY(database.begin());
+      MAMORI_TRY(transaction->execute(sql));
+      return transaction.commit();
+    };
+    ASSERT_TRUE(write("CREATE TABLE t (a BIGINT)"));
+    const auto held = database.read();  // so that the next one is made anew
+    disk.fail_at(disk.operations() + at, testing::Failure::busy);
+    const auto first = write("INSERT INTO t VALUES (1)");
+    disk.heal();
+    if (!first) {
+      EXPECT_NE(first.error().kind, ErrorKind::forbidden) << describe(first.error());
+    }
+    const auto second = write("INSERT INTO t VALUES (2)");
+    EXPECT_TRUE(second) << describe(second.error());
+  }
 }
 
 TEST(Sqlite, AFileThatCannotBeOpenedIsNamed) {

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <optional>
 #include <span>
@@ -96,7 +98,7 @@ Value cell_of(const PGresult* result, int row, int column) {
 
 class PostgreSql final : public Connection {
  public:
-  explicit PostgreSql(PGconn* handle) : handle_(handle) {}
+  PostgreSql(PGconn* handle, const Patience& patience) : handle_(handle), patience_(patience) {}
   ~PostgreSql() override { PQfinish(handle_); }
 
   Engine engine() const override { return Engine::postgresql; }
@@ -104,6 +106,7 @@ class PostgreSql final : public Connection {
   // What holds for the whole connection; again after each reset, which forgets it.
   Status set_up() {
     PQsetNoticeProcessor(handle_, [](void*, const char*) {}, nullptr);
+    PQsetnonblocking(handle_, 1);  // next() waits, and not for ever
     const char* encoding = PQparameterStatus(handle_, "server_encoding");
     if (!encoding || std::string_view(encoding) != "UTF8")
       return Error{ErrorKind::invalid, "store.encoding", {{"encoding", encoding ? encoding : "?"}}};
@@ -116,7 +119,7 @@ class PostgreSql final : public Connection {
     MAMORI_TRY(ready());
     auto begun = send("BEGIN");
     // Nothing has been done yet: the one statement that may be sent again when the server went away meanwhile.
-    if (!begun && PQstatus(handle_) == CONNECTION_BAD) {
+    if (!begun && !silent_ && PQstatus(handle_) == CONNECTION_BAD) {
       MAMORI_TRY(ready());
       begun = send("BEGIN");
     }
@@ -127,9 +130,9 @@ class PostgreSql final : public Connection {
 
   Status commit() override {
     MAMORI_TRY(ready());
-    const PgResult result{PQexec(handle_, "COMMIT")};
-    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) {
-      auto failure = error(result.get());
+    const auto result = ask("COMMIT", patience_.statement);
+    if (!result || PQresultStatus(result->get()) != PGRES_COMMAND_OK) {
+      const auto failure = result ? error(result->get()) : result.error();
       // The word was sent; whether it was heard is not known. Also where the server said that it ends: it may have committed before.
       if (failure.code == "store.unreachable" || PQstatus(handle_) == CONNECTION_BAD) {
         const auto reason = failure.facts.empty() ? std::string() : failure.facts[0].second;
@@ -139,7 +142,7 @@ class PostgreSql final : public Connection {
     }
     in_transaction_ = false;
     // To a transaction in which something had failed the server answers ROLLBACK, as if that were a success.
-    if (std::string_view(PQcmdStatus(result.get())) != "COMMIT") return Error{ErrorKind::unavailable, "store.rolled-back"};
+    if (std::string_view(PQcmdStatus(result->get())) != "COMMIT") return Error{ErrorKind::unavailable, "store.rolled-back"};
     return {};
   }
 
@@ -203,7 +206,7 @@ class PostgreSql final : public Connection {
 
   Status script(std::string_view sql) override {
     MAMORI_TRY(ready());
-    return send(sql);
+    return send(sql, patience_.script);
   }
 
   Status restrict_to_reading(std::chrono::milliseconds limit) override {
@@ -229,6 +232,50 @@ class PostgreSql final : public Connection {
     return {ErrorKind::internal, "store.failed", facts};
   }
 
+  std::chrono::milliseconds patience() const { return limit_ ? *limit_ + patience_.beyond_limit : patience_.statement; }
+
+  // Waits until something has come, or something that has not been sent yet can go. The server may be gone without a word.
+  Status wait(bool unsent, std::chrono::milliseconds patience) {
+    pollfd file{PQsocket(handle_), static_cast<short>(unsent ? POLLIN | POLLOUT : POLLIN), 0};
+    const int count = ::poll(&file, 1, static_cast<int>(patience.count()));
+    if (count < 0 && errno == EINTR) return {};
+    if (count == 0) return give_up(patience);
+    // Where this fails PQgetResult() says why.
+    if ((file.revents & ~POLLOUT) != 0) static_cast<void>(PQconsumeInput(handle_));
+    return {};
+  }
+
+  Error give_up(std::chrono::milliseconds patience) {
+    silent_ = true;
+    ::shutdown(PQsocket(handle_), SHUT_RDWR);
+    static_cast<void>(PQconsumeInput(handle_));  // so that libpq knows that the connection is gone
+    return {ErrorKind::unavailable, "store.unreachable", {{"reason", fmt::format("no answer for {} s", patience.count() / 1000)}}};
+  }
+
+  // The next result; none behind the last one.
+  Result<PgResult> next(std::chrono::milliseconds patience) {
+    while (true) {
+      const bool unsent = PQflush(handle_) > 0;
+      if (PQisBusy(handle_) == 0 || PQstatus(handle_) == CONNECTION_BAD) return PgResult{PQgetResult(handle_)};
+      MAMORI_TRY(wait(unsent, patience));
+    }
+  }
+
+  // The last result of what was sent.
+  Result<PgResult> answer(std::chrono::milliseconds patience) {
+    PgResult last;
+    while (auto result = MAMORI_TRY(next(patience))) {
+      last = std::move(result);
+      if (PQstatus(handle_) == CONNECTION_BAD) break;
+    }
+    return last;
+  }
+
+  Result<PgResult> ask(std::string_view sql, std::chrono::milliseconds patience) {
+    if (PQsendQuery(handle_, std::string(sql).c_str()) != 1) return error(nullptr);
+    return answer(patience);
+  }
+
   // Connected, if need be anew: the server may have been restarted. Never within a transaction, whose first half would be missing.
   Status ready() {
     if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF) return lost();
@@ -236,14 +283,16 @@ class PostgreSql final : public Connection {
     if (in_transaction_) return lost();
     PQreset(handle_);
     prepared_.clear();
+    silent_ = false;
     if (PQstatus(handle_) != CONNECTION_OK) return error(nullptr);
     return set_up();
   }
 
   Error lost() const { return {ErrorKind::unavailable, "store.rolled-back"}; }
 
-  Status send(std::string_view sql) {
-    const PgResult result{PQexec(handle_, std::string(sql).c_str())};
+  Status send(std::string_view sql) { return send(sql, patience()); }
+  Status send(std::string_view sql, std::chrono::milliseconds patience) {
+    const auto result = MAMORI_TRY(ask(sql, patience));
     const auto status = PQresultStatus(result.get());
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) return error(result.get());
     return {};
@@ -266,14 +315,14 @@ class PostgreSql final : public Connection {
     }
     if (PQpipelineSync(handle_) != 1) return outcome ? error(nullptr) : outcome;
     for (std::size_t i = 0; i < sent; ++i) {
-      while (PgResult result{PQgetResult(handle_)}) {
+      while (const auto result = MAMORI_TRY(next(patience()))) {
         const auto status = PQresultStatus(result.get());
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED && outcome)
           outcome = error(result.get());
         if (PQstatus(handle_) == CONNECTION_BAD) return outcome ? error(nullptr) : outcome;
       }
     }
-    const PgResult sync{PQgetResult(handle_)};
+    const auto sync = MAMORI_TRY(next(patience()));
     if (PQresultStatus(sync.get()) != PGRES_PIPELINE_SYNC && outcome) outcome = error(sync.get());
     return outcome;
   }
@@ -294,18 +343,25 @@ class PostgreSql final : public Connection {
         prepared_.clear();
       }
       const auto name = fmt::format("q{}", next_name_++);
-      const PgResult made{PQprepare(handle_, name.c_str(), number_parameters(sql).c_str(), static_cast<int>(types.size()), types.data())};
+      if (PQsendPrepare(handle_, name.c_str(), number_parameters(sql).c_str(), static_cast<int>(types.size()), types.data()) != 1)
+        return error(nullptr);
+      const auto made = MAMORI_TRY(answer(patience()));
       if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) return error(made.get());
       found = prepared_.emplace(std::move(key), name).first;
     }
-    PgResult result{PQexecPrepared(handle_, found->second.c_str(), static_cast<int>(parameters.size()), bound.values.data(), bound.lengths.data(), nullptr, 0)};
+    if (PQsendQueryPrepared(handle_, found->second.c_str(), static_cast<int>(parameters.size()), bound.values.data(), bound.lengths.data(),
+                            nullptr, 0) != 1)
+      return error(nullptr);
+    auto result = MAMORI_TRY(answer(patience()));
     const auto status = PQresultStatus(result.get());
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) return error(result.get());
     return result;
   }
 
   PGconn* handle_;
+  const Patience patience_;
   bool in_transaction_ = false;
+  bool silent_ = false;  // given up: the server said nothing
   std::optional<std::chrono::milliseconds> limit_;
   std::unordered_map<std::string, std::string> prepared_;
   int next_name_ = 0;
@@ -319,7 +375,7 @@ constexpr std::pair<const char*, const char*> kPatience[] = {{"connect_timeout",
                                                              {"keepalives_interval", "5"}, {"keepalives_count", "3"},
                                                              {"tcp_user_timeout", "25000"}};
 
-Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url) {
+Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url, const Patience& patience) {
   std::vector<const char*> names, values;
   for (const auto& [name, value] : kPatience) {
     names.push_back(name);
@@ -328,7 +384,7 @@ Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url) {
   names.insert(names.end(), {"dbname", nullptr});
   values.insert(values.end(), {url.c_str(), nullptr});
   PGconn* handle = PQconnectdbParams(names.data(), values.data(), 1);
-  auto connection = std::make_unique<PostgreSql>(handle);
+  auto connection = std::make_unique<PostgreSql>(handle, patience);
   if (PQstatus(handle) != CONNECTION_OK) {
     std::string reason = PQerrorMessage(handle);
     while (!reason.empty() && reason.back() == '\n') reason.pop_back();
