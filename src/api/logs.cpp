@@ -24,6 +24,7 @@ std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
 struct Scope {
   std::string facility;
   std::vector<archive::Stream*> streams;
+  std::vector<archive::Damage> closed;  // streams that do not open
 };
 Result<Scope> scope_of(const Call& call, Services& services) {
   Scope scope;
@@ -31,7 +32,9 @@ Result<Scope> scope_of(const Call& call, Services& services) {
   std::vector<std::string> wanted;
   for (const auto name : split(call.request.parameter("stream"), ','))
     if (!name.empty()) wanted.emplace_back(name);
-  scope.streams = MAMORI_TRY(services.logs.streams({scope.facility}, wanted));
+  auto found = MAMORI_TRY(services.logs.streams({scope.facility}, wanted));
+  scope.streams = std::move(found.open);
+  scope.closed = std::move(found.closed);
   return scope;
 }
 
@@ -126,7 +129,8 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
   }
   if (options.statistics) options.count = {Field::source, Field::kind, Field::host, Field::user, Field::action, Field::outcome, Field::address, Field::patient, Field::severity};
   const std::vector<const archive::Stream*> streams(scope.streams.begin(), scope.streams.end());
-  const auto result = MAMORI_TRY(services.logs.search(call.actor(), scope.facility, streams, asked, options));
+  auto result = MAMORI_TRY(services.logs.search(call.actor(), scope.facility, streams, asked, options));
+  result.damage.insert(result.damage.end(), scope.closed.begin(), scope.closed.end());
   json::array items, histogram;
   std::set<std::string> users;
   for (const auto& hit : result.hits) {
@@ -190,10 +194,9 @@ Result<http::Reply> list_log_streams(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
   for (const auto& state : MAMORI_TRY(services.logs.state({facility}))) {
-    const auto* stream = MAMORI_TRY(services.logs.archive().stream(state.name));
-    const auto heads = stream->heads();
+    const auto heads = state.stream ? state.stream->heads() : std::vector<proof::Head>();
     items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", damages_json(services, state.damage)},
-                                 {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(services, *stream, heads.back()))}});
+                                 {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(services, *state.stream, heads.back()))}});
   }
   const auto disk = services.logs.disk();
   return http::Reply::json(json::object{{"items", std::move(items)}, {"public_key", to_hex(services.signing_key.public_key())},

@@ -30,11 +30,15 @@ int make_document(const Common& common, const Given& given) {
   } else if (given.kind == "access-rights") {
     made = report::access_matrix(context, request);
   } else if (given.kind == "log-heads") {
-    std::vector<report::LogHeads> heads;
+    report::DayOfLogs day;
     const auto newest = services.logs.newest_heads({*facility});
     if (!newest) return fail(newest.error(), common);
-    for (const auto& [name, head, stamp] : *newest) heads.push_back({name.name, head, stamp});
-    made = report::log_heads(context, request, heads, services.signing_key);
+    for (const auto& [name, head, stamp] : *newest) day.heads.push_back({name.name, head, stamp});
+    const auto states = services.logs.state({*facility});
+    if (!states) return fail(states.error(), common);
+    for (const auto& state : *states)
+      for (const auto& damage : state.damage) day.damage.emplace_back(state.name.name, damage);
+    made = report::log_heads(context, request, day, services.signing_key);
   } else if (given.kind == "inspection-package") {
     report::PackageRequest package;
     package.request = request;

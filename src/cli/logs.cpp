@@ -31,11 +31,21 @@ void print_event(const Given& given, const archive::Stream& stream, proof::LeafI
   std::printf("%s%s %-8s %s\n", local_minute(event.time).c_str(), iso_instant(event.time).substr(16, 3).c_str(), std::string(event[Field::source]).c_str(), archive::decode_text(event.raw).c_str());
 }
 
-Result<std::vector<archive::Stream*>> streams_of(Session& session, const Common& common, const Given& given) {
+Result<logs::Logs::Streams> streams_of(Session& session, const Common& common, const Given& given) {
   const auto facility = MAMORI_TRY(session.facility(common));
   std::vector<std::string> wanted;
   if (!given.stream.empty()) wanted.push_back(given.stream);
   return session.services().logs.streams({facility}, wanted);
+}
+
+// What could not be looked at is said, and is no success.
+int tell_damage(Session& session, const Common& common, const std::vector<archive::Damage>& list) {
+  for (const auto& damage : list) {
+    const auto first = std::to_string(damage.first), last = std::to_string(damage.last);
+    const auto text = session.services().texts.get(damage.what, common.language, {{"file", damage.file}, {"first", first}, {"last", last}, {"name", damage.file}});
+    std::fprintf(stderr, "mamori: %s %s (%s–%s)\n", text.c_str(), damage.file.c_str(), first.c_str(), last.c_str());
+  }
+  return list.empty() ? 0 : 6;
 }
 
 int search(Session& session, const Common& common, const Given& given) {
@@ -52,9 +62,10 @@ int search(Session& session, const Common& common, const Given& given) {
     options.count.assign(archive::kFields.begin(), archive::kFields.end());
   }
   options.limit_time = std::chrono::minutes(10);
-  const std::vector<const archive::Stream*> list(streams->begin(), streams->end());
-  const auto result = session.services().logs.search(session.actor(), *session.facility(common), list, *asked, options);
+  const std::vector<const archive::Stream*> list(streams->open.begin(), streams->open.end());
+  auto result = session.services().logs.search(session.actor(), *session.facility(common), list, *asked, options);
   if (!result) return fail(result.error(), common);
+  result->damage.insert(result->damage.end(), streams->closed.begin(), streams->closed.end());
   if (counts) {
     json::object out = {{"total", result->total}};
     json::object by_field;
@@ -66,7 +77,7 @@ int search(Session& session, const Common& common, const Given& given) {
     if (given.format == "json") {
       out["counts"] = std::move(by_field);
       std::printf("%s", pretty(out).c_str());
-      return 0;
+      return tell_damage(session, common, result->damage);
     }
     std::printf("%llu\n", static_cast<unsigned long long>(result->total));
     for (const auto& bucket : result->histogram)
@@ -75,11 +86,10 @@ int search(Session& session, const Common& common, const Given& given) {
       std::printf("%s\n", std::string(name).c_str());
       for (const auto& value : values.as_array()) std::printf("  %10lld %s\n", static_cast<long long>(value.at("count").to_number<std::int64_t>()), std::string(value.at("value").get_string()).c_str());
     }
-    return 0;
+    return tell_damage(session, common, result->damage);
   }
   for (auto hit = result->hits.rbegin(); hit != result->hits.rend(); ++hit) print_event(given, *list[hit->at.stream], hit->at.index, hit->event);  // the newest last, as in a terminal
-  for (const auto& damage : result->damage) std::fprintf(stderr, "mamori: %s %s (%llu–%llu)\n", session.services().texts.get(damage.what, common.language, {{"file", damage.file}, {"first", std::to_string(damage.first)}, {"last", std::to_string(damage.last)}}).c_str(), damage.file.c_str(), static_cast<unsigned long long>(damage.first), static_cast<unsigned long long>(damage.last));
-  return result->damage.empty() ? 0 : 6;
+  return tell_damage(session, common, result->damage);
 }
 
 // Follows a running server: the directory is opened again for each look, since it belongs to the other process.
@@ -93,7 +103,7 @@ int tail(const Common& common, const Given& given) {
     if (!streams) return fail(streams.error(), common);
     const auto asked = question_of(given);
     if (!asked) return fail(asked.error(), common);
-    for (const auto* stream : *streams) {
+    for (const auto* stream : streams->open) {
       auto& next = seen[stream->origin()];
       const auto size = stream->size();
       if (first) next = size > given.limit ? std::max(size - given.limit, stream->first()) : stream->first();
@@ -159,12 +169,14 @@ int list_streams(Session& session, const Common& common, const Given& given) {
   const auto states = session.services().logs.state({*facility});
   if (!states) return fail(states.error(), common);
   json::array items;
+  std::vector<archive::Damage> damage;
   for (const auto& state : *states) {
-    if (given.format == "json") items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}});
+    damage.insert(damage.end(), state.damage.begin(), state.damage.end());
+    if (given.format == "json") items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"whole", state.damage.empty()}});
     else std::printf("%-10s %14llu  %12llu bytes  1/%.1f\n", state.name.name.c_str(), static_cast<unsigned long long>(state.events), static_cast<unsigned long long>(state.bytes), state.bytes ? static_cast<double>(state.raw_bytes) / static_cast<double>(state.bytes) : 0.0);
   }
   if (given.format == "json") std::printf("%s", pretty(items).c_str());
-  return 0;
+  return tell_damage(session, common, damage);
 }
 
 int run_logs(const Common& common, const Given& given) {

@@ -21,7 +21,7 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--syslog-key", options->receiver.key_file, "its private key (PEM)")->check(CLI::ExistingFile);
   command->add_option("--syslog-client-ca", options->receiver.client_ca_file, "authority of senders' certificates (PEM)")->check(CLI::ExistingFile);
   auto witness = std::make_shared<logs::WitnessOptions>();
-  command->add_option("--copy-heads", witness->folder, "folder, best on another machine, to which signed heads of the logs are copied every hour")->type_name("DIR");
+  command->add_option("--copy-heads", witness->folder, "folder, best on another machine, to which signed heads of the logs are copied every hour")->type_name("DIR")->check(CLI::ExistingDirectory);
   command->add_option("--hub-heads", witness->hub_url, "address of another Mamori that gets each signed head; the token of our log source there in MAMORI_HUB_TOKEN")->type_name("URL");
   command->add_option("--hub-ca", witness->hub_authority, "authority of its certificate (PEM)")->check(CLI::ExistingFile);
   command->add_option("--stamp-heads", witness->stamp_url, "time stamp authority (RFC 3161) that signs the time of each head")->type_name("URL");

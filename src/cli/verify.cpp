@@ -336,7 +336,7 @@ int verify(const Common& common, const Given& given) {
     const auto verified = report::verify_logs(*bytes, given.key, given.stamp_authority);
     if (!verified) return print_failure(verified.error(), common, given);
     if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}, {"lost", lost_json(*verified)}, {"stamped_at", verified->stamp ? json::value(iso_instant(verified->stamp->at)) : json::value(nullptr)}}).c_str());
-    else std::printf("%s\n", texts->get("cli.verify.logs", common.language, {{"origin", verified->origin}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", std::to_string(verified->events)}, {"size", std::to_string(verified->size)}}).c_str());
+    else std::printf("%s\n", texts->get(verified->lost.empty() ? "cli.verify.logs" : "cli.verify.logs-lost", common.language, {{"origin", verified->origin}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", std::to_string(verified->events)}, {"size", std::to_string(verified->size)}}).c_str());
     if (given.format != "json")
       for (const auto& [first, last] : verified->lost) std::printf("%s\n", texts->get("cli.verify.lost", common.language, {{"first", std::to_string(first)}, {"last", std::to_string(last)}}).c_str());
     if (verified->stamp && given.format != "json") std::printf("%s\n", texts->get(given.stamp_authority.empty() ? "cli.verify.stamp-unchecked" : "cli.verify.stamp", common.language, {{"at", iso_instant(verified->stamp->at)}, {"authority", verified->stamp->authority}}).c_str());

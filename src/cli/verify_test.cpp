@@ -5,6 +5,7 @@
 
 #include "api/handlers.h"
 #include "cli/command.h"
+#include "os/process.h"
 #include "store/journal.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
@@ -216,6 +217,43 @@ TEST_P(Verify, AnAttachmentThatIsGoneOrAlteredIsNamedWithItsRecord) {
   EXPECT_TRUE(verify().says("is missing or was altered"));
   fs::remove(file);
   EXPECT_TRUE(verify().says("is missing or was altered"));
+}
+
+TEST_P(Verify, WhatIsLostIsSaidByListSearchExportAndTheDaysReport) {
+  for (const auto& entry : fs::directory_iterator(stream("events")))
+    if (entry.path().extension() == ".log") fs::resize_file(entry.path(), 100);
+  {
+    auto& services = open();
+    const auto source = *services.logs.source_of({.address = "192.0.2.9"});
+    const std::vector<formats::Found> found(5, {"<34>1 2026-11-20T22:14:15Z h a - - - two", 1});
+    ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
+    ASSERT_TRUE(services.logs.publish_heads());
+    installation_.reset();
+  }
+  const auto run = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"--data", data().string()});
+    if (GetParam() == store::Engine::postgresql) words.insert(words.end(), {"--database", database_.url()});
+    return mamori(words);
+  };
+  const auto listed = run({"logs", "streams"});
+  EXPECT_EQ(listed.code, 6) << listed.out;
+  EXPECT_TRUE(listed.says("(0–19)")) << listed.err;
+  for (const auto* action : {"search", "stats"}) {
+    const auto searched = run({"logs", action, "one"});
+    EXPECT_EQ(searched.code, 6) << action;
+    EXPECT_TRUE(searched.says("(0–19)")) << searched.err;
+  }
+  const auto file = (folder_.path() / "out.zip").string();
+  const auto exported = run({"logs", "export", "two", "-o", file});
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  const auto checked = mamori({"verify", file});
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_TRUE(checked.says("Incomplete") && checked.says("events 0 to 19")) << checked.out;
+  const auto page = (folder_.path() / "day.pdf").string();
+  ASSERT_EQ(run({"document", "log-heads", "-o", page}).code, 0);
+  const auto text = os::run_process({"pdftotext", "-layout", page, "-"});
+  ASSERT_TRUE(text);
+  EXPECT_NE(text->out.find("events (0–19)"), std::string::npos) << text->out;
 }
 
 TEST_P(Verify, AnArchiveThatIsGoneIsMissed) {

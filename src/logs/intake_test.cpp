@@ -346,12 +346,61 @@ TEST_F(Intake, ASearchNamesWhatIsKnownToBeGone) {
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
   logs_ = *Logs::open(*ledger_, *archive_);
   const auto streams = *logs_->streams({facility_});
-  const std::vector<const archive::Stream*> list(streams.begin(), streams.end());
+  const std::vector<const archive::Stream*> list(streams.open.begin(), streams.open.end());
   const auto result = logs_->search({"", "t", "test"}, facility_, list, *parse_question("one", "", ""), {});
   ASSERT_TRUE(result) << describe(result.error());
   EXPECT_EQ(result->total, 0u);
   ASSERT_EQ(result->damage.size(), 1u);
   EXPECT_EQ(result->damage[0].last, 19u);
+}
+
+TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const std::vector<formats::Found> found(20, {"<34>1 - h app - - - one", 1});
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
+  fill(**archive_->stream({facility_, "network"}), clock_.now());
+  ASSERT_TRUE(logs_->feed_journal());
+  ASSERT_TRUE(logs_->publish_heads());
+  const auto place = folder_.path() / "archive" / facility_;
+  const auto again = [&] {
+    logs_.reset();
+    archive_.reset();
+    archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
+    logs_ = *Logs::open(*ledger_, *archive_);
+  };
+  const auto damage_of_events = [&]() -> std::vector<std::string> {
+    std::vector<std::string> out;
+    for (const auto& state : *logs_->state({facility_}))
+      for (const auto& damage : state.damage) out.push_back(state.name.name + " " + damage.what);
+    return out;
+  };
+  EXPECT_TRUE(damage_of_events().empty());
+  logs_.reset();
+  std::filesystem::rename(place / "events", place / "Aside");
+  again();
+  EXPECT_EQ(damage_of_events(), std::vector<std::string>{"events archive.damage.gone"});
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(logs_->tick());  // each stream has its turn
+  const auto whole = [&] {
+    std::map<std::string, bool> out;
+    const auto verdicts = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
+    for (const auto& one : verdicts->items) out[text_of(one.fields, "stream")] = one.fields.at("whole").as_bool();
+    return out;
+  };
+  EXPECT_EQ(whole(), (std::map<std::string, bool>{{"events", false}, {"journal", true}, {"network", true}}));
+  // Another in its place.
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {std::vector<formats::Found>(20, {"<34>1 - h app - - - two", 1}), {}}));
+  EXPECT_EQ(damage_of_events(), std::vector<std::string>{"events archive.damage.root"});
+  EXPECT_EQ(logs_->verify({facility_, "events"}).error().code, "archive.verify.failed");
+  // And one that does not open.
+  logs_.reset();
+  std::ofstream(place / "events" / "format") << "mamori archive stream 99\n";
+  again();
+  const auto streams = *logs_->streams({facility_});
+  EXPECT_EQ(streams.open.size(), 1u);
+  ASSERT_EQ(streams.closed.size(), 1u);
+  EXPECT_EQ(streams.closed[0].what, "archive.stream.newer");
+  EXPECT_EQ(logs_->streams({facility_}, {"events"}).error().code, "archive.stream.newer") << "asked for it alone";
+  EXPECT_EQ(logs_->newest_heads({facility_})->size(), 2u);
 }
 
 TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
@@ -370,7 +419,7 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   for (std::size_t i = 0; i < 3; ++i) found.push_back({"<34>1 2026-11-20T22:14:15Z h chart - - - {\"user\":\"tanaka\",\"patient_id\":\"001234\",\"action\":\"read\"}", i + 1});
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   const auto streams = *logs_->streams({facility_});
-  const std::vector<const archive::Stream*> list(streams.begin(), streams.end());
+  const std::vector<const archive::Stream*> list(streams.open.begin(), streams.open.end());
   const auto recorded = [&] {
     const auto lease = *database_->read();
     return store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'searched'")->rows[0][0]);

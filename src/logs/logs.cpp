@@ -58,6 +58,11 @@ Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std
 
 // --- reading
 
+archive::Damage damage_of(const archive::StreamName& name, const Error& error) {
+  const auto file = std::find_if(error.facts.begin(), error.facts.end(), [](const auto& fact) { return fact.first == "file"; });
+  return {file == error.facts.end() ? name.name : file->second, error.code, 0, 0};
+}
+
 Result<Question> parse_question(std::string text, std::string_view from, std::string_view to) {
   Question out;
   out.query = MAMORI_TRY(archive::parse_query(text));
@@ -71,12 +76,19 @@ Result<Question> parse_question(std::string text, std::string_view from, std::st
   return out;
 }
 
-Result<std::vector<archive::Stream*>> Logs::streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted) {
-  std::vector<archive::Stream*> out;
+Result<Logs::Streams> Logs::streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted) {
+  Streams out;
+  std::optional<Error> failure;
   for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
     if (wanted.empty() ? name.base() == "journal" : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end()) continue;
-    out.push_back(MAMORI_TRY(archive_.stream(name)));
+    if (const auto stream = archive_.stream(name)) {
+      out.open.push_back(*stream);
+    } else {
+      out.closed.push_back(damage_of(name, stream.error()));
+      failure = stream.error();
+    }
   }
+  if (out.open.empty() && failure) return *failure;
   return out;
 }
 

@@ -31,6 +31,7 @@ struct StreamState {
   archive::StreamName name;
   std::uint64_t events = 0, first = 0, waiting = 0, bytes = 0, raw_bytes = 0;
   std::vector<archive::Damage> damage;
+  const archive::Stream* stream = nullptr;  // none where it does not open
 };
 
 // Whose login the user of an event is: an account of the ledger or, where it has none, of a directory, and the person behind it.
@@ -40,6 +41,9 @@ struct Owner {
 };
 
 // The newest signed head of a stream, and its time stamp where an authority gave one.
+// A stream that does not open, as damage.
+archive::Damage damage_of(const archive::StreamName& name, const Error& error);
+
 struct NewestHead {
   archive::StreamName name;
   proof::Head head;
@@ -104,8 +108,13 @@ class Logs {
   void count_overflow(std::uint64_t datagrams) { overflow_ += datagrams; }
 
   // --- reading
-  // The streams of these facilities that the question may be about; `wanted` empty = all but the journal.
-  Result<std::vector<archive::Stream*>> streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted = {});
+  // The streams of these facilities that the question may be about; `wanted` empty = all but the journal. One that does not open ends a
+  // question only where it is about no other.
+  struct Streams {
+    std::vector<archive::Stream*> open;
+    std::vector<archive::Damage> closed;
+  };
+  Result<Streams> streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted = {});
   // Where the question, or what it found, names a patient, the journal tells who asked (LOG-02): the same question of the same person
   // once an hour. `options` gives page and statistics; the times are the question's.
   Result<archive::SearchResult> search(const store::Actor& actor, const std::string& facility, std::span<const archive::Stream* const> streams, const Question& question, archive::SearchOptions options);
@@ -137,7 +146,9 @@ class Logs {
   Status make_room(bool full = false);
   // Reads a stream again and keeps the result as a fact (LOG-03).
   Result<archive::Verified> verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {});
+  // Of the streams that open: state() names the others.
   Result<std::vector<NewestHead>> newest_heads(const std::vector<std::string>& facilities);
+  // Also of streams that do not open, and of such as were signed once and are not there any more.
   Result<std::vector<StreamState>> state(const std::vector<std::string>& facilities);
   DiskState disk() const;
   // Prometheus lines.
@@ -165,6 +176,8 @@ class Logs {
   Result<bool> clock_is_steady(Instant now);
   Status find_unrecorded_removals();
   Status verify_next(Instant now);
+  Result<std::optional<archive::Damage>> against_note(const archive::StreamName& name, const archive::Stream* stream);
+  Status keep_verdict(const archive::StreamName& name, json::object fact);
   Status append(archive::Stream& stream, std::span<const archive::Event> events);
   // `refused`: how many of them.
   void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);

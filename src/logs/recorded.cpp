@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/json.h"
@@ -20,18 +21,22 @@ constexpr store::Migration kSchema[] = {
 };
 
 struct Row {
-  std::int64_t size = 0, noted_at = 0;
-  std::string root;
+  RecordedHead head;
+  std::int64_t noted_at = 0;
 };
 const store::Actor kArchive = {"", "log archive", "logs"};
 
+RecordedHead head_of(const store::Row& row) {
+  return {{store::as_text(row[0]), store::as_text(row[1])}, static_cast<proof::TreeSize>(store::as_integer(row[2])), store::as_text(row[3]), from_millis(store::as_integer(row[4]))};
+}
+
 // Once for each such head.
 Status tell_lost(store::Transaction& transaction, const archive::StreamName& name, const Row& noted) {
-  const auto what = json::serialize(json::object{{"size", noted.size}, {"root", noted.root}});
+  const auto what = json::serialize(json::object{{"size", noted.head.size}, {"root", noted.head.root}});
   const auto told = MAMORI_TRY(transaction->query("SELECT 1 FROM journal WHERE record = ? AND facility = ? AND subject = 'logs' AND action = 'heads_lost'"
                                                   " AND after_json = ?", {name.name, name.facility, what}));
   if (!told.rows.empty()) return {};
-  log::error(fmt::format("{}/{} is not what was signed when it had {} events: see mamori verify", name.facility, name.name, noted.size));
+  log::error(fmt::format("{}/{} is not what was signed when it had {} events: see mamori verify", name.facility, name.name, noted.head.size));
   transaction.journal(kArchive, {name.facility, "logs", name.name, "heads_lost", "", what, ""});
   return {};
 }
@@ -46,15 +51,17 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
   std::map<archive::StreamName, Row> known;
   {
     auto lease = MAMORI_TRY(database.read());
-    MAMORI_TRY(lease->each("SELECT facility, stream, size, noted_at, root FROM log_head", {}, [&](store::Row& row) {
-    known[{store::as_text(row[0]), store::as_text(row[1])}] = {store::as_integer(row[2]), store::as_integer(row[3]), store::as_text(row[4])};
+    MAMORI_TRY(lease->each("SELECT facility, stream, size, root, at, noted_at FROM log_head", {}, [&](store::Row& row) {
+      auto head = head_of(row);
+      auto& into = known[head.name];
+      into = {std::move(head), store::as_integer(row[5])};
     }));
   }
   // Asked before anything is locked: it reads the archive.
   std::set<archive::StreamName> lost;
   for (const auto& [name, head] : heads)
     if (const auto found = known.find(name); found != known.end())
-      if (!still_holds(name, static_cast<proof::TreeSize>(found->second.size), found->second.root)) lost.insert(name);
+      if (!still_holds(found->second.head)) lost.insert(name);
   auto transaction = MAMORI_TRY(database.begin());
   std::map<std::string, json::object> notes;  // by facility
   std::map<std::string, bool> due;
@@ -66,7 +73,7 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
       changed = true;
       continue;
     }
-    const auto grown = found == known.end() || found->second.size < static_cast<std::int64_t>(head.size);
+    const auto grown = found == known.end() || found->second.head.size < head.size;
     changed = changed || grown;
     if (found == known.end() || (grown && now - from_millis(found->second.noted_at) >= kNoted)) due[name.facility] = true;
     notes[name.facility][name.name] = json::object{{"size", head.size}, {"root", proof::to_base64(head.root)}, {"at", to_millis(head.at)}};
@@ -97,12 +104,35 @@ Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection) 
                                    take({{store::as_text(row[0]), std::string(stream)}, static_cast<proof::TreeSize>(integer_of(*head, "size")), text_of(*head, "root"), from_millis(integer_of(*head, "at"))});
                              }));
   MAMORI_TRY(connection.each("SELECT facility, stream, size, root, at FROM log_head", {}, [&](store::Row& row) {
-    take({{store::as_text(row[0]), store::as_text(row[1])}, static_cast<proof::TreeSize>(store::as_integer(row[2])), store::as_text(row[3]), from_millis(store::as_integer(row[4]))});
+    take(head_of(row));
   }));
   std::vector<RecordedHead> out;
   for (auto& [name, heads] : all)
     for (auto& [key, head] : heads) out.push_back(std::move(head));
   return out;
+}
+
+Result<std::map<archive::StreamName, RecordedHead>> newest_recorded(store::Connection& connection, const std::vector<std::string>& facilities) {
+  std::map<archive::StreamName, RecordedHead> out;
+  MAMORI_TRY(connection.each("SELECT facility, stream, size, root, at FROM log_head", {}, [&](store::Row& row) {
+    auto head = head_of(row);
+    if (!facilities.empty() && std::find(facilities.begin(), facilities.end(), head.name.facility) == facilities.end()) return;
+    const auto name = head.name;
+    out[name] = std::move(head);
+  }));
+  return out;
+}
+
+std::optional<archive::Damage> deviation(const RecordedHead& noted, const archive::Stream* stream) {
+  const auto found = [&](const char* what, proof::LeafIndex first) {
+    return archive::Damage{noted.name.name, what, first, noted.size == 0 ? 0 : noted.size - 1};
+  };
+  if (!stream) return found("archive.damage.gone", 0);
+  if (stream->size() < noted.size) return found("archive.damage.cut", stream->size());
+  // Where it cannot be calculated any more (retired since, unreadable) nothing is known against it.
+  const auto root = stream->root_at(noted.size);
+  if (root && proof::to_base64(*root) != noted.root) return found("archive.damage.root", 0);
+  return std::nullopt;
 }
 
 Result<HeldJournal> hold_journal(store::Connection& connection, const archive::Stream& stream, const std::string& facility,

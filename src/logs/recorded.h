@@ -15,14 +15,18 @@ struct RecordedHead {
 };
 
 Status migrate_recorded(store::Database& database);
-// Whether the stream is still what it was when it had so many events and this root (base64).
-using StillHolds = std::function<bool(const archive::StreamName& name, proof::TreeSize size, const std::string& root)>;
+// Whether the stream is still what it was then; also true where that cannot be told now.
+using StillHolds = std::function<bool(const RecordedHead&)>;
 // Of heads just signed. The journal tells of them when a stream is new, and once a day; and, once, of a stream that does not hold any more
 // what was noted of it: that note stays, and nothing later takes its place.
 Status record_heads(store::Database& database, const std::vector<std::pair<archive::StreamName, proof::Head>>& heads,
                     const StillHolds& still_holds);
 // All that were noted, in the table or in the journal, each once: by name, of each the newest first.
 Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection);
+// Of each stream of these facilities (empty: of all) the newest that was noted.
+Result<std::map<archive::StreamName, RecordedHead>> newest_recorded(store::Connection& connection, const std::vector<std::string>& facilities = {});
+// What of it is not so any more; none where it holds or where that cannot be told. `stream` null: there is none of that name.
+std::optional<archive::Damage> deviation(const RecordedHead& noted, const archive::Stream* stream);
 
 struct HeldJournal {
   std::uint64_t compared = 0;

@@ -1,6 +1,9 @@
 // The intake watches itself: the ledger's journal as a stream, measured facts, signed heads, retention, verification, space.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -185,10 +188,9 @@ Status Logs::publish_heads() {
   Failures failures;
   std::vector<std::pair<archive::StreamName, proof::Head>> published;
   for (const auto& name : MAMORI_TRY(archive_.names())) failures.add(label_of(name), publish_head(name, published));
-  const auto still_holds = [&](const archive::StreamName& name, proof::TreeSize size, const std::string& root) {
-    const auto stream = archive_.stream(name);
-    const auto now = stream && (*stream)->size() >= size ? (*stream)->root_at(size) : Result<proof::Hash>(Error{ErrorKind::not_found, ""});
-    return now && proof::to_base64(*now) == root;
+  const auto still_holds = [&](const RecordedHead& noted) {
+    const auto stream = archive_.stream(noted.name);
+    return !stream || !deviation(noted, *stream);
   };
   // So that a stream that is gone, or another, will be missed.
   failures.add("heads", record_heads(ledger_.database(), published, still_holds));
@@ -229,7 +231,8 @@ Status Logs::mail_heads() {
 Result<std::vector<NewestHead>> Logs::newest_heads(const std::vector<std::string>& facilities) {
   std::vector<NewestHead> out;
   for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
-    const auto heads = MAMORI_TRY(archive_.stream(name))->heads();
+    const auto stream = archive_.stream(name);
+    const auto heads = stream ? (*stream)->heads() : std::vector<proof::Head>();
     if (heads.empty()) continue;
     auto stamp = MAMORI_TRY(stamp_kept(name, heads.back()));
     out.push_back({name, heads.back(), std::move(stamp)});
@@ -321,33 +324,56 @@ Result<archive::Verified> Logs::verify(const archive::StreamName& name, const st
     if (told++ < 5) damage += fmt::format("{}{} {}–{}", damage.empty() ? "" : "; ", found.what, found.first, found.last);
     report(found);
   });
+  if (const auto other = MAMORI_TRY(against_note(name, stream)); other && verified) {
+    damage = fmt::format("{} {}–{}", other->what, other->first, other->last);
+    report(*other);
+    verified = Error{ErrorKind::corrupt, "archive.verify.failed", {{"file", other->file}, {"what", other->what}, {"first", std::to_string(other->first)}, {"last", std::to_string(other->last)}}};
+  }
   if (!archive_.read_only()) {
-    const auto now = ledger_.database().clock().now();
-    const auto* reg = MAMORI_TRY(ledger_.find_register("observed_archive"));
     json::object fact = {{"stream", name.name}, {"events", static_cast<std::int64_t>(stream->size())}, {"whole", verified.has_value()}};
     if (!damage.empty()) fact["damage"] = damage;
     if (verified) fact["root"] = proof::to_base64(verified->root);
-    // One source per stream: a verification of one says nothing about the others.
-    auto transaction = MAMORI_TRY(ledger_.database().begin());
-    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility, std::string(kObserver) + " " + name.name, {std::move(fact)}, now, {}));
-    MAMORI_TRY(transaction.commit());
+    MAMORI_TRY(keep_verdict(name, std::move(fact)));
   }
   return verified;
 }
 
+Result<std::optional<archive::Damage>> Logs::against_note(const archive::StreamName& name, const archive::Stream* stream) {
+  auto lease = MAMORI_TRY(ledger_.database().read());
+  const auto noted = MAMORI_TRY(newest_recorded(*lease, {name.facility}));
+  const auto found = noted.find(name);
+  return found == noted.end() ? std::nullopt : deviation(found->second, stream);
+}
+
+// One source per stream: a verification of one says nothing about the others.
+Status Logs::keep_verdict(const archive::StreamName& name, json::object fact) {
+  const auto* reg = MAMORI_TRY(ledger_.find_register("observed_archive"));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility, std::string(kObserver) + " " + name.name, {std::move(fact)},
+                                    ledger_.database().clock().now(), {}));
+  return transaction.commit();
+}
+
 Result<std::vector<StreamState>> Logs::state(const std::vector<std::string>& facilities) {
+  std::map<archive::StreamName, RecordedHead> noted;
+  {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    noted = MAMORI_TRY(newest_recorded(*lease, facilities));
+  }
   std::vector<StreamState> out;
   for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
     const auto opened = archive_.stream(name);
+    const auto note = noted.extract(name);
     if (!opened) {  // named as it is; the others are shown beside it
-      const auto& facts = opened.error().facts;
-      const auto file = std::find_if(facts.begin(), facts.end(), [](const auto& fact) { return fact.first == "file"; });
-      out.push_back({.name = name, .damage = {{file == facts.end() ? name.name : file->second, opened.error().code, 0, 0}}});
+      out.push_back({.name = name, .damage = {damage_of(name, opened.error())}, .stream = nullptr});
       continue;
     }
     const auto* stream = *opened;
-    out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(), stream->raw_bytes(), stream->damage()});
+    out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(), stream->raw_bytes(), stream->damage(), stream});
+    if (note)
+      if (auto other = deviation(note.mapped(), stream)) out.back().damage.push_back(std::move(*other));
   }
+  for (const auto& [name, note] : noted) out.push_back({.name = name, .damage = {*deviation(note, nullptr)}, .stream = nullptr});
   return out;
 }
 
@@ -478,10 +504,16 @@ Status Logs::note_growth(Instant now) {
   return {};
 }
 
-// One stream a minute at most; the newest results are in the ledger.
+// One stream a minute at most; the newest results are in the ledger. What was signed once and is not there has its turn too.
 Status Logs::verify_next(Instant now) {
   Failures failures;
-  for (const auto& name : MAMORI_TRY(archive_.names())) {
+  const auto there = MAMORI_TRY(archive_.names());
+  std::set<archive::StreamName> all(there.begin(), there.end());
+  {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    for (const auto& [name, note] : MAMORI_TRY(newest_recorded(*lease))) all.insert(name);
+  }
+  for (const auto& name : all) {
     Instant last{};
     {
       auto lease = MAMORI_TRY(ledger_.database().read());
@@ -489,6 +521,12 @@ Status Logs::verify_next(Instant now) {
       if (!rows.rows.empty() && !store::is_null(rows.rows[0][0])) last = from_millis(store::as_integer(rows.rows[0][0]));
     }
     if (last <= now && now - last < std::chrono::hours(24 * 7)) continue;
+    if (!std::binary_search(there.begin(), there.end(), name)) {
+      const auto gone = MAMORI_TRY(against_note(name, nullptr));
+      log::error(fmt::format("{} was signed once and is not there any more", label_of(name)));
+      MAMORI_TRY(keep_verdict(name, {{"stream", name.name}, {"events", 0}, {"whole", false}, {"damage", gone ? fmt::format("{} {}–{}", gone->what, gone->first, gone->last) : ""}}));
+      break;
+    }
     const auto verified = verify(name);
     // Damage is the fact it has written; what kept it from being read or written is told, and the next stream has its turn.
     if (verified || verified.error().code == "archive.verify.failed") break;

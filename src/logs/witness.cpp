@@ -14,6 +14,8 @@ constexpr store::Migration kSchema[] = {
     {"logs.2", "CREATE TABLE log_stamp (facility {text} NOT NULL, stream {text} NOT NULL, size BIGINT NOT NULL, token {text} NOT NULL, PRIMARY KEY (facility, stream, size));"},
 };
 
+constexpr std::size_t kLargestNote = 64u << 10;
+
 // RFC 2047: a heading that is not ASCII.
 std::string heading(const std::string& text) { return "=?UTF-8?B?" + to_base64(text) + "?="; }
 
@@ -55,11 +57,19 @@ Result<std::string> Witness::stamp(const archive::StreamName& name, const proof:
 
 Status Witness::copy(const archive::StreamName& name, const proof::Head& head, const std::string& token) const {
   if (options_.folder.empty()) return {};
+  // A share that is not there is not made on the disk that it should watch over.
+  if (!MAMORI_TRY(os::Disk::real().exists(options_.folder)))
+    return Error{ErrorKind::not_found, "logs.copy.folder", {{"directory", options_.folder.string()}}};
   const auto place = options_.folder / name.facility / name.name;
-  const auto file = place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size));
+  const auto file = (place / (iso_date(date_of(head.at)) + "_" + std::to_string(head.size))).string();
   MAMORI_TRY(os::make_directory(place, os::Visibility::shared));
-  MAMORI_TRY(os::write_file(file.string() + ".note", head.note));
-  if (!token.empty()) MAMORI_TRY(os::write_file(file.string() + ".tsr", token));
+  // A copy is never replaced: one that says something else of as many events is just what it was kept for.
+  auto there = os::read_file(file + ".note", kLargestNote, os::Disk::real());
+  if (!there && there.error().kind != ErrorKind::not_found) return there.error();
+  const auto stem = !there || *there == head.note ? file : file + "_" + to_hex({reinterpret_cast<const char*>(head.root.data()), 4});
+  if (stem != file) there = os::read_file(stem + ".note", kLargestNote, os::Disk::real());
+  if (!there) MAMORI_TRY(os::write_file(stem + ".note", head.note));
+  if (!token.empty()) MAMORI_TRY(os::write_file(stem + ".tsr", token));
   return {};
 }
 

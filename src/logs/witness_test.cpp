@@ -62,6 +62,7 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   const auto texts = *Texts::load(kSource / "data/texts");
   const auto url = "http://127.0.0.1:" + std::to_string(web_port_) + "/";
   WitnessOptions options{.folder = folder_.path() / "elsewhere"};
+  std::filesystem::create_directory(options.folder);
   options.mail_server.url = "smtp://127.0.0.1:" + std::to_string(mail_port_);
   options.mail_from = "mamori@example.jp";
   options.mail_to = {"director@example.jp", "safety@example.jp"};
@@ -120,6 +121,42 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   options.mail_server.url = "smtp://127.0.0.1:1";
   logs_->witness(options, texts, "ja");
   EXPECT_EQ(logs_->mail_heads().error().code, "base.web.unreachable");
+}
+
+TEST_F(Witnessing, ACopyIsNeverReplacedAndAMissingShareIsNotMadeHere) {
+  const auto texts = *Texts::load(kSource / "data/texts");
+  const WitnessOptions options{.folder = folder_.path() / "share"};
+  logs_->witness(options, texts, "ja");
+  const auto source = *logs_->source_of({.address = "192.0.2.9"});
+  const auto add = [&](const char* text) {
+    const std::vector<formats::Found> found = {{text, 1}};
+    ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
+  };
+  add("<34>1 2026-11-20T22:14:15Z h a - - - one");
+  EXPECT_EQ(logs_->publish_heads().error().code, "logs.copy.folder");
+  EXPECT_FALSE(std::filesystem::exists(options.folder));
+  std::filesystem::create_directory(options.folder);
+  ASSERT_TRUE(logs_->publish_heads());
+  const auto notes = [&] {
+    std::map<std::string, std::string> out;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(options.folder))
+      if (entry.is_regular_file()) out[entry.path().filename()] = *read_file(entry.path(), 1 << 20);
+    return out;
+  };
+  const auto before = notes();
+  ASSERT_EQ(before.size(), 1u);
+  // Somebody puts another history of as many events in its place.
+  logs_.reset();
+  archive_.reset();
+  std::filesystem::remove_all(folder_.path() / "archive");
+  archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
+  logs_ = *Logs::open(*ledger_, *archive_);
+  logs_->witness(options, texts, "ja");
+  add("<34>1 2026-11-20T22:14:15Z h a - - - another");
+  for (int i = 0; i < 2; ++i) (void)logs_->publish_heads().has_value();
+  const auto after = notes();
+  EXPECT_EQ(after.size(), 2u);
+  EXPECT_EQ(after.at(before.begin()->first), before.begin()->second);
 }
 
 }  // namespace

@@ -127,7 +127,7 @@ Result<std::string> export_logs(archive::Stream& stream, const LogExport& reques
   return document::write_zip(files);
 }
 
-Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key) {
+Result<std::string> log_heads(const Context& context, const Request& request, const DayOfLogs& logs, const SigningKey& key) {
   const auto& language = request.language;
   const auto say = [&](std::string_view name, const Facts& facts = {}) { return context.texts.get("report.heads." + std::string(name), language, facts); };
   document::PdfDocument pdf;
@@ -148,8 +148,16 @@ Result<std::string> log_heads(const Context& context, const Request& request, co
     for (auto& heading : day.headings) of_day.table.columns.push_back({std::move(heading), of_day.table.columns.size() < 3 ? 1.6 : 1.0});
   of_day.table.rows = std::move(day.rows);
   pdf.sections.push_back(std::move(of_day));
+  if (!logs.damage.empty()) {
+    document::PdfSection damaged{.heading = say("damage"), .paragraphs = {say("damage.lead")}};
+    for (const auto& [stream, damage] : logs.damage) {
+      const Facts facts = {{"file", std::filesystem::path(damage.file).filename().string()}, {"first", std::to_string(damage.first)}, {"last", std::to_string(damage.last)}, {"name", stream}};
+      damaged.paragraphs.push_back("× " + say("damage.of", {{"stream", stream}, {"first", std::to_string(damage.first)}, {"last", std::to_string(damage.last)}, {"what", context.texts.get(damage.what, language, facts)}}));
+    }
+    pdf.sections.push_back(std::move(damaged));
+  }
   const auto minute = [&](Instant at) { return (language == "en" ? iso_date(date_of(at)) : japanese_date(date_of(at))) + local_minute(at).substr(10); };
-  for (const auto& [stream, head, stamp] : heads) {
+  for (const auto& [stream, head, stamp] : logs.heads) {
     document::PdfSection section;
     section.heading = say("stream", {{"stream", stream}, {"events", std::to_string(head.size)}});
     section.paragraphs = {say("at", {{"at", minute(head.at)}}), head.note};
@@ -157,7 +165,7 @@ Result<std::string> log_heads(const Context& context, const Request& request, co
     section.qr = head.note;
     pdf.sections.push_back(std::move(section));
   }
-  if (heads.empty()) pdf.sections.push_back({.heading = {}, .paragraphs = {say("none")}});
+  if (logs.heads.empty()) pdf.sections.push_back({.heading = {}, .paragraphs = {say("none")}});
   return document::draw_pdf(pdf);
 }
 

@@ -37,7 +37,11 @@ struct LogHeads {
   proof::Head head;
   std::optional<proof::TimeStamp> stamp;
 };
-Result<std::string> log_heads(const Context& context, const Request& request, const std::vector<LogHeads>& heads, const SigningKey& key);
+struct DayOfLogs {
+  std::vector<LogHeads> heads;
+  std::vector<std::pair<std::string, archive::Damage>> damage;  // by stream; what is not whole stands on the page before what is signed
+};
+Result<std::string> log_heads(const Context& context, const Request& request, const DayOfLogs& day, const SigningKey& key);
 
 struct LostEvents {
   proof::LeafIndex first = 0, last = 0;

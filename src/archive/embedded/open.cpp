@@ -17,6 +17,7 @@ constexpr std::string_view kFormerFormats[] = {"mamori archive stream 1\n", "mam
 constexpr std::size_t kSignatureLine = 2 + 4 + 15 + 1 + 92;  // line feeds, dash, name of the key, space, key id and signature in base64
 constexpr int kReaderTries = 20;
 constexpr std::size_t kLargestHeads = std::size_t{1} << 30;
+constexpr std::string_view kTail = "archive.damage.tail";
 constexpr auto kNoCut = std::numeric_limits<LeafIndex>::max();
 
 // The numbers of the files with this ending, rising.
@@ -43,10 +44,16 @@ Result<std::unique_ptr<EmbeddedStream>> EmbeddedStream::open(const std::filesyst
   MAMORI_ASSERT(options.events > 0 && options.events <= kBlockEvents);
   MAMORI_ASSERT(options.segment > 0 && options.segment <= kSegmentBlocks);
   if (!options.read_only) MAMORI_TRY(os::make_directory(folder, os::Visibility::owner_only, disk));
+  std::optional<LeafIndex> before;  // where the last try saw a damaged end
   for (int tries = 1;; ++tries) {
     std::unique_ptr<EmbeddedStream> stream(new EmbeddedStream(folder, origin, key, clock, disk, workers, options));
     const auto loaded = stream->load();
-    if (loaded) return stream;
+    const auto tail = stream->damaged_tail();
+    // Beside a writer it may be a block that is just being written, whose log was not there yet when the names were read.
+    const bool perhaps = options.read_only && tail && tail != before && tries < kReaderTries;
+    before = tail;
+    if (loaded && !perhaps) return stream;
+    if (loaded) continue;
     // Beside a writer, which has just let go of a file that was there when the names were read.
     const bool passing = options.read_only && loaded.error().kind == ErrorKind::not_found && tries < kReaderTries;
     if (!passing) return loaded.error();
@@ -185,6 +192,27 @@ Status EmbeddedStream::add_segment(const std::shared_ptr<Segment>& segment) {
   return {};
 }
 
+std::optional<LeafIndex> EmbeddedStream::damaged_tail() const {
+  const auto found = std::find_if(damage_.rbegin(), damage_.rend(), [](const Damage& one) { return one.what == kTail; });
+  return found == damage_.rend() ? std::nullopt : std::optional(found->first);
+}
+
+// The end of the last segment cannot be read: what stood there goes as far as anything else tells, and its places are kept, so that the
+// loss stays known and nothing new is taken for it.
+void EmbeddedStream::keep_places(Damage& tail, const std::vector<FoundLog>& logs) {
+  if (size_ > tail.first) return;
+  pad(tail.first);  // of a segment that was put aside
+  auto to = std::max(tail.last + 1, signed_);
+  auto behind = kNoCut;
+  for (const auto& found : logs)
+    for (const auto& record : found.log.records)
+      if (record.first + record.count > size_) behind = std::min(behind, std::max<LeafIndex>(record.first, size_));
+  if (behind != kNoCut) to = behind;
+  if (to <= size_) return;
+  tail.last = to - 1;
+  pad(to);
+}
+
 Status EmbeddedStream::load_segments(const std::vector<std::string>& names, const std::vector<FoundLog>& logs) {
   const auto cut = importing_.value_or(kNoCut);
   const auto numbers = numbers_of(names, ".seg");
@@ -214,9 +242,15 @@ Status EmbeddedStream::load_segments(const std::vector<std::string>& names, cons
     opening.use = options_.read_only ? Segment::Use::reads : last ? Segment::Use::grows : Segment::Use::closed;
     if (last) opening.cut = cut;
     opening.unfinished = [&](LeafIndex first) { return cut <= first || has_log(first); };
+    const auto told = damage_.size();
     const auto segment = MAMORI_TRY(Segment::open({folder_, number, options_.segment}, opening, disk_, damage_));
     if (segment) MAMORI_TRY(add_segment(segment));
+    for (auto i = told; last && i < damage_.size(); ++i)
+      if (damage_[i].what == kTail) keep_places(damage_[i], logs);
   }
+  // One that was put aside, with nothing behind it since, is not forgotten.
+  for (const auto number : numbers_of(names, ".seg.damaged"))
+    if (number >= size_) keep_places(damage_.emplace_back(Damage{file_of(number, ".seg.damaged").string(), std::string(kTail), number, number}), logs);
   return {};
 }
 

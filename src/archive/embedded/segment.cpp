@@ -66,6 +66,15 @@ std::optional<Header> from_copy(std::string_view copy, const os::ReadFile& file,
   }
 }
 
+// Up to which leaf the copy of the headers goes on, without a gap, behind leaf `first`.
+LeafIndex end_in_copy(std::string_view copy, LeafIndex first) {
+  for (auto length = header_length(copy); length && *length <= copy.size(); length = header_length(copy)) {
+    if (const auto parsed = parse_header(copy.substr(0, *length), 0); parsed && parsed->info.first == first) first += parsed->info.count;
+    copy.remove_prefix(*length);
+  }
+  return first;
+}
+
 }  // namespace
 
 Segment::Segment(const Place& place, os::Disk& disk, bool writes) : place_(place), disk_(disk), writes_(writes) {
@@ -190,7 +199,10 @@ Result<std::shared_ptr<Segment>> Segment::open(const Place& place, const Opening
   }
   const auto at = MAMORI_TRY(segment->walk(size, opening, damage));
   const bool torn = at < size && use != Use::closed && (cuts || opening.unfinished(segment->end()));
-  if (at < size && !torn && use != Use::reads) damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(), segment->end()});
+  if (at < size && !torn) {
+    const auto known = end_in_copy(MAMORI_TRY(segment->copy_of_headers()), segment->end());
+    damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(), std::max(known, segment->end() + 1) - 1});
+  }
   if (at < size && !torn && use == Use::grows) {
     // What nobody knows to be unfinished stays as it is: what is to come goes into a segment of its own.
     if (segment->blocks()->empty()) {

@@ -126,6 +126,8 @@ class EmbeddedStream : public Stream {
   TreeSize signed_size() const;
   void pad(TreeSize to);
   Status add_segment(const std::shared_ptr<Segment>& segment);
+  void keep_places(Damage& tail, const std::vector<FoundLog>& logs);
+  std::optional<LeafIndex> damaged_tail() const;
 
   // --- writing (stream.cpp)
   Status wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk);

@@ -1,6 +1,7 @@
 // The embedded engine under full disks, torn files, flipped bits, forgers and kill -9.
 #include "archive/embedded/stream.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -455,6 +456,73 @@ TEST_F(Streams, EveryFlippedBitIsNamedAndTheRestIsRead) {
   }
   std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
   EXPECT_TRUE(open()->verify([](const Damage& found) { ADD_FAILURE() << found.what; }));
+}
+
+// Nothing signed vouches for them, nothing behind them shows the gap: the end of the newest file is what an attacker or a bad sector hits.
+TEST_F(Streams, AnEndThatCannotBeReadIsNamedWholeAndItsPlacesStay) {
+  const auto damage_block = [&](std::uint64_t first, std::uint64_t number, std::uint64_t length) {
+    const auto file = where() / fmt::format("{:020}.seg", first);
+    auto bytes = *read_file(file, 1 << 24);
+    const auto from = bytes.size() / length * number;
+    for (auto at = from; at < bytes.size(); at += 97) bytes[at] = static_cast<char>(bytes[at] ^ 0x55);
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
+  };
+  const auto expect_lost = [&](LeafIndex first, LeafIndex last, TreeSize size) {
+    for (const bool read_only : {true, false, false, true}) {
+      auto options = small();
+      options.read_only = read_only;
+      const auto stream = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, os::Disk::real(), workers_, options);
+      ASSERT_TRUE(stream) << describe(stream.error());
+      std::vector<Damage> found = holes(**stream);
+      ASSERT_FALSE(found.empty()) << read_only;
+      EXPECT_EQ(found[0].first, first) << read_only;
+      EXPECT_EQ(found[0].last, last) << read_only;
+      EXPECT_EQ((*stream)->size(), size);
+      EXPECT_FALSE((*stream)->verify([](const Damage&) {}));
+    }
+  };
+  {
+    const auto stream = open();
+    add(*stream, 0, 1500);
+    ASSERT_TRUE(stream->seal());
+  }
+  damage_block(0, 2, 3);  // the last of three, about
+  {
+    const auto stream = open();
+    const auto found = holes(*stream);
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].last, 1499u);
+    EXPECT_EQ(stream->size(), 1500u);
+    expect_lost(found[0].first, 1499, 1500);
+  }
+  { add(*open(), 1500, 20); }
+  {
+    const auto stream = open();
+    EXPECT_EQ(stream->size(), 1520u);
+    EXPECT_EQ(stream->event(1510)->event.raw, text_of(1510));
+    EXPECT_EQ(stream->event(300)->event.raw, text_of(300));
+    EXPECT_FALSE(stream->event(1400));
+  }
+  // Without the copy of the headers nobody knows how many: at least one.
+  std::filesystem::remove_all(where());
+  {
+    const auto stream = open();
+    add(*stream, 0, 1000);
+    ASSERT_TRUE(stream->seal());
+  }
+  damage_block(0, 1, 2);
+  std::filesystem::remove(where() / "00000000000000000000.headers");
+  expect_lost(500, 500, 501);
+  // And where nothing of the file can be read at all.
+  std::filesystem::remove_all(where());
+  {
+    const auto stream = open();
+    add(*stream, 0, 500);
+    ASSERT_TRUE(stream->seal());
+  }
+  damage_block(0, 0, 1);
+  std::filesystem::remove(where() / "00000000000000000000.headers");
+  expect_lost(0, 0, 1);
 }
 
 TEST_F(Streams, RewritingHistoryIsFoundByTheSignedHead) {
