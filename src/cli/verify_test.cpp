@@ -244,13 +244,13 @@ TEST_P(Verify, WhatIsLostIsSaidByListSearchExportAndTheDaysReport) {
     EXPECT_TRUE(searched.says("(0–19)")) << searched.err;
   }
   const auto file = (folder_.path() / "out.zip").string();
-  const auto exported = run({"logs", "export", "two", "-o", file});
+  const auto exported = run({"logs", "export", "two", "--output", file});
   ASSERT_EQ(exported.code, 0) << exported.err;
   const auto checked = mamori({"verify", file});
   EXPECT_EQ(checked.code, 0) << checked.err;
   EXPECT_TRUE(checked.says("Incomplete") && checked.says("events 0 to 19")) << checked.out;
   const auto page = (folder_.path() / "day.pdf").string();
-  ASSERT_EQ(run({"document", "log-heads", "-o", page}).code, 0);
+  ASSERT_EQ(run({"document", "log-heads", "--output", page}).code, 0);
   const auto text = os::run_process({"pdftotext", "-layout", page, "-"});
   ASSERT_TRUE(text);
   EXPECT_NE(text->out.find("events (0–19)"), std::string::npos) << text->out;
