@@ -33,7 +33,7 @@ bool matches(std::string_view pattern, std::string_view path, std::map<std::stri
 
 const std::vector<Route>& routes() {
   static const std::vector<Route> kRoutes = {
-      {get, "/healthz", Permission::none_needed, get_health, "Whether the server and its database answer"},
+      {get, "/healthz", Permission::none_needed, get_health, "Whether the ledger can be read and written and the disk takes something; 503 where not"},
       {get, "/metrics", Permission::none_needed, get_metrics, "Prometheus metrics (from this machine only)"},
       {get, "/api/v1/openapi.json", Permission::none_needed, get_openapi, "This document"},
       {get, "/api/v1/state", Permission::none_needed, get_state, "Version, and whether the first-use wizard is open"},

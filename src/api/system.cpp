@@ -5,9 +5,8 @@
 namespace mamori::api {
 
 Result<http::Reply> get_health(const Call&, Services& services) {
-  auto lease = MAMORI_TRY(services.database.read());
-  MAMORI_TRY(lease->query("SELECT 1"));
-  return http::Reply::json(json::object{{"status", "ok"}});
+  const auto state = services.health();
+  return http::Reply::json(state, state.at("status").as_string() == "ok" ? 200 : 503);
 }
 
 Result<http::Reply> get_metrics(const Call& call, Services& services) {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/certificate.h"
 #include "os/file.h"
+#include "server/health.h"
 
 namespace mamori::server {
 namespace {
@@ -206,6 +207,8 @@ Status serve(Installation& installation, ServeOptions options) {
   const std::shared_ptr<logs::Receiver> receiver = MAMORI_TRY(logs::Receiver::open(syslog, services.logs));
   services.receivers = {{"address", syslog.address}, {"udp", receiver->udp_port()}, {"tcp", receiver->tcp_port()}, {"tls", receiver->tls_port()}};
   const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
+  const Health health(services.database, installation.directory());
+  services.health = [&health] { return health.state(); };
   Scheduler scheduler(services);
   std::thread waiter([&] {
     int number = 0;
@@ -221,6 +224,7 @@ Status serve(Installation& installation, ServeOptions options) {
   options.ready(fmt::format("{}://{}:{}", tls ? "https" : "http", options.listener.address == "0.0.0.0" || options.listener.address == "::" ? "localhost" : options.listener.address, listener->port()), services.setup_secret);
   listener->run();
   waiter.join();
+  services.health = [] { return json::object{{"status", "ok"}}; };
   if (const auto fed = services.logs.feed_journal(); !fed) log::error("logs: " + describe(fed.error()));
   return {};
 }

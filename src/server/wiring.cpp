@@ -1,8 +1,10 @@
 #include "server/wiring.h"
 
 #include "archive/engine.h"
+#include "base/log.h"
 #include "os/file.h"
 #include "os/keys.h"
+#include "server/health.h"
 
 namespace mamori::server {
 namespace {
@@ -23,10 +25,12 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   MAMORI_TRY(os::make_directory(directory / "keys"));
   MAMORI_TRY(os::make_directory(directory / "blobs"));
   made->sealer_ = MAMORI_TRY(os::open_or_make_sealer(directory / "keys/sealing.key"));
+  const bool had_key = MAMORI_TRY(os::Disk::real().exists(directory / "keys/signing.key"));
   made->signing_key_ = MAMORI_TRY(os::open_or_make_signing_key(directory / "keys/signing.key"));
   made->blobs_.emplace(directory / "blobs");
   made->database_ = MAMORI_TRY(store::Database::open(database.empty() ? "sqlite:" + (directory / "ledger.db").string() : database, clock));
   MAMORI_TRY(made->database_->migrate(kSchema));
+  MAMORI_TRY(Health::migrate(*made->database_));
   made->registers_ = MAMORI_TRY(ledger::Registers::load(home.data / "registers"));
   made->ledger_ = MAMORI_TRY(ledger::Ledger::open(*made->database_, *made->registers_));
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
@@ -35,6 +39,10 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->archive_ = MAMORI_TRY(archive::open_archive(archive, directory / "archive", *made->signing_key_, clock));
   made->logs_ = MAMORI_TRY(logs::Logs::open(*made->ledger_, *made->archive_));
   made->users_ = MAMORI_TRY(identity::Users::open(*made->database_, *made->sealer_));
+  if (const auto streams = made->archive_->names(); streams && !streams->empty()) {
+    if (!had_key) log::warning("keys/signing.key was not there and was made anew: what was signed before can be verified only with the former key. Restore keys/ from a copy");
+    if (!MAMORI_TRY(made->users_->any())) log::warning("the ledger is empty, the log archive is not: was only a part restored?");
+  }
   made->logs_->looked_after([&users = *made->users_] { return users.facilities_in_use(); });
   made->services_.reset(new api::Services{clock, made->texts_, *made->database_, *made->users_, *made->ledger_, *made->catalog_, *made->assessor_, *made->sources_, *made->logs_, *made->blobs_, *made->signing_key_, kVersion});
   return made;

@@ -1,0 +1,69 @@
+// What /healthz says while nothing can be written, while a question hangs, and when it is over.
+#include "server/health.h"
+
+#include <gtest/gtest.h>
+
+#include <latch>
+
+#include "base/file.h"
+#include "testing/clock.h"
+#include "testing/postgres.h"
+
+namespace mamori::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool comes(const std::function<bool()>& what) {
+  for (int i = 0; i < 1000 && !what(); ++i) std::this_thread::sleep_for(10ms);
+  return what();
+}
+
+class HealthOnBothEngines : public ::testing::TestWithParam<store::Engine> {
+ protected:
+  testing::ManualClock clock_{*parse_instant("2026-11-21T03:00:00Z")};
+  testing::FreshDatabase database_{GetParam(), clock_};
+  TemporaryFolder folder_;
+};
+INSTANTIATE_TEST_SUITE_P(Engines, HealthOnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+
+TEST_P(HealthOnBothEngines, SaysWhatCannotBeWrittenAndWhenItCanAgain) {
+  ASSERT_TRUE(Health::migrate(*database_));
+  const Health health(*database_, folder_.path(), 20ms);
+  EXPECT_TRUE(comes([&] { return std::filesystem::exists(folder_.path() / "alive"); }));
+  EXPECT_EQ(health.state(), (json::object{{"reads", true}, {"writes", true}, {"disk", true}, {"status", "ok"}}));
+  const auto script = [&](const char* sql) {
+    auto transaction = database_->begin();
+    ASSERT_TRUE((*transaction)->script(sql));
+    ASSERT_TRUE(transaction->commit());
+  };
+  script("ALTER TABLE alive RENAME TO buried");
+  EXPECT_TRUE(comes([&] { return health.state().at("status") == "failing"; }));
+  EXPECT_EQ(health.state(), (json::object{{"reads", true}, {"writes", false}, {"disk", true}, {"status", "failing"}}));
+  script("ALTER TABLE buried RENAME TO alive");
+  EXPECT_TRUE(comes([&] { return health.state().at("status") == "ok"; }));
+  {
+    const auto busy = database_->begin();  // a long import
+    std::this_thread::sleep_for(200ms);
+    EXPECT_EQ(health.state().at("status"), "ok");
+  }
+  std::filesystem::remove_all(folder_.path());
+  EXPECT_TRUE(comes([&] { return health.state().at("disk") == false; }));
+}
+
+TEST(Checks, OneThatHangsFailsAndIsWellAgainWhenItAnswers) {
+  std::latch go(1);
+  std::atomic<int> asked{0};
+  const Check check("hangs", {20ms, 60ms}, [&]() -> Status {
+    if (++asked == 2) go.wait();
+    return {};
+  });
+  EXPECT_TRUE(check.holds());
+  EXPECT_TRUE(comes([&] { return !check.holds(); }));
+  go.count_down();
+  EXPECT_TRUE(comes([&] { return check.holds(); }));
+}
+
+}  // namespace
+}  // namespace mamori::server
