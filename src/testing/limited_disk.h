@@ -16,6 +16,7 @@ class LimitedDisk : public os::Disk {
   std::atomic<bool> sync_fails{false};
   std::string sync_fails_of;  // only of files with this in their names; empty: of all
   std::function<bool(std::size_t)> takes;  // whether so many bytes more fit, where that is not a matter of `room` alone
+  std::function<void(const std::filesystem::path&)> before_read;  // set before anything is opened
   std::atomic<std::uint64_t> free{0}, total{0};  // what space() says; zeros: what the machine says
 
   Result<std::unique_ptr<os::File>> open(const std::filesystem::path& path, os::Access access, os::Visibility visibility) override {
@@ -38,7 +39,10 @@ class LimitedDisk : public os::Disk {
    public:
     Limited(LimitedDisk& disk, std::unique_ptr<os::File> file, std::filesystem::path path)
         : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
-    Result<std::size_t> read(std::uint64_t at, char* to, std::size_t count) const override { return file_->read(at, to, count); }
+    Result<std::size_t> read(std::uint64_t at, char* to, std::size_t count) const override {
+      if (disk_.before_read) disk_.before_read(path_);
+      return file_->read(at, to, count);
+    }
     Status write(std::uint64_t at, std::string_view bytes) override {
       auto fits = static_cast<std::size_t>(std::max<std::int64_t>(0, disk_.room.load()));
       if (disk_.takes && !disk_.takes(bytes.size())) fits = 0;

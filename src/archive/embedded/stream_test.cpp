@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -583,6 +584,54 @@ TEST_F(Streams, VerificationOfADirectoryNamesTheAlteredEvent) {
   EXPECT_EQ(damage[0].what, "archive.damage.event");
   EXPECT_EQ(damage[0].first, 321u);
   EXPECT_EQ(damage[0].last, 321u);
+}
+
+// A disk that does not answer holds up whoever reads from it, and nobody who writes or signs.
+TEST_F(Streams, AppendsAndHeadsDoNotWaitForWhoeverReads) {
+  {
+    const auto stream = open();
+    add(*stream, 0, 3000);
+    ASSERT_TRUE(stream->seal());
+    ASSERT_TRUE(stream->publish_head());
+  }
+  std::atomic<bool> stuck{false};
+  std::atomic<int> held{0};
+  std::mutex mutex;
+  std::condition_variable wake;
+  testing::LimitedDisk disk;
+  disk.before_read = [&](const std::filesystem::path& file) {
+    if (!stuck || file.extension() != ".seg") return;
+    std::unique_lock lock(mutex);
+    ++held;
+    wake.wait(lock, [&] { return !stuck; });
+    --held;
+  };
+  const auto stream = open(disk);
+  const auto size = stream->size();
+  stuck = true;
+  std::vector<std::future<bool>> readers;
+  readers.push_back(std::async(std::launch::async, [&] { return stream->inclusion(777, size).has_value(); }));
+  readers.push_back(std::async(std::launch::async, [&] { return stream->consistency(300, size).has_value(); }));
+  readers.push_back(std::async(std::launch::async, [&] { return stream->verify([](const Damage&) {}).has_value(); }));
+  readers.push_back(std::async(std::launch::async, [&] {
+    const EmbeddedStream* const streams[] = {stream.get()};
+    return search(streams, *parse_query("password"), {.limit = 10, .statistics = true}).has_value();
+  }));
+  for (int i = 0; i < 1000 && held < 4; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_GE(held, 3) << "some proofs need no disk";
+  auto writing = std::async(std::launch::async, [&] {
+    add(*stream, size, 200);
+    return stream->publish_head().has_value() && stream->size() == size + 200;
+  });
+  const bool done = writing.wait_for(std::chrono::seconds(30)) == std::future_status::ready;
+  EXPECT_TRUE(done) << "an append or a head waits for a reader";
+  {
+    const std::lock_guard lock(mutex);
+    stuck = false;
+  }
+  wake.notify_all();
+  EXPECT_TRUE(writing.get());
+  for (auto& reader : readers) EXPECT_TRUE(reader.get());
 }
 
 TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
