@@ -136,6 +136,31 @@ TEST_P(Verify, EntriesCutFromTheDatabaseAreFoundInTheSignedStream) {
   EXPECT_TRUE(answer.says("was removed from the database")) << answer.err;
 }
 
+// A copy of the database came back beside an archive that went on: what comes now must be in the stream too.
+TEST_P(Verify, AJournalThatWasPutBackGoesOnInItsStreamAndIsNamed) {
+  in_database("DELETE FROM journal WHERE sequence > (SELECT sequence - 3 FROM journal_head);"
+              "UPDATE journal_head SET sequence = sequence - 3;"
+              "UPDATE journal_head SET hash = (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)");
+  for (int i = 0; i < 3; ++i) {  // also after further starts
+    auto& services = open();
+    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("asset"), facility_, {{{"kind", "pc"}}, ""}));
+    ASSERT_TRUE(services.logs.feed_journal());
+    ASSERT_TRUE(services.logs.publish_heads());
+    ASSERT_TRUE(services.logs.feed_journal());
+    auto* journal = *services.logs.archive().stream({facility_, "journal"});
+    const auto last = parse_json_object(journal->event(journal->size() - 1)->event.raw);
+    const auto head = (*services.database.read())->query("SELECT sequence, hash FROM journal_head");
+    EXPECT_EQ(integer_of(*last, "sequence"), store::as_integer(head->rows[0][0]));
+    EXPECT_EQ(text_of(*last, "hash"), store::as_text(head->rows[0][1]));
+    EXPECT_EQ(store::as_integer((*services.database.read())->query("SELECT COUNT(*) FROM journal WHERE action = 'put_back'")->rows[0][0]), 1);
+    installation_.reset();
+  }
+  const auto answer = verify();
+  EXPECT_EQ(answer.code, 1) << answer.out;
+  EXPECT_TRUE(answer.says("The journal was put back to a state before entry")) << answer.err;
+  EXPECT_FALSE(answer.says("is not in the signed stream")) << answer.err;
+}
+
 TEST_P(Verify, EntriesRewrittenWithAWholeChainDifferFromTheSignedStream) {
   {
     auto connection = GetParam() == store::Engine::sqlite ? *store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : *store::open_postgresql(database_.url());

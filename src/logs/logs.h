@@ -170,6 +170,7 @@ class Logs {
   };
   Status measure_space();
   Status feed_journal(const std::string& facility);
+  Result<std::int64_t> fed_until(const std::string& facility, const archive::Stream& stream);
   Status publish_head(const archive::StreamName& name, std::vector<std::pair<archive::StreamName, proof::Head>>& published);
   Status record_removals();
   Status note_growth(Instant now);

@@ -140,6 +140,7 @@ Result<HeldJournal> hold_journal(store::Connection& connection, const archive::S
   HeldJournal held;
   std::map<std::int64_t, std::string> page;  // sequence → hash, of the stream
   std::int64_t from = 0;                     // the first sequence number of the page's window
+  std::int64_t newest = 0;
   // Both ways within one window of sequence numbers.
   const auto compare = [&]() -> Status {
     if (page.empty()) return {};
@@ -165,8 +166,14 @@ Result<HeldJournal> hold_journal(store::Connection& connection, const archive::S
     const auto entry = parse_json_object(event.raw);
     const auto sequence = entry ? integer_of(*entry, "sequence") : 0;
     if (sequence <= 0) report(0, "cli.verify.entry-unreadable");
-    else if (sequence < from) report(sequence, "cli.verify.entry-twice");
-    else page[sequence] = text_of(*entry, "hash");
+    else if (const auto hash = text_of(*entry, "hash"); sequence > newest) page[newest = sequence] = hash;
+    else if (const auto same = page.find(sequence); same != page.end() && same->second == hash) report(sequence, "cli.verify.entry-twice");
+    else {  // the journal goes on from an earlier state
+      MAMORI_TRY(compare());
+      report(sequence, "cli.verify.journal-put-back");
+      from = newest = sequence;
+      page[sequence] = hash;
+    }
     if (page.size() >= kPage) MAMORI_TRY(compare());
     return true;
   }));

@@ -64,6 +64,32 @@ Status Logs::feed_journal() {
   return failures.status();
 }
 
+// The last entry in the stream says how far the journal is in it. Where the database does not have that one, an earlier state of it was put
+// back: the journal goes on from the last entry that both have, and says so; what the stream has of before stays there to be compared.
+Result<std::int64_t> Logs::fed_until(const std::string& facility, const archive::Stream& stream) {
+  const auto in_database = [&](std::int64_t sequence) -> Result<std::string> {
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    const auto rows = MAMORI_TRY(lease->query("SELECT hash FROM journal WHERE facility = ? AND sequence = ?", {facility, sequence}));
+    return rows.rows.empty() ? std::string() : store::as_text(rows.rows[0][0]);
+  };
+  std::int64_t newest = 0, common = 0;
+  for (auto index = stream.size(); index > stream.first() && common == 0; --index) {
+    const auto event = stream.event(index - 1);
+    if (!event && event.error().kind == ErrorKind::unavailable) return event.error();
+    const auto entry = parse_json_object(event ? event->event.raw : std::string_view());
+    const auto sequence = entry ? integer_of(*entry, "sequence") : 0;
+    if (sequence <= 0) continue;  // its place is empty: damage
+    newest = std::max(newest, sequence);
+    if (MAMORI_TRY(in_database(sequence)) == text_of(*entry, "hash")) common = sequence;
+  }
+  if (common == newest) return common;
+  log::error(fmt::format("the journal of {} was put back: its stream goes on to entry {}, the database has the same up to {}", facility, newest, common));
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  transaction.journal(intake_actor(), {facility, "logs", "journal", "put_back", json::serialize(json::object{{"sequence", newest}}), json::serialize(json::object{{"sequence", common}}), ""});
+  MAMORI_TRY(transaction.commit());
+  return common;
+}
+
 Status Logs::feed_journal(const std::string& facility) {
   auto* stream = MAMORI_TRY(archive_.stream({facility, "journal"}));
   std::int64_t last = -1;
@@ -71,13 +97,7 @@ Status Logs::feed_journal(const std::string& facility) {
     const std::lock_guard lock(mutex_);
     if (const auto found = fed_.find(facility); found != fed_.end()) last = found->second;
   }
-  if (last < 0) {  // after a start: the last entry in the stream says where it was
-    last = 0;
-    if (stream->size() > stream->first()) {
-      const auto newest = MAMORI_TRY(stream->event(stream->size() - 1));
-      if (const auto entry = parse_json_object(newest.event.raw)) last = integer_of(*entry, "sequence");
-    }
-  }
+  if (last < 0) last = MAMORI_TRY(fed_until(facility, *stream));  // after a start
   while (true) {
     std::vector<store::JournalEntry> entries;
     {
