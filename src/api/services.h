@@ -4,7 +4,7 @@
 #include "assess/assessor.h"
 #include "base/file.h"
 #include "base/texts.h"
-#include "collect/sources.h"
+#include "readers/sources.h"
 #include "http/message.h"
 #include "identity/users.h"
 #include "ledger/ledger.h"
@@ -23,7 +23,7 @@ struct Services {
   ledger::Ledger& ledger;
   const catalog::Catalog& catalog;
   assess::Assessor& assessor;
-  collect::Sources& sources;
+  readers::Sources& sources;
   logs::Logs& logs;
   const os::Blobs& blobs;
   const SigningKey& signing_key;

@@ -4,8 +4,8 @@ namespace mamori::api {
 namespace {
 
 // With the sentence of its last error, so that the page shows what happened and what to do.
-json::object source_json(const collect::Source& source, const Texts& texts) {
-  auto out = collect::to_json(source);
+json::object source_json(const readers::Source& source, const Texts& texts) {
+  auto out = readers::to_json(source);
   if (!source.last_error.empty()) {
     const auto words = texts.both(source.last_error, source.last_facts);
     out["last_error_text"] = words_json(words);
@@ -13,8 +13,8 @@ json::object source_json(const collect::Source& source, const Texts& texts) {
   return out;
 }
 
-json::object run_json(const collect::Run& run, const Texts& texts) {
-  auto out = collect::to_json(run);
+json::object run_json(const readers::Run& run, const Texts& texts) {
+  auto out = readers::to_json(run);
   if (!run.error.empty()) {
     const auto words = texts.both(run.error, run.error_facts);
     out["error_text"] = words_json(words);
@@ -22,8 +22,8 @@ json::object run_json(const collect::Run& run, const Texts& texts) {
   return out;
 }
 
-collect::SourceWrite write_of(const json::object& body) {
-  collect::SourceWrite write;
+readers::SourceWrite write_of(const json::object& body) {
+  readers::SourceWrite write;
   write.name = text_of(body, "name");
   write.kind = text_of(body, "kind");
   if (const auto* settings = body.if_contains("settings"); settings && settings->is_object()) write.settings = settings->get_object();

@@ -1,5 +1,5 @@
 // One event as the archive keeps it: the raw bytes exactly as they came, when and from which source, and beside them a normalised
-// view. The archive does not know what the fields mean; collect/events fills them.
+// view. The archive does not know what the fields mean; formats/ and logs/ fill them.
 #pragma once
 
 #include <array>

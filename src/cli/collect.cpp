@@ -1,7 +1,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
-#include "collect/sources.h"
+#include "readers/sources.h"
 
 namespace mamori::cli {
 namespace {
@@ -12,9 +12,9 @@ struct Given {
   long long every = 0;
 };
 
-int print_run(const collect::Run& run, const Given& given, const Common& common, const Texts& texts) {
+int print_run(const readers::Run& run, const Given& given, const Common& common, const Texts& texts) {
   if (given.format == "json") {
-    std::printf("%s", pretty(collect::to_json(run)).c_str());
+    std::printf("%s", pretty(readers::to_json(run)).c_str());
   } else if (run.error.empty()) {
     for (const auto& [reg, counts] : run.counts)
       std::printf("%s\n", texts.get("cli.collect.counts", common.language, {{"register", std::string(reg)}, {"fresh", std::to_string(integer_of(counts.as_object(), "fresh"))}, {"known", std::to_string(integer_of(counts.as_object(), "known"))}, {"gone", std::to_string(integer_of(counts.as_object(), "gone"))}}).c_str());
@@ -35,14 +35,14 @@ int collect_now(const Common& common, const Given& given) {
   if (given.action == "list") {
     json::array items;
     for (const auto& source : *sources) {
-      if (given.format == "json") items.push_back(collect::to_json(source));
-      else std::printf("%-10s %-30s %s %s\n", std::string(collect::name_of(source.kind)).c_str(), source.name.c_str(), source.last_success_at ? local_minute(*source.last_success_at).c_str() : "-", source.last_error.c_str());
+      if (given.format == "json") items.push_back(readers::to_json(source));
+      else std::printf("%-10s %-30s %s %s\n", std::string(readers::name_of(source.kind)).c_str(), source.name.c_str(), source.last_success_at ? local_minute(*source.last_success_at).c_str() : "-", source.last_error.c_str());
     }
     if (given.format == "json") std::printf("%s", pretty(items).c_str());
     return 0;
   }
   if (given.action == "add") {
-    collect::SourceWrite write;
+    readers::SourceWrite write;
     write.name = given.name;
     write.kind = given.kind;
     write.every_minutes = given.every;

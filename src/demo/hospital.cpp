@@ -4,9 +4,9 @@
 
 #include <array>
 
-#include "collect/backup/backup.h"
-#include "collect/ldap/entry.h"
-#include "collect/nmap/nmap.h"
+#include "readers/backup/backup.h"
+#include "readers/ldap/entry.h"
+#include "readers/nmap/nmap.h"
 #include "ledger/observed.h"
 
 namespace mamori::demo {
@@ -412,8 +412,8 @@ class Builder {
 
   std::string filetime(int days_ago) const { return std::to_string((to_millis(now_) - 86400000LL * days_ago) * 10000 + 116444736000000000LL); }
 
-  collect::ldap::Directory directory() {
-    collect::ldap::Directory directory;
+  readers::ldap::Directory directory() {
+    readers::ldap::Directory directory;
     directory.encrypted = true;
     const auto entry = [&](const std::string& dn, std::map<std::string, std::vector<std::string>> attributes) { directory.entries.push_back({dn, std::move(attributes)}); };
     const auto user = [&](const std::string& login, const std::string& number, bool enabled, int last_days, bool admin) {
@@ -521,7 +521,7 @@ class Builder {
     return fmt::format("<38>1 {} {} sshd {} - - Accepted publickey for {} from {} port {} ssh2", stamp, source.name, 2000 + random_.below(900), random_.below(2) ? "svc-backup" : login, terminal, 40000 + random_.below(9000));
   }
 
-  Result<collect::Source> source(const std::string& name, const std::string& kind, json::object settings, std::int64_t minutes) {
+  Result<readers::Source> source(const std::string& name, const std::string& kind, json::object settings, std::int64_t minutes) {
     return parts_.sources.create(kActor, facility_, {name, kind, std::move(settings), std::nullopt, minutes, false});
   }
 
@@ -529,17 +529,17 @@ class Builder {
     const auto yesterday = now_ - std::chrono::hours(10);
     const auto ad = MAMORI_TRY(source("院内Active Directory", "directory", {{"url", "ldaps://dc1.minato.example"}, {"base", "DC=minato,DC=example"}, {"bind_dn", "mamori-reader@minato.example"}}, 1440));
     const auto tree = directory();
-    MAMORI_TRY(parts_.sources.record(kActor, ad, collect::Reading{collect::ldap::interpret(tree, {}), collect::ldap::write_ldif(tree), "ldif"}, yesterday));
+    MAMORI_TRY(parts_.sources.record(kActor, ad, readers::Reading{readers::ldap::interpret(tree, {}), readers::ldap::write_ldif(tree), "ldif"}, yesterday));
 
     // defect: this one was last read 45 days ago; it brings a policy only
     const auto lab = MAMORI_TRY(source("検査部門LDAP（方針）", "directory", {{"url", "ldaps://lab-ldap.minato.example"}, {"base", "dc=lab,dc=example"}}, 0));
-    collect::ldap::Directory policy;
+    readers::ldap::Directory policy;
     policy.encrypted = true;
     policy.entries.push_back({"cn=default,ou=policies,dc=lab,dc=example", {{"objectclass", {"pwdPolicy"}}, {"pwdminlength", {"14"}}, {"pwdcheckquality", {"2"}}, {"pwdlockout", {"TRUE"}}, {"pwdmaxfailure", {"5"}}, {"pwdlockoutduration", {"900"}}, {"pwdmaxage", {"0"}}}});
-    MAMORI_TRY(parts_.sources.record(kActor, lab, collect::Reading{collect::ldap::interpret(policy, {}), collect::ldap::write_ldif(policy), "ldif"}, now_ - std::chrono::hours(24 * 45)));
+    MAMORI_TRY(parts_.sources.record(kActor, lab, readers::Reading{readers::ldap::interpret(policy, {}), readers::ldap::write_ldif(policy), "ldif"}, now_ - std::chrono::hours(24 * 45)));
 
     const auto scan = MAMORI_TRY(source("電子カルテ系の走査", "network", {{"targets", "10.1.0.0/20"}}, 0));
-    MAMORI_TRY(parts_.sources.record(kActor, scan, collect::nmap::parse_xml(scan_xml()), yesterday));
+    MAMORI_TRY(parts_.sources.record(kActor, scan, readers::nmap::parse_xml(scan_xml()), yesterday));
 
     for (int i = 0; i < 12; ++i) {
       const auto name = fmt::format("repo{:02}", i + 1);
@@ -548,7 +548,7 @@ class Builder {
       const int generations = i == 4 ? 2 : 7;  // defect: billing keeps two generations only
       for (int g = 0; g < generations; ++g) list.push_back(i % 2 ? json::object{{"name", fmt::format("daily-{}", g)}, {"time", iso_instant(yesterday - std::chrono::hours(2 + 24 * g))}} : json::object{{"time", iso_instant(yesterday - std::chrono::hours(2 + 24 * g))}});
       const auto listing = i % 2 ? json::serialize(json::object{{"archives", list}, {"encryption", {{"mode", "repokey"}}}}) : json::serialize(list);
-      auto reading = MAMORI_TRY(collect::backup::parse_listing(listing, name));
+      auto reading = MAMORI_TRY(readers::backup::parse_listing(listing, name));
       reading.sets[0].facts[0]["size_bytes"] = 40'000'000'000LL + i * 1'000'000'000LL;
       MAMORI_TRY(parts_.sources.record(kActor, made, reading, yesterday));
     }

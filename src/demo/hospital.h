@@ -3,7 +3,7 @@
 #pragma once
 
 #include "assess/assessor.h"
-#include "collect/sources.h"
+#include "readers/sources.h"
 #include "identity/users.h"
 #include "ledger/ledger.h"
 #include "logs/logs.h"
@@ -12,7 +12,7 @@ namespace mamori::demo {
 
 struct Parts {
   ledger::Ledger& ledger;
-  collect::Sources& sources;
+  readers::Sources& sources;
   assess::Assessor& assessor;
   identity::Users& users;
   logs::Logs& logs;

@@ -35,7 +35,7 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->ledger_ = MAMORI_TRY(ledger::Ledger::open(*made->database_, *made->registers_));
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
   made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_, made->texts_));
-  made->sources_ = MAMORI_TRY(collect::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_));
+  made->sources_ = MAMORI_TRY(readers::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_));
   made->archive_ = MAMORI_TRY(archive::open_archive(archive, directory / "archive", *made->signing_key_, clock));
   made->logs_ = MAMORI_TRY(logs::Logs::open(*made->ledger_, *made->archive_));
   made->users_ = MAMORI_TRY(identity::Users::open(*made->database_, *made->sealer_));

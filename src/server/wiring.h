@@ -30,7 +30,7 @@ class Installation {
   std::unique_ptr<ledger::Ledger> ledger_;
   std::optional<catalog::Catalog> catalog_;
   std::unique_ptr<assess::Assessor> assessor_;
-  std::unique_ptr<collect::Sources> sources_;
+  std::unique_ptr<readers::Sources> sources_;
   std::unique_ptr<archive::Archive> archive_;
   std::unique_ptr<logs::Logs> logs_;
   std::unique_ptr<identity::Users> users_;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/crypto.h"
-#include "collect/sources.h"
+#include "readers/sources.h"
 #include "identity/users.h"
 #include "installation.h"
 #include "os/file.h"
@@ -19,7 +19,7 @@ class World {
   World() : installation(disk, clock), sealer(Secret(std::string(Sealer::kKey, 's'))), blobs("/data/blobs", disk) {
     MAMORI_ASSERT(installation.open().has_value());
     users = std::move(*identity::Users::open(installation.database(), sealer));
-    sources = std::move(*collect::Sources::open(installation.ledger(), sealer, blobs));
+    sources = std::move(*readers::Sources::open(installation.ledger(), sealer, blobs));
   }
   std::int64_t entries(const std::string& subject, const std::string& action) {
     const auto lease = installation.database().read();
@@ -33,7 +33,7 @@ class World {
   Sealer sealer;
   os::Blobs blobs;
   std::unique_ptr<identity::Users> users;
-  std::unique_ptr<collect::Sources> sources;
+  std::unique_ptr<readers::Sources> sources;
 };
 
 // `call` in a new world each time; `prepare` before anything fails. The call may end well all the same.
@@ -56,7 +56,7 @@ void each_fault(const std::string& subject, const std::string& action, Prepare p
 }
 
 TEST(Faults, ASourceThatIsSaidNotToBeMadeIsNotMade) {
-  const collect::SourceWrite write{.name = "走査", .kind = "network", .settings = {{"targets", "192.0.2.0/24"}}};
+  const readers::SourceWrite write{.name = "走査", .kind = "network", .settings = {{"targets", "192.0.2.0/24"}}};
   each_fault("source", "created", [](World&) { return 0; },
              [&](World& world, int) { return world.sources->create(kActor, "f1", write).has_value(); });
 }

@@ -1,7 +1,7 @@
-#include "collect/nmap/nmap.h"
+#include "readers/nmap/nmap.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  const auto reading = mamori::collect::nmap::parse_xml({reinterpret_cast<const char*>(data), size});
+  const auto reading = mamori::readers::nmap::parse_xml({reinterpret_cast<const char*>(data), size});
   if (reading)
     for (const auto& fact : reading->sets[0].facts) MAMORI_ASSERT(fact.contains("ip"));
   return 0;

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 
-namespace mamori::collect {
+namespace mamori::readers {
 
 struct FactSet {
   std::string reg;                    // observed_account, observed_policy, observed_host, observed_backup
@@ -19,4 +19,4 @@ struct Reading {
   std::string raw_kind;               // "ldif", "xml", "json"
 };
 
-}  // namespace mamori::collect
+}  // namespace mamori::readers

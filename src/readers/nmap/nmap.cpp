@@ -1,4 +1,4 @@
-#include "collect/nmap/nmap.h"
+#include "readers/nmap/nmap.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 #include "os/process.h"
 #include "base/text.h"
 
-namespace mamori::collect::nmap {
+namespace mamori::readers::nmap {
 namespace {
 
 constexpr std::size_t kMostHosts = 200'000;
@@ -100,4 +100,4 @@ Result<Reading> scan(const Settings& settings) {
   return parse_xml(run->out);
 }
 
-}  // namespace mamori::collect::nmap
+}  // namespace mamori::readers::nmap

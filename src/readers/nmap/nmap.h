@@ -3,9 +3,9 @@
 
 #include <stop_token>
 
-#include "collect/reading.h"
+#include "readers/reading.h"
 
-namespace mamori::collect::nmap {
+namespace mamori::readers::nmap {
 
 // Hosts that are up, with address, MAC, name, maker, guessed OS and open ports. Entities are refused, a cut-off file (nmap was
 // interrupted) is refused too: absent hosts would look like silent ones.
@@ -21,4 +21,4 @@ struct Settings {
 // Runs nmap with polite timing (-T3) and no scripts. Errors: collect.nmap.missing, collect.nmap.target, collect.nmap.failed (fact: reason).
 Result<Reading> scan(const Settings& settings);
 
-}  // namespace mamori::collect::nmap
+}  // namespace mamori::readers::nmap

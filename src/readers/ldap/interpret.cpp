@@ -3,9 +3,9 @@
 
 #include "base/text.h"
 #include "base/time.h"
-#include "collect/ldap/entry.h"
+#include "readers/ldap/entry.h"
 
-namespace mamori::collect::ldap {
+namespace mamori::readers::ldap {
 namespace {
 
 // [MS-ADTS] 2.2.16 userAccountControl
@@ -176,4 +176,4 @@ std::vector<FactSet> interpret(const Directory& directory, const std::vector<std
   return {std::move(accounts), std::move(policies)};
 }
 
-}  // namespace mamori::collect::ldap
+}  // namespace mamori::readers::ldap

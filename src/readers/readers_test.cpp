@@ -5,17 +5,17 @@
 #include <thread>
 
 #include "os/process.h"
-#include "collect/backup/backup.h"
-#include "collect/ldap/entry.h"
-#include "collect/nmap/nmap.h"
-#include "collect/sources.h"
+#include "readers/backup/backup.h"
+#include "readers/ldap/entry.h"
+#include "readers/nmap/nmap.h"
+#include "readers/sources.h"
 #include "os/file.h"
 #include "os/keys.h"
 #include "testing/child.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
 
-namespace mamori::collect {
+namespace mamori::readers {
 namespace {
 
 using testing::Child;
@@ -430,4 +430,4 @@ TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {
 }
 
 }  // namespace
-}  // namespace mamori::collect
+}  // namespace mamori::readers

@@ -1,15 +1,15 @@
-#include "collect/sources.h"
+#include "readers/sources.h"
 
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "collect/backup/backup.h"
-#include "collect/ldap/entry.h"
-#include "collect/nmap/nmap.h"
+#include "readers/backup/backup.h"
+#include "readers/ldap/entry.h"
+#include "readers/nmap/nmap.h"
 #include "ledger/observed.h"
 #include "os/file.h"
 
-namespace mamori::collect {
+namespace mamori::readers {
 namespace {
 
 constexpr store::Migration kSchema[] = {
@@ -447,4 +447,4 @@ json::object to_json(const Run& run) {
   return {{"id", run.id}, {"started_at", iso_instant(run.started_at)}, {"finished_at", iso_instant(run.finished_at)}, {"by", run.by}, {"error", run.error}, {"error_facts", std::move(facts)}, {"counts", run.counts}, {"evidence", run.evidence}};
 }
 
-}  // namespace mamori::collect
+}  // namespace mamori::readers

@@ -7,11 +7,11 @@
 
 #include "base/crypto.h"
 #include "base/file.h"
-#include "collect/reading.h"
+#include "readers/reading.h"
 #include "ledger/ledger.h"
 #include "os/file.h"
 
-namespace mamori::collect {
+namespace mamori::readers {
 
 enum class SourceKind { directory, network, backup };
 std::string_view name_of(SourceKind kind);
@@ -93,4 +93,4 @@ class Sources {
 json::object to_json(const Source& source);
 json::object to_json(const Run& run);
 
-}  // namespace mamori::collect
+}  // namespace mamori::readers

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/crypto.h"
-#include "collect/reading.h"
+#include "readers/reading.h"
 
-namespace mamori::collect::ldap {
+namespace mamori::readers::ldap {
 
 struct Entry {
   std::string dn;
@@ -43,4 +43,4 @@ std::string write_ldif(const Directory& directory);  // without password attribu
 // Accounts, groups and policies as facts; Active Directory, Samba AD and OpenLDAP (with and without the ppolicy overlay) are recognised.
 std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups);
 
-}  // namespace mamori::collect::ldap
+}  // namespace mamori::readers::ldap

@@ -1,7 +1,7 @@
 #include "base/text.h"
-#include "collect/ldap/entry.h"
+#include "readers/ldap/entry.h"
 
-namespace mamori::collect::ldap {
+namespace mamori::readers::ldap {
 namespace {
 
 constexpr std::size_t kMostLines = 20'000'000;
@@ -112,4 +112,4 @@ std::string write_ldif(const Directory& directory) {
   return out;
 }
 
-}  // namespace mamori::collect::ldap
+}  // namespace mamori::readers::ldap

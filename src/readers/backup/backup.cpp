@@ -1,4 +1,4 @@
-#include "collect/backup/backup.h"
+#include "readers/backup/backup.h"
 
 #include <fnmatch.h>
 
@@ -8,7 +8,7 @@
 #include "os/process.h"
 #include "base/text.h"
 
-namespace mamori::collect::backup {
+namespace mamori::readers::backup {
 namespace {
 
 struct Generations {
@@ -193,4 +193,4 @@ Result<Reading> parse_listing(std::string_view text, const std::string& name) {
   return reading_of(generations, "borg", name, false, std::string(text));
 }
 
-}  // namespace mamori::collect::backup
+}  // namespace mamori::readers::backup

@@ -5,9 +5,9 @@
 
 #include "base/crypto.h"
 #include "base/time.h"
-#include "collect/reading.h"
+#include "readers/reading.h"
 
-namespace mamori::collect::backup {
+namespace mamori::readers::backup {
 
 enum class Kind { restic, borg, folder };
 std::string_view name_of(Kind kind);
@@ -32,4 +32,4 @@ Result<Reading> read_repository(const Settings& settings);
 // The output of `restic snapshots --json` or `borg list --json`, carried here as a file. Error: collect.backup.file.
 Result<Reading> parse_listing(std::string_view text, const std::string& name);
 
-}  // namespace mamori::collect::backup
+}  // namespace mamori::readers::backup

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "collect/ldap/entry.h"
+#include "readers/ldap/entry.h"
 
-namespace mamori::collect::ldap {
+namespace mamori::readers::ldap {
 namespace {
 
 using Steady = std::chrono::steady_clock;
@@ -149,4 +149,4 @@ Result<Directory> read_directory(const Settings& settings) {
   }
 }
 
-}  // namespace mamori::collect::ldap
+}  // namespace mamori::readers::ldap
