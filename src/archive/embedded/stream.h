@@ -107,7 +107,7 @@ class EmbeddedStream : public Stream {
         options_(options) {}
   std::filesystem::path file_of(LeafIndex first, const char* ending) const;
 
-  // --- opening (open.cpp)
+  // --- opening (opening.cpp)
   Status load();
   Status load_format();
   Status load_kept();
@@ -129,7 +129,7 @@ class EmbeddedStream : public Stream {
   void keep_places(Damage& tail, const std::vector<FoundLog>& logs);
   std::optional<LeafIndex> damaged_tail() const;
 
-  // --- writing (stream.cpp)
+  // --- writing (writer.cpp)
   Status wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk);
   Result<std::shared_ptr<Part>> growing_part();
   void close_growing();                        // order_ and mutex_ held
@@ -147,7 +147,7 @@ class EmbeddedStream : public Stream {
   Status sync_names();
   Status promise_nothing_from(LeafIndex first);
 
-  // --- proofs (stream_proofs.cpp)
+  // --- reading, retention (reader.cpp, retention.cpp)
   Result<Nodes> nodes_to_keep(const TreeView& tree, TreeSize first, const TreeView::Leaves& leaves) const;
   Result<Nodes> keep_for_proofs(LeafIndex up_to);
   // The hashes of leaves, from what `now` shows; the block that was read last is kept.
