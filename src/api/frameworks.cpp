@@ -22,13 +22,13 @@ json::object summary_json(const assess::FrameworkResult& result) {
 Result<http::Reply> list_frameworks(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& framework : services.catalog.frameworks()) items.push_back(summary_json(MAMORI_TRY(services.assessor.framework(facility, framework.id))));
+  for (const auto& framework : services.catalog.frameworks()) items.push_back(summary_json(MAMORI_TRY(services.assessor.frameworks().state(facility, framework.id))));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> get_framework(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
-  const auto result = MAMORI_TRY(services.assessor.framework(facility, call.at("framework"), call.request.parameter("vendor")));
+  const auto result = MAMORI_TRY(services.assessor.frameworks().state(facility, call.at("framework"), call.request.parameter("vendor")));
   auto out = summary_json(result);
   json::array items;
   for (const auto& item : result.items) items.push_back(assess::to_json(item));
@@ -45,14 +45,14 @@ Result<http::Reply> declare_item(const Call& call, Services& services) {
     bad.problems.push_back({"answer", "assess.declaration.answer", {}});
     return bad;
   }
-  const auto made = MAMORI_TRY(services.assessor.declare(call.actor(), facility, {call.at("framework"), call.at("item"), text_of(body, "vendor"), *answer, text_of(body, "confirmed_on"), text_of(body, "target_on"), text_of(body, "remark"), "", {}, static_cast<int>(integer_of(body, "round", 1))}));
+  const auto made = MAMORI_TRY(services.assessor.declarations().declare(call.actor(), facility, {call.at("framework"), call.at("item"), text_of(body, "vendor"), *answer, text_of(body, "confirmed_on"), text_of(body, "target_on"), text_of(body, "remark"), "", {}, static_cast<int>(integer_of(body, "round", 1))}));
   return http::Reply::json(assess::to_json(made));
 }
 
 Result<http::Reply> control_history(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& change : MAMORI_TRY(services.assessor.history(facility, call.at("control")))) items.push_back(json::object{{"at", iso_instant(change.at)}, {"verdict", change.verdict}, {"violations", change.violations}});
+  for (const auto& change : MAMORI_TRY(services.assessor.findings().history(facility, call.at("control")))) items.push_back(json::object{{"at", iso_instant(change.at)}, {"verdict", change.verdict}, {"violations", change.violations}});
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
@@ -60,11 +60,11 @@ Result<http::Reply> get_today(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
   std::int64_t urgent = 0, soon = 0;
-  for (const auto& row : MAMORI_TRY(services.assessor.today(facility))) {
+  for (const auto& row : MAMORI_TRY(services.assessor.today().rows(facility))) {
     (row.urgency <= 25 ? urgent : soon) += 1;
     items.push_back(assess::to_json(row));
   }
-  const auto controls = MAMORI_TRY(services.assessor.controls(facility));
+  const auto controls = MAMORI_TRY(services.assessor.controls().all(facility));
   const auto met = std::count_if(controls->begin(), controls->end(), [](const auto& entry) { return entry.second.verdict == assess::Verdict::met; });
   return http::Reply::json(json::object{{"items", std::move(items)}, {"urgent", urgent}, {"soon", soon}, {"met", met}, {"today", iso_date(date_of(services.clock.now()))}});
 }
@@ -72,7 +72,7 @@ Result<http::Reply> get_today(const Call& call, Services& services) {
 Result<http::Reply> put_off_today(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   const auto body = MAMORI_TRY(call.body());
-  MAMORI_TRY(services.assessor.put_off(call.actor(), facility, text_of(body, "key"), text_of(body, "until"), text_of(body, "reason")));
+  MAMORI_TRY(services.assessor.today().put_off(call.actor(), facility, text_of(body, "key"), text_of(body, "until"), text_of(body, "reason")));
   return http::Reply::nothing();
 }
 

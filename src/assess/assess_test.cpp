@@ -94,7 +94,7 @@ TEST_P(OnBothEngines, EveryControlAnswersItsCases) {
       const auto prefix = "k" + std::to_string(++number) + "-";
       const auto facility = make(item["given"], prefix);
       if (HasFatalFailure()) return;
-      const auto result = assessor_->run(*control, facility);
+      const auto result = assessor_->controls().run(*control, facility);
       ASSERT_TRUE(result) << describe(result.error());
       EXPECT_EQ(name_of(result->verdict), item["expect"]["verdict"].text());
       std::set<std::string> expected, found;
@@ -109,26 +109,26 @@ TEST_P(OnBothEngines, EveryControlAnswersItsCases) {
 
 TEST_P(OnBothEngines, ADeclaredYesThatTheDataContradictIsShown) {
   const auto facility = make(*Yaml::parse("person: [{id: p1, name: a, left_on: 2026-01-01}]\naccount: [{id: a1, login: x, kind: personal, person: p1}]", "case"), "d-");
-  ASSERT_TRUE(assessor_->declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "2(5)", .vendor = "", .answer = Answer::yes}));
-  const auto result = assessor_->framework(facility, "mhlw-facility-r7");
+  ASSERT_TRUE(assessor_->declarations().declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "2(5)", .vendor = "", .answer = Answer::yes}));
+  const auto result = assessor_->frameworks().state(facility, "mhlw-facility-r7");
   ASSERT_TRUE(result) << describe(result.error());
   const auto item = std::find_if(result->items.begin(), result->items.end(), [](const ItemResult& i) { return i.item->id == "2(5)"; });
   ASSERT_NE(item, result->items.end());
   EXPECT_EQ(item->verdict, Verdict::gap);
   EXPECT_EQ(item->contradiction, Contradiction::declared_yes_measured_gap);
-  const auto today = assessor_->today(facility);
+  const auto today = assessor_->today().rows(facility);
   ASSERT_TRUE(today) << describe(today.error());
   ASSERT_FALSE(today->empty());
   EXPECT_EQ(today->front().kind, "contradiction");
-  ASSERT_TRUE(assessor_->put_off(kActor, facility, today->front().key, "2026-12-01", "年末に実施"));
-  EXPECT_NE(assessor_->today(facility)->front().key, today->front().key);
+  ASSERT_TRUE(assessor_->today().put_off(kActor, facility, today->front().key, "2026-12-01", "年末に実施"));
+  EXPECT_NE(assessor_->today().rows(facility)->front().key, today->front().key);
   clock_.set(*parse_instant("2026-12-02T03:00:00Z"));
-  EXPECT_EQ(assessor_->today(facility)->front().key, today->front().key);
+  EXPECT_EQ(assessor_->today().rows(facility)->front().key, today->front().key);
 }
 
 TEST_P(OnBothEngines, WhatHasHappenedStandsOnTodayWhateverTheChecklistAsks) {
   const auto facility = make(*Yaml::parse("asset: [{id: a1, kind: vpn, logs_expected: true, state: in_use}]\nobserved_archive: [{id: w1, source: log archive, stream: events, whole: false, damage: leaf 321, observed_at: \"2026-11-21T00:00:00Z\"}]", "case"), "t-");
-  const auto today = assessor_->today(facility);
+  const auto today = assessor_->today().rows(facility);
   ASSERT_TRUE(today) << describe(today.error());
   ASSERT_FALSE(today->empty());
   EXPECT_EQ(today->front().key, "control logs.proof") << "altered logs come before everything";
@@ -144,7 +144,7 @@ TEST_P(OnBothEngines, ANoNeedsATargetWithinTheFiscalYear) {
   const auto code_of = [&](Declaration declaration) {
     declaration.framework = "mhlw-facility-r7";
     declaration.item = "1(1)";
-    const auto made = assessor_->declare(kActor, facility, declaration);
+    const auto made = assessor_->declarations().declare(kActor, facility, declaration);
     return made ? std::string("ok") : made.error().problems[0].code;
   };
   EXPECT_EQ(code_of({.answer = Answer::no}), "assess.declaration.target_on");
@@ -157,13 +157,13 @@ TEST_P(OnBothEngines, ANoNeedsATargetWithinTheFiscalYear) {
 TEST_P(OnBothEngines, TheSecondAnswerStandsBesideTheFirst) {  // CHK-01
   const auto facility = make(*Yaml::parse("{}", "case"), "r-");
   const auto declare = [&](Answer answer, int round, const std::string& target) {
-    return assessor_->declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "1(1)", .vendor = "", .answer = answer, .target_on = target, .round = round});
+    return assessor_->declarations().declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "1(1)", .vendor = "", .answer = answer, .target_on = target, .round = round});
   };
   EXPECT_EQ(declare(Answer::yes, 2, "").error().problems[0].code, "assess.declaration.round_first");
   EXPECT_EQ(declare(Answer::yes, 3, "").error().problems[0].code, "assess.declaration.round");
   ASSERT_TRUE(declare(Answer::no, 1, "2027-03-31"));
   ASSERT_TRUE(declare(Answer::yes, 2, ""));
-  const auto item = assessor_->framework(facility, "mhlw-facility-r7")->items.front();
+  const auto item = assessor_->frameworks().state(facility, "mhlw-facility-r7")->items.front();
   ASSERT_EQ(item.rounds.size(), 2u);
   EXPECT_EQ(item.rounds[0].answer, Answer::no);
   EXPECT_EQ(item.rounds[0].target_on, "2027-03-31");
@@ -174,17 +174,17 @@ TEST_P(OnBothEngines, TheSecondAnswerStandsBesideTheFirst) {  // CHK-01
 TEST_P(OnBothEngines, OneVendorSeesItsOwnRecordsOnly) {
   const auto facility = make(*Yaml::parse("vendor: [{id: v1, name: A}, {id: v2, name: B}]\nasset:\n  - {id: a1, kind: network, vendor: v1, patched_on: 2020-01-01}\n  - {id: a2, kind: network, vendor: v2, patched_on: 2026-11-01}", "case"), "v-");
   const auto& control = *catalog_.find_control("patches.network");
-  EXPECT_EQ(assessor_->run(control, facility, "v-v1")->verdict, Verdict::gap);
-  EXPECT_EQ(assessor_->run(control, facility, "v-v2")->verdict, Verdict::met);
+  EXPECT_EQ(assessor_->controls().run(control, facility, "v-v1")->verdict, Verdict::gap);
+  EXPECT_EQ(assessor_->controls().run(control, facility, "v-v2")->verdict, Verdict::met);
 }
 
 TEST_P(OnBothEngines, AFindingKeepsSinceWhenItIsSo) {
   const auto facility = make(*Yaml::parse("{}", "case"), "h-");
-  ASSERT_TRUE(assessor_->controls(facility));
+  ASSERT_TRUE(assessor_->controls().all(facility));
   clock_.advance(std::chrono::hours(24));
-  const auto later = assessor_->controls(facility);
+  const auto later = assessor_->controls().all(facility);
   EXPECT_EQ((*later)->at("assets.ledger").since, clock_.now() - std::chrono::hours(24));
-  EXPECT_EQ(assessor_->history(facility, "assets.ledger")->size(), 1u);
+  EXPECT_EQ(assessor_->findings().history(facility, "assets.ledger")->size(), 1u);
 }
 
 TEST(Verdicts, CombineToTheWorstThatCounts) {

@@ -1,9 +1,9 @@
-// What to do today: findings, dates that come near, unknown devices; most urgent first.
+#include "assess/today.h"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
-
-#include "assess/assessor.h"
 
 namespace mamori::assess {
 namespace {
@@ -35,16 +35,16 @@ Words joined(const Words& a, std::string_view between, const Words& b) { return 
 
 }  // namespace
 
-Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
-  const auto now = ledger_.database().clock().now();
+Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
+  const auto now = database_.clock().now();
   const auto today = iso_date(date_of(now));
   const auto soon = iso_date(add_days(date_of(now), 60));
-  const auto state = MAMORI_TRY(facility_of(facility));
+  const auto state = MAMORI_TRY(questions_.facility(facility));
   std::vector<TodayRow> rows;
 
   const std::string current(state.kind == "pharmacy" ? kCurrentPharmacy : kCurrent);
   if (catalog_.find_framework(current)) {
-    const auto result = MAMORI_TRY(framework(facility, current));
+    const auto result = MAMORI_TRY(frameworks_.state(facility, current));
     for (const auto& item : result.items) {
       TodayRow row;
       row.key = current + " " + item.item->id;
@@ -84,7 +84,7 @@ Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
   if (const auto* framework = catalog_.find_framework(current))
     for (const auto& item : framework->items)
       for (const auto& id : item.controls) shown.insert(catalog_.find_control(id));
-  const auto results = MAMORI_TRY(controls(facility));
+  const auto results = MAMORI_TRY(controls_.all(facility));
   for (const auto& [id, result] : *results) {
     const auto& control = *result.control;
     if (control.today == catalog::Today::as_item || result.verdict != Verdict::gap || shown.contains(&control)) continue;
@@ -92,7 +92,7 @@ Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
     rows.push_back({.kind = std::string(name_of(result.verdict)), .urgency = control.today == catalog::Today::first ? 2 : 22, .text = control.next_step, .reason = joined(control.title, " ― ", how_many), .date = {}, .link = control.link, .key = "control " + id});
   }
 
-  auto lease = MAMORI_TRY(ledger_.database().read());
+  auto lease = MAMORI_TRY(database_.read());
   const auto count_row = [&](const std::string& kind, int urgency, const std::string& sql, const store::Row& parameters, std::string link) -> Status {
     const auto found = MAMORI_TRY(lease->query(sql, parameters));
     const auto count = store::as_integer(found.rows[0][0]);
@@ -119,19 +119,23 @@ Result<std::vector<TodayRow>> Assessor::today(const std::string& facility) {
   return rows;
 }
 
-Status Assessor::put_off(const store::Actor& actor, const std::string& facility, const std::string& key, const std::string& until, const std::string& reason) {
-  const auto now = ledger_.database().clock().now();
+Status Today::put_off(const store::Actor& actor, const std::string& facility, const std::string& key, const std::string& until, const std::string& reason) {
+  const auto now = database_.clock().now();
   const auto date = parse_loose_date(until);
   Error bad{ErrorKind::invalid, "assess.put_off.invalid"};
   if (!date || *date <= date_of(now) || days_between(date_of(now), *date) > 92) bad.problems.push_back({"until", "assess.put_off.until", {}});
   if (trim(reason).empty()) bad.problems.push_back({"reason", "assess.put_off.reason", {}});
   if (key.empty() || key.size() > 200) bad.problems.push_back({"key", "assess.put_off.key", {}});
   if (!bad.problems.empty()) return bad;
-  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  auto transaction = MAMORI_TRY(database_.begin());
   MAMORI_TRY(transaction->execute("INSERT INTO put_off VALUES (?,?,?,?,?) ON CONFLICT (facility, row_key) DO UPDATE SET until = excluded.until, reason = excluded.reason, put_off_by = excluded.put_off_by",
                                   {facility, key, iso_date(*date), reason, actor.name}));
   transaction.journal(actor, {facility, "today", key, "put_off", "", json::serialize(json::object{{"until", iso_date(*date)}}), reason});
   return transaction.commit();
+}
+
+json::object to_json(const TodayRow& row) {
+  return {{"kind", row.kind}, {"urgency", row.urgency}, {"text", words_json(row.text)}, {"reason", words_json(row.reason)}, {"date", row.date}, {"link", row.link}, {"key", row.key}};
 }
 
 }  // namespace mamori::assess

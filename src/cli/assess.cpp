@@ -23,7 +23,7 @@ int assess_now(const Common& common, const Given& given) {
   if (!facility) return fail(facility.error(), common);
   const auto vendor = session->vendor(*facility, given.vendor);
   if (!vendor) return fail(vendor.error(), common);
-  const auto result = services.assessor.framework(*facility, given.framework, *vendor);
+  const auto result = services.assessor.frameworks().state(*facility, given.framework, *vendor);
   if (!result) return fail(result.error(), common);
   bool gaps = false;
   json::array items;

@@ -46,13 +46,13 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   std::map<std::string, std::pair<std::string, long long>> expected, found;  // control → verdict, violations
   const auto defects = *Yaml::load(kSource / "data/demo/defects.yaml");
   for (const auto& [control, defect] : defects["controls"].members()) expected[control] = {defect["verdict"].text("gap"), defect["records"].integer(0)};
-  const auto results = *assessor->controls(hospital->facility);
+  const auto results = *assessor->controls().all(hospital->facility);
   for (const auto& [id, result] : *results)
     if (result.verdict != assess::Verdict::met && result.verdict != assess::Verdict::not_applicable) found[id] = {std::string(assess::name_of(result.verdict)), static_cast<long long>(result.violations)};
   EXPECT_EQ(found, expected);
 
   std::map<std::string, std::string> contradictions, expected_contradictions;
-  const auto checklist = *assessor->framework(hospital->facility, "mhlw-facility-r7");
+  const auto checklist = *assessor->frameworks().state(hospital->facility, "mhlw-facility-r7");
   for (const auto& item : checklist.items)
     if (item.contradiction != assess::Contradiction::none) contradictions[item.item->id] = std::string(assess::name_of(item.contradiction));
   for (const auto& [item, kind] : defects["contradictions"].members()) expected_contradictions[item] = kind.text();

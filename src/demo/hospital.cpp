@@ -558,9 +558,9 @@ class Builder {
   Status declarations() {
     const store::Actor manager{"", "情報管理室長", "demo"};
     for (const auto* item : {"1(1)", "2(5)", "3(1)", "3(3)", "4(1)"})  // defect: 2(5) is declared yes
-      MAMORI_TRY(parts_.assessor.declare(manager, facility_, {"mhlw-facility-r7", item, "", assess::Answer::yes, ago(30), "", "", "", {}}));
+      MAMORI_TRY(parts_.assessor.declarations().declare(manager, facility_, {"mhlw-facility-r7", item, "", assess::Answer::yes, ago(30), "", "", "", {}}));
     const auto year_end = fmt::format("{:04}-03-31", fiscal_year(today_) + 1);
-    MAMORI_TRY(parts_.assessor.declare(manager, facility_, {"mhlw-facility-r7", "2(10)", "", assess::Answer::no, ago(30), year_end, "地域連携システムの更新時に導入予定", "", {}}));
+    MAMORI_TRY(parts_.assessor.declarations().declare(manager, facility_, {"mhlw-facility-r7", "2(10)", "", assess::Answer::no, ago(30), year_end, "地域連携システムの更新時に導入予定", "", {}}));
     return {};
   }
 

@@ -28,7 +28,7 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
         frameworks.push_back(framework.id);
         continue;
       }
-      const auto result = MAMORI_TRY(context.assessor.framework(request.request.facility, framework.id));
+      const auto result = MAMORI_TRY(context.assessor.frameworks().state(request.request.facility, framework.id));
       if (std::any_of(result.items.begin(), result.items.end(), [](const assess::ItemResult& item) { return item.verdict != assess::Verdict::not_applicable; })) frameworks.push_back(framework.id);
     }
   }
@@ -40,14 +40,14 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
     const std::vector<std::pair<std::string, std::string>> nobody = {{"", ""}};
     for (const auto& [number, vendor] : framework->per_vendor ? vendors : nobody) {
       // Of vendor forms those that have been answered; all of them where the form was asked for by name.
-      if (framework->per_vendor && request.frameworks.empty() && MAMORI_TRY(context.assessor.declarations(request.request.facility, id, vendor)).empty()) continue;
+      if (framework->per_vendor && request.frameworks.empty() && MAMORI_TRY(context.assessor.declarations().list(request.request.facility, id, vendor)).empty()) continue;
       const auto base = "checklists/" + id + (number.empty() ? "" : "-" + number);
       auto one = request.request;
       one.format = Format::pdf;
       files.emplace_back(base + ".pdf", MAMORI_TRY(checklist(context, one, id, vendor)));
       one.format = Format::xlsx;
       files.emplace_back(base + ".xlsx", MAMORI_TRY(checklist(context, one, id, vendor)));
-      const auto result = MAMORI_TRY(context.assessor.framework(request.request.facility, id, vendor));
+      const auto result = MAMORI_TRY(context.assessor.frameworks().state(request.request.facility, id, vendor));
       json::array items;
       for (const auto& item : result.items) items.push_back(assess::to_json(item));
       files.emplace_back(base + ".json", pretty(json::object{{"framework", id}, {"at", iso_instant(result.at)}, {"items", std::move(items)}}));

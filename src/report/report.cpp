@@ -108,7 +108,7 @@ std::string printed_line(const Context& context, const Request& request) {
 }
 
 Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework, const std::string& vendor) {
-  const auto result = MAMORI_TRY(context.assessor.framework(request.facility, framework, vendor));
+  const auto result = MAMORI_TRY(context.assessor.frameworks().state(request.facility, framework, vendor));
   const auto& language = request.language;
   const auto heading = [&](std::string_view key) { return context.texts.get("report.checklist." + std::string(key), language); };
   TableDocument table;

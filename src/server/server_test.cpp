@@ -372,7 +372,7 @@ TEST_P(OnBothEngines, ThePackageHasTheFormsOfVendorsThatAnswered) {
   const auto& vendors = **services().ledger.find_register("vendor");
   const auto answered = *services().ledger.create(actor, vendors, first_.facility, {{{"name", "答えた事業者"}}, ""});
   ASSERT_TRUE(services().ledger.create(actor, vendors, first_.facility, {{{"name", "まだの事業者"}}, ""}));
-  ASSERT_TRUE(services().assessor.declare(actor, first_.facility, {.framework = "mhlw-vendor-r7", .item = "1(1)", .vendor = answered.id, .answer = assess::Answer::yes}));
+  ASSERT_TRUE(services().assessor.declarations().declare(actor, first_.facility, {.framework = "mhlw-vendor-r7", .item = "1(1)", .vendor = answered.id, .answer = assess::Answer::yes}));
   report::PackageRequest package;
   package.request = {first_.facility, "ja", "試験"};
   package.key = &services().signing_key;
