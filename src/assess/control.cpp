@@ -28,6 +28,7 @@ Status Controls::check() const {
       if (!ledger_.registers().find(name))
         return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", control.file}, {"line", "0"}, {"reason", "unknown evidence register " + name}}};
   }
+  for (const auto& line : catalog_.today_lines()) MAMORI_TRY(store::parse_question(line.question));
   return {};
 }
 

@@ -8,9 +8,16 @@
 namespace mamori::assess {
 namespace {
 
-// The framework in force whose items the Today page speaks of: the newest facility list.
-constexpr std::string_view kCurrent = "mhlw-facility-r7";
-constexpr std::string_view kCurrentPharmacy = "mhlw-pharmacy-r7";
+// The list whose items the Today page speaks of.
+const catalog::Framework* current_for(const catalog::Catalog& catalog, const Facility& facility) {
+  const catalog::Framework* first = nullptr;
+  for (const auto& framework : catalog.frameworks()) {
+    if (!framework.today) continue;
+    if (applies(framework.applies, facility)) return &framework;
+    if (!first) first = &framework;
+  }
+  return first;
+}
 
 int urgency_of(Verdict verdict) {
   switch (verdict) {
@@ -42,8 +49,9 @@ Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
   const auto state = MAMORI_TRY(questions_.facility(facility));
   std::vector<TodayRow> rows;
 
-  const std::string current(state.kind == "pharmacy" ? kCurrentPharmacy : kCurrent);
-  if (catalog_.find_framework(current)) {
+  const auto* framework = current_for(catalog_, state);
+  if (framework) {
+    const auto& current = framework->id;
     const auto result = MAMORI_TRY(frameworks_.state(facility, current));
     for (const auto& item : result.items) {
       TodayRow row;
@@ -81,7 +89,7 @@ Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
 
   // What has happened is shown whether or not the checklist asks for it, once.
   std::set<const catalog::Control*> shown;
-  if (const auto* framework = catalog_.find_framework(current))
+  if (framework)
     for (const auto& item : framework->items)
       for (const auto& id : item.controls) shown.insert(catalog_.find_control(id));
   const auto results = MAMORI_TRY(controls_.all(facility));
@@ -92,26 +100,21 @@ Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
     rows.push_back({.kind = std::string(name_of(result.verdict)), .urgency = control.today == catalog::Today::first ? 2 : 22, .text = control.next_step, .reason = joined(control.title, " ― ", how_many), .date = {}, .link = control.link, .key = "control " + id});
   }
 
-  auto lease = MAMORI_TRY(database_.read());
-  const auto count_row = [&](const std::string& kind, int urgency, const std::string& sql, const store::Row& parameters, std::string link) -> Status {
-    const auto found = MAMORI_TRY(lease->query(sql, parameters));
+  for (const auto& line : catalog_.today_lines()) {
+    const auto found = MAMORI_TRY(questions_.ask(line.question, state));
     const auto count = store::as_integer(found.rows[0][0]);
-    if (count == 0) return {};
+    if (count == 0) continue;
     TodayRow row;
-    row.key = row.kind = kind;
-    row.urgency = urgency;
-    row.text = texts_.both("today." + kind, {{"count", std::to_string(count)}});
-    row.reason = texts_.both("today." + kind + ".why");
+    row.key = row.kind = line.name;
+    row.urgency = line.urgency;
+    row.text = texts_.both("today." + line.name, {{"count", std::to_string(count)}});
+    row.reason = texts_.both("today." + line.name + ".why");
     row.date = found.rows[0].size() > 1 ? store::as_text(found.rows[0][1]) : "";
-    row.link = std::move(link);
+    row.link = line.link;
     rows.push_back(std::move(row));
-    return {};
-  };
-  MAMORI_TRY(count_row("candidate", 25, "SELECT COUNT(*) FROM r_observed_host WHERE facility = ? AND retired_at IS NULL AND decision = 'open' AND present", {facility}, "sources?tab=candidates"));
-  MAMORI_TRY(count_row("takeout", 10, "SELECT COUNT(*) FROM r_takeout WHERE facility = ? AND retired_at IS NULL AND back_at IS NULL AND due_at < ?", {facility, to_millis(now)}, "ledgers/takeout?sort=due_at"));
-  MAMORI_TRY(count_row("contract_end", 50, "SELECT COUNT(*), MIN(ends_on) FROM r_contract WHERE facility = ? AND retired_at IS NULL AND ends_on >= ? AND ends_on <= ?", {facility, today, soon}, "ledgers/contract?sort=ends_on"));
-  MAMORI_TRY(count_row("support_end", 55, "SELECT COUNT(*), MIN(support_end) FROM r_asset WHERE facility = ? AND retired_at IS NULL AND support_end >= ? AND support_end <= ?", {facility, today, soon}, "ledgers/asset?sort=support_end"));
+  }
 
+  auto lease = MAMORI_TRY(database_.read());
   std::map<std::string, std::string> put_off;
   MAMORI_TRY(lease->each("SELECT row_key, until FROM put_off WHERE facility = ? AND until > ?", {facility, today}, [&](store::Row& row) { put_off[store::as_text(row[0])] = store::as_text(row[1]); }));
   std::erase_if(rows, [&](const TodayRow& row) { return put_off.contains(row.key); });

@@ -82,7 +82,7 @@ Result<Item> parse_item(const Yaml& yaml) {
 }
 
 Result<Framework> parse_framework(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"framework", "title", "source", "edition", "per_vendor", "level_wanted", "applies", "items"}));
+  MAMORI_TRY(yaml.only({"framework", "title", "source", "edition", "per_vendor", "level_wanted", "today", "applies", "items"}));
   Framework framework;
   framework.id = MAMORI_TRY(yaml.required_text("framework"));
   framework.title = yaml["title"].words();
@@ -90,6 +90,7 @@ Result<Framework> parse_framework(const Yaml& yaml) {
   framework.edition = yaml["edition"].text();
   framework.per_vendor = yaml["per_vendor"].boolean(false);
   framework.level_wanted = static_cast<int>(yaml["level_wanted"].integer(0));
+  framework.today = yaml["today"].boolean(false);
   framework.applies = MAMORI_TRY(parse_applicability(yaml["applies"]));
   for (const auto& item : yaml["items"].items()) {
     auto parsed = MAMORI_TRY(parse_item(item));
@@ -97,6 +98,16 @@ Result<Framework> parse_framework(const Yaml& yaml) {
     framework.items.push_back(std::move(parsed));
   }
   return framework;
+}
+
+Result<TodayLine> parse_today_line(const Yaml& yaml) {
+  MAMORI_TRY(yaml.only({"line", "urgency", "question", "link"}));
+  TodayLine line;
+  line.name = MAMORI_TRY(yaml.required_text("line"));
+  line.urgency = static_cast<int>(yaml["urgency"].integer(100));
+  line.question = MAMORI_TRY(yaml.required_text("question"));
+  line.link = MAMORI_TRY(yaml.required_text("link"));
+  return line;
 }
 
 }  // namespace
@@ -125,6 +136,7 @@ Result<Catalog> Catalog::load(const std::filesystem::path& data) {
     }
     catalog.frameworks_.push_back(std::move(framework));
   }
+  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "today"))) catalog.today_lines_.push_back(MAMORI_TRY(parse_today_line(yaml)));
   return catalog;
 }
 

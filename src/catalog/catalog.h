@@ -75,25 +75,36 @@ struct Framework {
   std::string edition;
   bool per_vendor = false;
   int level_wanted = 0;
+  bool today = false;                    // the Today page speaks of its items, where it applies
   Applicability applies;
   std::vector<Item> items;
   const Item* find(std::string_view id) const;
 };
 
+// A line of the Today page that counts records.
+struct TodayLine {
+  std::string name;                      // texts: today.NAME, today.NAME.why
+  int urgency = 0;                       // 0 = most urgent
+  std::string question;                  // SELECT a number[, a day] …
+  std::string link;
+};
+
 class Catalog {
  public:
-  // data/controls/**.yaml and data/frameworks/*.yaml. Errors: base.yaml.bad with file and line, also for an item that names an unknown
+  // data/controls/**.yaml, data/frameworks/*.yaml and data/today/*.yaml. Errors: base.yaml.bad with file and line, also for an item that names an unknown
   // control and for an id that stands twice.
   static Result<Catalog> load(const std::filesystem::path& data);
 
   const std::vector<Control>& controls() const { return controls_; }
   const std::vector<Framework>& frameworks() const { return frameworks_; }
+  const std::vector<TodayLine>& today_lines() const { return today_lines_; }
   const Control* find_control(std::string_view id) const;
   const Framework* find_framework(std::string_view id) const;
 
  private:
   std::vector<Control> controls_;
   std::vector<Framework> frameworks_;
+  std::vector<TodayLine> today_lines_;
 };
 
 }  // namespace mamori::catalog
