@@ -135,7 +135,7 @@ describe("the demonstration hospital in the browser", () => {
     await shot(page, "import-preview");
     assert.deepEqual(await axeProblems(page), []);
     await page.getByRole("button", { name: "正しい1行を取り込む" }).click();
-    await page.getByRole("button", { name: "この取り込みを取り消す" }).click();
+    await page.locator(".notice").getByRole("button", { name: "この取り込みを取り消す" }).click();
     await page.waitForSelector("text=1件を元に戻しました");
   });
 
@@ -155,7 +155,7 @@ describe("the demonstration hospital in the browser", () => {
     await box.check();
     await page.getByRole("button", { name: "正しい2行を取り込む" }).click();
     await page.waitForSelector("text=名前だけの登録 1件も追加");
-    await page.getByRole("button", { name: "この取り込みを取り消す" }).click();
+    await page.locator(".notice").getByRole("button", { name: "この取り込みを取り消す" }).click();
     await page.waitForSelector("text=2件を元に戻しました");
   });
 

@@ -9,11 +9,21 @@ export class ApiProblem extends Error {
   }
 }
 
-export const offline = new ApiProblem(0, "offline", { ja: "サーバにつながりません。ネットワークを確かめてください。表示は最後に読めた内容です。", en: "The server cannot be reached. What you see is the last that was read." }, []);
+export const unreachable = new ApiProblem(0, "offline", { ja: "サーバにつながりません。ネットワークを確かめてください。表示は最後に読めた内容です。", en: "The server cannot be reached. What you see is the last that was read." }, []);
+
+// Sent, and no answer came back: it may have been done all the same.
+export const unknownOutcome = new ApiProblem(0, "outcome-unknown", { ja: "送りましたが、返事がありません。済んでいるかもしれません。もう一度行う前に、できているかを確かめてください。", en: "It was sent, but no answer came back. It may have been done: look before you do it again." }, []);
+
+export async function problemOf(response: Response): Promise<ApiProblem> {
+  const problem = ((await response.json().catch(() => null)) ?? {}) as { code?: string; title?: string; title_ja?: string; errors?: FieldProblem[] };
+  return new ApiProblem(response.status, problem.code ?? "unknown", { ja: problem.title_ja ?? "うまくいきませんでした。", en: problem.title ?? "Something went wrong." }, problem.errors ?? []);
+}
 
 export async function call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
   let response: Response;
   const raw = body instanceof Blob;
+  if (!navigator.onLine) throw unreachable;
+  const unanswered = method === "GET" || path === "/api/v1/session" ? unreachable : unknownOutcome;
   try {
     response = await fetch(path, {
       method,
@@ -22,13 +32,19 @@ export async function call<T>(method: string, path: string, body?: unknown, head
       body: body === undefined ? undefined : raw ? body : JSON.stringify(body),
     });
   } catch {
-    throw offline;
+    throw unanswered;
   }
   if (response.status === 204) return undefined as T;
-  const data: unknown = await response.json().catch(() => null);
-  if (response.ok) return data as T;
-  const problem = (data ?? {}) as { code?: string; title?: string; title_ja?: string; errors?: FieldProblem[] };
-  throw new ApiProblem(response.status, problem.code ?? "unknown", { ja: problem.title_ja ?? "うまくいきませんでした。", en: problem.title ?? "Something went wrong." }, problem.errors ?? []);
+  if (!response.ok) {
+    // A gateway that gave up waiting knows no more than we do.
+    if (response.status === 502 || response.status === 504) throw unanswered;
+    throw await problemOf(response);
+  }
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw unanswered;  // cut off in the middle of the answer
+  }
 }
 
 export const get = <T>(path: string) => call<T>("GET", path);

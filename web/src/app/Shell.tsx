@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
-import { call, get, query, type Words } from "../api/client";
+import { ApiProblem, call, get, query, type Words } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 import type { TextKey } from "../texts/texts";
 import { Button, Dialog, Problem, TextField } from "../ui/ui";
@@ -53,6 +53,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const client = useQueryClient();
   const { location, go } = useRouter();
   const [searching, setSearching] = useState(false);
+  const [stillIn, setStillIn] = useState<unknown>(null);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key === "k") {
@@ -65,7 +66,15 @@ export function Shell({ children }: { children: ReactNode }) {
   }, []);
   const here = (to: string) => (to === "/" ? location.path === "/" : location.path.startsWith(to));
   const signOut = async () => {
-    await call("DELETE", "/api/v1/session").catch(() => undefined);
+    try {
+      await call("DELETE", "/api/v1/session");
+    } catch (failure) {
+      // Only who is not signed in any more is signed out.
+      if (!(failure instanceof ApiProblem && failure.status === 401)) {
+        setStillIn(failure);
+        return;
+      }
+    }
     client.clear();
     go("/");
     window.location.reload();
@@ -97,6 +106,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </ul>
       </nav>
       <main id="content" tabIndex={-1}>{children}</main>
+      {stillIn !== null && <Dialog title={t("app.sign_out.failed")} close={() => setStillIn(null)}><Problem error={stillIn} /><p>{t("app.sign_out.still")}</p></Dialog>}
       {searching && <Search close={() => setSearching(false)} />}
     </div>
   );

@@ -1,11 +1,44 @@
 // Small pieces that every page uses.
-import { useEffect, useId, useRef, type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes } from "react";
+import { useEffect, useId, useRef, useState, type AnchorHTMLAttributes, type ButtonHTMLAttributes, type InputHTMLAttributes, type MouseEvent, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes } from "react";
 import type { UseQueryResult } from "@tanstack/react-query";
+import { fetchFile, saveFile } from "../api/download";
 import { ApiProblem, type FieldProblem, type Verdict } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 
 export function Button({ kind = "secondary", ...rest }: { kind?: "primary" | "secondary" | "quiet" | "danger" } & ButtonHTMLAttributes<HTMLButtonElement>) {
   return <button type="button" {...rest} className={`button ${kind} ${rest.className ?? ""}`} />;
+}
+
+// A file of the server. A refusal stands beside the link, as the server said it; `look`: in a new tab, else it is saved under its name.
+export function FileLink({ href, look = false, children, ...rest }: { href: string; look?: boolean } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+  const t = useTexts();
+  const [error, setError] = useState<unknown>(null);
+  const [waiting, setWaiting] = useState(false);
+  const open = async (event: MouseEvent<HTMLAnchorElement>) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (waiting) return;
+    setError(null);
+    setWaiting(true);
+    const tab = look ? window.open("", "_blank") : null;  // now, while it is the click's own
+    try {
+      const file = await fetchFile(href);
+      if (tab) tab.location.replace(file.url);
+      else saveFile(file);
+    } catch (failure) {
+      tab?.close();
+      setError(failure);
+    } finally {
+      setWaiting(false);
+    }
+  };
+  return (
+    <>
+      <a {...rest} href={href} aria-busy={waiting} onClick={(event) => void open(event)}>{children}</a>
+      {waiting && <span role="status">{t("app.making")}</span>}
+      {error !== null && <Problem error={error} />}
+    </>
+  );
 }
 
 export const signs: Record<Verdict, string> = { met: "○", gap: "×", stale: "△", no_evidence: "？", not_applicable: "－" };

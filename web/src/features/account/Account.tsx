@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { call, get, post } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
 import { Button, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText } from "../../ui/ui";
@@ -15,12 +16,12 @@ export function Account() {
   const [current, setCurrent] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
-  const change = useMutation({ mutationFn: () => post("/api/v1/account/password", { current, password }), onSuccess: () => window.setTimeout(() => window.location.assign("/"), 1500) });
-  const begin = useMutation({ mutationFn: () => post<{ secret: string; uri: string }>("/api/v1/account/totp") });
-  const confirm = useMutation({ mutationFn: () => post("/api/v1/account/totp/confirm", { code }), onSuccess: () => { begin.reset(); return client.invalidateQueries({ queryKey: ["me"] }); } });
-  const remove = useMutation({ mutationFn: () => call("DELETE", "/api/v1/account/totp"), onSuccess: () => client.invalidateQueries({ queryKey: ["me"] }) });
+  const change = useWrite({ mutationFn: () => post("/api/v1/account/password", { current, password }), onSuccess: () => window.setTimeout(() => window.location.assign("/"), 1500) });
+  const begin = useWrite({ mutationFn: () => post<{ secret: string; uri: string }>("/api/v1/account/totp") });
+  const confirm = useWrite({ mutationFn: () => post("/api/v1/account/totp/confirm", { code }), onSuccess: () => { begin.reset(); return client.invalidateQueries({ queryKey: ["me"] }); } });
+  const remove = useWrite({ mutationFn: () => call("DELETE", "/api/v1/account/totp"), onSuccess: () => client.invalidateQueries({ queryKey: ["me"] }) });
   const sessions = useQuery({ queryKey: ["sessions"], queryFn: () => get<{ items: SessionInfo[] }>("/api/v1/account/sessions") });
-  const end = useMutation({ mutationFn: (id: string) => call("DELETE", `/api/v1/account/sessions/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["sessions"] }) });
+  const end = useWrite({ mutationFn: (id: string) => call("DELETE", `/api/v1/account/sessions/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["sessions"] }) });
   const wrong = useProblemText(change.error);
   return (
     <>

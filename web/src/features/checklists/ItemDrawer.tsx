@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, post, query, type ControlInfo, type FrameworkInfo, type ItemInfo, type Verdict } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
@@ -16,13 +17,13 @@ function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: 
   const [confirmed, setConfirmed] = useState(new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 10));
   const [target, setTarget] = useState(item.declared?.target_on ?? "");
   const [remark, setRemark] = useState(item.declared?.remark ?? "");
-  const declare = useMutation({
+  const declare = useWrite({
     mutationFn: () => post(`/api/v1/frameworks/${framework.framework}/items/${encodeURIComponent(item.item)}/declaration${query({ facility: facility.id })}`, { answer, confirmed_on: confirmed, target_on: answer === "no" ? target : "", remark, vendor, round }),
     onSuccess: async () => { await Promise.all([client.invalidateQueries({ queryKey: ["framework"] }), client.invalidateQueries({ queryKey: ["today"] }), client.invalidateQueries({ queryKey: ["frameworks"] })]); },
   });
   const wrong = useProblemText(declare.error);
   return (
-    <form className="declare" onSubmit={(event) => { event.preventDefault(); declare.mutate(); }}>
+    <form className="declare" onInput={() => { if (declare.isSuccess) declare.reset(); }} onSubmit={(event) => { event.preventDefault(); declare.mutate(); }}>
       <ErrorSummary error={declare.error} />
       {declare.isSuccess && <Notice>{t("app.saved")}</Notice>}
       <fieldset className="answers">

@@ -1,17 +1,64 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, post, query, type FieldProblem, type Words } from "../../api/client";
+import { ApiProblem, call, get, post, query, type FieldProblem, type Words } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { Link, useRouter } from "../../app/router";
 import { useSession } from "../../app/session";
-import { useLanguage, useTexts, useWords } from "../../texts/context";
+import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, ErrorSummary, Notice, PageHead, QueryView, SelectField } from "../../ui/ui";
+import { Button, ErrorSummary, FileLink, Notice, PageHead, QueryView, SelectField } from "../../ui/ui";
 import { useRegisters } from "../ledgers/registers";
 
 type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
 type Plan = { id: string; made: { register: string; label: Words; name: string }[]; recognised?: boolean; sheet: string; sheets: string[]; heading_line: number; skipped: number; counts: Record<string, number>; columns: { heading: string; field: string; samples: string[] }[]; lines: Line[] };
 type Applied = { created: number; made: number; changed: number };
 const outcomes = ["new", "changed", "unchanged", "rejected"] as const;
+
+type Kept = { id: string; facility: string; register: string; file: string; at: string; state: "pending" | "applied" | "undone"; created: number; changed: number };
+type Undone = { undone: number; kept: { register: string; id: string; number: string; label: string }[] };
+
+// What was imported lately, and its undo: also after the page was left.
+function Recent({ label }: { label: (register: string) => string }) {
+  const t = useTexts();
+  const dates = useDates();
+  const { facility } = useSession();
+  const client = useQueryClient();
+  const recent = useQuery({ queryKey: ["imports", facility.id], queryFn: () => get<{ items: Kept[] }>("/api/v1/imports") });
+  const undo = useWrite({ mutationFn: (id: string) => post<Undone>(`/api/v1/imports/${id}/undo`), onSettled: () => client.invalidateQueries() });
+  return (
+    <section aria-labelledby="recent">
+      <h2 id="recent">{t("import.recent")}</h2>
+      <ErrorSummary error={undo.error} />
+      {undo.data && <UndoneNotice undone={undo.data} />}
+      <QueryView query={recent}>
+        {(data) => {
+          const items = data.items.filter((one) => one.facility === facility.id && one.state !== "pending");
+          if (items.length === 0) return <p className="quiet-text">{t("import.recent.none")}</p>;
+          return (
+            <ul className="document-list">
+              {items.map((one) => (
+                <li key={one.id}>
+                  <span>{dates.time(one.at)}　{label(one.register)}　{one.file}　{t("import.done", { a: one.created, b: one.changed })}</span>
+                  <span className="actions">{one.state === "undone" ? t("import.state.undone") : <Button disabled={undo.isPending} aria-label={`${t("import.undo")} ${one.file} ${dates.time(one.at)}`} onClick={() => undo.mutate(one.id)}>{t("import.undo")}</Button>}</span>
+                </li>
+              ))}
+            </ul>
+          );
+        }}
+      </QueryView>
+    </section>
+  );
+}
+
+function UndoneNotice({ undone }: { undone: Undone }) {
+  const t = useTexts();
+  return (
+    <Notice>
+      <p>{t("import.undone", { n: undone.undone })}</p>
+      {undone.kept.length > 0 && <><p>{t("import.kept")}</p><ul>{undone.kept.map((one) => <li key={one.id}>{`${one.number} ${one.label}`.trim()}</li>)}</ul></>}
+    </Notice>
+  );
+}
 
 // Drop a file → what was understood → preview by line → result with undo.
 export function Import({ register }: { register?: string }) {
@@ -27,16 +74,20 @@ export function Import({ register }: { register?: string }) {
   const [make, setMake] = useState(true);
   const [mapping, setMapping] = useState<Record<string, string>>({});
   const chosen = register ?? "asset";
-  const read = useMutation({
+  const read = useWrite({
     mutationFn: () => call<Plan>("POST", `/api/v1/imports${query({ register: chosen, facility: facility.id, file: file?.name })}`, file!),
-    onSuccess: (made) => { setPlan(made); setMapping({}); setMake(true); apply.reset(); undo.reset(); },
+    // What an earlier file said goes with it, whatever becomes of this one.
+    onMutate: () => { setPlan(null); apply.reset(); undo.reset(); again.reset(); },
+    onSuccess: (made) => { setPlan(made); setMapping({}); setMake(true); },
   });
-  const again = useMutation({
+  const again = useWrite({
     mutationFn: ({ sheet = plan!.sheet, making = make }: { sheet?: string; making?: boolean }) => post<Plan>(`/api/v1/imports/${plan!.id}/plan`, { mapping, make: making, sheet, heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0 }),
     onSuccess: (made) => setPlan({ ...made, recognised: true }),
   });
-  const apply = useMutation({ mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }), onSuccess: () => client.invalidateQueries() });
-  const undo = useMutation({ mutationFn: () => post<{ undone: number; kept: { register: string; id: string; number: string; label: string }[] }>(`/api/v1/imports/${plan!.id}/undo`), onSuccess: () => client.invalidateQueries() });
+  const apply = useWrite({ mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }), onSettled: () => client.invalidateQueries() });
+  const undo = useWrite({ mutationFn: () => post<Undone>(`/api/v1/imports/${plan!.id}/undo`), onSuccess: () => client.invalidateQueries() });
+  // Applied elsewhere meanwhile (another window, an answer that was lost): the list below has it, with its undo.
+  const elsewhere = apply.error instanceof ApiProblem && (apply.error.status === 409 || apply.error.code === "outcome-unknown");
   const good = plan ? (plan.counts.new ?? 0) + (plan.counts.changed ?? 0) : 0;
   return (
     <>
@@ -55,13 +106,11 @@ export function Import({ register }: { register?: string }) {
                 <Button kind="primary" type="submit" disabled={!file || read.isPending}>{t("import.read")}</Button>
               </form>
               <ErrorSummary error={read.error ?? again.error ?? apply.error ?? undo.error} />
-              {undo.data ? <Notice>
-                  <p>{t("import.undone", { n: undo.data.undone })}</p>
-                  {undo.data.kept.length > 0 && <><p>{t("import.kept")}</p><ul>{undo.data.kept.map((one) => <li key={one.id}>{`${one.number} ${one.label}`.trim()}</li>)}</ul></>}
-                </Notice> : apply.data && (
+              {elsewhere && <Notice kind="plain">{t("import.elsewhere")}</Notice>}
+              {undo.data ? <UndoneNotice undone={undo.data} /> : apply.data && (
                 <Notice>
                   <p>{t("import.done", { a: apply.data.created, b: apply.data.changed })}{apply.data.made > 0 && t("import.made", { n: apply.data.made })}</p>
-                  <p className="actions"><Link className="button secondary" to={`/ledgers/${chosen}`}>{t("import.open")}</Link><Button onClick={() => undo.mutate()}>{t("import.undo")}</Button></p>
+                  <p className="actions"><Link className="button secondary" to={`/ledgers/${chosen}`}>{t("import.open")}</Link><Button disabled={undo.isPending} onClick={() => undo.mutate()}>{t("import.undo")}</Button></p>
                 </Notice>
               )}
               {plan && info && (
@@ -107,11 +156,11 @@ export function Import({ register }: { register?: string }) {
                         })}</ul>}
                       </div>
                     )}
-                    {!apply.data && (
+                    {!apply.data && !elsewhere && (
                       <p className="actions">
                         <Button kind="primary" disabled={good === 0 || apply.isPending} onClick={() => apply.mutate("good")}>{t("import.apply", { n: good })}</Button>
                         {(plan.counts.rejected ?? 0) > 0 && <Button disabled={apply.isPending} onClick={() => apply.mutate("all")}>{t("import.apply_all")}</Button>}
-                        {(plan.counts.rejected ?? 0) > 0 && <a className="button secondary" href={`/api/v1/imports/${plan.id}/rejected${query({ language })}`}>{t("import.rejected_file")}</a>}
+                        {(plan.counts.rejected ?? 0) > 0 && <FileLink className="button secondary" href={`/api/v1/imports/${plan.id}/rejected${query({ language })}`}>{t("import.rejected_file")}</FileLink>}
                       </p>
                     )}
                     <div className="table-scroll" tabIndex={0} role="region" aria-label={t("import.outcome")}>
@@ -131,6 +180,7 @@ export function Import({ register }: { register?: string }) {
                   </section>
                 </>
               )}
+              <Recent label={(name) => words(data.items.find((one) => one.name === name)?.label ?? { ja: name, en: name })} />
             </>
           );
         }}

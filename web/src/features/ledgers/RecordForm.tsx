@@ -1,10 +1,11 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useId, useRef, useState } from "react";
 import { call, get, query, type FieldInfo, type Page, type RecordInfo, type RegisterInfo, type Value } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
-import { Button, ErrorSummary, Notice, SelectField, TextArea, TextField, useProblemText } from "../../ui/ui";
+import { Button, ErrorSummary, FileLink, Notice, Problem, SelectField, TextArea, TextField, useProblemText } from "../../ui/ui";
 
 type Form = Record<string, string>;
 
@@ -37,15 +38,46 @@ function RefField({ field, value, shown, problem, id, change }: { field: FieldIn
   );
 }
 
-function AttachmentField({ field, kept, value, problem, id, change }: { field: FieldInfo; kept: string; value: string; problem?: string; id: string; change: (value: string) => void }) {
+type Sending = { state: "sending" | "failed"; name: string };
+
+// The file is on the server before the record names it; the form knows of each that is still on its way, or did not arrive.
+function AttachmentField({ field, kept, value, problem, id, sending, setSending, change }: {
+  field: FieldInfo; kept: string; value: string; problem?: string; id: string;
+  sending?: Sending; setSending: (sending: Sending | undefined) => void; change: (value: string) => void;
+}) {
+  const t = useTexts();
   const words = useWords();
-  const send = useMutation({ mutationFn: async (file: File) => ({ name: file.name, ...(await call<{ hash: string }>("POST", "/api/v1/blobs", file)) }), onSuccess: ({ hash, name }) => change(`${hash}:${name}`) });
+  const newest = useRef<File | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const send = async (file: File) => {
+    newest.current = file;
+    setError(null);
+    setSending({ state: "sending", name: file.name });
+    try {
+      const { hash } = await call<{ hash: string }>("POST", "/api/v1/blobs", file);
+      if (newest.current !== file) return;  // another was chosen meanwhile
+      change(`${hash}:${file.name}`);
+      setSending(undefined);
+    } catch (failure) {
+      if (newest.current !== file) return;
+      setError(failure);
+      setSending({ state: "failed", name: file.name });
+    }
+  };
+  const giveUp = () => { newest.current = null; setError(null); setSending(undefined); };
   const name = value.slice(65);  // "SHA-256:name"
   return (
-    <>
-      <TextField id={id} label={words(field.label)} type="file" problem={problem} onChange={(event) => { const file = event.target.files?.[0]; if (file) send.mutate(file); }} />
-      {value && <p>{kept ? <a href={kept}>{name}</a> : name}</p>}
-    </>
+    <div>
+      <TextField id={id} label={words(field.label)} type="file" problem={problem} onChange={(event) => { const file = event.target.files?.[0]; if (file) void send(file); }} />
+      {sending?.state === "sending" && <p role="status">{t("record.file.sending", { name: sending.name })}</p>}
+      {sending?.state === "failed" && (
+        <div>
+          <Problem error={error} />
+          <p className="actions"><Button onClick={() => { if (newest.current) void send(newest.current); }}>{t("record.file.again", { name: sending.name })}</Button><Button onClick={giveUp}>{t("record.file.without")}</Button></p>
+        </div>
+      )}
+      {value && <p className="actions">{kept ? <FileLink href={kept}>{name}</FileLink> : name}<Button kind="quiet" onClick={() => { giveUp(); change(""); }}>{t("record.file.remove")}</Button></p>}
+    </div>
   );
 }
 
@@ -59,9 +91,11 @@ export function RecordForm({ info, record, done }: { info: RegisterInfo; record?
   const [form, setForm] = useState<Form>(initial);
   const [number, setNumber] = useState(record?.number ?? "");
   const [reason, setReason] = useState("");
+  const [files, setFiles] = useState<Record<string, Sending | undefined>>({});
+  const unsent = Object.values(files).find((one) => one);
   const [start] = useState(() => JSON.stringify(initial()));
   const changed = info.fields.filter((field) => (record ? form[field.name] !== toText(field, record.fields[field.name]) : form[field.name] !== ""));
-  const save = useMutation({
+  const save = useWrite({
     mutationFn: () => {
       const fields: Record<string, Value> = Object.fromEntries(changed.map((field) => [field.name, form[field.name] || null]));
       if (number && number !== record?.number) fields.number = number;
@@ -80,14 +114,14 @@ export function RecordForm({ info, record, done }: { info: RegisterInfo; record?
   const ids = Object.fromEntries([...info.fields.map((field) => field.name), "number"].map((name) => [name, `${prefix}${name}`]));
   const set = (name: string) => (value: string) => setForm((before) => ({ ...before, [name]: value }));
   return (
-    <form className="record-form" noValidate onSubmit={(event) => { event.preventDefault(); save.mutate(); }}>
+    <form className="record-form" noValidate onInput={() => { if (save.isSuccess || save.isError) save.reset(); }} onSubmit={(event) => { event.preventDefault(); if (!unsent) save.mutate(); }}>
       <ErrorSummary error={save.error} ids={ids} />
       {save.isSuccess && <Notice>{t("app.saved")}</Notice>}
       {info.numbered && <TextField id={ids.number} label={t("ledger.number")} help={record ? undefined : t("record.number.auto")} value={number} problem={wrong("number")} onChange={(event) => setNumber(event.target.value)} />}
       {info.fields.map((field) => {
         const common = { id: ids[field.name]!, label: words(field.label), help: words(field.help) || undefined, required: field.required, problem: wrong(field.name), value: form[field.name] ?? "" };
         if (field.type === "ref") return <RefField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} shown={record?.refs[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
-        if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} kept={record && form[field.name] === String(record.fields[field.name] ?? "") ? `/api/v1/registers/${info.name}/records/${record.id}/files/${field.name}` : ""} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
+        if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} sending={files[field.name]} setSending={(sending) => setFiles((before) => ({ ...before, [field.name]: sending }))} kept={record && form[field.name] === String(record.fields[field.name] ?? "") ? `/api/v1/registers/${info.name}/records/${record.id}/files/${field.name}` : ""} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
         if (field.type === "choice" || field.type === "boolean")
           return (
             <SelectField key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)}>
@@ -100,7 +134,10 @@ export function RecordForm({ info, record, done }: { info: RegisterInfo; record?
         return <TextField key={field.name} {...common} type={type} onChange={(event) => set(field.name)(event.target.value)} />;
       })}
       {record && <TextField label={t("record.reason")} value={reason} onChange={(event) => setReason(event.target.value)} />}
-      <div className="actions sticky"><Button kind="primary" type="submit" disabled={save.isPending}>{t("app.save")}</Button></div>
+      <div className="actions sticky">
+        <Button kind="primary" type="submit" disabled={save.isPending || !!unsent}>{save.isPending ? t("app.saving") : t("app.save")}</Button>
+        {unsent && <span role="status">{t(unsent.state === "sending" ? "record.file.wait" : "record.file.failed", { name: unsent.name })}</span>}
+      </div>
     </form>
   );
 }

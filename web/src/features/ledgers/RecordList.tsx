@@ -1,10 +1,11 @@
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useRef, useState } from "react";
 import { call, get, post, query, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { Link, useRouter, useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useLanguage, useTexts, useWords } from "../../texts/context";
-import { Button, Dialog, Loading, Notice, PageHead, Problem, QueryView, TextField } from "../../ui/ui";
+import { Button, Dialog, FileLink, Loading, Notice, PageHead, Problem, QueryView, TextField } from "../../ui/ui";
 import { RecordForm } from "./RecordForm";
 import { useRegisters, useShown } from "./registers";
 
@@ -34,8 +35,8 @@ function Views({ info, current }: { info: RegisterInfo; current: string }) {
   const [naming, setNaming] = useState(false);
   const [name, setName] = useState("");
   const views = useQuery({ queryKey: ["views"], queryFn: () => get<{ items: { id: string; register: string; name: string; query: string }[] }>("/api/v1/views") });
-  const save = useMutation({ mutationFn: () => post("/api/v1/views", { register: info.name, name, query: current }), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["views"] }); setNaming(false); setName(""); } });
-  const remove = useMutation({ mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }) });
+  const save = useWrite({ mutationFn: () => post("/api/v1/views", { register: info.name, name, query: current }), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["views"] }); setNaming(false); setName(""); } });
+  const remove = useWrite({ mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }) });
   const mine = views.data?.items.filter((view) => view.register === info.name) ?? [];
   return (
     <div className="views">
@@ -152,7 +153,7 @@ function List({ info }: { info: RegisterInfo }) {
         {info.writable && info.name !== "facility" && may("ledger_write") && <Link className="button secondary" to={`/import/${info.name}`}>{t("ledger.import")}</Link>}
         <a className="button secondary" href={file("csv")}>{t("ledger.csv")}</a>
         <a className="button secondary" href={file("xlsx")}>{t("ledger.xlsx")}</a>
-        {may("documents_make") && <a className="button secondary" href={`/api/v1/documents/registers/${info.name}${query({ facility: facility.id, language })}`} target="_blank" rel="noreferrer">{t("ledger.pdf")}</a>}
+        {may("documents_make") && <FileLink look className="button secondary" href={`/api/v1/documents/registers/${info.name}${query({ facility: facility.id, language })}`}>{t("ledger.pdf")}</FileLink>}
       </PageHead>
       {info.observed && <p className="quiet-text">{t("ledger.source_observed")}</p>}
       <div className="filters">

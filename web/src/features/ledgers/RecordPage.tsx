@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { call, get, query, type JournalEntry, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay } from "../../app/session";
 import { term } from "../../api/logs";
@@ -25,7 +26,7 @@ export function RecordPage({ register, id }: { register: string; id: string }) {
 
 function useChange(info: RegisterInfo, record: RecordInfo, action: string, done: () => void) {
   const client = useQueryClient();
-  return useMutation({
+  return useWrite({
     mutationFn: (body: Record<string, unknown>) => call("POST", `/api/v1/registers/${info.name}/records/${record.id}/${action}`, body, { "If-Match": `"${record.version}"` }),
     onSuccess: async () => { await client.invalidateQueries(); done(); },
   });
@@ -42,7 +43,7 @@ function Retire({ info, record, close }: { info: RegisterInfo; record: RecordInf
         <p>{t("record.retire.help")}</p>
         <ErrorSummary error={retire.error} />
         <TextField label={t("record.retire.reason")} required value={reason} problem={wrong("reason")} onChange={(event) => setReason(event.target.value)} />
-        <div className="actions"><Button kind="danger" type="submit">{t("record.retire")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
+        <div className="actions"><Button kind="danger" type="submit" disabled={retire.isPending}>{t("record.retire")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
       </form>
     </Dialog>
   );
@@ -117,7 +118,7 @@ function Record({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
       {record.retired_at && <Notice kind="plain">{t("record.retired", { reason: record.retired_reason ?? "" })}</Notice>}
       {saved && <Notice>{t("app.saved")}</Notice>}
       {info.writable && !record.retired_at ? (
-        <RecordForm key={record.version} info={info} record={record} done={() => setSaved(true)} />
+        <div onInput={() => setSaved(false)}><RecordForm key={record.version} info={info} record={record} done={() => setSaved(true)} /></div>
       ) : (
         <dl className="plain-record">{info.fields.filter((field) => record.fields[field.name] !== undefined).map((field) => <div key={field.name}><dt>{words(field.label)}</dt><dd>{shown(field, record.fields[field.name], record.refs)}</dd></div>)}</dl>
       )}

@@ -1,9 +1,10 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { get, post, query, type Words } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Notice, Problem, QueryView } from "../../ui/ui";
+import { Button, FileLink, Notice, Problem, QueryView } from "../../ui/ui";
 import { bytes, type Head, type LogStream, type LogStreams } from "./types";
 
 type Verified = { whole: boolean; events?: number; heads?: number; root?: string; damage: { what: Words; file: string; first: number; last: number }[] };
@@ -16,8 +17,8 @@ function StreamProof({ stream }: { stream: LogStream }) {
   const client = useQueryClient();
   const { facility } = useSession();
   const [name, writer] = stream.stream.split("@");
-  const verify = useMutation({ mutationFn: () => post<Verified>(`/api/v1/logs/streams/${stream.stream}/verify${query({ facility: facility.id })}`) });
-  const sign = useMutation({ mutationFn: () => post<Head>(`/api/v1/logs/streams/${stream.stream}/heads${query({ facility: facility.id })}`), onSuccess: () => client.invalidateQueries({ queryKey: ["log-streams"] }) });
+  const verify = useWrite({ mutationFn: () => post<Verified>(`/api/v1/logs/streams/${stream.stream}/verify${query({ facility: facility.id })}`) });
+  const sign = useWrite({ mutationFn: () => post<Head>(`/api/v1/logs/streams/${stream.stream}/heads${query({ facility: facility.id })}`), onSuccess: () => client.invalidateQueries({ queryKey: ["log-streams"] }) });
   return (
     <li className="source">
       <div className="source-head"><h2>{t(`logs.stream.${name}` as TextKey)}</h2>{writer && <code>{writer}</code>}<span className="chip">{t("logs.events.n", { n: stream.events.toLocaleString() })}</span><span className="quiet-text">{bytes(stream.bytes)}{stream.bytes > 0 && stream.raw_bytes > stream.bytes && `（1/${(stream.raw_bytes / stream.bytes).toFixed(0)}）`}</span></div>
@@ -49,7 +50,7 @@ export function LogProof() {
           <section aria-labelledby="outside">
             <h2 id="outside">{t("logs.outside")}</h2>
             <p>{t("logs.outside.how")}</p>
-            {may("documents_make") && <p><a className="button secondary" href={`/api/v1/documents/log-heads${query({ facility: facility.id, language })}`} target="_blank" rel="noreferrer">{t("docs.heads")}</a></p>}
+            {may("documents_make") && <p><FileLink look className="button secondary" href={`/api/v1/documents/log-heads${query({ facility: facility.id, language })}`}>{t("docs.heads")}</FileLink></p>}
             <p className="quiet-text">{t("logs.outside.key")} <code className="hash">{data.public_key}</code></p>
           </section>
         </>

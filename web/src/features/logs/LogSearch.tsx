@@ -1,12 +1,13 @@
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ApiProblem, call, get, post, query } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { term } from "../../api/logs";
 import { Link, useSearch } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, Loading, Notice, Problem, SelectField, TextField } from "../../ui/ui";
+import { Button, Dialog, FileLink, Loading, Notice, Problem, SelectField, TextField } from "../../ui/ui";
 import { EventDrawer } from "./EventDrawer";
 import { type LogEvent, type LogPage, type Owner } from "./types";
 
@@ -41,8 +42,8 @@ function SavedSearches({ current, use }: { current: string; use: (search: string
   const [naming, setNaming] = useState(false);
   const [name, setName] = useState("");
   const views = useQuery({ queryKey: ["views", "logs"], queryFn: () => get<{ items: { id: string; register: string; name: string; query: string }[] }>("/api/v1/views") });
-  const save = useMutation({ mutationFn: () => post("/api/v1/views", { register: "logs", name, query: current }), onSuccess: async () => { setNaming(false); setName(""); await client.invalidateQueries({ queryKey: ["views"] }); } });
-  const remove = useMutation({ mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }) });
+  const save = useWrite({ mutationFn: () => post("/api/v1/views", { register: "logs", name, query: current }), onSuccess: async () => { setNaming(false); setName(""); await client.invalidateQueries({ queryKey: ["views"] }); } });
+  const remove = useWrite({ mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }) });
   const own = views.data?.items.filter((view) => view.register === "logs") ?? [];
   return (
     <div className="views">
@@ -142,7 +143,7 @@ export function LogSearch() {
             </details>
           ))}
           {events.length > 0 && (
-            <p className="actions">{(["xlsx", "csv", "jsonl"] as const).map((format) => <a key={format} className="button secondary" href={`/api/v1/logs/export${query({ facility: facility.id, q: asked, ...time(), stream: stream || events[0]!.stream, format, language })}`}>{t(`logs.export.${format}`)}</a>)}</p>
+            <p className="actions">{(["xlsx", "csv", "jsonl"] as const).map((format) => <FileLink key={format} className="button secondary" href={`/api/v1/logs/export${query({ facility: facility.id, q: asked, ...time(), stream: stream || events[0]!.stream, format, language })}`}>{t(`logs.export.${format}`)}</FileLink>)}</p>
           )}
         </aside>
         <section aria-label={t("logs.events")}>

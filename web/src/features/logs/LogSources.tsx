@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { call, get, post, query } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { term } from "../../api/logs";
 import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
@@ -43,8 +44,8 @@ function Row({ source }: { source: LogSource }) {
   const info = registers.data?.items.find((one) => one.name === "log_source");
   const state = String(source.fields.state ?? "");
   const done = () => client.invalidateQueries({ queryKey: ["log-sources"] });
-  const decide = useMutation({ mutationFn: (to: string) => call("PATCH", `/api/v1/registers/log_source/records/${source.id}`, { fields: { state: to }, reason: "" }, { "If-Match": `"${source.version}"` }), onSuccess: done });
-  const token = useMutation({ mutationFn: () => post<{ token: string }>(`/api/v1/logs/sources/${source.id}/token`) });
+  const decide = useWrite({ mutationFn: (to: string) => call("PATCH", `/api/v1/registers/log_source/records/${source.id}`, { fields: { state: to }, reason: "" }, { "If-Match": `"${source.version}"` }), onSuccess: done });
+  const token = useWrite({ mutationFn: () => post<{ token: string }>(`/api/v1/logs/sources/${source.id}/token`) });
   const seen = source.observed;
   const drift = typeof seen?.drift_seconds === "number" ? seen.drift_seconds : null;
   return (

@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { call, get, post, query, type RecordInfo, type Words } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
@@ -22,7 +23,7 @@ function SourceForm({ source, close }: { source?: Source; close: () => void }) {
     backup: was.kind ?? "restic", repository: was.repository ?? "", secret: "", every: String(source?.every_minutes ?? 1440), enabled: source?.enabled ?? true,
   });
   const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
-  const make = useMutation({
+  const make = useWrite({
     mutationFn: () => {
       const own = form.kind === "directory" ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file } : form.kind === "network" ? { targets: form.targets } : { kind: form.backup, repository: form.repository };
       const body = { name: form.name, kind: form.kind, every_minutes: Number(form.every), enabled: form.enabled, settings: { ...was, ...own }, ...(form.secret || !source ? { secret: form.secret } : {}) };
@@ -69,8 +70,8 @@ function SourceRow({ source }: { source: Source }) {
   const may = useMay();
   const client = useQueryClient();
   const done = () => client.invalidateQueries();
-  const run = useMutation({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
-  const file = useMutation({ mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen), onSuccess: done });
+  const run = useWrite({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
+  const file = useWrite({ mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen), onSuccess: done });
   const [editing, setEditing] = useState(false);
   const result = run.data ?? file.data;
   const id = `file-${source.id}`;
@@ -111,7 +112,7 @@ function Candidate({ host }: { host: RecordInfo }) {
   const [mode, setMode] = useState<"" | "accept" | "explain">("");
   const [kind, setKind] = useState("pc");
   const [reason, setReason] = useState("");
-  const decide = useMutation({
+  const decide = useWrite({
     mutationFn: () => post(`/api/v1/candidates/${host.id}`, mode === "accept" ? { decision: "accept", fields: { kind } } : { decision: "explain", reason }),
     onSuccess: () => client.invalidateQueries(),
   });

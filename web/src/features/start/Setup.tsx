@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, post, type Words } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { useRouter } from "../../app/router";
 import { useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
@@ -22,7 +23,7 @@ export function Setup() {
     enabled: form.password.length > 0,
     placeholderData: (before) => before,
   });
-  const make = useMutation({
+  const make = useWrite({
     mutationFn: () => post("/api/v1/setup", { ...form, beds: Number(form.beds) || 0, secret: location.search.get("secret") ?? "" }),
     onSuccess: async () => { await client.invalidateQueries(); window.setTimeout(() => go("/"), 1500); },
   });

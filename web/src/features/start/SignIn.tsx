@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiProblem, get, post } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { useLanguage, useTexts } from "../../texts/context";
 import { Button, ErrorSummary, PageHead, TextField } from "../../ui/ui";
 
@@ -12,7 +13,7 @@ export function SignIn() {
   const [password, setPassword] = useState("");
   const [totp, setTotp] = useState("");
   const state = useQuery({ queryKey: ["state"], queryFn: () => get<{ setup: boolean; version: string }>("/api/v1/state") });
-  const enter = useMutation({ mutationFn: () => post("/api/v1/session", { login, password, totp }), onSuccess: () => client.invalidateQueries() });
+  const enter = useWrite({ mutationFn: () => post("/api/v1/session", { login, password, totp }), onSuccess: () => client.invalidateQueries() });
   const code = enter.error instanceof ApiProblem ? enter.error.code : "";
   const asks = code.startsWith("identity.totp") || totp !== "";
   return (

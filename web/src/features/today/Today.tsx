@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, post, query, type Verdict, type Words } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
@@ -16,7 +17,7 @@ function PutOff({ row, close }: { row: Row; close: () => void }) {
   const { facility } = useSession();
   const [until, setUntil] = useState("");
   const [reason, setReason] = useState("");
-  const put = useMutation({ mutationFn: () => post(`/api/v1/today/put-off${query({ facility: facility.id })}`, { key: row.key, until, reason }), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["today"] }); close(); } });
+  const put = useWrite({ mutationFn: () => post(`/api/v1/today/put-off${query({ facility: facility.id })}`, { key: row.key, until, reason }), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["today"] }); close(); } });
   const wrong = useProblemText(put.error);
   return (
     <Dialog title={t("today.put_off.title")} close={close}>

@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { call, get, post, query } from "../../api/client";
+import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
@@ -24,7 +25,7 @@ function NewUser({ close }: { close: () => void }) {
   const client = useQueryClient();
   const { facility } = useSession();
   const [form, setForm] = useState({ login: "", name: "", password: "", roles: [] as string[] });
-  const make = useMutation({ mutationFn: () => post(`/api/v1/users${query({ facility: facility.id })}`, form), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["users"] }); close(); } });
+  const make = useWrite({ mutationFn: () => post(`/api/v1/users${query({ facility: facility.id })}`, form), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["users"] }); close(); } });
   const wrong = useProblemText(make.error);
   return (
     <Dialog drawer title={t("users.new")} close={close}>
@@ -46,7 +47,7 @@ function EditUser({ user, close }: { user: User; close: () => void }) {
   const client = useQueryClient();
   const { facility } = useSession();
   const [held, setHeld] = useState(user.roles);
-  const change = useMutation({ mutationFn: (body: object) => call("PATCH", `/api/v1/users/${user.id}${query({ facility: facility.id })}`, body), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["users"] }); close(); } });
+  const change = useWrite({ mutationFn: (body: object) => call("PATCH", `/api/v1/users/${user.id}${query({ facility: facility.id })}`, body), onSuccess: async () => { await client.invalidateQueries({ queryKey: ["users"] }); close(); } });
   return (
     <Dialog drawer title={user.name} close={close}>
       {change.error && <Problem error={change.error} />}

@@ -1,0 +1,33 @@
+// A file of the server, with its name; what the server refuses comes as the sentence it said.
+import { problemOf, unreachable } from "./client";
+
+export function nameIn(disposition: string | null, otherwise: string): string {
+  const encoded = /filename\*=UTF-8''([^;]+)/i.exec(disposition ?? "")?.[1];
+  if (!encoded) return /filename="([^"]+)"/i.exec(disposition ?? "")?.[1] ?? otherwise;
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded;
+  }
+}
+
+export async function fetchFile(path: string): Promise<{ url: string; name: string }> {
+  let response: Response;
+  let blob: Blob | undefined;
+  try {
+    response = await fetch(path, { credentials: "same-origin", headers: { "X-Mamori": "1" } });
+    if (response.ok) blob = await response.blob();
+  } catch {
+    throw unreachable;
+  }
+  if (!blob) throw await problemOf(response);
+  return { url: URL.createObjectURL(blob), name: nameIn(response.headers.get("Content-Disposition"), path.split("?")[0]!.split("/").pop() ?? "file") };
+}
+
+export function saveFile({ url, name }: { url: string; name: string }) {
+  const anchor = document.createElement("a");
+  anchor.href = url;
+  anchor.download = name;
+  anchor.click();
+  window.setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
