@@ -36,7 +36,7 @@ int collect_now(const Common& common, const Given& given) {
     json::array items;
     for (const auto& source : *sources) {
       if (given.format == "json") items.push_back(readers::to_json(source));
-      else std::printf("%-10s %-30s %s %s\n", std::string(readers::name_of(source.kind)).c_str(), source.name.c_str(), source.last_success_at ? local_minute(*source.last_success_at).c_str() : "-", source.last_error.c_str());
+      else std::printf("%-10s %-30s %s %s\n", source.kind.c_str(), source.name.c_str(), source.last_success_at ? local_minute(*source.last_success_at).c_str() : "-", source.last_error.c_str());
     }
     if (given.format == "json") std::printf("%s", pretty(items).c_str());
     return 0;

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "readers/backup/backup.h"
-#include "readers/ldap/entry.h"
-#include "readers/nmap/nmap.h"
 #include "ledger/observed.h"
 #include "os/file.h"
 
@@ -46,7 +43,7 @@ Source source_of(const store::Row& row) {
   source.id = store::as_text(row[0]);
   source.facility = store::as_text(row[1]);
   source.name = store::as_text(row[2]);
-  source.kind = parse_source_kind(store::as_text(row[3])).value_or(SourceKind::directory);
+  source.kind = store::as_text(row[3]);
   if (auto settings = parse_json_object(store::as_text(row[4]))) source.settings = std::move(settings).take();
   source.has_secret = !store::is_null(row[5]);
   source.every_minutes = store::as_integer(row[6]);
@@ -64,31 +61,14 @@ Error no_source() { return {ErrorKind::not_found, "collect.source.missing"}; }
 Status check(const SourceWrite& write) {
   Error bad{ErrorKind::invalid, "collect.source.invalid"};
   const auto complain = [&](std::string field, std::string code) { bad.problems.push_back({std::move(field), "collect.source." + code, {}}); };
-  const auto kind = parse_source_kind(write.kind);
+  const auto* reader = find_reader(write.kind);
   if (trim(write.name).empty() || length(write.name) > 100) complain("name", "name");
-  if (!kind) complain("kind", "kind");
+  if (!reader) complain("kind", "kind");
   if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) || write.every_minutes > 525600) complain("every_minutes", "every");
-  const auto given = [&](std::string_view key) { return !trim(text_of(write.settings, key)).empty(); };
-  if (kind == SourceKind::directory) {
-    const auto url = text_of(write.settings, "url");
-    if (!url.empty() && !url.starts_with("ldaps://") && !url.starts_with("ldap://")) complain("url", "url");
-    if (!url.empty() && !given("base")) complain("base", "base");
-  } else if (kind == SourceKind::backup) {
-    if (!backup::parse_kind(text_of(write.settings, "kind"))) complain("settings.kind", "backup-kind");
-    if (!given("repository")) complain("repository", "repository");
-  }
+  if (reader)
+    for (auto& problem : reader->check(write.settings)) bad.problems.push_back(std::move(problem));
   if (!bad.problems.empty()) return bad;
   return {};
-}
-
-std::vector<std::string> words_of(const json::object& settings, std::string_view key) {
-  std::vector<std::string> out;
-  std::string text = text_of(settings, key);
-  for (char& c : text)
-    if (c == ',' || c == '\n' || c == ' ' || c == '\t') c = key == "privileged_groups" && c == ' ' ? ' ' : '\n';
-  for (const auto part : split(text, '\n'))
-    if (!trim(part).empty()) out.emplace_back(trim(part));
-  return out;
 }
 
 json::object run_summary(const Run& run) {
@@ -176,6 +156,12 @@ class Matcher {
   std::map<std::string, std::string> ids_;
 };
 
+// One that this version does not know comes from a later one.
+Result<const Reader*> reader_of(const Source& source) {
+  if (const auto* reader = find_reader(source.kind)) return reader;
+  return Error{ErrorKind::conflict, "collect.source.reader", {{"name", source.name}, {"kind", source.kind}}};
+}
+
 Result<Source> read_source(store::Connection& connection, const std::vector<std::string>& facilities,
                            const std::string& id) {
   const auto sql = fmt::format("SELECT {} FROM source WHERE id = ?", kColumns);
@@ -187,21 +173,6 @@ Result<Source> read_source(store::Connection& connection, const std::vector<std:
 }
 
 }  // namespace
-
-std::string_view name_of(SourceKind kind) {
-  switch (kind) {
-    case SourceKind::directory: return "directory";
-    case SourceKind::network: return "network";
-    case SourceKind::backup: return "backup";
-  }
-  MAMORI_UNREACHABLE();
-}
-
-std::optional<SourceKind> parse_source_kind(std::string_view name) {
-  for (const auto kind : {SourceKind::directory, SourceKind::network, SourceKind::backup})
-    if (name_of(kind) == name) return kind;
-  return std::nullopt;
-}
 
 Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
@@ -268,46 +239,14 @@ Result<std::vector<Run>> Sources::runs(const std::vector<std::string>& facilitie
   return out;
 }
 
-Result<Reading> Sources::read(const Source& source) const {
+Result<Order> Sources::order_of(const Source& source) const {
   Secret secret;
   if (source.has_secret) {
     auto lease = MAMORI_TRY(ledger_.database().read());
     const auto rows = MAMORI_TRY(lease->query("SELECT secret FROM source WHERE id = ?", {source.id}));
     secret = MAMORI_TRY(sealer_.open(store::as_text(rows.rows.at(0)[0])));
   }
-  switch (source.kind) {
-    case SourceKind::directory: {
-      ldap::Settings settings{text_of(source.settings, "url"), text_of(source.settings, "base"), text_of(source.settings, "bind_dn"), secret, text_of(source.settings, "ca_file"), words_of(source.settings, "privileged_groups")};
-      const auto directory = MAMORI_TRY(ldap::read_directory(settings));
-      return Reading{ldap::interpret(directory, settings.privileged_groups), ldap::write_ldif(directory), "ldif"};
-    }
-    case SourceKind::network: {
-      // Only segments for which someone has allowed it are scanned.
-      nmap::Settings settings{words_of(source.settings, "targets"), boolean_of(source.settings, "ports", true)};
-      settings.stop = stop_.get_token();
-      auto lease = MAMORI_TRY(ledger_.database().read());
-      std::set<std::string> allowed;
-      MAMORI_TRY(lease->each("SELECT cidr FROM r_segment WHERE facility = ? AND retired_at IS NULL AND scan_allowed AND cidr IS NOT NULL", {source.facility}, [&](store::Row& row) { allowed.insert(store::as_text(row[0])); }));
-      if (settings.targets.empty()) settings.targets.assign(allowed.begin(), allowed.end());
-      if (settings.targets.empty()) return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", ""}}};
-      for (const auto& target : settings.targets)
-        if (!allowed.contains(target)) return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", target}}};
-      return nmap::scan(settings);
-    }
-    case SourceKind::backup: {
-      backup::Settings settings;
-      settings.kind = backup::parse_kind(text_of(source.settings, "kind")).value_or(backup::Kind::folder);
-      settings.repository = text_of(source.settings, "repository");
-      settings.name = source.name;
-      settings.password = secret;
-      settings.pattern = text_of(source.settings, "pattern", "*");
-      if (settings.pattern.empty()) settings.pattern = "*";
-      settings.stop = stop_.get_token();
-      settings.append_only = boolean_of(source.settings, "append_only");
-      return backup::read_repository(settings);
-    }
-  }
-  MAMORI_UNREACHABLE();
+  return Order{source.facility, source.name, source.settings, std::move(secret), ledger_.database(), stop_.get_token()};
 }
 
 Status Sources::reconcile(store::Connection& connection, const Source& source, Reading& reading) const {
@@ -370,25 +309,15 @@ Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::strin
     }
   } done{*this, id};
   const auto started = ledger_.database().clock().now();
-  const auto reading = read(source);
+  const auto read = [&]() -> Result<Reading> { return MAMORI_TRY(reader_of(source))->read(MAMORI_TRY(order_of(source))); };
+  const auto reading = read();
   if (!reading && stop_.stop_requested()) return Error{ErrorKind::unavailable, "collect.source.stopped", {{"name", source.name}}};
   return record(actor, source, reading, started);
 }
 
 Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes) {
   const auto source = MAMORI_TRY(get(facilities, id));
-  const auto parse = [&]() -> Result<Reading> {
-    switch (source.kind) {
-      case SourceKind::directory: {
-        const auto directory = MAMORI_TRY(ldap::parse_ldif(bytes));
-        return Reading{ldap::interpret(directory, words_of(source.settings, "privileged_groups")), std::string(bytes), "ldif"};
-      }
-      case SourceKind::network: return nmap::parse_xml(bytes);
-      case SourceKind::backup: return backup::parse_listing(bytes, source.name);
-    }
-    MAMORI_UNREACHABLE();
-  };
-  const auto reading = MAMORI_TRY(parse());  // a bad file is the sender's error, not a failure of the source
+  const auto reading = MAMORI_TRY(MAMORI_TRY(reader_of(source))->parse(bytes, {source.facility, source.name, source.settings, {}, ledger_.database(), {}}));  // a bad file is the sender's error, not a failure of the source
   return record(actor, source, reading, ledger_.database().clock().now());
 }
 
@@ -432,7 +361,7 @@ Status Sources::explain_candidate(const store::Actor& actor, const std::vector<s
 json::object to_json(const Source& source) {
   json::object facts;
   for (const auto& [key, value] : source.last_facts) facts[key] = value;
-  json::object out = {{"id", source.id}, {"name", source.name}, {"kind", name_of(source.kind)}, {"settings", source.settings}, {"has_secret", source.has_secret},
+  json::object out = {{"id", source.id}, {"name", source.name}, {"kind", source.kind}, {"settings", source.settings}, {"has_secret", source.has_secret},
                       {"every_minutes", source.every_minutes}, {"enabled", source.enabled}, {"last_error", source.last_error}, {"last_facts", std::move(facts)}};
   const auto put = [&](std::string_view name, const std::optional<Instant>& at) { out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr); };
   put("last_run_at", source.last_run_at);

@@ -7,22 +7,18 @@
 
 #include "base/crypto.h"
 #include "base/file.h"
-#include "readers/reading.h"
+#include "readers/reader.h"
 #include "ledger/ledger.h"
 #include "os/file.h"
 
 namespace mamori::readers {
 
-enum class SourceKind { directory, network, backup };
-std::string_view name_of(SourceKind kind);
-std::optional<SourceKind> parse_source_kind(std::string_view name);
-
 struct Source {
   std::string id;
   std::string facility;
   std::string name;
-  SourceKind kind = SourceKind::directory;
-  json::object settings;   // directory: url base bind_dn ca_file privileged_groups; network: targets ports; backup: kind repository pattern append_only
+  std::string kind;        // of its reader
+  json::object settings;   // as its reader declares them
   bool has_secret = false;
   std::int64_t every_minutes = 0;  // 0 = by hand only
   bool enabled = true;
@@ -79,7 +75,7 @@ class Sources {
 
  private:
   Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) : ledger_(ledger), sealer_(sealer), blobs_(blobs) {}
-  Result<Reading> read(const Source& source) const;
+  Result<Order> order_of(const Source& source) const;
   Status reconcile(store::Connection& connection, const Source& source, Reading& reading) const;
 
   ledger::Ledger& ledger_;

@@ -1,0 +1,40 @@
+// Backup repositories. Settings: kind (restic, borg, folder) repository pattern append_only.
+#include "base/text.h"
+#include "readers/backup/backup.h"
+#include "readers/reader.h"
+
+namespace mamori::readers::backup {
+namespace {
+
+class BackupReader final : public Reader {
+ public:
+  std::string_view kind() const override { return "backup"; }
+
+  std::vector<Problem> check(const json::object& settings) const override {
+    std::vector<Problem> out;
+    if (!parse_kind(text_of(settings, "kind"))) out.push_back({"settings.kind", "collect.source.backup-kind", {}});
+    if (trim(text_of(settings, "repository")).empty()) out.push_back({"repository", "collect.source.repository", {}});
+    return out;
+  }
+
+  Result<Reading> read(const Order& order) const override {
+    Settings settings;
+    settings.kind = parse_kind(text_of(order.settings, "kind")).value_or(Kind::folder);
+    settings.repository = text_of(order.settings, "repository");
+    settings.name = order.name;
+    settings.password = order.secret;
+    settings.pattern = text_of(order.settings, "pattern", "*");
+    if (settings.pattern.empty()) settings.pattern = "*";
+    settings.append_only = boolean_of(order.settings, "append_only");
+    settings.stop = order.stop;
+    return read_repository(settings);
+  }
+
+  Result<Reading> parse(std::string_view bytes, const Order& order) const override { return parse_listing(bytes, order.name); }
+};
+
+}  // namespace
+
+std::unique_ptr<Reader> make_reader() { return std::make_unique<BackupReader>(); }
+
+}  // namespace mamori::readers::backup
