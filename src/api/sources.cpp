@@ -1,4 +1,5 @@
 #include "api/handlers.h"
+#include "readers/nmap/candidates.h"
 
 namespace mamori::api {
 namespace {
@@ -75,11 +76,11 @@ Result<http::Reply> list_candidates(const Call& call, Services& services) {
 Result<http::Reply> decide_candidate(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
   if (text_of(body, "decision") == "explain") {
-    MAMORI_TRY(services.sources.explain_candidate(call.actor(), call.facilities, call.at("id"), text_of(body, "reason")));
+    MAMORI_TRY(readers::nmap::explain_candidate(services.ledger, call.actor(), call.facilities, call.at("id"), text_of(body, "reason")));
     return http::Reply::nothing();
   }
   const auto* fields = body.if_contains("fields");
-  const auto record = MAMORI_TRY(services.sources.accept_candidate(call.actor(), call.facilities, call.at("id"), fields && fields->is_object() ? fields->get_object() : json::object{}));
+  const auto record = MAMORI_TRY(readers::nmap::accept_candidate(services.ledger, call.actor(), call.facilities, call.at("id"), fields && fields->is_object() ? fields->get_object() : json::object{}));
   return http::Reply::json(ledger::to_json(*MAMORI_TRY(services.ledger.find_register("asset")), record), 201);
 }
 

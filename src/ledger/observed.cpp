@@ -25,7 +25,7 @@ std::string label_of(const Register& reg, const json::object& fields) {
 }  // namespace
 
 Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transaction, const Register& reg, const std::string& facility,
-                                      const std::string& source, std::vector<json::object> facts, Instant at, const std::vector<std::string>& keep) {
+                                      const std::string& source, std::vector<json::object> facts, Instant at) {
   MAMORI_ASSERT(reg.observed);
   std::map<std::string, Record> before;
   MAMORI_TRY(transaction->each("SELECT " + detail::columns(reg) + " FROM " + reg.table() + " WHERE facility = ? AND source = ?", {facility, source}, [&](store::Row& row) {
@@ -59,8 +59,10 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
     }
     auto record = std::move(found->second);
     before.erase(found);
-    for (const auto& name : keep)
+    for (const auto& name : reg.keeps)
       if (const auto* value = record.fields.if_contains(name)) fields[name] = *value;
+    for (const auto& [name, from] : reg.remembers)
+      if (const auto* value = record.fields.if_contains(from)) fields[name] = *value;
     record.fields = std::move(fields);
     record.label = label_of(reg, record.fields);
     record.retired_at.reset();

@@ -10,9 +10,9 @@ struct ObservedCounts {
 };
 
 // Writes `facts` (kept form, without source and observed_at) as what `source` says at `at`. A fact with the same key (Register::key)
-// keeps its id and the fields in `keep` (what people decided about it). Facts of the source that no longer appear get present = false
+// keeps its id and the fields that the register keeps (what people decided about it). Facts of the source that no longer appear get present = false
 // where the register has that field; where it has not, they are retired.
 Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transaction, const Register& reg, const std::string& facility,
-                                      const std::string& source, std::vector<json::object> facts, Instant at, const std::vector<std::string>& keep);
+                                      const std::string& source, std::vector<json::object> facts, Instant at);
 
 }  // namespace mamori::ledger

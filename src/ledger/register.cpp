@@ -56,8 +56,37 @@ Result<Field> parse_field(const std::string& name, const Yaml& yaml) {
   return field;
 }
 
+Result<Finds> parse_finds(const Yaml& yaml, const Register& reg) {
+  MAMORI_TRY(yaml.only({"field", "clues", "retired", "unique", "matched_by", "otherwise"}));
+  Finds finds;
+  finds.field = MAMORI_TRY(yaml.required_text("field"));
+  finds.retired = yaml["retired"].boolean(false);
+  finds.unique = yaml["unique"].boolean(false);
+  finds.matched_by = yaml["matched_by"].text();
+  for (const auto& [name, value] : yaml["otherwise"].members()) finds.otherwise[name] = value.text();
+  for (const auto& item : yaml["clues"].items()) {
+    MAMORI_TRY(item.only({"name", "fact", "in", "by", "gives", "spaces", "first_label"}));
+    Clue clue;
+    clue.fact = MAMORI_TRY(item.required_text("fact"));
+    clue.name = item["name"].text(clue.fact);
+    clue.reg = MAMORI_TRY(item.required_text("in"));
+    clue.by = MAMORI_TRY(item.required_text("by"));
+    clue.gives = item["gives"].text();
+    clue.spaces = item["spaces"].boolean(true);
+    clue.first_label = item["first_label"].boolean(false);
+    if (!reg.find(clue.fact)) return item.error("unknown field: " + clue.fact);
+    finds.clues.push_back(std::move(clue));
+  }
+  std::vector<std::string> named = {finds.field};
+  if (!finds.matched_by.empty()) named.push_back(finds.matched_by);
+  for (const auto& [name, value] : finds.otherwise) named.push_back(name);
+  for (const auto& name : named)
+    if (!reg.find(name)) return yaml.error("unknown field: " + name);
+  return finds;
+}
+
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key", "numbering", "observed", "life", "writers", "readers", "hint", "example", "named_only"}));
+  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key", "numbering", "observed", "life", "writers", "readers", "hint", "example", "named_only", "finds", "keeps", "remembers"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -98,6 +127,14 @@ Result<Register> parse_register(const Yaml& yaml) {
     if (!duration) return life.error("not an ISO 8601 duration: " + life.text());
     reg.life = *duration;
   }
+  if (const auto finds = yaml["finds"]; finds.present()) reg.finds = MAMORI_TRY(parse_finds(finds, reg));
+  reg.keeps = yaml["keeps"].texts();
+  for (const auto& [name, value] : yaml["remembers"].members()) reg.remembers[name] = value.text();
+  for (const auto& name : reg.keeps)
+    if (!reg.find(name)) return yaml["keeps"].error("unknown field: " + name);
+  for (const auto& [name, from] : reg.remembers)
+    if (!reg.find(name) || !reg.find(from)) return yaml["remembers"].error("unknown field: " + name + " or " + from);
+  if (!reg.observed && (reg.finds || !reg.keeps.empty() || !reg.remembers.empty())) return yaml.error("finds, keeps and remembers belong to observed registers");
   reg.writers = yaml["writers"].texts();
   if (reg.writers.empty() && !reg.observed) reg.writers = {"safety_officer", "planning_manager", "operator"};
   reg.readers = yaml["readers"].texts();
@@ -130,10 +167,16 @@ Result<Registers> Registers::load(const std::filesystem::path& directory) {
 }
 
 Status Registers::check() const {
-  for (const auto& reg : registers_)
+  for (const auto& reg : registers_) {
+    const auto bad = [&](std::string reason) { return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", reg.name}, {"line", "0"}, {"reason", std::move(reason)}}}; };
     for (const auto& field : reg.fields)
-      if (field.type == FieldType::ref && !find(field.to))
-        return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", reg.name}, {"line", "0"}, {"reason", field.name + " points to the unknown register " + field.to}}};
+      if (field.type == FieldType::ref && !find(field.to)) return bad(field.name + " points to the unknown register " + field.to);
+    for (const auto& clue : reg.finds ? reg.finds->clues : std::vector<Clue>()) {
+      const auto* in = find(clue.reg);
+      const bool known = in && in->find(clue.by) && (clue.gives.empty() || in->find(clue.gives));
+      if (!known) return bad("a clue looks for what does not exist: " + clue.reg + "." + clue.by);
+    }
+  }
   return {};
 }
 
@@ -141,10 +184,6 @@ const Register* Registers::find(std::string_view name) const {
   const auto found = index_.find(name);
   return found == index_.end() ? nullptr : &registers_[found->second];
 }
-
-namespace {
-
-}  // namespace
 
 json::object to_json(const Register& reg) {
   json::array fields;

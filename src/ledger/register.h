@@ -51,6 +51,24 @@ struct Numbering {
   int width = 3;
 };
 
+// How a measured fact finds the record that it is about. The clues are tried in order; the first that finds one counts.
+struct Clue {
+  std::string name;                        // what `matched_by` says of it
+  std::string fact;                        // field of the fact …
+  std::string reg, by;                     // … and the register and field where the same stands
+  std::string gives;                       // the field with the record; "" = the record itself
+  bool spaces = true;                      // false: written with or without
+  bool first_label = false;                // of host names, what stands before the first dot
+};
+struct Finds {
+  std::string field;                       // filled with the record's id
+  std::vector<Clue> clues;
+  bool retired = false;                    // retired records are found too; where one in use has the same, it wins
+  bool unique = false;                     // what several records have tells nothing; else the newest has it
+  std::string matched_by;                  // field that says which clue it was
+  std::map<std::string, std::string> otherwise;  // fields of a fact that finds none
+};
+
 struct Register {
   std::string name;
   Words label;
@@ -64,6 +82,9 @@ struct Register {
   bool named_only = false;                 // a record may be made of its name alone, where an import names one that is not there
   bool observed = false;                   // filled by collectors; people read it
   Duration life{};                         // observed: older facts are stale
+  std::optional<Finds> finds;              // observed: the record a fact is about
+  std::vector<std::string> keeps;          // observed: fields that outlive a new reading
+  std::map<std::string, std::string> remembers;  // observed: field → the field whose value before it keeps
   std::vector<std::string> writers;        // roles that may change records; see identity/permission.h
   std::vector<std::string> readers;
   Words hint;                              // for the empty list: what belongs here

@@ -185,7 +185,7 @@ Status Logs::measure() {
   if (facts.empty()) return {};
   const auto* reg = MAMORI_TRY(ledger_.find_register("observed_log"));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  for (auto& [facility, list] : facts) MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, std::string(kObserver), std::move(list), now, {}));
+  for (auto& [facility, list] : facts) MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, std::string(kObserver), std::move(list), now));
   std::vector<store::Row> rows;
   {
     const std::lock_guard lock(mutex_);
@@ -370,7 +370,7 @@ Status Logs::keep_verdict(const archive::StreamName& name, json::object fact) {
   const auto* reg = MAMORI_TRY(ledger_.find_register("observed_archive"));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility, std::string(kObserver) + " " + name.name, {std::move(fact)},
-                                    ledger_.database().clock().now(), {}));
+                                    ledger_.database().clock().now()));
   return transaction.commit();
 }
 
@@ -425,7 +425,7 @@ Status Logs::measure_space() {
     if (space.days_left) fact["days_left"] = static_cast<std::int64_t>(std::min(*space.days_left, 36500.0));
     std::vector<json::object> facts;
     facts.push_back(std::move(fact));
-    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, "log disk", std::move(facts), now, {}));
+    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, "log disk", std::move(facts), now));
   }
   return transaction.commit();
 }

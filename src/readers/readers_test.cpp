@@ -7,6 +7,7 @@
 #include "os/process.h"
 #include "readers/backup/backup.h"
 #include "readers/ldap/entry.h"
+#include "readers/nmap/candidates.h"
 #include "readers/nmap/nmap.h"
 #include "readers/sources.h"
 #include "os/file.h"
@@ -347,12 +348,12 @@ TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidat
   EXPECT_EQ(text_of(page.items[1].fields, "asset"), retired.id) << "a retired device that answers is recognised";
   EXPECT_EQ(text_of(page.items[2].fields, "decision"), "open");
 
-  const auto accepted = sources_->accept_candidate(kActor, {"f1"}, page.items[2].id, {{"kind", "iot"}});
+  const auto accepted = nmap::accept_candidate(*ledger_, kActor, {"f1"}, page.items[2].id, {{"kind", "iot"}});
   ASSERT_TRUE(accepted) << describe(accepted.error());
   EXPECT_EQ(accepted->number, "IOT-001");
   EXPECT_EQ(text_of(accepted->fields, "mac"), "02:00:00:00:00:03");
-  EXPECT_FALSE(sources_->explain_candidate(kActor, {"f1"}, page.items[3].id, " "));
-  ASSERT_TRUE(sources_->explain_candidate(kActor, {"f1"}, page.items[3].id, "検証機"));
+  EXPECT_FALSE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, page.items[3].id, " "));
+  ASSERT_TRUE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, page.items[3].id, "検証機"));
 
   clock_.advance(std::chrono::hours(1));
   ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}})));
@@ -360,7 +361,7 @@ TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidat
   EXPECT_FALSE(boolean_of(page.items[0].fields, "present", true)) << "it no longer answers";
   EXPECT_EQ(text_of(page.items[2].fields, "asset"), accepted->id);
   EXPECT_EQ(text_of(page.items[3].fields, "decision"), "explained") << "what was explained stays explained";
-  EXPECT_EQ(sources_->explain_candidate(kActor, {"f2"}, page.items[3].id, "x").error().code, "ledger.record.missing");
+  EXPECT_EQ(nmap::explain_candidate(*ledger_, kActor, {"f2"}, page.items[3].id, "x").error().code, "ledger.record.missing");
 }
 
 TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "ledger/matching.h"
 #include "ledger/observed.h"
 #include "os/file.h"
 
@@ -77,84 +78,6 @@ json::object run_summary(const Run& run) {
   if (!run.evidence.empty()) out["evidence"] = run.evidence;
   return out;
 }
-
-// Which ledger record a fact is about.
-class Matcher {
- public:
-  static Result<Matcher> load(store::Connection& connection, const std::string& facility, std::string_view reg) {
-    Matcher matcher;
-    const auto read = [&](const std::string& sql, auto&& take) { return connection.each(sql, {facility}, take); };
-    if (reg == "observed_account") {
-      MAMORI_TRY(read("SELECT id, staff_number, email, name FROM r_person WHERE facility = ? AND retired_at IS NULL", [&](store::Row& row) {
-        const auto id = store::as_text(row[0]);
-        matcher.add("number", store::as_text(row[1]), id);
-        matcher.add("mail", store::as_text(row[2]), id);
-        matcher.add("name", without_spaces(store::as_text(row[3])), id);
-      }));
-      MAMORI_TRY(read("SELECT person, login FROM r_account WHERE facility = ? AND retired_at IS NULL AND person IS NOT NULL", [&](store::Row& row) { matcher.add("login", store::as_text(row[1]), store::as_text(row[0])); }));
-    } else if (reg == "observed_host") {
-      // Retired devices are looked for too: one that answers must be recognised (AST-08). Those in use come last and win.
-      MAMORI_TRY(read("SELECT id, mac, ip, hostname FROM r_asset WHERE facility = ? ORDER BY retired_at IS NULL", [&](store::Row& row) {
-        const auto id = store::as_text(row[0]);
-        matcher.set("mac", store::as_text(row[1]), id);
-        matcher.set("ip", store::as_text(row[2]), id);
-        matcher.set("host", short_name(store::as_text(row[3])), id);
-      }));
-    } else if (reg == "observed_backup") {
-      MAMORI_TRY(read("SELECT id, repository, name FROM r_backup_job WHERE facility = ? AND retired_at IS NULL", [&](store::Row& row) {
-        matcher.set("repository", store::as_text(row[2]), store::as_text(row[0]));
-        matcher.set("repository", store::as_text(row[1]), store::as_text(row[0]));
-      }));
-    }
-    return matcher;
-  }
-
-  void match(std::string_view reg, json::object& fact) const {
-    const auto link = [&](std::string_view field, std::initializer_list<std::pair<std::string_view, std::string>> clues) {
-      for (const auto& [kind, value] : clues) {
-        const auto id = find(kind, value);
-        if (id.empty()) continue;
-        fact[field] = id;
-        if (reg == "observed_host") fact["matched_by"] = kind;
-        return true;
-      }
-      return false;
-    };
-    if (reg == "observed_account") {
-      link("person", {{"number", text_of(fact, "employee_number")}, {"login", text_of(fact, "login")}, {"mail", text_of(fact, "email")}, {"name", without_spaces(text_of(fact, "display_name"))}});
-    } else if (reg == "observed_host") {
-      // A MAC that the ledger has under another address is still that device; an address whose MAC differs from the ledger's is not.
-      const auto mac = text_of(fact, "mac");
-      if (!link("asset", {{"mac", mac}}) && !link("asset", {{"ip", text_of(fact, "ip")}, {"host", short_name(text_of(fact, "hostname"))}})) fact["decision"] = "open";
-    } else if (reg == "observed_backup") {
-      link("job", {{"repository", text_of(fact, "repository")}});
-    }
-  }
-
- private:
-  static std::string without_spaces(std::string text) {
-    std::string folded = fold(text), out;
-    for (const char c : folded)
-      if (c != ' ') out += c;
-    return out;
-  }
-  static std::string short_name(const std::string& host) { return host.substr(0, host.find('.')); }
-  void set(std::string_view kind, const std::string& value, const std::string& id) {
-    if (!value.empty()) ids_[std::string(kind) + "\n" + fold(value)] = id;
-  }
-  // Two persons of one name: the name tells nothing.
-  void add(std::string_view kind, const std::string& value, const std::string& id) {
-    if (value.empty()) return;
-    auto [entry, fresh] = ids_.emplace(std::string(kind) + "\n" + fold(value), id);
-    if (!fresh && entry->second != id) entry->second.clear();
-  }
-  std::string find(std::string_view kind, const std::string& value) const {
-    if (value.empty()) return "";
-    const auto found = ids_.find(std::string(kind) + "\n" + fold(value));
-    return found == ids_.end() ? "" : found->second;
-  }
-  std::map<std::string, std::string> ids_;
-};
 
 // One that this version does not know comes from a later one.
 Result<const Reader*> reader_of(const Source& source) {
@@ -249,20 +172,6 @@ Result<Order> Sources::order_of(const Source& source) const {
   return Order{source.facility, source.name, source.settings, std::move(secret), ledger_.database(), stop_.get_token()};
 }
 
-Status Sources::reconcile(store::Connection& connection, const Source& source, Reading& reading) const {
-  for (auto& set : reading.sets) {
-    const auto matcher = MAMORI_TRY(Matcher::load(connection, source.facility, set.reg));
-    for (auto& fact : set.facts) {
-      matcher.match(set.reg, fact);
-      if (set.reg == "observed_backup") {
-        const auto before = MAMORI_TRY(connection.query("SELECT size_bytes FROM r_observed_backup WHERE facility = ? AND source = ? AND repository = ?", {source.facility, source.name, text_of(fact, "repository")}));
-        if (!before.rows.empty() && !store::is_null(before.rows[0][0])) fact["previous_bytes"] = store::as_integer(before.rows[0][0]);
-      }
-    }
-  }
-  return {};
-}
-
 Result<Run> Sources::record(const store::Actor& actor, const Source& source, const Result<Reading>& outcome, Instant at) {
   Run run;
   run.id = new_id(to_millis(at));
@@ -273,14 +182,13 @@ Result<Run> Sources::record(const store::Actor& actor, const Source& source, con
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   if (outcome) {
     auto reading = *outcome;
-    MAMORI_TRY(reconcile(*transaction, source, reading));
     for (auto& set : reading.sets) {
       const auto* reg = MAMORI_TRY(ledger_.find_register(set.reg));
-      const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility, source.name, std::move(set.facts), at, {"decision_reason", "first_seen_at"}));
+      MAMORI_TRY(ledger::match_facts(*transaction, *reg, source.facility, set.facts));
+      const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility, source.name, std::move(set.facts), at));
       run.counts[set.reg] = json::object{{"fresh", counts.fresh}, {"known", counts.known}, {"gone", counts.gone}};
     }
-    // What was explained stays explained.
-    MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND source = ? AND asset IS NULL AND decision_reason IS NOT NULL", {source.facility, source.name}));
+    if (const auto* reader = find_reader(source.kind)) MAMORI_TRY(reader->settle(transaction, source.facility, source.name));
   } else {
     run.error = outcome.error().code;
     run.error_facts = outcome.error().facts;
@@ -328,34 +236,6 @@ Result<std::vector<Source>> Sources::due() const {
   MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source WHERE enabled AND every_minutes > 0 AND (last_run_at IS NULL OR last_run_at > ? OR last_run_at + every_minutes * 60000 <= ?)", kColumns), {to_millis(now), to_millis(now)},
                          [&](store::Row& row) { out.push_back(source_of(row)); }));
   return out;
-}
-
-Result<ledger::Record> Sources::accept_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const json::object& fields) {
-  const auto* hosts = MAMORI_TRY(ledger_.find_register("observed_host"));
-  const auto* assets = MAMORI_TRY(ledger_.find_register("asset"));
-  auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const auto seen = MAMORI_TRY(ledger_.get_in(*transaction, *hosts, facilities, host));
-  ledger::Write write{fields, "found by " + text_of(seen.fields, "source")};
-  for (const auto* name : {"mac", "ip", "hostname", "maker"})
-    if (const auto value = text_of(seen.fields, name); !value.empty() && !write.fields.contains(name)) write.fields[name] = value;
-  const auto asset = MAMORI_TRY(ledger_.create_in(transaction, actor, *assets, seen.facility, write));
-  MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET asset = ?, decision = 'accepted', matched_by = 'hand', version = version + 1 WHERE id = ?", {asset.id, host}));
-  MAMORI_TRY(transaction.commit());
-  return asset;
-}
-
-Status Sources::explain_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const std::string& reason) {
-  if (trim(reason).empty() || length(reason) > 500) {
-    Error bad{ErrorKind::invalid, "collect.source.invalid"};
-    bad.problems.push_back({"reason", "collect.candidate.reason", {}});
-    return bad;
-  }
-  const auto* hosts = MAMORI_TRY(ledger_.find_register("observed_host"));
-  auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const auto seen = MAMORI_TRY(ledger_.get_in(*transaction, *hosts, facilities, host));
-  MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET decision = CASE WHEN asset IS NULL THEN 'explained' ELSE decision END, decision_reason = ?, version = version + 1 WHERE id = ?", {reason, host}));
-  transaction.journal(actor, {seen.facility, "observed_host", host, "explained", "", json::serialize(json::object{{"label", seen.label}}), reason});
-  return transaction.commit();
 }
 
 json::object to_json(const Source& source) {

@@ -69,14 +69,9 @@ class Sources {
   // Those whose time has come.
   Result<std::vector<Source>> due() const;
 
-  // An unknown device that answered: into the ledger (`fields` of a new asset), or explained.
-  Result<ledger::Record> accept_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const json::object& fields);
-  Status explain_candidate(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& host, const std::string& reason);
-
  private:
   Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) : ledger_(ledger), sealer_(sealer), blobs_(blobs) {}
   Result<Order> order_of(const Source& source) const;
-  Status reconcile(store::Connection& connection, const Source& source, Reading& reading) const;
 
   ledger::Ledger& ledger_;
   const Sealer& sealer_;

@@ -29,6 +29,13 @@ class NetworkReader final : public Reader {
   }
 
   Result<Reading> parse(std::string_view bytes, const Order&) const override { return parse_xml(bytes); }
+
+  // What was explained stays explained.
+  Status settle(store::Transaction& transaction, const std::string& facility, const std::string& source) const override {
+    MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND source = ? AND asset IS NULL"
+                                    " AND decision_reason IS NOT NULL", {facility, source}));
+    return {};
+  }
 };
 
 }  // namespace
