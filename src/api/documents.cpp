@@ -48,8 +48,8 @@ Result<http::Reply> get_log_heads_document(const Call& call, Services& services)
   auto request = MAMORI_TRY(request_of(call));
   request.format = report::Format::pdf;
   report::DayOfLogs day;
-  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.newest_heads({request.facility}))) day.heads.push_back({name.name, head, stamp});
-  for (const auto& state : MAMORI_TRY(services.logs.state({request.facility})))
+  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.keeping().newest_heads({request.facility}))) day.heads.push_back({name.name, head, stamp});
+  for (const auto& state : MAMORI_TRY(services.logs.keeping().state({request.facility})))
     for (const auto& damage : state.damage) day.damage.emplace_back(state.name.name, damage);
   return document_reply(MAMORI_TRY(report::log_heads({services.ledger, services.assessor, services.texts}, request, day, services.signing_key)), request.format, "log-heads_" + iso_date(date_of(services.clock.now())));
 }

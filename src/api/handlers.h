@@ -57,6 +57,10 @@ Result<http::Reply> declare_item(const Call&, Services&);
 Result<http::Reply> control_history(const Call&, Services&);
 Result<http::Reply> get_today(const Call&, Services&);
 Result<http::Reply> put_off_today(const Call&, Services&);
+// jobs.cpp
+Result<http::Reply> list_jobs(const Call&, Services&);
+Result<http::Reply> ask_job(const Call&, Services&);
+Result<http::Reply> end_job(const Call&, Services&);
 // sources.cpp
 Result<http::Reply> list_sources(const Call&, Services&);
 Result<http::Reply> create_source(const Call&, Services&);

@@ -111,7 +111,7 @@ json::array hashes_json(const std::vector<proof::Hash>& hashes) {
 
 json::object head_json(Services& services, const archive::Stream& stream, const proof::Head& head) {
   json::object out = {{"origin", head.origin}, {"size", head.size}, {"root", proof::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}, {"stamp", nullptr}};
-  if (const auto stamp = services.logs.stamp_kept(name_of_stream(stream), head); stamp && *stamp) out["stamp"] = json::object{{"at", iso_instant((*stamp)->at)}, {"authority", (*stamp)->authority}, {"token", to_base64((*stamp)->token)}};
+  if (const auto stamp = services.logs.keeping().stamp_kept(name_of_stream(stream), head); stamp && *stamp) out["stamp"] = json::object{{"at", iso_instant((*stamp)->at)}, {"authority", (*stamp)->authority}, {"token", to_base64((*stamp)->token)}};
   return out;
 }
 
@@ -193,12 +193,12 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
 Result<http::Reply> list_log_streams(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& state : MAMORI_TRY(services.logs.state({facility}))) {
+  for (const auto& state : MAMORI_TRY(services.logs.keeping().state({facility}))) {
     const auto heads = state.stream ? state.stream->heads() : std::vector<proof::Head>();
     items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", damages_json(services, state.damage)},
                                  {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(services, *state.stream, heads.back()))}});
   }
-  const auto disk = services.logs.disk();
+  const auto disk = services.logs.keeping().disk();
   return http::Reply::json(json::object{{"items", std::move(items)}, {"public_key", to_hex(services.signing_key.public_key())},
                                         {"disk", {{"free", disk.free}, {"total", disk.total}, {"days_left", disk.days_left ? json::value(*disk.days_left) : json::value(nullptr)}}}});
 }
@@ -226,7 +226,7 @@ Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   MAMORI_TRY(one_stream(call, services));
   json::array damage;
-  const auto verified = services.logs.verify({facility, call.at("stream")}, [&](const archive::Damage& found) {
+  const auto verified = services.logs.keeping().verify({facility, call.at("stream")}, [&](const archive::Damage& found) {
     if (damage.size() < 100) damage.push_back(damage_json(services, found));
   });
   if (!verified && verified.error().code != "archive.verify.failed") return verified.error();
@@ -243,7 +243,7 @@ Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
 Result<http::Reply> publish_log_head(const Call& call, Services& services) {
   auto* stream = MAMORI_TRY(one_stream(call, services));
   const auto head = MAMORI_TRY(stream->publish_head());
-  MAMORI_TRY(services.logs.stamp(name_of_stream(*stream), head));
+  MAMORI_TRY(services.logs.keeping().stamp(name_of_stream(*stream), head));
   return http::Reply::json(head_json(services, *stream, head), 201);
 }
 
@@ -277,7 +277,7 @@ Result<http::Reply> export_logs(const Call& call, Services& services) {
   const auto asked = MAMORI_TRY(question_of(call));
   const auto format = report::parse_log_format(call.request.parameter("format", "jsonl"));
   if (!format) return Error{ErrorKind::invalid, "report.logs.format"};
-  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language(), [&](const proof::Head& head) { return services.logs.stamp(name_of_stream(*stream), head); }};
+  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language(), [&](const proof::Head& head) { return services.logs.keeping().stamp(name_of_stream(*stream), head); }};
   MAMORI_TRY(services.logs.record_use(call.actor(), facility, "exported", asked.text));
   return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key, services.texts, services.clock.now())), "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
 }

@@ -84,6 +84,10 @@ const std::vector<Route>& routes() {
       {get, "/api/v1/today", Permission::findings_read, get_today, "What to do, most urgent first"},
       {post, "/api/v1/today/put-off", Permission::findings_declare, put_off_today, "Put a row off with a reason"},
 
+      {get, "/api/v1/jobs", Permission::sources_read, list_jobs, "Work that is done by itself: when, how far, how it went"},
+      {post, "/api/v1/jobs/{id}/run", Permission::sources_manage, ask_job, "Do it now, on whichever server has a hand free"},
+      {post, "/api/v1/jobs/{id}/stop", Permission::sources_manage, end_job, "End the run that goes on"},
+
       {get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"},
       {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
       {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},

@@ -4,13 +4,14 @@
 #include "assess/assessor.h"
 #include "base/file.h"
 #include "base/texts.h"
-#include "readers/sources.h"
 #include "http/message.h"
 #include "identity/users.h"
 #include "ledger/ledger.h"
+#include "jobs/jobs.h"
 #include "ledger/pending_import.h"
 #include "logs/logs.h"
 #include "os/file.h"
+#include "readers/sources.h"
 #include "report/report.h"
 
 namespace mamori::api {
@@ -23,6 +24,7 @@ struct Services {
   ledger::Ledger& ledger;
   const catalog::Catalog& catalog;
   assess::Assessor& assessor;
+  jobs::Jobs& jobs;
   readers::Sources& sources;
   logs::Logs& logs;
   const os::Blobs& blobs;

@@ -87,8 +87,9 @@ class Stream {
   virtual Result<std::uint64_t> retain(const Retention& retention) = 0;
 
   // Reads everything, hashes it again, and holds it against tree, checks and signed heads. `report` is told each damage as it is found;
-  // the first is named in the error archive.verify.failed (facts: file, first, last, what). `progress`: events done.
-  virtual Result<Verified> verify(const std::function<void(const Damage&)>& report, const std::function<void(std::uint64_t)>& progress = {}) const = 0;
+  // the first is named in the error archive.verify.failed (facts: file, first, last, what). `progress`: events done; false ends it
+  // with archive.verify.stopped.
+  virtual Result<Verified> verify(const std::function<void(const Damage&)>& report, const std::function<bool(std::uint64_t)>& progress = {}) const = 0;
 };
 
 

@@ -112,6 +112,7 @@ int run_mamori(int argc, char** argv) {
   add_import(app, common, run);
   add_export(app, common, run);
   add_collect(app, common, run);
+  add_jobs(app, common, run);
   add_assess(app, common, run);
   add_document(app, common, run);
   add_logs(app, common, run);

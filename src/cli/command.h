@@ -52,6 +52,7 @@ void add_export(CLI::App& app, Common& common, Runner& run);
 void add_collect(CLI::App& app, Common& common, Runner& run);
 void add_assess(CLI::App& app, Common& common, Runner& run);
 void add_document(CLI::App& app, Common& common, Runner& run);
+void add_jobs(CLI::App& app, Common& common, Runner& run);
 void add_logs(CLI::App& app, Common& common, Runner& run);
 void add_verify(CLI::App& app, Common& common, Runner& run);
 void add_user(CLI::App& app, Common& common, Runner& run);

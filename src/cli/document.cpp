@@ -31,10 +31,10 @@ int make_document(const Common& common, const Given& given) {
     made = report::access_matrix(context, request);
   } else if (given.kind == "log-heads") {
     report::DayOfLogs day;
-    const auto newest = services.logs.newest_heads({*facility});
+    const auto newest = services.logs.keeping().newest_heads({*facility});
     if (!newest) return fail(newest.error(), common);
     for (const auto& [name, head, stamp] : *newest) day.heads.push_back({name.name, head, stamp});
-    const auto states = services.logs.state({*facility});
+    const auto states = services.logs.keeping().state({*facility});
     if (!states) return fail(states.error(), common);
     for (const auto& state : *states)
       for (const auto& damage : state.damage) day.damage.emplace_back(state.name.name, damage);

@@ -155,7 +155,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
   if (!format) return fail({ErrorKind::invalid, "report.logs.format"}, common);
   const auto noted = services.logs.record_use(session.actor(), *facility, "exported", given.question);
   if (!noted) return fail(noted.error(), common);
-  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const proof::Head& head) { return services.logs.stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
+  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const proof::Head& head) { return services.logs.keeping().stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
   if (!bytes) return fail(bytes.error(), common);
   const auto written = write_output(given.output, *bytes, os::Visibility::owner_only);
   if (!written) return fail(written.error(), common);
@@ -166,7 +166,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
 int list_streams(Session& session, const Common& common, const Given& given) {
   const auto facility = session.facility(common);
   if (!facility) return fail(facility.error(), common);
-  const auto states = session.services().logs.state({*facility});
+  const auto states = session.services().logs.keeping().state({*facility});
   if (!states) return fail(states.error(), common);
   json::array items;
   std::vector<archive::Damage> damage;

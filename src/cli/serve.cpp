@@ -43,7 +43,7 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
       if (const char* password = std::getenv("MAMORI_MAIL_PASSWORD")) witness->mail_server.password = Secret(password);
       if (const char* token = std::getenv("MAMORI_HUB_TOKEN")) witness->hub_token = Secret(token);
       while (witness->hub_url.ends_with('/')) witness->hub_url.pop_back();
-      session->services().logs.witness(*witness, texts, common.language);
+      session->services().logs.keeping().witness(*witness, texts, common.language);
       options->warn = [&](const std::string& code, const Facts& facts) { std::fprintf(stderr, "mamori: %s\n", texts.get(code, common.language, facts).c_str()); };
       options->ready = [&](const std::string& url, const std::string& setup_secret) {
         std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());

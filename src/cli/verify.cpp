@@ -271,7 +271,10 @@ class Whole {
   void look_at(const archive::StreamName& name, const archive::Stream& stream) {
     const auto all = stream.size();
     const auto verified = stream.verify([&](const archive::Damage& damage) { tell_damage(name, damage); },
-                                        [&](std::uint64_t done) { progress(name.name, done, all); });
+                                        [&](std::uint64_t done) {
+                                          progress(name.name, done, all);
+                                          return true;
+                                        });
     const auto heads = stream.heads();
     json::object told = {{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}, {"first", stream.first()}};
     if (!verified) findings_.add(verified.error());

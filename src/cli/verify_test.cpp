@@ -52,9 +52,9 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
     const auto source = *services.logs.source_of({.address = "192.0.2.9"});
     const std::vector<formats::Found> found(20, {"<34>1 2026-11-20T22:14:15Z h a - - - one", 1});
     ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
-    ASSERT_TRUE(services.logs.feed_journal());
-    ASSERT_TRUE(services.logs.publish_heads());
-    ASSERT_TRUE(services.logs.feed_journal());
+    ASSERT_TRUE(services.logs.journal().feed());
+    ASSERT_TRUE(services.logs.keeping().publish_heads());
+    ASSERT_TRUE(services.logs.journal().feed());
     installation_.reset();
   }
 
@@ -144,9 +144,9 @@ TEST_P(Verify, AJournalThatWasPutBackGoesOnInItsStreamAndIsNamed) {
   for (int i = 0; i < 3; ++i) {  // also after further starts
     auto& services = open();
     ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("asset"), facility_, {{{"kind", "pc"}}, ""}));
-    ASSERT_TRUE(services.logs.feed_journal());
-    ASSERT_TRUE(services.logs.publish_heads());
-    ASSERT_TRUE(services.logs.feed_journal());
+    ASSERT_TRUE(services.logs.journal().feed());
+    ASSERT_TRUE(services.logs.keeping().publish_heads());
+    ASSERT_TRUE(services.logs.journal().feed());
     auto* journal = *services.logs.archive().stream({facility_, "journal"});
     const auto last = parse_json_object(journal->event(journal->size() - 1)->event.raw);
     const auto head = (*services.database.read())->query("SELECT sequence, hash FROM journal_head");
@@ -206,7 +206,7 @@ TEST_P(Verify, AStreamThatWasReplacedIsMissedAlsoAfterItWasSignedAnew) {
     ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
     for (int i = 0; i < 3; ++i) {
       clock_.advance(std::chrono::hours(25));
-      ASSERT_TRUE(services.logs.publish_heads());
+      ASSERT_TRUE(services.logs.keeping().publish_heads());
     }
     installation_.reset();
   }
@@ -252,7 +252,7 @@ TEST_P(Verify, WhatIsLostIsSaidByListSearchExportAndTheDaysReport) {
     const auto source = *services.logs.source_of({.address = "192.0.2.9"});
     const std::vector<formats::Found> found(5, {"<34>1 2026-11-20T22:14:15Z h a - - - two", 1});
     ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
-    ASSERT_TRUE(services.logs.publish_heads());
+    ASSERT_TRUE(services.logs.keeping().publish_heads());
     installation_.reset();
   }
   const auto run = [&](std::vector<std::string> words) {
@@ -308,7 +308,7 @@ TEST_P(Verify, AHeadKeptElsewhereThatIsBrokenFailsWithItsFilesName) {
   const auto place = folder_.path() / "elsewhere";
   fs::create_directory(place);
   auto& services = open();
-  const auto heads = services.logs.newest_heads({facility_});
+  const auto heads = services.logs.keeping().newest_heads({facility_});
   ASSERT_TRUE(heads);
   for (const auto& one : *heads) std::ofstream(place / (one.name.name + ".note")) << one.head.note;
   const auto note = heads->front().head.note;

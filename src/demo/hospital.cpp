@@ -486,9 +486,10 @@ class Builder {
         MAMORI_TRY(parts_.logs.accept(sources[i], i < senders.size() ? senders[i]->ip : "", some, received));
       }
     }
-    MAMORI_TRY(parts_.logs.measure());
-    MAMORI_TRY(parts_.logs.publish_heads());
-    for (const auto& name : MAMORI_TRY(parts_.logs.archive().names({facility_}))) MAMORI_TRY(parts_.logs.verify(name));
+    MAMORI_TRY(parts_.logs.counting().keep());
+    MAMORI_TRY(parts_.logs.counting().measure(facility_, sources));
+    MAMORI_TRY(parts_.logs.keeping().publish_heads());
+    for (const auto& name : MAMORI_TRY(parts_.logs.archive().names({facility_}))) MAMORI_TRY(parts_.logs.keeping().verify(name));
     // The hospital's disk, not that of the machine on which it is shown: a server measures its own.
     auto transaction = MAMORI_TRY(parts_.ledger.database().begin());
     const auto* room = MAMORI_TRY(parts_.ledger.find_register("observed_log_space"));

@@ -179,7 +179,7 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   const auto late = "<34>1 " + iso_instant(clock_.now() - std::chrono::minutes(10)) + " h a - - - ten minutes slow";
   const std::vector<formats::Found> found = {{late, 1}, {late, 2}};
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
-  ASSERT_TRUE(logs_->tick());
+  ASSERT_TRUE(round());
   const auto* reg = *ledger_->find_register("observed_log");
   const auto page = ledger_->list(*reg, {.facilities = {facility_}, .sort = "label"});
   ASSERT_EQ(page->items.size(), 1u);
@@ -187,9 +187,9 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   EXPECT_FALSE(page->items[0].fields.at("silent").get_bool());
   auto* journal = *archive_->stream({facility_, "journal"});
   EXPECT_GT(journal->size(), 0u);
-  ASSERT_TRUE(logs_->feed_journal());  // the note of the heads that were signed
+  ASSERT_TRUE(logs_->journal().feed());  // the note of the heads that were signed
   const auto before = journal->size();
-  ASSERT_TRUE(logs_->feed_journal());
+  ASSERT_TRUE(logs_->journal().feed());
   EXPECT_EQ(journal->size(), before) << "each entry once";
   const auto checked = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
   EXPECT_GE(checked->items.size(), 1u);
@@ -200,7 +200,7 @@ TEST_F(Intake, FilesWithDeclaredColumnsAndJsonPaths) {
   const auto* reg = *ledger_->find_register("log_source");
   const auto add = [&](const char* name, const char* mapping) {
     EXPECT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", name}, {"state", "accepted"}, {"mapping", mapping}}, ""}));
-    (void)logs_->measure().has_value();  // reads the sources again
+    EXPECT_TRUE(logs_->all_sources());  // reads the sources again
     return *logs_->source_called(facility_, name);
   };
   const auto write = [&](const char* name, const std::string& text) {
@@ -264,14 +264,14 @@ TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
   }
   auto* network = *archive_->stream({facility_, "network"});
   auto* access = *archive_->stream({facility_, "access"});
-  ASSERT_TRUE(logs_->make_room());
+  ASSERT_TRUE(logs_->keeping().make_room());
   EXPECT_EQ(network->first(), 0u) << "there is room";
   disk.free = 100 << 20;
-  ASSERT_TRUE(logs_->tick()) << "each round of the clock";
+  ASSERT_TRUE(round()) << "each round of the clock";
   EXPECT_EQ(network->first(), 64u * 3);
   EXPECT_EQ(access->first(), 0u);
   EXPECT_TRUE(network->verify([](const archive::Damage& damage) { ADD_FAILURE() << damage.what; }));
-  ASSERT_TRUE(logs_->tick());
+  ASSERT_TRUE(round());
   const auto facts = ledger_->list(**ledger_->find_register("observed_log_space"), {.facilities = {facility_}, .sort = "label"});
   ASSERT_EQ(facts->items.size(), 1u);
   EXPECT_EQ(facts->items[0].fields.at("free_percent").as_int64(), 0);
@@ -290,10 +290,10 @@ TEST_F(Intake, ASmallDiskThatIsNearlyEmptyLosesNothing) {
   ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
   auto* stream = *archive_->stream({facility_, "network"});
   fill(*stream, clock_.now());
-  ASSERT_TRUE(logs_->make_room());
+  ASSERT_TRUE(logs_->keeping().make_room());
   EXPECT_EQ(stream->first(), 0u);
   disk.free = std::uint64_t{10} << 20;
-  ASSERT_TRUE(logs_->make_room());
+  ASSERT_TRUE(logs_->keeping().make_room());
   EXPECT_GT(stream->first(), 0u);
 }
 
@@ -303,10 +303,10 @@ TEST_F(Intake, NothingGoesForItsAgeWhereTheClockJumped) {
   auto* stream = *archive_->stream({facility_, "network"});
   fill(*stream, clock_.now() - std::chrono::hours(24 * 365 * 6));  // as if it had been written then, or the clock were six years ahead
   fill(*stream, clock_.now() - std::chrono::hours(24 * 365 * 6));
-  ASSERT_TRUE(logs_->tick());
-  ASSERT_TRUE(logs_->tick());
+  ASSERT_TRUE(round());
+  ASSERT_TRUE(round());
   EXPECT_EQ(stream->first(), 0u) << "nothing since then: somebody set the clock";
-  ASSERT_TRUE(logs_->retain());
+  ASSERT_TRUE(logs_->keeping().retain({facility_, "network"}, {.age = std::chrono::hours(24 * 366 * 5)}));
   EXPECT_GT(stream->first(), 0u) << "it is old indeed";
 }
 
@@ -317,7 +317,7 @@ TEST_F(Intake, EventsThatAWrongClockStampedAreKeptWithTheirNeighbours) {
   fill(*stream, clock_.now());
   fill(*stream, from_millis(946'684'800'000));  // 2000-01-01
   fill(*stream, clock_.now());
-  ASSERT_TRUE(logs_->retain());
+  ASSERT_TRUE(logs_->keeping().retain({facility_, "network"}, {.age = std::chrono::hours(24 * 366 * 5)}));
   EXPECT_EQ(stream->first(), 0u);
 }
 
@@ -327,7 +327,7 @@ TEST_F(Intake, WhatWentWithoutAWordInTheJournalIsWrittenDownLater) {
   fill(*stream, clock_.now());
   ASSERT_TRUE(stream->retain({.bytes = 1}));  // as a removal whose process ended before it was in the journal
   ASSERT_GT(stream->first(), 0u);
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(logs_->tick());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(round());
   const auto rows = *(*database_->read())->query("SELECT after_json, reason FROM journal WHERE action = 'retention'");
   ASSERT_EQ(rows.rows.size(), 1u);
   EXPECT_EQ(store::as_text(rows.rows[0][1]), "found at the start");
@@ -338,7 +338,7 @@ TEST_F(Intake, ASearchNamesWhatIsKnownToBeGone) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const std::vector<formats::Found> found(20, {"<34>1 - h app - - - one", 1});
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
-  ASSERT_TRUE(logs_->publish_heads());
+  ASSERT_TRUE(logs_->keeping().publish_heads());
   logs_.reset();
   archive_.reset();
   for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "archive" / facility_ / "events"))
@@ -359,8 +359,8 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   const std::vector<formats::Found> found(20, {"<34>1 - h app - - - one", 1});
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   fill(**archive_->stream({facility_, "network"}), clock_.now());
-  ASSERT_TRUE(logs_->feed_journal());
-  ASSERT_TRUE(logs_->publish_heads());
+  ASSERT_TRUE(logs_->journal().feed());
+  ASSERT_TRUE(logs_->keeping().publish_heads());
   const auto place = folder_.path() / "archive" / facility_;
   const auto again = [&] {
     logs_.reset();
@@ -370,7 +370,7 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   };
   const auto damage_of_events = [&]() -> std::vector<std::string> {
     std::vector<std::string> out;
-    for (const auto& state : *logs_->state({facility_}))
+    for (const auto& state : *logs_->keeping().state({facility_}))
       for (const auto& damage : state.damage) out.push_back(state.name.name + " " + damage.what);
     return out;
   };
@@ -379,7 +379,7 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   std::filesystem::rename(place / "events", place / "Aside");
   again();
   EXPECT_EQ(damage_of_events(), std::vector<std::string>{"events archive.damage.gone"});
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(logs_->tick());  // each stream has its turn
+  EXPECT_FALSE(round()) << "one is gone";
   const auto whole = [&] {
     std::map<std::string, bool> out;
     const auto verdicts = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
@@ -390,7 +390,7 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   // Another in its place.
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {std::vector<formats::Found>(20, {"<34>1 - h app - - - two", 1}), {}}));
   EXPECT_EQ(damage_of_events(), std::vector<std::string>{"events archive.damage.root"});
-  EXPECT_EQ(logs_->verify({facility_, "events"}).error().code, "archive.verify.failed");
+  EXPECT_EQ(logs_->keeping().verify({facility_, "events"}).error().code, "archive.verify.failed");
   // And one that does not open.
   logs_.reset();
   std::ofstream(place / "events" / "format") << "mamori archive stream 99\n";
@@ -400,7 +400,7 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   ASSERT_EQ(streams.closed.size(), 1u);
   EXPECT_EQ(streams.closed[0].what, "archive.stream.newer");
   EXPECT_EQ(logs_->streams({facility_}, {"events"}).error().code, "archive.stream.newer") << "asked for it alone";
-  EXPECT_EQ(logs_->newest_heads({facility_})->size(), 2u);
+  EXPECT_EQ(logs_->keeping().newest_heads({facility_})->size(), 2u);
 }
 
 TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
@@ -408,8 +408,8 @@ TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
     std::filesystem::create_directories(folder_.path() / "archive" / name / "x");
     std::filesystem::create_directories(folder_.path() / "archive" / facility_ / name);
   }
-  ASSERT_TRUE(logs_->tick());
-  EXPECT_TRUE(logs_->state({facility_}));
+  ASSERT_TRUE(round());
+  EXPECT_TRUE(logs_->keeping().state({facility_}));
 }
 
 // LOG-02: by field, as a word, on a later page, in the counts; and who asks for no patient leaves no trace.

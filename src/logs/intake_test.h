@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "archive/embedded/archive.h"
+#include "logs/duties.h"
 #include "logs/receiver.h"
 #include "os/keys.h"
 #include "testing/clock.h"
@@ -18,6 +19,17 @@
 namespace mamori::logs {
 
 inline const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
+
+// As the machine's, but for what a test lets pass.
+class ShiftedClock final : public Clock {
+ public:
+  Instant now() const override { return machine_.now() + shift_.load(); }
+  void advance(Duration by) { shift_ = shift_.load() + by; }
+
+ private:
+  SystemClock machine_;
+  std::atomic<Duration> shift_{Duration{}};
+};
 
 class Intake : public ::testing::Test {
  protected:
@@ -29,6 +41,17 @@ class Intake : public ::testing::Test {
     archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
     logs_ = *Logs::open(*ledger_, *archive_);
     facility_ = ledger_->create({"", "t", "test"}, **ledger_->find_register("facility"), "", {{{"name", "試験病院"}, {"kind", "hospital"}}, ""})->id;
+  }
+  // What a server does by itself, once; again at the next call after a minute, an hour, a day.
+  Status round() {
+    clock_.advance(std::chrono::minutes(1));
+    if (!jobs_ || jobs_of_ != logs_.get()) {
+      jobs_.reset();
+      jobs_ = *jobs::Jobs::open(*database_);
+      add_duties(*jobs_, *logs_, *database_);
+      jobs_of_ = logs_.get();
+    }
+    return jobs_->do_due("test");
   }
   archive::Stream& events() { return **archive_->stream({facility_, "events"}); }
   // Waits until so many events are there.
@@ -92,7 +115,7 @@ class Intake : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  SystemClock clock_;
+  ShiftedClock clock_;
   testing::FreshDatabase database_{store::Engine::sqlite, clock_};
   std::optional<SigningKey> key_;
   ledger::Registers registers_;
@@ -100,6 +123,8 @@ class Intake : public ::testing::Test {
   std::unique_ptr<archive::Archive> archive_;
   std::unique_ptr<Logs> logs_;
   std::string facility_;
+  std::unique_ptr<jobs::Jobs> jobs_;
+  const Logs* jobs_of_ = nullptr;  // whose duties these are
 };
 
 }  // namespace mamori::logs

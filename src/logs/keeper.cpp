@@ -60,7 +60,7 @@ void Keeper::put(const LanePtr& lane, std::vector<std::string> messages, Done do
   lane->waiting_ += bytes;
   if (lane->flow == Flow::comes) waiting_ += bytes;
   events_ += messages.size();
-  logs_.count_waiting(events_);
+  logs_.counting().count_waiting(events_);
   lane->batches_.push_back({std::move(messages), 0, std::move(done)});
   if (lane->state_ != Lane::State::idle) return;
   lane->state_ = Lane::State::ready;
@@ -121,9 +121,9 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   const bool waits = source && !*source;
   if (!done && !again) {
     if (is_refusal(done.error())) {
-      logs_.count_turned_away(count);
+      logs_.counting().count_turned_away(count);
     } else {
-      logs_.count_dropped(source && *source ? (*source)->id : "", count);
+      logs_.counting().count_dropped(source && *source ? (*source)->id : "", count);
       log::error(fmt::format("log intake: {} events of {} are lost: {}", count, lane->sender.address, describe(done.error())));
     }
   }
@@ -168,7 +168,7 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
 
 void Keeper::finish(Lane& lane, std::size_t count, Outcome outcome, std::vector<std::pair<Done, Outcome>>& told) {
   events_ -= count;
-  logs_.count_waiting(events_);
+  logs_.counting().count_waiting(events_);
   std::size_t bytes = 0;
   while (count != 0) {
     auto& batch = lane.batches_.front();

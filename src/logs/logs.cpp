@@ -1,10 +1,11 @@
 #include "logs/logs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/json.h"
 #include "base/text.h"
-#include "logs/recorded.h"
 
 namespace mamori::logs {
 namespace {
@@ -23,8 +24,8 @@ constexpr std::chrono::hours kSameUse{1};
 Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archive& archive) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
   MAMORI_TRY(Senders::migrate(ledger.database()));
-  MAMORI_TRY(Witness::migrate(ledger.database()));
-  MAMORI_TRY(migrate_recorded(ledger.database()));
+  MAMORI_TRY(Counting::migrate(ledger.database()));
+  MAMORI_TRY(Keeping::migrate(ledger.database()));
   return std::unique_ptr<Logs>(new Logs(ledger, archive));
 }
 
@@ -57,11 +58,6 @@ Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std
 }
 
 // --- reading
-
-archive::Damage damage_of(const archive::StreamName& name, const Error& error) {
-  const auto file = std::find_if(error.facts.begin(), error.facts.end(), [](const auto& fact) { return fact.first == "file"; });
-  return {file == error.facts.end() ? name.name : file->second, error.code, 0, 0};
-}
 
 Result<Question> parse_question(std::string text, std::string_view from, std::string_view to) {
   Question out;
@@ -137,6 +133,24 @@ Status Logs::record_use(const store::Actor& actor, const std::string& facility, 
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   transaction.journal(actor, {facility, "logs", "", std::string(action), "", json::serialize(json::object{{"question", question}}), ""});
   return transaction.commit();
+}
+
+std::string Logs::metrics() {
+  std::string out = counting_.totals();
+  out += "# TYPE mamori_log_stream_events gauge\n";
+  std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n", bytes = "# TYPE mamori_log_stream_bytes gauge\n";
+  const auto names = archive_.names();
+  out += fmt::format("# TYPE mamori_log_archive_up gauge\nmamori_log_archive_up {}\n", names ? 1 : 0);
+  for (const auto& name : names ? *names : std::vector<archive::StreamName>()) {
+    const auto stream = archive_.stream(name);
+    if (!stream) continue;
+    const auto label = fmt::format("{{facility=\"{}\",stream=\"{}\"}}", name.facility, name.name);
+    out += fmt::format("mamori_log_stream_events{} {}\n", label, (*stream)->size());
+    waiting += fmt::format("mamori_log_stream_waiting{} {}\n", label, (*stream)->waiting());
+    bytes += fmt::format("mamori_log_stream_bytes{} {}\n", label, (*stream)->bytes_on_disk());
+  }
+  const auto space = keeping_.disk();
+  return out + waiting + bytes + fmt::format("# TYPE mamori_log_disk_free_bytes gauge\nmamori_log_disk_free_bytes {}\n", space.free) + counting_.by_source();
 }
 
 }  // namespace mamori::logs

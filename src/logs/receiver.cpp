@@ -333,7 +333,7 @@ struct Receiver::State {
       for (int i = 0; i < got; ++i) {
         const auto number = static_cast<std::size_t>(i);
         if (const auto total = overflow_of(headers[number].msg_hdr); total && *total != overflow) {
-          logs.count_overflow(*total - overflow);
+          logs.counting().count_overflow(*total - overflow);
           overflow = *total;
         }
         std::string_view message(buffers[number].data(), headers[number].msg_len);
@@ -363,8 +363,8 @@ struct Receiver::State {
   void count_dropped(Share& share) {
     const auto source = logs.find_sender(share.lane->sender);
     const auto events = std::exchange(share.dropped, 0);
-    if (!source) logs.count_turned_away(events);
-    else logs.count_dropped(*source ? (*source)->id : "", events);
+    if (!source) logs.counting().count_turned_away(events);
+    else logs.counting().count_dropped(*source ? (*source)->id : "", events);
   }
 };
 

@@ -396,7 +396,7 @@ TEST_F(Receiving, AFullDiskTakesNewEventsWhereTheOldestMayGo) {
   EXPECT_GT(stream->first(), 0u);
   EXPECT_EQ(stream->event(stream->size() - 1)->event.raw, "<34>the newest");
   disk.size = std::uint64_t{1} << 40;
-  ASSERT_TRUE(logs_->tick());
+  ASSERT_TRUE(round());
   const auto lease = *database_->read();
   EXPECT_EQ(store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE action = 'retention' AND reason = 'disk full'")->rows[0][0]), 1);
 }
@@ -408,16 +408,16 @@ TEST_F(Receiving, OneStreamThatDoesNotOpenStopsNoOther) {
   const auto folder = folder_.path() / "archive" / facility_ / "access";  // before "events" in every list
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "format") << "mamori archive stream 99\n";
-  const auto ticked = logs_->tick();
-  ASSERT_FALSE(ticked);
-  EXPECT_NE(describe(ticked.error()).find("access"), std::string::npos) << describe(ticked.error());
+  const auto done = round();
+  ASSERT_FALSE(done);
+  EXPECT_NE(describe(done.error()).find("access"), std::string::npos) << describe(done.error());
   EXPECT_FALSE(events().heads().empty());
   const auto facts = [&](const char* reg) { return ledger_->list(**ledger_->find_register(reg), {.facilities = {facility_}, .sort = "label"})->items.size(); };
   EXPECT_EQ(facts("observed_log"), 1u);
   EXPECT_EQ(facts("observed_log_space"), 1u);
-  for (int i = 0; i < 3; ++i) (void)logs_->tick().has_value();
+  for (int i = 0; i < 3; ++i) (void)round().has_value();
   EXPECT_EQ(facts("observed_archive"), 2u) << "events and journal are verified, one a round";
-  const auto states = logs_->state({facility_});
+  const auto states = logs_->keeping().state({facility_});
   ASSERT_TRUE(states) << describe(states.error());
   const auto broken = std::find_if(states->begin(), states->end(), [](const auto& state) { return state.name.name == "access"; });
   ASSERT_NE(broken, states->end());

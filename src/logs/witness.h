@@ -30,6 +30,8 @@ class Witness {
 
   // Stamps a new head and takes it to each place. What fails is said after the other places have it, and tried again with the next head.
   Status keep(const archive::StreamName& name, const proof::Head& head) const;
+  // Whether there is somebody to write to.
+  bool mails() const { return !options_.mail_server.url.empty() && !options_.mail_to.empty(); }
   // The newest heads of all streams in one message: once a day.
   Status mail(const std::vector<std::pair<archive::StreamName, proof::Head>>& heads, const Texts& texts, const std::string& language, Instant now) const;
 

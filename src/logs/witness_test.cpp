@@ -68,14 +68,14 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   options.mail_to = {"director@example.jp", "safety@example.jp"};
   options.stamp_url = url;
   options.stamp_authority = tsa("tsa.pem").string();
-  logs_->witness(options, texts, "ja");
+  logs_->keeping().witness(options, texts, "ja");
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const std::vector<formats::Found> found = {{"<34>1 2026-11-20T22:14:15Z h a - - - one", 1}};
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
-  const auto published = logs_->publish_heads();
+  const auto published = logs_->keeping().publish_heads();
   ASSERT_TRUE(published) << describe(published.error());
   const auto head = events().heads().back();
-  const auto stamp = logs_->stamp_kept({facility_, "events"}, head);
+  const auto stamp = logs_->keeping().stamp_kept({facility_, "events"}, head);
   ASSERT_TRUE(stamp && *stamp);
   EXPECT_EQ((*stamp)->authority, "tsa");
   EXPECT_LT(std::chrono::abs((*stamp)->at - clock_.now()), std::chrono::minutes(1));
@@ -102,7 +102,7 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
     EXPECT_EQ(checked->exit_code, 0) << checked->err;
   }
   EXPECT_EQ(files, 2u);
-  ASSERT_TRUE(logs_->mail_heads());
+  ASSERT_TRUE(logs_->keeping().mail_heads());
   const auto mail = read_file(tsa("mail"), 1 << 20);
   ASSERT_TRUE(mail);
   EXPECT_NE(mail->find("mamori@example.jp ['director@example.jp', 'safety@example.jp']"), std::string::npos) << *mail;
@@ -116,27 +116,27 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   ASSERT_TRUE(text) << *mail;
   EXPECT_NE(text->find(proof::to_base64(head.root)), std::string::npos);
   options.mail_to = {"refused@example.jp"};
-  logs_->witness(options, texts, "ja");
-  EXPECT_EQ(logs_->mail_heads().error().code, "base.mail.refused");
+  logs_->keeping().witness(options, texts, "ja");
+  EXPECT_EQ(logs_->keeping().mail_heads().error().code, "base.mail.refused");
   options.mail_server.url = "smtp://127.0.0.1:1";
-  logs_->witness(options, texts, "ja");
-  EXPECT_EQ(logs_->mail_heads().error().code, "base.web.unreachable");
+  logs_->keeping().witness(options, texts, "ja");
+  EXPECT_EQ(logs_->keeping().mail_heads().error().code, "base.web.unreachable");
 }
 
 TEST_F(Witnessing, ACopyIsNeverReplacedAndAMissingShareIsNotMadeHere) {
   const auto texts = *Texts::load(kSource / "data/texts");
   const WitnessOptions options{.folder = folder_.path() / "share"};
-  logs_->witness(options, texts, "ja");
+  logs_->keeping().witness(options, texts, "ja");
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const auto add = [&](const char* text) {
     const std::vector<formats::Found> found = {{text, 1}};
     ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   };
   add("<34>1 2026-11-20T22:14:15Z h a - - - one");
-  EXPECT_EQ(logs_->publish_heads().error().code, "logs.copy.folder");
+  EXPECT_EQ(logs_->keeping().publish_heads().error().code, "logs.copy.folder");
   EXPECT_FALSE(std::filesystem::exists(options.folder));
   std::filesystem::create_directory(options.folder);
-  ASSERT_TRUE(logs_->publish_heads());
+  ASSERT_TRUE(logs_->keeping().publish_heads());
   const auto notes = [&] {
     std::map<std::string, std::string> out;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(options.folder))
@@ -151,9 +151,9 @@ TEST_F(Witnessing, ACopyIsNeverReplacedAndAMissingShareIsNotMadeHere) {
   std::filesystem::remove_all(folder_.path() / "archive");
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
   logs_ = *Logs::open(*ledger_, *archive_);
-  logs_->witness(options, texts, "ja");
+  logs_->keeping().witness(options, texts, "ja");
   add("<34>1 2026-11-20T22:14:15Z h a - - - another");
-  for (int i = 0; i < 2; ++i) (void)logs_->publish_heads().has_value();
+  for (int i = 0; i < 2; ++i) (void)logs_->keeping().publish_heads().has_value();
   const auto after = notes();
   EXPECT_EQ(after.size(), 2u);
   EXPECT_EQ(after.at(before.begin()->first), before.begin()->second);

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +37,23 @@ bool open_pipe(Pipe& pipe) {
   return true;
 }
 
+// In the child, where only calls are allowed that a signal could make.
+[[noreturn]] void become(std::vector<char*>& argv, std::vector<char*>& envp, pid_t parent, int out, int err, int failure) {
+  ::setpgid(0, 0);  // so that a time-out ends its children too
+  // Whatever ends us ends it: nobody takes over a scan whose first one still runs.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  const int in = ::open("/dev/null", O_RDONLY);
+  if (in >= 0 && ::dup2(in, 0) >= 0 && ::dup2(out, 1) >= 0 && ::dup2(err, 2) >= 0) ::execvpe(argv[0], argv.data(), envp.data());
+  const char why = 1;
+  (void)!::write(failure, &why, 1);
+  ::_exit(127);
+}
+
 }  // namespace
 
 Result<ProcessResult> run_process(const std::vector<std::string>& arguments, const ProcessOptions& options) {
@@ -58,19 +75,19 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out.write, 1);
-  posix_spawn_file_actions_adddup2(&actions, err.write, 2);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // so that a time-out ends its children too
-  pid_t child = 0;
-  const int failure = posix_spawnp(&child, argv[0], &actions, &attributes, argv.data(), envp.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (failure != 0) return Error{ErrorKind::unavailable, "base.process.missing", facts};
+  // Tells why the program could not be started; closed by starting it.
+  Pipe failure;
+  if (!open_pipe(failure)) return Error{ErrorKind::exhausted, "base.process.missing", facts};
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) return Error{ErrorKind::exhausted, "base.process.missing", facts};
+  if (child == 0) become(argv, envp, parent, out.write, err.write, failure.write);
+  failure.close_write();
+  char why = 0;
+  if (::read(failure.read, &why, 1) == 1) {
+    ::waitpid(child, nullptr, 0);
+    return Error{ErrorKind::unavailable, "base.process.missing", facts};
+  }
   out.close_write();
   err.close_write();
 

@@ -1,4 +1,4 @@
-// Running an outside program: no shell, a time limit, a limit on its output.
+// Running an outside program: no shell, a time limit, a limit on its output; it does not outlive us.
 #pragma once
 
 #include <chrono>

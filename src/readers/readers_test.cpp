@@ -319,7 +319,8 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   std::unique_ptr<ledger::Ledger> ledger_ = std::move(ledger::Ledger::open(*database_, registers_)).take();
   Sealer sealer_ = *os::open_or_make_sealer(folder_.path() / "seal");
   os::Blobs blobs_{folder_.path() / "blobs"};
-  std::unique_ptr<Sources> sources_ = std::move(Sources::open(*ledger_, sealer_, blobs_)).take();
+  std::unique_ptr<jobs::Jobs> jobs_ = std::move(jobs::Jobs::open(*database_)).take();
+  std::unique_ptr<Sources> sources_ = std::move(Sources::open(*ledger_, sealer_, blobs_, *jobs_)).take();
 
   ledger::Record make(std::string_view reg, json::object fields) { return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""}); }
   ledger::RecordPage hosts() { return *ledger_->list(**ledger_->find_register("observed_host"), {.facilities = {"f1"}, .sort = "ip"}); }
@@ -372,8 +373,8 @@ TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {
   EXPECT_EQ(first->error, "collect.backup.not-found");
   const auto since = clock_.now();
   clock_.advance(std::chrono::hours(2));
-  EXPECT_EQ(sources_->due()->size(), 1u);
-  ASSERT_TRUE(sources_->run(kActor, {"f1"}, source->id));
+  sources_->add_duties();
+  EXPECT_EQ(jobs_->do_due("one").error().code, "collect.backup.not-found") << "its time has come";
   EXPECT_EQ(sources_->get({"f1"}, source->id)->failing_since, since);
   EXPECT_EQ(code_of(sources_->run_file(kActor, {"f1"}, source->id, "{")), "collect.backup.file");
   EXPECT_EQ(sources_->runs({"f1"}, source->id)->size(), 2u) << "a bad file is the sender's error, not a run";
@@ -407,13 +408,20 @@ TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSourc
     outcome = run ? "ran: " + run->error : run.error().code;
   });
   for (int i = 0; i < 3000 && !std::filesystem::exists(begun); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  sources_->stop();
+  const auto again = sources_->run(kActor, {"f1"}, source.id);
+  EXPECT_EQ(again.error().code, "jobs.busy") << "one reading of one source at a time";
+  jobs_->stop();
   reading.join();
   ::setenv("PATH", path.c_str(), 1);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
-  EXPECT_EQ(outcome, "collect.source.stopped");
+  EXPECT_EQ(outcome, "jobs.stopping");
   EXPECT_TRUE(sources_->runs({"f1"}, source.id)->empty());
-  EXPECT_EQ(sources_->due()->size(), 1u) << "read after the next start";
+  jobs_->join();
+  const auto next = *jobs::Jobs::open(*database_);
+  const auto sources = *Sources::open(*ledger_, sealer_, blobs_, *next);
+  sources->add_duties();
+  (void)next->do_due("one").has_value();
+  EXPECT_EQ(sources->runs({"f1"}, source.id)->size(), 1u) << "read after the next start";
 }
 
 TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {

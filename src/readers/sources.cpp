@@ -57,6 +57,14 @@ Source source_of(const store::Row& row) {
   return source;
 }
 
+constexpr const char* kJob = "sources.read";
+
+// A source that could not be read is a job that failed.
+Result<jobs::Done> done_of(const Run& run) {
+  if (!run.error.empty()) return Error{ErrorKind::unavailable, run.error, run.error_facts};
+  return jobs::Done{.result = run.counts};
+}
+
 Error no_source() { return {ErrorKind::not_found, "collect.source.missing"}; }
 
 Status check(const SourceWrite& write) {
@@ -97,9 +105,9 @@ Result<Source> read_source(store::Connection& connection, const std::vector<std:
 
 }  // namespace
 
-Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) {
+Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
-  return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs));
+  return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs, jobs));
 }
 
 Result<Source> Sources::create(const store::Actor& actor, const std::string& facility, const SourceWrite& write) {
@@ -119,6 +127,7 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
   // Before the commit: after it nothing may fail any more.
   auto source = MAMORI_TRY(read_source(*transaction, {facility}, id));
   MAMORI_TRY(transaction.commit());
+  jobs_.changed(kJob);
   return source;
 }
 
@@ -131,6 +140,7 @@ Result<Source> Sources::update(const store::Actor& actor, const std::vector<std:
   transaction.journal(actor, {before.facility, "source", id, "updated", json::serialize(before.settings), json::serialize(write.settings), ""});
   auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
   MAMORI_TRY(transaction.commit());
+  jobs_.changed(kJob);
   return source;
 }
 
@@ -162,17 +172,21 @@ Result<std::vector<Run>> Sources::runs(const std::vector<std::string>& facilitie
   return out;
 }
 
-Result<Order> Sources::order_of(const Source& source) const {
+Result<Order> Sources::order_of(const Source& source, std::stop_token stop) const {
   Secret secret;
   if (source.has_secret) {
     auto lease = MAMORI_TRY(ledger_.database().read());
     const auto rows = MAMORI_TRY(lease->query("SELECT secret FROM source WHERE id = ?", {source.id}));
     secret = MAMORI_TRY(sealer_.open(store::as_text(rows.rows.at(0)[0])));
   }
-  return Order{source.facility, source.name, source.settings, std::move(secret), ledger_.database(), stop_.get_token()};
+  return Order{source.facility, source.name, source.settings, std::move(secret), ledger_.database(), std::move(stop)};
 }
 
 Result<Run> Sources::record(const store::Actor& actor, const Source& source, const Result<Reading>& outcome, Instant at) {
+  return write(actor, source, outcome, at, nullptr);
+}
+
+Result<Run> Sources::write(const store::Actor& actor, const Source& source, const Result<Reading>& outcome, Instant at, jobs::Turn* turn) {
   Run run;
   run.id = new_id(to_millis(at));
   run.started_at = at;
@@ -180,6 +194,7 @@ Result<Run> Sources::record(const store::Actor& actor, const Source& source, con
   run.by = actor.name;
   if (outcome && !outcome->raw.empty()) run.evidence = MAMORI_TRY(blobs_.put(outcome->raw));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
+  if (turn) MAMORI_TRY(turn->keep_cursor(transaction, run.id));  // nothing of it is kept where another has the source by now
   if (outcome) {
     auto reading = *outcome;
     for (auto& set : reading.sets) {
@@ -202,40 +217,53 @@ Result<Run> Sources::record(const store::Actor& actor, const Source& source, con
   return run;
 }
 
+Result<Run> Sources::read(const store::Actor& actor, const Source& source, jobs::Turn& turn) {
+  const auto started = ledger_.database().clock().now();
+  const auto ask = [&]() -> Result<Reading> { return MAMORI_TRY(reader_of(source))->read(MAMORI_TRY(order_of(source, turn.stop()))); };
+  const auto reading = ask();
+  if (!reading && turn.stopped()) return reading.error();
+  return write(actor, source, reading, started, &turn);
+}
+
 Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
   const auto source = MAMORI_TRY(get(facilities, id));
-  {
-    const std::lock_guard lock(mutex_);
-    if (!running_.insert(id).second) return Error{ErrorKind::conflict, "collect.source.busy", {{"name", source.name}}};
-  }
-  struct Done {
-    Sources& sources;
-    const std::string& id;
-    ~Done() {
-      const std::lock_guard lock(sources.mutex_);
-      sources.running_.erase(id);
-    }
-  } done{*this, id};
-  const auto started = ledger_.database().clock().now();
-  const auto read = [&]() -> Result<Reading> { return MAMORI_TRY(reader_of(source))->read(MAMORI_TRY(order_of(source))); };
-  const auto reading = read();
-  if (!reading && stop_.stop_requested()) return Error{ErrorKind::unavailable, "collect.source.stopped", {{"name", source.name}}};
-  return record(actor, source, reading, started);
+  std::optional<Run> run;
+  const auto done = jobs_.now(actor, kJob, {source.facility, source.id, source.name, {}, {}}, [&](jobs::Turn& turn) -> Result<jobs::Done> {
+    run = MAMORI_TRY(read(actor, source, turn));
+    return done_of(*run);
+  });
+  if (run) return std::move(*run);
+  return done ? Result<Run>(no_source()) : Result<Run>(done.error());
+}
+
+void Sources::add_duties() {
+  jobs::Kind kind;
+  kind.name = kJob;
+  kind.pool = jobs::Pool::slow;
+  kind.again = std::chrono::hours(24 * 366);  // at its next turn: nothing is asked more often than somebody allowed
+  kind.tasks = [this]() -> Result<std::vector<jobs::Task>> {
+    std::vector<jobs::Task> out;
+    auto lease = MAMORI_TRY(ledger_.database().read());
+    MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source", kColumns), {}, [&](store::Row& row) {
+      auto source = source_of(row);
+      const auto every = std::chrono::minutes(source.enabled ? source.every_minutes : 0);
+      out.push_back({source.facility, source.id, source.name, every, source.last_run_at});
+    }));
+    return out;
+  };
+  kind.work = [this](jobs::Turn& turn) -> Result<jobs::Done> {
+    const auto& task = turn.job().task;
+    const auto source = MAMORI_TRY(get({task.facility}, task.subject));
+    const auto& by = turn.job().asked_by;
+    return done_of(MAMORI_TRY(read({"", by.empty() ? "schedule" : by, "schedule"}, source, turn)));
+  };
+  jobs_.add(std::move(kind));
 }
 
 Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes) {
   const auto source = MAMORI_TRY(get(facilities, id));
   const auto reading = MAMORI_TRY(MAMORI_TRY(reader_of(source))->parse(bytes, {source.facility, source.name, source.settings, {}, ledger_.database(), {}}));  // a bad file is the sender's error, not a failure of the source
   return record(actor, source, reading, ledger_.database().clock().now());
-}
-
-Result<std::vector<Source>> Sources::due() const {
-  const auto now = ledger_.database().clock().now();
-  auto lease = MAMORI_TRY(ledger_.database().read());
-  std::vector<Source> out;
-  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source WHERE enabled AND every_minutes > 0 AND (last_run_at IS NULL OR last_run_at > ? OR last_run_at + every_minutes * 60000 <= ?)", kColumns), {to_millis(now), to_millis(now)},
-                         [&](store::Row& row) { out.push_back(source_of(row)); }));
-  return out;
 }
 
 json::object to_json(const Source& source) {

@@ -1,15 +1,12 @@
 // Sources: what is read, how often, how the last runs went. A run never writes to its source.
 #pragma once
 
-#include <mutex>
-#include <set>
-#include <stop_token>
-
 #include "base/crypto.h"
 #include "base/file.h"
-#include "readers/reader.h"
+#include "jobs/jobs.h"
 #include "ledger/ledger.h"
 #include "os/file.h"
+#include "readers/reader.h"
 
 namespace mamori::readers {
 
@@ -46,10 +43,13 @@ struct SourceWrite {
   bool enabled = true;
 };
 
-// Threads: all calls may come from several; two runs of one source never overlap (collect.source.busy). What it is given outlives it.
+// Threads: all calls may come from several; two runs of one source never overlap, on whichever server (jobs.busy).
+// What it is given outlives it.
 class Sources {
  public:
-  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs);
+  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs);
+  // What is read by itself, each source a job of its own. Before the jobs start.
+  void add_duties();
 
   // Errors: collect.source.invalid with problems per field.
   Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
@@ -58,27 +58,25 @@ class Sources {
   Result<std::vector<Source>> list(const std::vector<std::string>& facilities) const;
   Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id, std::size_t limit = 20) const;
 
-  // Reads now. A failure of the source is a Run with an error, not an Error; but collect.source.stopped where stop() came before its end.
+  // Reads now. A failure of the source is a Run with an error, not an Error; but jobs.ended or jobs.stopping where it
+  // was told to end.
   Result<Run> run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id);
   // The same from a file: LDIF, nmap XML, restic or borg listing, by the source's kind.
   Result<Run> run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes);
   // Facts as if just read; for the demonstration and for readers outside this class.
   Result<Run> record(const store::Actor& actor, const Source& source, const Result<Reading>& reading, Instant at);
-  // At the end of the program: readings that run end, and leave no trace.
-  void stop() { stop_.request_stop(); }
-  // Those whose time has come.
-  Result<std::vector<Source>> due() const;
 
  private:
-  Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs) : ledger_(ledger), sealer_(sealer), blobs_(blobs) {}
-  Result<Order> order_of(const Source& source) const;
+  Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs)
+      : ledger_(ledger), sealer_(sealer), blobs_(blobs), jobs_(jobs) {}
+  Result<Order> order_of(const Source& source, std::stop_token stop) const;
+  Result<Run> read(const store::Actor& actor, const Source& source, jobs::Turn& turn);
+  Result<Run> write(const store::Actor& actor, const Source& source, const Result<Reading>& reading, Instant at, jobs::Turn* turn);
 
   ledger::Ledger& ledger_;
   const Sealer& sealer_;
   const os::Blobs& blobs_;
-  std::mutex mutex_;  // guards running_
-  std::set<std::string> running_;
-  std::stop_source stop_;
+  jobs::Jobs& jobs_;
 };
 
 json::object to_json(const Source& source);

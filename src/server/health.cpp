@@ -1,6 +1,5 @@
 #include "server/health.h"
 
-#include "base/crypto.h"
 #include "base/log.h"
 #include "os/file.h"
 
@@ -59,10 +58,11 @@ bool Check::holds() const {
 
 Status Health::migrate(store::Database& database) { return database.migrate(kSchema); }
 
-Health::Health(store::Database& database, const std::filesystem::path& directory, std::chrono::milliseconds every)
+Health::Health(store::Database& database, const std::string& server,
+               const std::filesystem::path& directory, std::chrono::milliseconds every)
     : reads_("reads", {every, kSilence * every}, [&database] { return read(database); }),
       // A long import lets others wait for their turn: only what is refused counts.
-      writes_("writes", {every, {}}, [&database, server = sha256_hex(directory.string()).substr(0, 16)] { return write(database, server); }),
+      writes_("writes", {every, {}}, [&database, server] { return write(database, server); }),
       disk_("disk", {every, kSilence * every}, [file = directory / "alive"] { return os::write_file(file, "\n"); }) {}
 
 json::object Health::state() const {

@@ -49,7 +49,9 @@ class Health {
  public:
   static Status migrate(store::Database& database);
   // `directory`: what is kept beside the database goes there.
-  Health(store::Database& database, const std::filesystem::path& directory, std::chrono::milliseconds every = std::chrono::seconds(15));
+  // `server`: the name of the one that looks.
+  Health(store::Database& database, const std::string& server, const std::filesystem::path& directory,
+         std::chrono::milliseconds every = std::chrono::seconds(15));
   // {"status": "ok" or "failing", "reads": …, "writes": …, "disk": …}; no more, since strangers ask it.
   json::object state() const;
 

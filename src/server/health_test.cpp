@@ -30,7 +30,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, HealthOnBothEngines, ::testing::Values(store::
 
 TEST_P(HealthOnBothEngines, SaysWhatCannotBeWrittenAndWhenItCanAgain) {
   ASSERT_TRUE(Health::migrate(*database_));
-  const Health health(*database_, folder_.path(), 20ms);
+  const Health health(*database_, "one", folder_.path(), 20ms);
   EXPECT_TRUE(comes([&] { return std::filesystem::exists(folder_.path() / "alive"); }));
   const auto says = [&](const json::object& expected) { return comes([&] { return health.state() == expected; }); };
   EXPECT_TRUE(says({{"reads", true}, {"writes", true}, {"disk", true}, {"status", "ok"}}));

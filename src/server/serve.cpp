@@ -3,8 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <condition_variable>
 #include <set>
 #include <thread>
 #include <utility>
@@ -12,6 +10,7 @@
 #include "api/problem.h"
 #include "api/routes.h"
 #include "base/log.h"
+#include "logs/duties.h"
 #include "net/certificate.h"
 #include "os/file.h"
 #include "server/health.h"
@@ -66,56 +65,6 @@ void secure(http::Reply& reply, const http::Request& request) {
   if (request.path.starts_with("/api/")) add("Cache-Control", "no-store");
 }
 
-// Runs what is due, soon after the start and then once a minute; several servers on one database are kept apart by the sources' own times.
-class Scheduler {
- public:
-  explicit Scheduler(api::Services& services) : services_(services), thread_([this] { loop(); }) {}
-  ~Scheduler() {
-    stop();
-    thread_.join();
-  }
-  // Begins nothing more.
-  void stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-  }
-  Scheduler(const Scheduler&) = delete;
-  Scheduler& operator=(const Scheduler&) = delete;
-
- private:
-  void loop() {
-    std::unique_lock lock(mutex_);
-    auto wait = std::chrono::seconds(2);  // the first answers come before the first round
-    while (!wake_.wait_for(lock, std::exchange(wait, std::chrono::seconds(60)), [this] { return stopping_.load(); })) {
-      lock.unlock();
-      if (const auto due = services_.sources.due()) {
-        for (const auto& source : *due) {
-          if (stopping_) break;
-          const auto run = services_.sources.run({"", "schedule", "schedule"}, {source.facility}, source.id);
-          if (!run) log::warning("source " + source.name + ": " + describe(run.error()));
-          else if (!run->error.empty()) log::warning("source " + source.name + ": " + run->error);
-        }
-      } else {
-        log::error("scheduler: " + describe(due.error()));
-      }
-      if (const auto ticked = stopping_ ? Status() : services_.logs.tick(); !ticked) log::error("logs: " + describe(ticked.error()));
-      lock.lock();
-    }
-  }
-  api::Services& services_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::atomic<bool> stopping_ = false;
-  std::thread thread_;
-};
-
-}  // namespace
-
-namespace {
-
 constexpr int kLostEvents = 5;  // exit code: cannot be reached, no space
 constexpr std::chrono::milliseconds kEnd{4500}, kStill{1500}, kLongestEnd{30'000};
 
@@ -136,6 +85,11 @@ void end_in_time(const logs::Receiver& receiver) {
     else log::error(fmt::format("ends while the disk or the database does not answer: {} log events that were read are lost", lost));
     ::_exit(lost == 0 ? 0 : kLostEvents);
   }
+}
+
+std::string machine() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 bool is_api(const http::Request& request) {
@@ -203,19 +157,20 @@ Status serve(Installation& installation, ServeOptions options) {
     const auto left = end - services.clock.now();
     if (left < std::chrono::days(30)) options.warn(left.count() < 0 ? "server.certificate.ended" : "server.certificate.ends", {{"file", file}, {"date", iso_date(date_of(end))}});
   }
+  logs::add_duties(services.jobs, services.logs, services.database);
+  services.sources.add_duties();
   // Shared with the thread that watches the end, which may outlive this function by a moment.
   const std::shared_ptr<logs::Receiver> receiver = MAMORI_TRY(logs::Receiver::open(syslog, services.logs));
   services.receivers = {{"address", syslog.address}, {"udp", receiver->udp_port()}, {"tcp", receiver->tcp_port()}, {"tls", receiver->tls_port()}};
   const auto listener = MAMORI_TRY(http::Listener::open(options.listener, [&](const http::Request& request) { return answer(request, installation); }));
-  const Health health(services.database, installation.directory());
+  const Health health(services.database, installation.server(), installation.directory());
   services.health = [&health] { return health.state(); };
-  Scheduler scheduler(services);
+  MAMORI_TRY(services.jobs.start({.home = installation.server(), .machine = machine()}));
   std::thread waiter([&] {
     int number = 0;
     sigwait(&signals, &number);
     std::thread([receiver] { end_in_time(*receiver); }).detach();
-    scheduler.stop();
-    services.sources.stop();
+    services.jobs.stop();
     std::thread intake([&] { receiver->stop(); });
     listener->stop();
     intake.join();
@@ -224,8 +179,9 @@ Status serve(Installation& installation, ServeOptions options) {
   options.ready(fmt::format("{}://{}:{}", tls ? "https" : "http", options.listener.address == "0.0.0.0" || options.listener.address == "::" ? "localhost" : options.listener.address, listener->port()), services.setup_secret);
   listener->run();
   waiter.join();
+  services.jobs.join();
   services.health = [] { return json::object{{"status", "ok"}}; };
-  if (const auto fed = services.logs.feed_journal(); !fed) log::error("logs: " + describe(fed.error()));
+  if (const auto fed = services.logs.journal().feed(); !fed) log::error("logs: " + describe(fed.error()));
   return {};
 }
 

@@ -43,6 +43,7 @@ export async function serve(path, ...more) {
     url, pid: child.pid, milliseconds: Date.now() - started,
     setup: /(https?:\/\/\S+\/setup\?secret=\S+)/.exec(text)?.[1],
     stop: () => new Promise((resolve) => { child.removeAllListeners("exit"); child.on("exit", resolve); child.kill("SIGTERM"); }),
+    kill: () => { child.removeAllListeners("exit"); child.kill("SIGKILL"); },
   };
 }
 

@@ -48,6 +48,7 @@ describe("the demonstration hospital in the browser", () => {
     ["import", "/import/asset", ".import-start"],
     ["sources", "/sources", ".source"],
     ["source-new", "/sources?new=1", "dialog[open] form"],
+    ["jobs", "/jobs", ".grid tbody tr"],
     ["documents", "/documents", ".document-list li"],
     ["users", "/users", ".grid tbody tr"],
     ["journal", "/journal", ".grid tbody tr"],

@@ -118,7 +118,7 @@ class JournalScenario final : public Scenario {
       Followed next(disk, clock_);
       if (const auto opened = next.open(); !opened) return fmt::format("start {}: cannot be opened: {}", round + 1, describe(opened.error()));
       // The first start only follows, and makes nothing durable in the ledger by a change of its own.
-      if (const auto fed = next.logs().feed_journal(); !fed) return fmt::format("start {}: feeds nothing: {}", round + 1, describe(fed.error()));
+      if (const auto fed = next.logs().journal().feed(); !fed) return fmt::format("start {}: feeds nothing: {}", round + 1, describe(fed.error()));
       if (auto wrong = look(next); !wrong.empty()) return fmt::format("start {}: {}", round + 1, wrong);
       if (round == 0) {
         // The process died before, and the power goes now: what was followed must not be further than what is
@@ -126,14 +126,14 @@ class JournalScenario final : public Scenario {
         const auto lost = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
         Followed later(*lost, clock_);
         if (const auto reopened = later.open(); !reopened) return "cannot be opened after that: " + describe(reopened.error());
-        if (const auto fed = later.logs().feed_journal(); !fed) return "feeds nothing after that: " + describe(fed.error());
+        if (const auto fed = later.logs().journal().feed(); !fed) return "feeds nothing after that: " + describe(fed.error());
         if (auto wrong = look(later); !wrong.empty()) return "the power gone after start 1: " + wrong;
         continue;
       }
       const auto made = next.ledger().create(kActor, *registers().find("facility"), "", facility("later"));
       if (!made) return "takes nothing more: " + describe(made.error());
       ++checked_;
-      if (const auto fed = next.logs().feed_journal(); !fed) return "feeds nothing more: " + describe(fed.error());
+      if (const auto fed = next.logs().journal().feed(); !fed) return "feeds nothing more: " + describe(fed.error());
       if (auto wrong = look(next); !wrong.empty()) return "after one more: " + wrong;
     }
     return {};
@@ -166,7 +166,7 @@ class JournalScenario final : public Scenario {
     note(made ? Status() : Status(made.error()));
   }
   void feed() {
-    const auto fed = followed_->logs().feed_journal();
+    const auto fed = followed_->logs().journal().feed();
     why_ = fed ? "" : describe(fed.error());
   }
 

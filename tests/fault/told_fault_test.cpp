@@ -19,7 +19,8 @@ class World {
   World() : installation(disk, clock), sealer(Secret(std::string(Sealer::kKey, 's'))), blobs("/data/blobs", disk) {
     MAMORI_ASSERT(installation.open().has_value());
     users = std::move(*identity::Users::open(installation.database(), sealer));
-    sources = std::move(*readers::Sources::open(installation.ledger(), sealer, blobs));
+    jobs = std::move(*jobs::Jobs::open(installation.database()));
+    sources = std::move(*readers::Sources::open(installation.ledger(), sealer, blobs, *jobs));
   }
   std::int64_t entries(const std::string& subject, const std::string& action) {
     const auto lease = installation.database().read();
@@ -33,6 +34,7 @@ class World {
   Sealer sealer;
   os::Blobs blobs;
   std::unique_ptr<identity::Users> users;
+  std::unique_ptr<jobs::Jobs> jobs;
   std::unique_ptr<readers::Sources> sources;
 };
 

@@ -60,7 +60,7 @@ class ClusterStream : public Stream {
   // Whole chunks of the tree.
   Result<std::uint64_t> retain(const Retention& retention) override;
   Result<Verified> verify(const std::function<void(const Damage&)>& report,
-                          const std::function<void(std::uint64_t)>& progress = {}) const override;
+                          const std::function<bool(std::uint64_t)>& progress = {}) const override;
 
   // What every question about this stream asks of a row: that it is in the tree. `doubled`: of which leaves
   // there may be more than one row nevertheless, all the same; "" where there are none.

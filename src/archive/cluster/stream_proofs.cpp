@@ -241,7 +241,7 @@ std::vector<Head> ClusterStream::heads() const {
 }
 
 Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>& report,
-                                       const std::function<void(std::uint64_t)>& progress) const {
+                                       const std::function<bool(std::uint64_t)>& progress) const {
   const auto fresh = MAMORI_TRY(load());  // from what stands there, not from what this process remembers
   Verified out;
   std::optional<Damage> worst;
@@ -348,7 +348,7 @@ Result<Verified> ClusterStream::verify(const std::function<void(const Damage&)>&
       tell({table("event"), "archive.damage.missing", tree.size(), high - 1});
       while (tree.size() < high) add(Hash{});
     }
-    if (progress) progress(out.events);
+    if (progress && !progress(out.events)) return Error{ErrorKind::unavailable, "archive.verify.stopped"};
     return {};
   }));
   for (; next_head < fresh.heads.size(); ++next_head)

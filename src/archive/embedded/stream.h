@@ -85,7 +85,7 @@ class EmbeddedStream : public Stream {
   // Whole segments.
   Result<std::uint64_t> retain(const Retention& retention) override;
   Result<Verified> verify(const std::function<void(const Damage&)>& report,
-                          const std::function<void(std::uint64_t)>& progress = {}) const override;
+                          const std::function<bool(std::uint64_t)>& progress = {}) const override;
 
  private:
   struct Part {  // a block to come

@@ -27,7 +27,7 @@ BlockRead read_block(const os::ReadFile& file, const BlockInfo& info) {
 
 }  // namespace
 
-Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>& report, const std::function<void(std::uint64_t)>& progress) const {
+Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>& report, const std::function<bool(std::uint64_t)>& progress) const {
   Verified out;
   std::optional<Damage> worst;
   const auto tell = [&](Damage damage) {
@@ -119,7 +119,7 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
     add(hashes);
     out.events += info.count;
     out.bytes += info.raw_bytes;
-    if (progress) progress(out.events);
+    if (progress && !progress(out.events)) return Error{ErrorKind::unavailable, "archive.verify.stopped"};
   }
   for (const auto& record : now.records) {
     if (record->first > tree.size()) add(std::vector<Hash>(record->first - tree.size()));

@@ -6,6 +6,7 @@ import { Checklist } from "../features/checklists/Checklist";
 import { Checklists } from "../features/checklists/Checklists";
 import { Documents } from "../features/documents/Documents";
 import { Import } from "../features/import/Import";
+import { Jobs } from "../features/jobs/Jobs";
 import { Journal } from "../features/journal/Journal";
 import { Ledgers } from "../features/ledgers/Ledgers";
 import { RecordList } from "../features/ledgers/RecordList";
@@ -29,6 +30,7 @@ const pages: { name: string; permission: string; draw: (parts: string[]) => Reac
   { name: "ledgers", permission: "ledger_read", draw: ([, register, id]) => (id ? <RecordPage key={id} register={register!} id={id} /> : register ? <RecordList key={register} register={register} /> : <Ledgers />) },
   { name: "import", permission: "ledger_write", draw: ([, register]) => <Import register={register} /> },
   { name: "sources", permission: "sources_read", draw: () => <Sources /> },
+  { name: "jobs", permission: "sources_read", draw: () => <Jobs /> },
   { name: "logs", permission: "logs_read", draw: ([, view]) => <Logs view={view} /> },
   { name: "documents", permission: "documents_make", draw: () => <Documents /> },
   { name: "users", permission: "users_manage", draw: () => <Users /> },

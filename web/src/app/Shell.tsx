@@ -16,6 +16,7 @@ const places: { to: string; text: TextKey; permission: string; phone?: boolean }
   { to: "/logs", text: "nav.logs", permission: "logs_read" },
   { to: "/documents", text: "nav.documents", permission: "documents_make", phone: true },
   { to: "/users", text: "nav.users", permission: "users_manage" },
+  { to: "/jobs", text: "nav.jobs", permission: "sources_read" },
   { to: "/journal", text: "nav.journal", permission: "journal_read" },
   { to: "/account", text: "nav.account", permission: "own_account" },
 ];

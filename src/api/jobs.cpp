@@ -1,0 +1,34 @@
+#include "jobs/jobs.h"
+
+#include "api/handlers.h"
+
+namespace mamori::api {
+namespace {
+
+// With its title, and the sentence of what went wrong.
+json::object job_json(const jobs::Job& job, const Texts& texts) {
+  auto out = jobs::to_json(job);
+  out["title"] = words_json(texts.both("jobs.kind." + job.kind));
+  auto& history = out["history"].as_array();
+  for (std::size_t i = 0; i < history.size(); ++i)
+    if (const auto& past = job.history[i]; !past.error.empty()) history[i].as_object()["error"] = words_json(texts.both(past.error, past.facts));
+  return out;
+}
+
+}  // namespace
+
+Result<http::Reply> list_jobs(const Call& call, Services& services) {
+  json::array items;
+  for (const auto& job : MAMORI_TRY(services.jobs.list({MAMORI_TRY(call.facility())}, true))) items.push_back(job_json(job, services.texts));
+  return http::Reply::json(json::object{{"items", std::move(items)}});
+}
+
+Result<http::Reply> ask_job(const Call& call, Services& services) {
+  return http::Reply::json(job_json(MAMORI_TRY(services.jobs.ask(call.actor(), call.facilities, call.at("id"))), services.texts), 202);
+}
+
+Result<http::Reply> end_job(const Call& call, Services& services) {
+  return http::Reply::json(job_json(MAMORI_TRY(services.jobs.end(call.actor(), call.facilities, call.at("id"))), services.texts), 202);
+}
+
+}  // namespace mamori::api
