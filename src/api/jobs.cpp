@@ -10,8 +10,11 @@ json::object job_json(const jobs::Job& job, const Texts& texts) {
   auto out = jobs::to_json(job);
   out["title"] = words_json(texts.both("jobs.kind." + job.kind));
   auto& history = out["history"].as_array();
-  for (std::size_t i = 0; i < history.size(); ++i)
-    if (const auto& past = job.history[i]; !past.error.empty()) history[i].as_object()["error"] = words_json(texts.both(past.error, past.facts));
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    const auto& past = job.history[i];
+    if (!past.error.empty()) history[i].as_object()["error"] = words_json(texts.both(past.error, past.facts));
+    if (!past.note.empty()) history[i].as_object()["note"] = words_json(texts.both(past.note));
+  }
   return out;
 }
 

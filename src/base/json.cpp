@@ -66,6 +66,19 @@ bool boolean_of(const json::object& object, std::string_view key, bool otherwise
   return found && found->is_bool() ? found->get_bool() : otherwise;
 }
 
+json::object facts_json(const Facts& facts) {
+  json::object out;
+  for (const auto& [key, value] : facts) out[key] = value;
+  return out;
+}
+
+Facts facts_of(const json::object& object) {
+  Facts out;
+  for (const auto& [key, value] : object)
+    if (value.is_string()) out.emplace_back(key, value.get_string());
+  return out;
+}
+
 json::object words_json(const Words& words) { return {{"ja", words.ja}, {"en", words.en}}; }
 
 std::string pretty(const json::value& value) {

@@ -22,6 +22,10 @@ std::string text_of(const json::object& object, std::string_view key, std::strin
 std::int64_t integer_of(const json::object& object, std::string_view key, std::int64_t otherwise = 0);
 bool boolean_of(const json::object& object, std::string_view key, bool otherwise = false);
 
+// The facts of an error as an object of texts, and back; what is no text is left out.
+json::object facts_json(const Facts& facts);
+Facts facts_of(const json::object& object);
+
 // {"ja": …, "en": …}
 json::object words_json(const Words& words);
 

@@ -23,11 +23,8 @@ json::array lost_json(const report::VerifiedLogs& verified) {
 }
 
 int print_failure(const Error& error, const Common& common, const Given& given) {
-  if (given.format == "json") {
-    json::object facts;
-    for (const auto& [key, value] : error.facts) facts[key] = value;
-    std::printf("%s", pretty(json::object{{"valid", false}, {"reason", error.code}, {"facts", std::move(facts)}}).c_str());
-  }
+  if (given.format == "json")
+    std::printf("%s", pretty(json::object{{"valid", false}, {"reason", error.code}, {"facts", facts_json(error.facts)}}).c_str());
   fail(error, common);
   return 1;
 }
@@ -40,9 +37,7 @@ class Findings {
   void add(const std::string& code, const Facts& facts) {
     const auto text = texts_.get(code, language_, facts);
     std::fprintf(stderr, "mamori: %s\n", text.c_str());
-    json::object fact_json;
-    for (const auto& [key, value] : facts) fact_json[key] = value;
-    items_.push_back(json::object{{"code", code}, {"text", text}, {"facts", std::move(fact_json)}});
+    items_.push_back(json::object{{"code", code}, {"text", text}, {"facts", facts_json(facts)}});
   }
   void add(const Error& error) { add(error.code, error.facts); }
   std::string sentence(const std::string& code) const { return texts_.get(code, language_); }

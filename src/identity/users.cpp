@@ -26,11 +26,6 @@ Error login_failed() { return {ErrorKind::unauthenticated, "identity.login.faile
 Error no_session() { return {ErrorKind::unauthenticated, "identity.session.none"}; }
 Error no_user() { return {ErrorKind::not_found, "identity.user.missing"}; }
 
-std::optional<Instant> instant_or_none(const store::Value& value) {
-  if (store::is_null(value)) return std::nullopt;
-  return from_millis(store::as_integer(value));
-}
-
 User user_of(const store::Row& row) {
   User user;
   user.id = store::as_text(row[0]);
@@ -38,8 +33,8 @@ User user_of(const store::Row& row) {
   user.name = store::as_text(row[2]);
   user.enabled = store::as_integer(row[3]) != 0;
   user.has_totp = !store::is_null(row[4]);
-  user.locked_until = instant_or_none(row[5]);
-  user.last_login_at = instant_or_none(row[6]);
+  user.locked_until = store::as_instant(row[5]);
+  user.last_login_at = store::as_instant(row[6]);
   return user;
 }
 
@@ -281,7 +276,7 @@ Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password
   const auto now = database_.clock().now();
   const auto state = MAMORI_TRY(transaction->query("SELECT failures, locked_until, totp_sealed, totp_step FROM users WHERE id = ?", {id}));
   const auto failures = store::as_integer(state.rows[0][0]);
-  const auto locked_until = instant_or_none(state.rows[0][1]);
+  const auto locked_until = store::as_instant(state.rows[0][1]);
   sealed = store::as_text(state.rows[0][2]);
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   const store::Actor actor{id, user.name, "web " + address};

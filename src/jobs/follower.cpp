@@ -15,8 +15,7 @@ std::int64_t mark_of(const std::string& cursor) {
 
 std::function<Result<Done>(Turn&)> following(Take take) {
   return [take = std::move(take)](Turn& turn) -> Result<Done> {
-    const auto first = mark_of(turn.cursor());
-    auto mark = first;
+    auto mark = mark_of(turn.cursor());
     while (!turn.stopped()) {
       const auto next = MAMORI_TRY(take(turn.job().task, mark, turn.stop()));
       if (next == mark) break;

@@ -30,6 +30,7 @@ struct Past {
   std::string error;   // code of data/texts; "" = done
   Facts facts;         // of the error
   json::object result;
+  std::string note;    // as Done says
 };
 
 struct Job {
@@ -76,7 +77,7 @@ class Turn {
 
 struct Done {
   json::object result = {};
-  std::optional<Instant> next = {};  // instead of the task's next turn
+  std::string note = {};  // code of data/texts: why less was done than people may think; "" = all of it
 };
 
 enum class Pool { quick, slow };  // seconds at most · minutes and hours: neither waits for the other

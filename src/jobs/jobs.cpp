@@ -21,11 +21,10 @@ Duration later(const Kind& kind, const Job& job) {
   return job.task.every.count() > 0 ? std::min<Duration>(doubled, job.task.every) : doubled;
 }
 
-Status check_seen(store::Connection& connection, const std::vector<std::string>& facilities, const std::string& id) {
-  const auto job = MAMORI_TRY(read_job(connection, id));
-  const auto& facility = job.task.facility;
-  if (facility.empty() || std::find(facilities.begin(), facilities.end(), facility) != facilities.end()) return {};
-  return Error{ErrorKind::not_found, "jobs.missing"};
+Result<Job> read_seen(store::Connection& connection, const std::vector<std::string>& facilities, const std::string& id) {
+  auto job = MAMORI_TRY(read_job(connection, id));
+  if (!may_see(facilities, job)) return Error{ErrorKind::not_found, "jobs.missing"};
+  return job;
 }
 
 }  // namespace
@@ -331,17 +330,20 @@ Status Jobs::plan_due() {
 Status Jobs::hasten() {
   for (const auto& [name, kind] : kinds_) {
     if (!kind.hastens) continue;
-    const auto named = kind.hastens();
-    guard("look " + name, named ? Status() : Status(named.error()));
-    if (!named || named->empty()) continue;
+    auto& named = hastened_[name];  // also what could not be written the last time
+    const auto fresh = kind.hastens();
+    guard("look " + name, fresh ? Status() : Status(fresh.error()));
+    if (fresh) named.insert(fresh->begin(), fresh->end());
+    if (named.empty()) continue;
     const auto now = to_millis(database_.clock().now());
     std::vector<store::Row> rows;
-    for (const auto& [facility, subject] : *named)
+    for (const auto& [facility, subject] : named)
       rows.push_back({now, name, kind.here ? options_.home : "", facility, subject, now});
     auto transaction = MAMORI_TRY(database_.begin());
     MAMORI_TRY(transaction->execute_many("UPDATE job SET due_at = ? WHERE kind = ? AND home = ? AND facility = ? AND"
                                          " subject = ? AND (due_at IS NULL OR due_at > ?)", rows));
     MAMORI_TRY(transaction.commit());
+    named.clear();
   }
   return {};
 }
@@ -465,7 +467,7 @@ void Jobs::finish(Held& held, Result<Done> outcome) {
   const auto started = *job.started;
   const bool by_itself = job.task.every.count() > 0;
   job.due = by_itself ? std::optional(std::max(started + job.task.every, now)) : std::nullopt;
-  Past past{started, now, job.asked_by, options_.machine, "", {}, {}};
+  Past past{started, now, job.asked_by, options_.machine, "", {}, {}, ""};
   const bool put_back = !outcome && (held.why() == Why::shutdown || held.why() == Why::lost);
   if (put_back) {
     if (!held.by_hand) job.due = now;  // and still asked for by whoever asked
@@ -477,7 +479,7 @@ void Jobs::finish(Held& held, Result<Done> outcome) {
       job.failing_since.reset();
       job.last_success = now;
       past.result = std::move(outcome->result);
-      if (outcome->next && by_itself) job.due = std::clamp(*outcome->next, now, now + job.task.every);
+      past.note = std::move(outcome->note);
     } else if (held.why() == Why::asked) {
       past.error = "jobs.ended";
     } else {
@@ -511,7 +513,7 @@ Result<std::vector<Job>> Jobs::list(const std::vector<std::string>& facilities, 
 
 Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(check_seen(*transaction, facilities, id));
+  MAMORI_TRY(read_seen(*transaction, facilities, id));
   const auto asked = MAMORI_TRY(transaction->execute("UPDATE job SET due_at = ?, asked_by = ? WHERE id = ? AND holder = ''",
                                                      {to_millis(database_.clock().now()), actor.name, id}));
   auto job = MAMORI_TRY(read_job(*transaction, id));
@@ -526,7 +528,7 @@ Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>&
 
 Result<Job> Jobs::end(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(check_seen(*transaction, facilities, id));
+  MAMORI_TRY(read_seen(*transaction, facilities, id));
   MAMORI_TRY(transaction->execute("UPDATE job SET stopping = ? WHERE id = ? AND holder <> ''", {true, id}));
   auto job = MAMORI_TRY(read_job(*transaction, id));
   if (!job.runs()) return Error{ErrorKind::conflict, "jobs.idle", {{"name", job.task.label}}};

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "jobs/job.h"
@@ -111,6 +112,7 @@ class Jobs {
     std::chrono::steady_clock::time_point at;
   };
   std::map<std::string, Heard> heard_;  // other servers
+  std::map<std::string, std::set<std::pair<std::string, std::string>>> hastened_;  // by kind: not yet in the table
   std::map<std::string, std::string> told_;  // what failed last, by what: said once
   std::chrono::steady_clock::time_point buried_{};
 };

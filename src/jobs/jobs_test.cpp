@@ -382,5 +382,31 @@ TEST_P(JobsOnBothEngines, AFollowerIsToldEverythingInOrderAtLeastOnce) {
   EXPECT_TRUE(comes([&] { return the(*jobs, "F").cursor == "10"; }));
 }
 
+// What comes behind the last look of a run must not wait for the next turn.
+TEST_P(JobsOnBothEngines, WhatMakesAJobDueWhileItIsDoneIsDoneRightAfter) {
+  const auto jobs = server();
+  std::atomic<bool> name_it{false};
+  std::atomic<int> runs{0};
+  std::latch go(1);
+  auto kind = kind_of("follow", {{"f1", "", "F", 1h, {}}}, [&](Turn&) -> Result<Done> {
+    if (++runs == 1) go.wait();
+    return Done{};
+  });
+  kind.hastens = [&]() -> Result<std::vector<std::pair<std::string, std::string>>> {
+    std::vector<std::pair<std::string, std::string>> out;
+    if (name_it.exchange(false)) out.emplace_back("f1", "");
+    return out;
+  };
+  jobs->add(std::move(kind));
+  start(*jobs, "one");
+  ASSERT_TRUE(comes([&] { return runs == 1; }));
+  name_it = true;
+  ASSERT_TRUE(comes([&] { return !name_it && the(*jobs, "F").due.has_value(); }));
+  go.count_down();
+  EXPECT_TRUE(comes([&] { return runs == 2 && the(*jobs, "F").history.size() == 2; }));
+  std::this_thread::sleep_for(100ms);
+  EXPECT_EQ(runs, 2);
+}
+
 }  // namespace
 }  // namespace mamori::jobs

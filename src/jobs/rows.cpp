@@ -27,17 +27,9 @@ constexpr std::string_view kColumns =
     "id, kind, home, facility, subject, label, every, due_at, holder, started_at, asked_by, stopping, done, whole,"
     " failures, last_success_at, failing_since, cursor_text, history";
 
-std::optional<Instant> instant_or_none(const store::Value& value) {
-  return store::is_null(value) ? std::nullopt : std::optional(from_millis(store::as_integer(value)));
-}
-
-store::Value value_of(const std::optional<Instant>& at) { return at ? store::Value(to_millis(*at)) : store::Value(); }
-
 json::object json_of(const Past& past) {
-  json::object facts;
-  for (const auto& [key, value] : past.facts) facts[key] = value;
   return {{"started_at", to_millis(past.started)}, {"ended_at", to_millis(past.ended)}, {"by", past.by},
-          {"server", past.server}, {"error", past.error}, {"facts", std::move(facts)}, {"result", past.result}};
+          {"server", past.server}, {"error", past.error}, {"facts", facts_json(past.facts)}, {"result", past.result}, {"note", past.note}};
 }
 
 std::string history_text(const std::vector<Past>& history) {
@@ -54,10 +46,8 @@ std::vector<Past> history_of(const std::string& text) {
     if (!value.is_object()) continue;
     const auto& one = value.get_object();
     Past past{from_millis(integer_of(one, "started_at")), from_millis(integer_of(one, "ended_at")), text_of(one, "by"),
-              text_of(one, "server"), text_of(one, "error"), {}, {}};
-    if (const auto* facts = one.if_contains("facts"); facts && facts->is_object())
-      for (const auto& [key, fact] : facts->get_object())
-        if (fact.is_string()) past.facts.emplace_back(key, fact.get_string());
+              text_of(one, "server"), text_of(one, "error"), {}, {}, text_of(one, "note")};
+    if (const auto* facts = one.if_contains("facts"); facts && facts->is_object()) past.facts = facts_of(facts->get_object());
     if (const auto* result = one.if_contains("result"); result && result->is_object()) past.result = result->get_object();
     out.push_back(std::move(past));
   }
@@ -71,16 +61,16 @@ Job job_of(const store::Row& row) {
   job.kind = text(1);
   job.home = text(2);
   job.task = {text(3), text(4), text(5), Duration(store::as_integer(row[6])), {}};
-  job.due = instant_or_none(row[7]);
+  job.due = store::as_instant(row[7]);
   job.holder = text(8);
-  job.started = instant_or_none(row[9]);
+  job.started = store::as_instant(row[9]);
   job.asked_by = text(10);
   job.stopping = store::as_integer(row[11]) != 0;
   job.done = store::as_integer(row[12]);
   job.whole = store::as_integer(row[13]);
   job.failures = store::as_integer(row[14]);
-  job.last_success = instant_or_none(row[15]);
-  job.failing_since = instant_or_none(row[16]);
+  job.last_success = store::as_instant(row[15]);
+  job.failing_since = store::as_instant(row[16]);
   job.cursor = text(17);
   job.history = history_of(text(18));
   return job;
@@ -99,14 +89,22 @@ std::string marks(std::size_t count) {
   return out;
 }
 
-// Only where its turn is still the one that was seen: between the look and this it may have been done.
-Result<std::optional<Job>> take(store::Connection& connection, const Job& seen, const std::string& holder,
+// A job as a look at the table shows it, without all that it carries.
+struct Seen {
+  std::string id;
+  std::optional<Instant> due;
+  std::string asked_by;
+};
+
+// Only where its turn is still the one that was seen: between the look and this it may have been done. What makes it
+// due while it is done stands in its row, where it has none till then.
+Result<std::optional<Job>> take(store::Connection& connection, const Seen& seen, const std::string& holder,
                                 const std::string& by, Instant now) {
-  const auto due = value_of(seen.due);
+  store::Row parameters = {holder, to_millis(now), by, false, seen.id};
+  if (seen.due) parameters.emplace_back(to_millis(*seen.due));
   const auto taken = MAMORI_TRY(connection.execute(
-      fmt::format("UPDATE job SET holder = ?, started_at = ?, asked_by = ?, stopping = ?, done = 0, whole = 0"
-                  " WHERE id = ? AND holder = '' AND {}", seen.due ? "due_at = ?" : "due_at IS NULL"),
-      seen.due ? store::Row{holder, to_millis(now), by, false, seen.id, due} : store::Row{holder, to_millis(now), by, false, seen.id}));
+      fmt::format("UPDATE job SET holder = ?, started_at = ?, asked_by = ?, stopping = ?, due_at = NULL, done = 0, whole = 0"
+                  " WHERE id = ? AND holder = '' AND due_at {}", seen.due ? "= ?" : "IS NULL"), parameters));
   if (taken == 0) return std::optional<Job>();
   return std::optional(MAMORI_TRY(read_job(connection, seen.id)));
 }
@@ -115,14 +113,15 @@ Result<std::optional<Job>> take(store::Connection& connection, const Job& seen, 
 
 Status migrate_jobs(store::Database& database) { return database.migrate(kSchema); }
 
+bool may_see(const std::vector<std::string>& facilities, const Job& job) {
+  const auto& facility = job.task.facility;
+  return facility.empty() || std::find(facilities.begin(), facilities.end(), facility) != facilities.end();
+}
+
 Result<std::vector<Job>> read_jobs(store::Connection& connection, const std::vector<std::string>& facilities,
                                    bool installation) {
   auto all = MAMORI_TRY(select(connection, "ORDER BY kind, label, subject", {}));
-  const auto seen = [&](const Job& job) {
-    if (job.task.facility.empty()) return installation;
-    return std::find(facilities.begin(), facilities.end(), job.task.facility) != facilities.end();
-  };
-  std::erase_if(all, [&](const Job& job) { return !seen(job); });
+  std::erase_if(all, [&](const Job& job) { return !may_see(facilities, job) || (job.task.facility.empty() && !installation); });
   return all;
 }
 
@@ -147,49 +146,60 @@ Status insert_job(store::Connection& connection, const std::string& kind, const 
       "INSERT INTO job VALUES (?,?,?,?,?,?,?,?,'',NULL,'',?,0,0,0,NULL,NULL,'','[]')"
       " ON CONFLICT (kind, home, facility, subject) DO NOTHING",
       {new_id(to_millis(now)), kind, home, task.facility, task.subject, task.label,
-       static_cast<std::int64_t>(task.every.count()), value_of(due), false}));
+       static_cast<std::int64_t>(task.every.count()), store::instant_or_null(due), false}));
   return {};
 }
 
 Result<bool> plan(store::Database& database, const std::string& kind, const std::string& home,
                   const std::vector<Task>& tasks) {
   const auto now = database.clock().now();
-  std::map<std::pair<std::string, std::string>, Job> rows;
+  // Not what they carry: there are many, and mostly nothing is new.
+  struct Planned {
+    std::string id, label;
+    Duration every{};
+    std::optional<Instant> due;
+    bool asked = false, held = false;
+  };
+  std::map<std::pair<std::string, std::string>, Planned> rows;
   {
     auto lease = MAMORI_TRY(database.read());
-    for (auto& job : MAMORI_TRY(select(*lease, "WHERE kind = ? AND home = ?", {kind, home}))) {
-      std::pair key(job.task.facility, job.task.subject);
-      rows.emplace(std::move(key), std::move(job));
-    }
+    MAMORI_TRY(lease->each("SELECT facility, subject, id, label, every, due_at, asked_by, holder FROM job WHERE kind = ? AND home = ?",
+                           {kind, home}, [&](store::Row& row) {
+      const auto text = [&](std::size_t i) { return store::as_text(row[i]); };
+      rows[{text(0), text(1)}] = {text(2), text(3), Duration(store::as_integer(row[4])), store::as_instant(row[5]),
+                                  !text(6).empty(), !text(7).empty()};
+    }));
   }
   std::vector<const Task*> fresh;
-  std::vector<store::Row> changed;
+  std::vector<std::pair<const Task*, Planned>> changed;
   for (const auto& task : tasks) {
     const auto found = rows.find({task.facility, task.subject});
     if (found == rows.end()) {
       fresh.push_back(&task);
       continue;
     }
-    const auto& job = found->second;
-    const bool asked = !job.asked_by.empty();
-    auto due = job.due;
-    if (task.every != job.task.every && !asked) {
-      const auto last = job.history.empty() ? task.last : std::optional(job.history[0].started);
-      due = task.every.count() == 0 ? std::nullopt : std::optional(last ? *last + task.every : now);
-    }
+    const auto& row = found->second;
     // One far in the future was written by a clock that was wrong.
-    if (due && *due > now + std::max(task.every, Duration{})) due = now;
-    if (task.label != job.task.label || task.every != job.task.every || due != job.due)
-      changed.push_back({task.label, static_cast<std::int64_t>(task.every.count()), value_of(due), job.id});
+    const bool odd = row.due && *row.due > now + task.every && task.every == row.every;
+    if (!row.held && (task.label != row.label || task.every != row.every || odd)) changed.emplace_back(&task, row);
     rows.erase(found);
   }
   std::vector<store::Row> gone;
-  for (const auto& [key, job] : rows)
-    if (!job.runs()) gone.push_back({job.id});
+  for (const auto& [key, row] : rows)
+    if (!row.held) gone.push_back({row.id});
   if (fresh.empty() && changed.empty() && gone.empty()) return false;
   auto transaction = MAMORI_TRY(database.begin());
   for (const auto* task : fresh) MAMORI_TRY(insert_job(*transaction, kind, home, *task, now));
-  MAMORI_TRY(transaction->execute_many("UPDATE job SET label = ?, every = ?, due_at = ? WHERE id = ? AND holder = ''", changed));
+  for (auto& [task, row] : changed) {
+    if (task->every != row.every && !row.asked) {
+      const auto job = MAMORI_TRY(read_job(*transaction, row.id));
+      const auto last = job.history.empty() ? task->last : std::optional(job.history[0].started);
+      row.due = task->every.count() == 0 ? std::nullopt : std::optional(last ? *last + task->every : now);
+    }
+    if (row.due && *row.due > now + task->every) row.due = now;
+    MAMORI_TRY(transaction->execute("UPDATE job SET label = ?, every = ?, due_at = ? WHERE id = ? AND holder = ''",
+                                    {task->label, static_cast<std::int64_t>(task->every.count()), store::instant_or_null(row.due), row.id}));
+  }
   MAMORI_TRY(transaction->execute_many("DELETE FROM job WHERE id = ? AND holder = ''", gone));
   MAMORI_TRY(transaction.commit());
   return true;
@@ -203,11 +213,14 @@ Result<std::vector<Job>> claim_due(store::Database& database, const std::vector<
   store::Row parameters = {to_millis(now), home};
   for (const auto& kind : kinds) parameters.emplace_back(kind);
   parameters.emplace_back(static_cast<std::int64_t>(most));
-  std::vector<Job> due;
+  std::vector<Seen> due;
   {
     auto lease = MAMORI_TRY(database.read());
-    due = MAMORI_TRY(select(*lease, fmt::format("WHERE due_at <= ? AND holder = '' AND home IN ('', ?) AND kind IN ({})"
-                                                " ORDER BY due_at LIMIT ?", marks(kinds.size())), parameters));
+    const auto look = fmt::format("SELECT id, due_at, asked_by FROM job WHERE due_at <= ? AND holder = '' AND home IN ('', ?)"
+                                  " AND kind IN ({}) ORDER BY due_at LIMIT ?", marks(kinds.size()));
+    MAMORI_TRY(lease->each(look, parameters, [&](store::Row& row) {
+      due.push_back({store::as_text(row[0]), store::as_instant(row[1]), store::as_text(row[2])});
+    }));
   }
   if (due.empty()) return out;
   auto transaction = MAMORI_TRY(database.begin());
@@ -220,7 +233,7 @@ Result<std::vector<Job>> claim_due(store::Database& database, const std::vector<
 Result<Job> claim(store::Connection& connection, const std::string& id, const std::string& holder,
                   const std::string& by, Instant now) {
   const auto seen = MAMORI_TRY(read_job(connection, id));
-  auto taken = seen.runs() ? std::optional<Job>() : MAMORI_TRY(take(connection, seen, holder, by, now));
+  auto taken = seen.runs() ? std::optional<Job>() : MAMORI_TRY(take(connection, {seen.id, seen.due, seen.asked_by}, holder, by, now));
   if (!taken) return Error{ErrorKind::conflict, "jobs.busy", {{"name", seen.task.label}}};
   return std::move(*taken);
 }
@@ -228,9 +241,9 @@ Result<Job> claim(store::Connection& connection, const std::string& id, const st
 Result<bool> release(store::Database& database, const Job& job) {
   auto transaction = MAMORI_TRY(database.begin());
   const auto released = MAMORI_TRY(transaction->execute(
-      "UPDATE job SET holder = '', started_at = NULL, asked_by = ?, stopping = ?, done = 0, whole = 0, due_at = ?, failures = ?,"
+      "UPDATE job SET holder = '', started_at = NULL, asked_by = ?, stopping = ?, done = 0, whole = 0, due_at = COALESCE(due_at, ?), failures = ?,"
       " last_success_at = ?, failing_since = ?, cursor_text = ?, history = ? WHERE id = ? AND holder = ?",
-      {job.asked_by, false, value_of(job.due), job.failures, value_of(job.last_success), value_of(job.failing_since),
+      {job.asked_by, false, store::instant_or_null(job.due), job.failures, store::instant_or_null(job.last_success), store::instant_or_null(job.failing_since),
        job.cursor, history_text(job.history), job.id, job.holder}));
   MAMORI_TRY(transaction.commit());
   return released == 1;

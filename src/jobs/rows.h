@@ -7,6 +7,8 @@ namespace mamori::jobs {
 
 Status migrate_jobs(store::Database& database);
 
+// Its own facility's, or the installation's, which is everybody's.
+bool may_see(const std::vector<std::string>& facilities, const Job& job);
 // Those of these facilities, and the installation's own where `installation`; by kind and label.
 Result<std::vector<Job>> read_jobs(store::Connection& connection, const std::vector<std::string>& facilities,
                                    bool installation);
@@ -28,7 +30,7 @@ Result<std::vector<Job>> claim_due(store::Database& database, const std::vector<
 // This one, due or not. Error: jobs.busy.
 Result<Job> claim(store::Connection& connection, const std::string& id, const std::string& holder,
                   const std::string& by, Instant now);
-// Ends what `job.holder` held: writes due, history, failures as `job` has them. False: it was not held any more.
+// Ends what `job.holder` held: writes due, history, failures as `job` has them; what made it due meanwhile counts. False: it was not held any more.
 Result<bool> release(store::Database& database, const Job& job);
 Result<std::vector<std::string>> held_by(store::Connection& connection, const std::string& holder);
 // Due now, and nobody's any more.

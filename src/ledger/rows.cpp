@@ -42,7 +42,7 @@ Record record_of(const Register& reg, const store::Row& row) {
   record.version = store::as_integer(row[4]);
   record.created_at = from_millis(store::as_integer(row[5]));
   record.updated_at = from_millis(store::as_integer(row[6]));
-  if (!store::is_null(row[7])) record.retired_at = from_millis(store::as_integer(row[7]));
+  record.retired_at = store::as_instant(row[7]);
   record.retired_reason = store::as_text(row[8]);
   for (std::size_t i = 0; i < reg.fields.size(); ++i)
     if (!store::is_null(row[kFixedCount + i])) record.fields[reg.fields[i].name] = from_column(reg.fields[i], row[kFixedCount + i]);

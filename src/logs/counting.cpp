@@ -36,9 +36,10 @@ struct Known {
   std::optional<double> drift;
 };
 
-Result<std::map<std::string, Known>> read_known(store::Connection& connection, std::int64_t hour) {
+Result<std::map<std::string, Known>> read_known(store::Connection& connection, const std::string& facility, std::int64_t hour) {
   std::map<std::string, Known> out;
-  MAMORI_TRY(connection.each("SELECT source, events, days, last_received_at, drift, day FROM log_usual", {}, [&](store::Row& row) {
+  const std::string theirs = "source IN (SELECT id FROM r_log_source WHERE facility = ?)";
+  MAMORI_TRY(connection.each("SELECT source, events, days, last_received_at, drift, day FROM log_usual WHERE " + theirs, {facility}, [&](store::Row& row) {
     auto& known = out[store::as_text(row[0])];
     known.usual = number_of(row[1]);
     known.days = store::as_integer(row[2]);
@@ -46,8 +47,8 @@ Result<std::map<std::string, Known>> read_known(store::Connection& connection, s
     if (!store::is_null(row[4])) known.drift = number_of(row[4]);
     known.day = store::as_integer(row[5]);
   }));
-  MAMORI_TRY(connection.each("SELECT source, SUM(events), SUM(refused), SUM(dropped) FROM log_hour WHERE hour > ? GROUP BY source",
-                             {hour - 24}, [&](store::Row& row) {
+  MAMORI_TRY(connection.each("SELECT source, SUM(events), SUM(refused), SUM(dropped) FROM log_hour WHERE hour > ? AND " + theirs + " GROUP BY source",
+                             {hour - 24, facility}, [&](store::Row& row) {
     auto& known = out[store::as_text(row[0])];
     known.events = static_cast<std::uint64_t>(store::as_integer(row[1]));
     known.refused = static_cast<std::uint64_t>(store::as_integer(row[2]));
@@ -158,7 +159,7 @@ Status Counting::measure(const std::string& facility, const std::vector<LogSourc
   const auto hour = hour_of(now);
   const auto* reg = MAMORI_TRY(ledger_.find_register("observed_log"));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  auto all = MAMORI_TRY(read_known(*transaction, hour));
+  auto all = MAMORI_TRY(read_known(*transaction, facility, hour));
   std::vector<json::object> facts;
   for (const auto& source : sources) {
     const auto found = all.find(source.id);

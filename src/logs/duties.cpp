@@ -47,6 +47,7 @@ Kind journal(jobs::Jobs& jobs, Logs& logs, store::Database& database) {
   Kind kind;
   kind.name = "logs.journal";
   kind.here = true;
+  kind.at_start = true;  // what was written while no server ran
   kind.again = 1min;
   kind.tasks = [&logs, &database]() -> Result<std::vector<Task>> {
     std::vector<Task> out;
@@ -58,10 +59,8 @@ Kind journal(jobs::Jobs& jobs, Logs& logs, store::Database& database) {
   // A follower that keeps its mark in what it writes: the stream itself says how far the journal is in it, also where
   // database and archive were put back from copies of different days.
   kind.work = [&jobs, &logs](Turn& turn) -> Result<Done> {
-    const auto& facility = turn.job().task.facility;
-    const bool fresh = MAMORI_TRY(logs.archive().names({facility})).empty();
-    MAMORI_TRY(logs.journal().feed(facility));
-    if (fresh)
+    MAMORI_TRY(logs.journal().feed(turn.job().task.facility));
+    if (turn.job().history.empty())  // the stream is new
       for (const auto* next : {"logs.heads", "logs.verify"}) jobs.changed(next);
     return Done{};
   };
@@ -96,10 +95,9 @@ Kind retention(Logs& logs) {
   };
   kind.work = [&logs](Turn& turn) -> Result<Done> {
     const auto name = stream_of(turn.job().task);
-    const auto wanted = MAMORI_TRY(logs.keeping().retentions());
-    const auto found = wanted.find(name);
-    if (found == wanted.end() || !MAMORI_TRY(logs.keeping().clock_is_sure())) return Done{};
-    const auto removed = MAMORI_TRY(logs.keeping().retain(name, found->second));
+    if (!MAMORI_TRY(logs.keeping().clock_is_sure())) return Done{.note = "logs.retention.clock"};
+    const auto wanted = MAMORI_TRY(logs.keeping().retentions(&name));
+    const auto removed = wanted.empty() ? 0 : MAMORI_TRY(logs.keeping().retain(name, wanted.begin()->second));
     return Done{.result = {{"events", removed}}};
   };
   return kind;
@@ -111,6 +109,7 @@ Kind measuring(Logs& logs) {
   kind.again = 1min;
   kind.tasks = [&logs]() -> Result<std::vector<Task>> {
     std::set<std::string> facilities;
+    // Reads them anew, for all of these tasks.
     for (const auto& source : MAMORI_TRY(logs.all_sources())) facilities.insert(source.facility);
     std::vector<Task> out;
     for (const auto& facility : facilities) out.push_back({facility, "", "", 1min, {}});
@@ -118,7 +117,7 @@ Kind measuring(Logs& logs) {
   };
   kind.work = [&logs](Turn& turn) -> Result<Done> {
     const auto& facility = turn.job().task.facility;
-    return done_of(logs.counting().measure(facility, MAMORI_TRY(logs.sources({facility}))));
+    return done_of(logs.counting().measure(facility, logs.known_sources(facility)));
   };
   return kind;
 }

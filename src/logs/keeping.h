@@ -60,8 +60,8 @@ class Keeping {
   Result<std::vector<NewestHead>> newest_heads(const std::vector<std::string>& facilities);
 
   // --- retention (retention.cpp)
-  // The streams that the register gives a time or a size.
-  Result<std::map<archive::StreamName, archive::Retention>> retentions();
+  // The streams that the register gives a time or a size; of `only`, where it is given.
+  Result<std::map<archive::StreamName, archive::Retention>> retentions(const archive::StreamName* only = nullptr);
   // How many events of the stream went.
   Result<std::uint64_t> retain(const archive::StreamName& name, const archive::Retention& retention);
   // Where the disk is nearly full: of the streams whose line says so, the oldest events go; every stream else stays and

@@ -38,6 +38,12 @@ Result<std::vector<LogSource>> Logs::sources(const std::vector<std::string>& fac
   return out;
 }
 
+std::vector<LogSource> Logs::known_sources(const std::string& facility) const {
+  auto out = senders_.known();
+  std::erase_if(out, [&](const LogSource& source) { return source.facility != facility; });
+  return out;
+}
+
 Result<LogSource> Logs::source_called(const std::string& facility, std::string_view name) {
   for (auto& source : MAMORI_TRY(sources({facility})))
     if (source.number == name || source.name == name) return std::move(source);

@@ -56,6 +56,8 @@ class Logs {
   std::optional<LogSource> nameless_sender(const std::string& address) const { return senders_.nameless(address); }
   Result<std::vector<LogSource>> sources(const std::vector<std::string>& facilities);
   Result<std::vector<LogSource>> all_sources() { return senders_.all(); }
+  // As they were read last.
+  std::vector<LogSource> known_sources(const std::string& facility) const;
   // By number (LS-0001) or name. Error: collect.log.source.
   Result<LogSource> source_called(const std::string& facility, std::string_view name);
   // A new token, shown once; the former one ends. Error: ledger.record.missing.

@@ -51,11 +51,11 @@ Status record_heads(store::Database& database, const std::vector<std::pair<archi
   std::map<archive::StreamName, Row> known;
   {
     auto lease = MAMORI_TRY(database.read());
-    MAMORI_TRY(lease->each("SELECT facility, stream, size, root, at, noted_at FROM log_head", {}, [&](store::Row& row) {
-      auto head = head_of(row);
-      auto& into = known[head.name];
-      into = {std::move(head), store::as_integer(row[5])};
-    }));
+    for (const auto& [name, head] : heads)
+      MAMORI_TRY(lease->each("SELECT facility, stream, size, root, at, noted_at FROM log_head WHERE facility = ? AND stream = ?",
+                             {name.facility, name.name}, [&](store::Row& row) {
+        known[name] = {head_of(row), store::as_integer(row[5])};
+      }));
   }
   // Asked before anything is locked: it reads the archive.
   std::set<archive::StreamName> lost;

@@ -28,10 +28,12 @@ Status Keeping::append(archive::Stream& stream, std::span<const archive::Event> 
   return {};
 }
 
-Result<std::map<archive::StreamName, archive::Retention>> Keeping::retentions() {
+Result<std::map<archive::StreamName, archive::Retention>> Keeping::retentions(const archive::StreamName* only) {
   std::map<archive::StreamName, archive::Retention> wanted;
   auto lease = MAMORI_TRY(ledger_.database().read());
-  MAMORI_TRY(lease->each("SELECT facility, stream, keep_years, keep_gigabytes FROM r_log_stream WHERE retired_at IS NULL", {}, [&](store::Row& row) {
+  std::string sql = "SELECT facility, stream, keep_years, keep_gigabytes FROM r_log_stream WHERE retired_at IS NULL";
+  if (only) sql += " AND facility = ? AND stream = ?";
+  MAMORI_TRY(lease->each(sql, only ? store::Row{only->facility, only->name} : store::Row{}, [&](store::Row& row) {
     archive::Retention retention;
     if (!store::is_null(row[2])) retention.age = std::chrono::hours(24 * 366 * store::as_integer(row[2]));
     if (!store::is_null(row[3])) retention.bytes = static_cast<std::uint64_t>(store::as_integer(row[3])) << 30;

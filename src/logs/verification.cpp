@@ -48,7 +48,7 @@ Result<std::map<archive::StreamName, std::optional<Instant>>> Keeping::verified(
   for (const auto& [name, note] : MAMORI_TRY(newest_recorded(*lease))) out[name];
   MAMORI_TRY(lease->each("SELECT facility, stream, MAX(observed_at) FROM r_observed_archive WHERE retired_at IS NULL GROUP BY facility, stream", {}, [&](store::Row& row) {
     const auto found = out.find({store::as_text(row[0]), store::as_text(row[1])});
-    if (found != out.end() && !store::is_null(row[2])) found->second = from_millis(store::as_integer(row[2]));
+    if (found != out.end()) found->second = store::as_instant(row[2]);
   }));
   return out;
 }

@@ -23,21 +23,10 @@ constexpr store::Migration kSchema[] = {
 constexpr std::string_view kColumns =
     "id, facility, name, kind, settings, secret, every_minutes, enabled, last_run_at, last_success_at, failing_since, last_error, last_facts";
 
-std::string facts_text(const Facts& facts) {
-  json::object object;
-  for (const auto& [key, value] : facts) object[key] = value;
-  return json::serialize(object);
-}
-
 Facts parse_facts(const std::string& text) {
-  Facts facts;
-  if (const auto object = parse_json_object(text.empty() ? "{}" : text))
-    for (const auto& [key, value] : *object)
-      if (value.is_string()) facts.emplace_back(key, value.get_string());
-  return facts;
+  const auto object = parse_json_object(text.empty() ? "{}" : text);
+  return object ? facts_of(*object) : Facts();
 }
-
-std::optional<Instant> instant_or_none(const store::Value& value) { return store::is_null(value) ? std::nullopt : std::optional(from_millis(store::as_integer(value))); }
 
 Source source_of(const store::Row& row) {
   Source source;
@@ -49,9 +38,9 @@ Source source_of(const store::Row& row) {
   source.has_secret = !store::is_null(row[5]);
   source.every_minutes = store::as_integer(row[6]);
   source.enabled = store::as_integer(row[7]) != 0;
-  source.last_run_at = instant_or_none(row[8]);
-  source.last_success_at = instant_or_none(row[9]);
-  source.failing_since = instant_or_none(row[10]);
+  source.last_run_at = store::as_instant(row[8]);
+  source.last_success_at = store::as_instant(row[9]);
+  source.failing_since = store::as_instant(row[10]);
   source.last_error = store::as_text(row[11]);
   source.last_facts = parse_facts(store::as_text(row[12]));
   return source;
@@ -208,8 +197,8 @@ Result<Run> Sources::write(const store::Actor& actor, const Source& source, cons
     run.error = outcome.error().code;
     run.error_facts = outcome.error().facts;
   }
-  MAMORI_TRY(transaction->execute("INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?)", {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at), run.by, run.error, facts_text(run.error_facts), json::serialize(run.counts), run.evidence}));
-  MAMORI_TRY(transaction->execute("UPDATE source SET last_run_at = ?, last_error = ?, last_facts = ? WHERE id = ?", {to_millis(at), run.error, facts_text(run.error_facts), source.id}));
+  MAMORI_TRY(transaction->execute("INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?)", {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at), run.by, run.error, json::serialize(facts_json(run.error_facts)), json::serialize(run.counts), run.evidence}));
+  MAMORI_TRY(transaction->execute("UPDATE source SET last_run_at = ?, last_error = ?, last_facts = ? WHERE id = ?", {to_millis(at), run.error, json::serialize(facts_json(run.error_facts)), source.id}));
   if (run.error.empty()) MAMORI_TRY(transaction->execute("UPDATE source SET last_success_at = ?, failing_since = NULL WHERE id = ?", {to_millis(at), source.id}));
   else MAMORI_TRY(transaction->execute("UPDATE source SET failing_since = COALESCE(failing_since, ?) WHERE id = ?", {to_millis(at), source.id}));
   transaction.journal(actor, {source.facility, "source", source.id, run.error.empty() ? "read" : "read_failed", "", json::serialize(run_summary(run)), source.name});
@@ -233,7 +222,7 @@ Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::strin
     return done_of(*run);
   });
   if (run) return std::move(*run);
-  return done ? Result<Run>(no_source()) : Result<Run>(done.error());
+  return done.error();
 }
 
 void Sources::add_duties() {
@@ -267,10 +256,8 @@ Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::
 }
 
 json::object to_json(const Source& source) {
-  json::object facts;
-  for (const auto& [key, value] : source.last_facts) facts[key] = value;
   json::object out = {{"id", source.id}, {"name", source.name}, {"kind", source.kind}, {"settings", source.settings}, {"has_secret", source.has_secret},
-                      {"every_minutes", source.every_minutes}, {"enabled", source.enabled}, {"last_error", source.last_error}, {"last_facts", std::move(facts)}};
+                      {"every_minutes", source.every_minutes}, {"enabled", source.enabled}, {"last_error", source.last_error}, {"last_facts", facts_json(source.last_facts)}};
   const auto put = [&](std::string_view name, const std::optional<Instant>& at) { out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr); };
   put("last_run_at", source.last_run_at);
   put("last_success_at", source.last_success_at);
@@ -279,9 +266,7 @@ json::object to_json(const Source& source) {
 }
 
 json::object to_json(const Run& run) {
-  json::object facts;
-  for (const auto& [key, value] : run.error_facts) facts[key] = value;
-  return {{"id", run.id}, {"started_at", iso_instant(run.started_at)}, {"finished_at", iso_instant(run.finished_at)}, {"by", run.by}, {"error", run.error}, {"error_facts", std::move(facts)}, {"counts", run.counts}, {"evidence", run.evidence}};
+  return {{"id", run.id}, {"started_at", iso_instant(run.started_at)}, {"finished_at", iso_instant(run.finished_at)}, {"by", run.by}, {"error", run.error}, {"error_facts", facts_json(run.error_facts)}, {"counts", run.counts}, {"evidence", run.evidence}};
 }
 
 }  // namespace mamori::readers

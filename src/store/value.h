@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "base/time.h"
 
 namespace mamori::store {
 
@@ -25,6 +28,9 @@ std::string as_text(const Value& value);
 std::int64_t as_integer(const Value& value);
 // Whether every text of the row is UTF-8 without U+0000: the only text that both engines give back as it was.
 bool is_storable(const Row& row);
+// Milliseconds since 1970 as an instant; none for NULL.
+inline std::optional<Instant> as_instant(const Value& value) { return is_null(value) ? std::nullopt : std::optional(from_millis(as_integer(value))); }
+inline Value instant_or_null(const std::optional<Instant>& at) { return at ? Value(to_millis(*at)) : Value(); }
 inline Value text_or_null(std::string_view text) { return text.empty() ? Value{} : Value{std::string(text)}; }
 
 }  // namespace mamori::store

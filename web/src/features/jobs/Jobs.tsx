@@ -5,7 +5,7 @@ import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import { Button, PageHead, Problem, QueryView } from "../../ui/ui";
 
-type Past = { started_at: string; ended_at: string; by: string; server: string; error?: Words };
+type Past = { started_at: string; ended_at: string; by: string; server: string; error?: Words; note?: Words };
 type Job = {
   id: string; kind: string; title: Words; label: string; every_seconds: number; runs: boolean; stopping: boolean; asked_by: string;
   done: number; whole: number; failures: number; due_at: string | null; started_at: string | null; last_success_at: string | null; failing_since: string | null;
@@ -24,6 +24,13 @@ function useEvery() {
   };
 }
 
+function Outcome({ past }: { past: Past }) {
+  const t = useTexts();
+  const words = useWords();
+  const said = past.error ?? past.note;
+  return <>{said ? words(said) : t("jobs.ok")}</>;
+}
+
 function State({ job }: { job: Job }) {
   const t = useTexts();
   const dates = useDates();
@@ -33,19 +40,19 @@ function State({ job }: { job: Job }) {
     return <>{t("jobs.running")} {percent !== undefined && <progress max={100} value={percent}>{t("jobs.progress", { percent })}</progress>} {percent !== undefined && t("jobs.progress", { percent })}</>;
   }
   if (job.failing_since) return <>{t("jobs.since", { on: dates.time(job.failing_since), n: job.failures })}</>;
-  return job.last_success_at ? <>{t("jobs.ok")}</> : <>—</>;
+  const latest = job.history[0];
+  return latest ? <Outcome past={latest} /> : <>—</>;
 }
 
 function History({ job }: { job: Job }) {
   const t = useTexts();
-  const words = useWords();
   const dates = useDates();
   if (job.history.length === 0) return null;
   return (
     <details>
       <summary>{t("jobs.history")}</summary>
       <ul className="quiet-text">
-        {job.history.map((past) => <li key={past.started_at}>{dates.time(past.started_at)}　{past.error ? words(past.error) : t("jobs.ok")}　{past.by}　{past.server}</li>)}
+        {job.history.map((past) => <li key={past.started_at}>{dates.time(past.started_at)}　<Outcome past={past} />　{past.by}　{past.server}</li>)}
       </ul>
     </details>
   );
