@@ -1,5 +1,5 @@
-// How keeping scales: appends beside a long proof, ten thousand streams, opening after a crash. Each figure with its mark, and beside
-// what the disk or the kernel does alone in the same run.
+// How keeping scales: appends beside a long proof, ten thousand streams, opening after a crash. Each figure
+// with its mark, and beside what the disk or the kernel does alone in the same run.
 //   keeping_marks [SEGMENTS]
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -21,10 +21,13 @@ namespace {
 using namespace mamori;
 using namespace mamori::archive;
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 void mark(const char* what, double value, const char* unit, double most, const std::string& beside) {
-  std::printf("%-58s %10.1f %-3s mark %7.1f  %-6s %s\n", what, value, unit, most, value <= most ? "met" : "MISSED", beside.c_str());
+  std::printf("%-58s %10.1f %-3s mark %7.1f  %-6s %s\n", what, value, unit, most,
+              value <= most ? "met" : "MISSED", beside.c_str());
   std::fflush(stdout);
 }
 
@@ -37,9 +40,11 @@ double resident_megabytes() {
 
 Event make(std::uint64_t number, Arena& arena) {
   Event event;
-  event.raw = arena.keep(fmt::format("<38>Nov 26 10:00:{:02} host{} sshd[{}]: Accepted publickey for user{} from 192.0.2.{} port {} id {:016x}",
-                                     number % 60, number % 40, 100 + number % 900, number % 300, number % 250, 1024 + number % 60000,
-                                     number * 0x9E3779B97F4A7C15ull));
+  event.raw =
+      arena.keep(fmt::format("<38>Nov 26 10:00:{:02} host{} sshd[{}]: Accepted publickey for user{} from "
+                             "192.0.2.{} port {} id {:016x}",
+                             number % 60, number % 40, 100 + number % 900, number % 300, number % 250,
+                             1024 + number % 60000, number * 0x9E3779B97F4A7C15ull));
   event.time = event.received = from_millis(1'780'000'000'000 + static_cast<std::int64_t>(number));
   event[Field::source] = "LS-0001";
   event[Field::user] = arena.keep("user" + std::to_string(number % 300));
@@ -85,7 +90,8 @@ double longest_sync(const std::filesystem::path& folder) {
 void beside_a_proof(const std::filesystem::path& folder, const SigningKey& key, const Clock& clock) {
   Workers workers{2};
   const StreamOptions options{.events = 64};
-  auto stream = *EmbeddedStream::open(folder / "proof", "mamori/b/e", key, clock, os::Disk::real(), workers, options);
+  auto stream =
+      *EmbeddedStream::open(folder / "proof", "mamori/b/e", key, clock, os::Disk::real(), workers, options);
   std::uint64_t next = 0;
   if (!import_blocks(*stream, next, 10'000, 64)) return;
   int quiet = 0;
@@ -103,7 +109,8 @@ void beside_a_proof(const std::filesystem::path& folder, const SigningKey& key, 
   const auto longest = longest_append(*stream, next, [&] { return !done; });
   prover.join();
   mark("longest append beside a proof over 10,000 blocks", longest, "ms", 50,
-       fmt::format("alone {:.1f} ms; bare write and fdatasync at most {:.1f} ms; the proof took {:.2f} s", alone, longest_sync(folder), took));
+       fmt::format("alone {:.1f} ms; bare write and fdatasync at most {:.1f} ms; the proof took {:.2f} s",
+                   alone, longest_sync(folder), took));
 }
 
 void many_streams(const std::filesystem::path& folder, const SigningKey& key, const Clock& clock) {
@@ -120,10 +127,12 @@ void many_streams(const std::filesystem::path& folder, const SigningKey& key, co
     }
   }
   mark("10,000 streams open, each with an event: memory", resident_megabytes() - before, "MB", 300,
-       fmt::format("made in {:.1f} s; {} descriptors of {} allowed", now() - start, os::descriptors(), os::file_limit()));
+       fmt::format("made in {:.1f} s; {} descriptors of {} allowed", now() - start, os::descriptors(),
+                   os::file_limit()));
 }
 
-void after_a_crash(const std::filesystem::path& folder, const SigningKey& key, const Clock& clock, std::size_t segments) {
+void after_a_crash(const std::filesystem::path& folder, const SigningKey& key, const Clock& clock,
+                   std::size_t segments) {
   const auto where = folder / "crash";
   const StreamOptions options{.events = 256};
   // Another process, so that it can end in the middle.
@@ -158,7 +167,8 @@ void after_a_crash(const std::filesystem::path& folder, const SigningKey& key, c
     return;
   }
   mark(fmt::format("opening {} segments after a crash", segments).c_str(), took * 1000, "ms", 1000,
-       fmt::format("{} events; reading the same {:.0f} MB of headers {:.0f} ms", (*stream)->size(), static_cast<double>(bytes) / 1e6, reading * 1000));
+       fmt::format("{} events; reading the same {:.0f} MB of headers {:.0f} ms", (*stream)->size(),
+                   static_cast<double>(bytes) / 1e6, reading * 1000));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ build_packages=(build-essential cmake ninja-build ccache mold pkg-config libboos
   libsqlite3-dev libpq-dev libicu-dev libyaml-cpp-dev libpugixml-dev libzip-dev libxlsxwriter-dev libpango1.0-dev libqrencode-dev liboath-dev
   libldap-dev libcurl4-openssl-dev libzstd-dev zlib1g-dev libxxhash-dev libsimdjson-dev libcli11-dev libspdlog-dev libfmt-dev fonts-noto-cjk nmap restic borgbackup)
 test_packages=(rsyslog rsyslog-openssl libnet1 libivykis0 libgtest-dev libgmock-dev postgresql slapd ldap-utils samba samba-ad-provision samba-dsdb-modules samba-vfs-modules
-  iproute2 python3 chromium poppler-utils openssl clang-14 libclang-rt-14-dev sqlite3 curl clickhouse-server zookeeper)
+  iproute2 python3 chromium poppler-utils openssl clang-14 clang-format libclang-rt-14-dev sqlite3 curl clickhouse-server zookeeper)
 
 # A package that cannot be installed beside another is unpacked under build/peers, for tests to start from there.
 unpack_peer() {

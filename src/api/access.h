@@ -1,4 +1,5 @@
-// Which facilities a call may read or write a register in: the route's permission and the register's own readers and writers.
+// Which facilities a call may read or write a register in: the route's permission and the register's own
+// readers and writers.
 #pragma once
 
 #include "api/services.h"

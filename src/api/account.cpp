@@ -5,14 +5,17 @@ namespace mamori::api {
 namespace {
 
 std::string cookie(const std::string& value, bool secure, bool clear) {
-  return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}{}", kSessionCookie, value, secure ? "; Secure" : "", clear ? "; Max-Age=0" : "");
+  return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}{}", kSessionCookie, value,
+                     secure ? "; Secure" : "", clear ? "; Max-Age=0" : "");
 }
 
 }  // namespace
 
 Result<http::Reply> sign_in(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
-  const auto signed_in = MAMORI_TRY(services.users.sign_in(text_of(body, "login"), Secret(text_of(body, "password")), text_of(body, "totp"), call.request.remote, printable(call.request.header("user-agent"), 400)));
+  const auto signed_in = MAMORI_TRY(
+      services.users.sign_in(text_of(body, "login"), Secret(text_of(body, "password")), text_of(body, "totp"),
+                             call.request.remote, printable(call.request.header("user-agent"), 400)));
   const auto user = MAMORI_TRY(services.users.get(signed_in.session.user));
   auto reply = http::Reply::json(identity::to_json(user));
   reply.headers.emplace_back("Set-Cookie", cookie(signed_in.token.reveal(), call.request.secure, false));
@@ -35,7 +38,9 @@ Result<http::Reply> get_me(const Call& call, Services& services) {
     for (const auto permission : identity::kPermissions)
       if (call.user->may(permission, facility)) permissions.emplace_back(identity::name_of(permission));
     const auto record = services.ledger.get(*reg, {facility}, facility);
-    json::object out = {{"id", facility}, {"name", record ? record->label : facility}, {"permissions", std::move(permissions)}};
+    json::object out = {{"id", facility},
+                        {"name", record ? record->label : facility},
+                        {"permissions", std::move(permissions)}};
     if (record) out["kind"] = text_of(record->fields, "kind");
     facilities.push_back(std::move(out));
   }
@@ -72,7 +77,9 @@ Result<http::Reply> change_password(const Call& call, Services& services) {
 
 Result<http::Reply> check_password_strength(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
-  const auto status = identity::check_password(Secret(text_of(body, "password")), {{text_of(body, "facility_name"), text_of(body, "login"), text_of(body, "user_name")}});
+  const auto status = identity::check_password(
+      Secret(text_of(body, "password")),
+      {{text_of(body, "facility_name"), text_of(body, "login"), text_of(body, "user_name")}});
   json::array problems;
   if (!status)
     for (const auto& problem : status.error().problems) {
@@ -84,11 +91,14 @@ Result<http::Reply> check_password_strength(const Call& call, Services& services
 
 Result<http::Reply> begin_totp(const Call& call, Services& services) {
   const auto secret = MAMORI_TRY(services.users.begin_totp(call.user->id));
-  return http::Reply::json(json::object{{"secret", secret}, {"uri", "otpauth://totp/Mamori:" + call.user->login + "?secret=" + secret + "&issuer=Mamori"}});
+  return http::Reply::json(json::object{
+      {"secret", secret},
+      {"uri", "otpauth://totp/Mamori:" + call.user->login + "?secret=" + secret + "&issuer=Mamori"}});
 }
 
 Result<http::Reply> confirm_totp(const Call& call, Services& services) {
-  MAMORI_TRY(services.users.confirm_totp(call.actor(), call.user->id, text_of(MAMORI_TRY(call.body()), "code")));
+  MAMORI_TRY(
+      services.users.confirm_totp(call.actor(), call.user->id, text_of(MAMORI_TRY(call.body()), "code")));
   return http::Reply::nothing();
 }
 

@@ -15,13 +15,16 @@ Result<report::Request> request_of(const Call& call) {
   request.facility = MAMORI_TRY(call.facility());
   request.language = call.language();
   request.printed_by = call.user->name;
-  request.format = call.request.parameter("format", "pdf") == "xlsx" ? report::Format::xlsx : report::Format::pdf;
+  request.format =
+      call.request.parameter("format", "pdf") == "xlsx" ? report::Format::xlsx : report::Format::pdf;
   return request;
 }
 
 http::Reply document_reply(std::string bytes, report::Format format, const std::string& name) {
-  auto reply = http::Reply::file(std::move(bytes), format == report::Format::pdf ? kPdf : kXlsx, name + (format == report::Format::pdf ? ".pdf" : ".xlsx"));
-  if (format == report::Format::pdf) reply.headers.back().second.replace(0, std::string_view("attachment").size(), "inline");
+  auto reply = http::Reply::file(std::move(bytes), format == report::Format::pdf ? kPdf : kXlsx,
+                                 name + (format == report::Format::pdf ? ".pdf" : ".xlsx"));
+  if (format == report::Format::pdf)
+    reply.headers.back().second.replace(0, std::string_view("attachment").size(), "inline");
   return reply;
 }
 
@@ -29,29 +32,40 @@ http::Reply document_reply(std::string bytes, report::Format format, const std::
 
 Result<http::Reply> get_checklist_document(const Call& call, Services& services) {
   const auto request = MAMORI_TRY(request_of(call));
-  return document_reply(MAMORI_TRY(report::checklist({services.ledger, services.assessor, services.texts}, request, call.at("framework"), call.request.parameter("vendor"))), request.format, call.at("framework"));
+  return document_reply(
+      MAMORI_TRY(report::checklist({services.ledger, services.assessor, services.texts}, request,
+                                   call.at("framework"), call.request.parameter("vendor"))),
+      request.format, call.at("framework"));
 }
 
 Result<http::Reply> get_register_document(const Call& call, Services& services) {
   const auto request = MAMORI_TRY(request_of(call));
   const auto to = MAMORI_TRY(access(call, services, Use::read));
-  if (std::find(to.facilities.begin(), to.facilities.end(), request.facility) == to.facilities.end()) return Error{ErrorKind::forbidden, "api.forbidden"};
-  return document_reply(MAMORI_TRY(report::register_list({services.ledger, services.assessor, services.texts}, request, to.reg->name)), request.format, to.reg->label.in(request.language));
+  if (std::find(to.facilities.begin(), to.facilities.end(), request.facility) == to.facilities.end())
+    return Error{ErrorKind::forbidden, "api.forbidden"};
+  return document_reply(MAMORI_TRY(report::register_list({services.ledger, services.assessor, services.texts},
+                                                         request, to.reg->name)),
+                        request.format, to.reg->label.in(request.language));
 }
 
 Result<http::Reply> get_matrix_document(const Call& call, Services& services) {
   const auto request = MAMORI_TRY(request_of(call));
-  return document_reply(MAMORI_TRY(report::access_matrix({services.ledger, services.assessor, services.texts}, request)), request.format, "access-rights");
+  return document_reply(
+      MAMORI_TRY(report::access_matrix({services.ledger, services.assessor, services.texts}, request)),
+      request.format, "access-rights");
 }
 
 Result<http::Reply> get_log_heads_document(const Call& call, Services& services) {
   auto request = MAMORI_TRY(request_of(call));
   request.format = report::Format::pdf;
   report::DayOfLogs day;
-  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.keeping().newest_heads({request.facility}))) day.heads.push_back({name.name, head, stamp});
+  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.keeping().newest_heads({request.facility})))
+    day.heads.push_back({name.name, head, stamp});
   for (const auto& state : MAMORI_TRY(services.logs.keeping().state({request.facility})))
     for (const auto& damage : state.damage) day.damage.emplace_back(state.name.name, damage);
-  return document_reply(MAMORI_TRY(report::log_heads({services.ledger, services.assessor, services.texts}, request, day, services.signing_key)), request.format, "log-heads_" + iso_date(date_of(services.clock.now())));
+  return document_reply(MAMORI_TRY(report::log_heads({services.ledger, services.assessor, services.texts},
+                                                     request, day, services.signing_key)),
+                        request.format, "log-heads_" + iso_date(date_of(services.clock.now())));
 }
 
 Result<http::Reply> get_package(const Call& call, Services& services) {
@@ -59,7 +73,9 @@ Result<http::Reply> get_package(const Call& call, Services& services) {
   package.request = MAMORI_TRY(request_of(call));
   package.key = &services.signing_key;
   package.blobs = &services.blobs;
-  return http::Reply::file(MAMORI_TRY(report::inspection_package({services.ledger, services.assessor, services.texts}, package)), "application/zip", "inspection-package_" + iso_date(date_of(services.clock.now())) + ".zip");
+  return http::Reply::file(
+      MAMORI_TRY(report::inspection_package({services.ledger, services.assessor, services.texts}, package)),
+      "application/zip", "inspection-package_" + iso_date(date_of(services.clock.now())) + ".zip");
 }
 
 Result<http::Reply> list_journal(const Call& call, Services& services) {

@@ -6,15 +6,26 @@ namespace {
 json::object summary_json(const assess::FrameworkResult& result) {
   json::object counts;
   std::int64_t contradictions = 0, declared = 0;
-  for (const auto verdict : {assess::Verdict::met, assess::Verdict::gap, assess::Verdict::stale, assess::Verdict::no_evidence, assess::Verdict::not_applicable})
-    counts[assess::name_of(verdict)] = std::count_if(result.items.begin(), result.items.end(), [&](const assess::ItemResult& item) { return item.verdict == verdict; });
+  for (const auto verdict : {assess::Verdict::met, assess::Verdict::gap, assess::Verdict::stale,
+                             assess::Verdict::no_evidence, assess::Verdict::not_applicable})
+    counts[assess::name_of(verdict)] =
+        std::count_if(result.items.begin(), result.items.end(),
+                      [&](const assess::ItemResult& item) { return item.verdict == verdict; });
   for (const auto& item : result.items) {
     contradictions += item.contradiction == assess::Contradiction::none ? 0 : 1;
     declared += item.declared ? 1 : 0;
   }
-  return {{"framework", result.framework->id}, {"title", words_json(result.framework->title)}, {"source", words_json(result.framework->source)}, {"edition", result.framework->edition},
-          {"per_vendor", result.framework->per_vendor}, {"level_wanted", result.framework->level_wanted}, {"items_total", result.items.size()}, {"counts", std::move(counts)},
-          {"contradictions", contradictions}, {"declared", declared}, {"at", iso_instant(result.at)}};
+  return {{"framework", result.framework->id},
+          {"title", words_json(result.framework->title)},
+          {"source", words_json(result.framework->source)},
+          {"edition", result.framework->edition},
+          {"per_vendor", result.framework->per_vendor},
+          {"level_wanted", result.framework->level_wanted},
+          {"items_total", result.items.size()},
+          {"counts", std::move(counts)},
+          {"contradictions", contradictions},
+          {"declared", declared},
+          {"at", iso_instant(result.at)}};
 }
 
 }  // namespace
@@ -22,13 +33,15 @@ json::object summary_json(const assess::FrameworkResult& result) {
 Result<http::Reply> list_frameworks(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& framework : services.catalog.frameworks()) items.push_back(summary_json(MAMORI_TRY(services.assessor.frameworks().state(facility, framework.id))));
+  for (const auto& framework : services.catalog.frameworks())
+    items.push_back(summary_json(MAMORI_TRY(services.assessor.frameworks().state(facility, framework.id))));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> get_framework(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
-  const auto result = MAMORI_TRY(services.assessor.frameworks().state(facility, call.at("framework"), call.request.parameter("vendor")));
+  const auto result = MAMORI_TRY(
+      services.assessor.frameworks().state(facility, call.at("framework"), call.request.parameter("vendor")));
   auto out = summary_json(result);
   json::array items;
   for (const auto& item : result.items) items.push_back(assess::to_json(item));
@@ -45,14 +58,27 @@ Result<http::Reply> declare_item(const Call& call, Services& services) {
     bad.problems.push_back({"answer", "assess.declaration.answer", {}});
     return bad;
   }
-  const auto made = MAMORI_TRY(services.assessor.declarations().declare(call.actor(), facility, {call.at("framework"), call.at("item"), text_of(body, "vendor"), *answer, text_of(body, "confirmed_on"), text_of(body, "target_on"), text_of(body, "remark"), "", {}, static_cast<int>(integer_of(body, "round", 1))}));
+  const auto made =
+      MAMORI_TRY(services.assessor.declarations().declare(call.actor(), facility,
+                                                          {call.at("framework"),
+                                                           call.at("item"),
+                                                           text_of(body, "vendor"),
+                                                           *answer,
+                                                           text_of(body, "confirmed_on"),
+                                                           text_of(body, "target_on"),
+                                                           text_of(body, "remark"),
+                                                           "",
+                                                           {},
+                                                           static_cast<int>(integer_of(body, "round", 1))}));
   return http::Reply::json(assess::to_json(made));
 }
 
 Result<http::Reply> control_history(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& change : MAMORI_TRY(services.assessor.findings().history(facility, call.at("control")))) items.push_back(json::object{{"at", iso_instant(change.at)}, {"verdict", change.verdict}, {"violations", change.violations}});
+  for (const auto& change : MAMORI_TRY(services.assessor.findings().history(facility, call.at("control"))))
+    items.push_back(json::object{
+        {"at", iso_instant(change.at)}, {"verdict", change.verdict}, {"violations", change.violations}});
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
@@ -65,14 +91,21 @@ Result<http::Reply> get_today(const Call& call, Services& services) {
     items.push_back(assess::to_json(row));
   }
   const auto controls = MAMORI_TRY(services.assessor.controls().all(facility));
-  const auto met = std::count_if(controls->begin(), controls->end(), [](const auto& entry) { return entry.second.verdict == assess::Verdict::met; });
-  return http::Reply::json(json::object{{"items", std::move(items)}, {"urgent", urgent}, {"soon", soon}, {"met", met}, {"today", iso_date(date_of(services.clock.now()))}});
+  const auto met = std::count_if(controls->begin(), controls->end(), [](const auto& entry) {
+    return entry.second.verdict == assess::Verdict::met;
+  });
+  return http::Reply::json(json::object{{"items", std::move(items)},
+                                        {"urgent", urgent},
+                                        {"soon", soon},
+                                        {"met", met},
+                                        {"today", iso_date(date_of(services.clock.now()))}});
 }
 
 Result<http::Reply> put_off_today(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   const auto body = MAMORI_TRY(call.body());
-  MAMORI_TRY(services.assessor.today().put_off(call.actor(), facility, text_of(body, "key"), text_of(body, "until"), text_of(body, "reason")));
+  MAMORI_TRY(services.assessor.today().put_off(call.actor(), facility, text_of(body, "key"),
+                                               text_of(body, "until"), text_of(body, "reason")));
   return http::Reply::nothing();
 }
 

@@ -1,4 +1,5 @@
-// The handlers, one file per resource. A handler parses, calls one domain function and shapes the answer; no rule, no SQL.
+// The handlers, one file per resource. A handler parses, calls one domain function and shapes the answer; no
+// rule, no SQL.
 #pragma once
 
 #include "api/services.h"
@@ -109,7 +110,8 @@ struct FirstUse {
 struct FirstUseDone {
   std::string facility, user;
 };
-// A further facility (a group with several lives in one database); the existing user `given.login` becomes its planning manager.
+// A further facility (a group with several lives in one database); the existing user `given.login` becomes
+// its planning manager.
 Result<std::string> add_facility(Services& services, const store::Actor& actor, const FirstUse& given);
 Result<FirstUseDone> first_use(Services& services, const FirstUse& given, const std::string& origin);
 

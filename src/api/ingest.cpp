@@ -7,7 +7,6 @@
 namespace mamori::api {
 namespace {
 
-
 constexpr std::size_t kLargestUnpacked = 64u << 20;
 
 // Authorization: Bearer TOKEN, Basic base64(anything:TOKEN), ApiKey base64(anything:TOKEN) or ApiKey TOKEN.
@@ -63,7 +62,8 @@ json::array notes_json(const std::vector<formats::Refused>& notes, const Texts& 
 }
 
 // Keeps what the body holds; a body that cannot be read is kept too, and its sender told why.
-Result<logs::Logs::Accepted> keep(const Call& call, Services& services, const logs::LogSource& source, std::string_view body, const Result<formats::Bodies>& bodies) {
+Result<logs::Logs::Accepted> keep(const Call& call, Services& services, const logs::LogSource& source,
+                                  std::string_view body, const Result<formats::Bodies>& bodies) {
   if (bodies) return services.logs.accept(source, call.request.remote, *bodies);
   formats::Bodies whole;
   if (!body.empty()) whole.refused.push_back({0, "collect.events.unreadable", body});
@@ -84,12 +84,26 @@ Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   archive::Arena arena;
   const auto start = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  const auto bodies = start != body.npos && body[start] == '<' ? formats::parse_fhir_xml(std::string_view(body).substr(start)) : formats::parse_fhir(body, arena);
+  const auto bodies = start != body.npos && body[start] == '<'
+                          ? formats::parse_fhir_xml(std::string_view(body).substr(start))
+                          : formats::parse_fhir(body, arena);
   const auto accepted = MAMORI_TRY(keep(call, services, source, body, bodies));
-  if (accepted.notes.empty()) return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", json::array{json::object{{"severity", "information"}, {"code", "informational"}, {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}}, 201);
+  if (accepted.notes.empty())
+    return http::Reply::json(
+        json::object{{"resourceType", "OperationOutcome"},
+                     {"issue", json::array{json::object{
+                                   {"severity", "information"},
+                                   {"code", "informational"},
+                                   {"diagnostics", fmt::format("{} events kept", accepted.events)}}}}},
+        201);
   json::array issues;
-  for (const auto& note : accepted.notes) issues.push_back(json::object{{"severity", "error"}, {"code", "invalid"}, {"diagnostics", fmt::format("entry {}: {}", note.line, services.texts.get(note.code, "en"))}});
-  return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", std::move(issues)}}, accepted.events == 0 ? 422 : 200);
+  for (const auto& note : accepted.notes)
+    issues.push_back(json::object{
+        {"severity", "error"},
+        {"code", "invalid"},
+        {"diagnostics", fmt::format("entry {}: {}", note.line, services.texts.get(note.code, "en"))}});
+  return http::Reply::json(json::object{{"resourceType", "OperationOutcome"}, {"issue", std::move(issues)}},
+                           accepted.events == 0 ? 422 : 200);
 }
 
 Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
@@ -106,7 +120,9 @@ Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
       answer["result"] = "created";
     } else {
       errors = true;
-      answer["error"] = json::object{{"type", "illegal_argument_exception"}, {"reason", "only create and index of a JSON object are taken: what is logged stays"}};
+      answer["error"] =
+          json::object{{"type", "illegal_argument_exception"},
+                       {"reason", "only create and index of a JSON object are taken: what is logged stays"}};
     }
     out.push_back(json::object{{item.action, std::move(answer)}});
   }
@@ -117,7 +133,11 @@ Result<http::Reply> ingest_bulk(const Call& call, Services& services) {
 
 Result<http::Reply> ingest_bulk_info(const Call&, Services&) {
   // What clients ask before they send.
-  auto reply = http::Reply::json(json::object{{"name", "mamori"}, {"cluster_name", "mamori"}, {"cluster_uuid", "mamori"}, {"version", {{"number", "8.0.0"}, {"build_flavor", "default"}}}, {"tagline", "You Know, for Search"}});
+  auto reply = http::Reply::json(json::object{{"name", "mamori"},
+                                              {"cluster_name", "mamori"},
+                                              {"cluster_uuid", "mamori"},
+                                              {"version", {{"number", "8.0.0"}, {"build_flavor", "default"}}},
+                                              {"tagline", "You Know, for Search"}});
   reply.headers.emplace_back("X-Elastic-Product", "Elasticsearch");
   return reply;
 }
@@ -127,7 +147,9 @@ Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(body_of(call.request));
   const bool protobuf = call.request.header("content-type").find("protobuf") != std::string::npos;
   archive::Arena arena;
-  MAMORI_TRY(keep(call, services, source, body, protobuf ? formats::parse_otlp_protobuf(body, arena) : formats::parse_otlp_json(body, arena)));
+  MAMORI_TRY(
+      keep(call, services, source, body,
+           protobuf ? formats::parse_otlp_protobuf(body, arena) : formats::parse_otlp_json(body, arena)));
   http::Reply reply;
   if (protobuf) {
     reply.content_type = "application/x-protobuf";  // an empty ExportLogsServiceResponse
@@ -139,8 +161,11 @@ Result<http::Reply> ingest_otlp(const Call& call, Services& services) {
 Result<http::Reply> ingest_lines(const Call& call, Services& services) {
   const auto source = MAMORI_TRY(sender_of(call.request, services));
   const auto body = MAMORI_TRY(body_of(call.request));
-  const auto accepted = MAMORI_TRY(services.logs.accept(source, call.request.remote, formats::parse_lines(body)));
-  return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
+  const auto accepted =
+      MAMORI_TRY(services.logs.accept(source, call.request.remote, formats::parse_lines(body)));
+  return http::Reply::json(
+      json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}},
+      201);
 }
 
 Result<http::Reply> import_logs(const Call& call, Services& services) {
@@ -149,8 +174,11 @@ Result<http::Reply> import_logs(const Call& call, Services& services) {
   for (const auto& source : MAMORI_TRY(services.logs.sources({facility}))) {
     if (source.id != wanted) continue;
     MAMORI_TRY(services.logs.record_use(call.actor(), facility, "imported", source.number));
-    const auto accepted = MAMORI_TRY(services.logs.accept(source, "", formats::parse_lines(call.request.body)));
-    return http::Reply::json(json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}}, 201);
+    const auto accepted =
+        MAMORI_TRY(services.logs.accept(source, "", formats::parse_lines(call.request.body)));
+    return http::Reply::json(
+        json::object{{"accepted", accepted.events}, {"notes", notes_json(accepted.notes, services.texts)}},
+        201);
   }
   return Error{ErrorKind::not_found, "ledger.record.missing"};
 }

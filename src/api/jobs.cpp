@@ -22,16 +22,21 @@ json::object job_json(const jobs::Job& job, const Texts& texts) {
 
 Result<http::Reply> list_jobs(const Call& call, Services& services) {
   json::array items;
-  for (const auto& job : MAMORI_TRY(services.jobs.list({MAMORI_TRY(call.facility())}, true))) items.push_back(job_json(job, services.texts));
+  for (const auto& job : MAMORI_TRY(services.jobs.list({MAMORI_TRY(call.facility())}, true)))
+    items.push_back(job_json(job, services.texts));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> ask_job(const Call& call, Services& services) {
-  return http::Reply::json(job_json(MAMORI_TRY(services.jobs.ask(call.actor(), call.facilities, call.at("id"))), services.texts), 202);
+  return http::Reply::json(
+      job_json(MAMORI_TRY(services.jobs.ask(call.actor(), call.facilities, call.at("id"))), services.texts),
+      202);
 }
 
 Result<http::Reply> end_job(const Call& call, Services& services) {
-  return http::Reply::json(job_json(MAMORI_TRY(services.jobs.end(call.actor(), call.facilities, call.at("id"))), services.texts), 202);
+  return http::Reply::json(
+      job_json(MAMORI_TRY(services.jobs.end(call.actor(), call.facilities, call.at("id"))), services.texts),
+      202);
 }
 
 }  // namespace mamori::api

@@ -38,7 +38,10 @@ Result<Scope> scope_of(const Call& call, Services& services) {
   return scope;
 }
 
-Result<logs::Question> question_of(const Call& call) { return logs::parse_question(call.request.parameter("q"), call.request.parameter("from"), call.request.parameter("to")); }
+Result<logs::Question> question_of(const Call& call) {
+  return logs::parse_question(call.request.parameter("q"), call.request.parameter("from"),
+                              call.request.parameter("to"));
+}
 
 // Bytes for the screen: UTF-8 as it is, other Japanese encodings decoded.
 json::string shown(std::string_view bytes) { return json::string(archive::decode_text(bytes)); }
@@ -55,20 +58,32 @@ json::object event_json(const archive::Event& event, const archive::Stream& stre
   json::object fields;
   for (const auto field : archive::kFields)
     if (!event[field].empty()) fields[archive::name_of(field)] = shown(event[field]);
-  return {{"stream", stream_name(stream)}, {"index", index}, {"time", iso_instant(event.time)}, {"time_millis", to_millis(event.time)}, {"received", iso_instant(event.received)}, {"fields", std::move(fields)}, {"raw", shown(event.raw)}};
+  return {{"stream", stream_name(stream)},
+          {"index", index},
+          {"time", iso_instant(event.time)},
+          {"time_millis", to_millis(event.time)},
+          {"received", iso_instant(event.received)},
+          {"fields", std::move(fields)},
+          {"raw", shown(event.raw)}};
 }
 
 // Who the users are, for those who may read the ledger's people.
-Result<json::object> owners_json(const Call& call, Services& services, const std::string& facility, const std::set<std::string>& users) {
+Result<json::object> owners_json(const Call& call, Services& services, const std::string& facility,
+                                 const std::set<std::string>& users) {
   json::object out;
   for (const auto* name : {"account", "person"})
-    if (users.empty() || !allowed_in(call, MAMORI_TRY(services.ledger.find_register(name))->readers, facility)) return out;
+    if (users.empty() ||
+        !allowed_in(call, MAMORI_TRY(services.ledger.find_register(name))->readers, facility))
+      return out;
   for (const auto& [user, owner] : MAMORI_TRY(services.logs.owners(facility, users)))
-    out[shown(user)] = json::object{{"register", owner.reg}, {"account", owner.account}, {"person", owner.person}, {"name", owner.name}};
+    out[shown(user)] = json::object{
+        {"register", owner.reg}, {"account", owner.account}, {"person", owner.person}, {"name", owner.name}};
   return out;
 }
 
-std::string cursor_of(const archive::Position& position) { return fmt::format("{}.{}.{}", to_millis(position.time), position.stream, position.index); }
+std::string cursor_of(const archive::Position& position) {
+  return fmt::format("{}.{}.{}", to_millis(position.time), position.stream, position.index);
+}
 
 std::optional<archive::Position> parse_cursor(const std::string& text) {
   const auto parts = split(text, '.');
@@ -79,14 +94,16 @@ std::optional<archive::Position> parse_cursor(const std::string& text) {
     const auto [end, failure] = std::from_chars(part.data(), part.data() + part.size(), out);
     return failure == std::errc{} && end == part.data() + part.size();
   };
-  if (!read(parts[0], time) || !read(parts[1], position.stream) || !read(parts[2], position.index)) return std::nullopt;
+  if (!read(parts[0], time) || !read(parts[1], position.stream) || !read(parts[2], position.index))
+    return std::nullopt;
   position.time = from_millis(time);
   return position;
 }
 
 Result<archive::Stream*> one_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
-  const auto name = call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
+  const auto name =
+      call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
   for (const auto& known : MAMORI_TRY(services.logs.archive().names({facility})))
     if (known.name == name || known.base() == name) return services.logs.archive().stream({facility, name});
   return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
@@ -94,8 +111,12 @@ Result<archive::Stream*> one_stream(const Call& call, Services& services) {
 
 json::object damage_json(const Services& services, const archive::Damage& damage) {
   const Facts facts = {{"file", std::filesystem::path(damage.file).filename().string()},
-                       {"first", std::to_string(damage.first)}, {"last", std::to_string(damage.last)}};
-  return {{"what", words_json(services.texts.both(damage.what, facts))}, {"file", std::filesystem::path(damage.file).filename().string()}, {"first", damage.first}, {"last", damage.last}};
+                       {"first", std::to_string(damage.first)},
+                       {"last", std::to_string(damage.last)}};
+  return {{"what", words_json(services.texts.both(damage.what, facts))},
+          {"file", std::filesystem::path(damage.file).filename().string()},
+          {"first", damage.first},
+          {"last", damage.last}};
 }
 json::array damages_json(const Services& services, const std::vector<archive::Damage>& list) {
   json::array out;
@@ -110,8 +131,13 @@ json::array hashes_json(const std::vector<proof::Hash>& hashes) {
 }
 
 json::object head_json(Services& services, const archive::Stream& stream, const proof::Head& head) {
-  json::object out = {{"origin", head.origin}, {"size", head.size}, {"root", proof::to_base64(head.root)}, {"at", iso_instant(head.at)}, {"note", head.note}, {"stamp", nullptr}};
-  if (const auto stamp = services.logs.keeping().stamp_kept(name_of_stream(stream), head); stamp && *stamp) out["stamp"] = json::object{{"at", iso_instant((*stamp)->at)}, {"authority", (*stamp)->authority}, {"token", to_base64((*stamp)->token)}};
+  json::object out = {
+      {"origin", head.origin},      {"size", head.size}, {"root", proof::to_base64(head.root)},
+      {"at", iso_instant(head.at)}, {"note", head.note}, {"stamp", nullptr}};
+  if (const auto stamp = services.logs.keeping().stamp_kept(name_of_stream(stream), head); stamp && *stamp)
+    out["stamp"] = json::object{{"at", iso_instant((*stamp)->at)},
+                                {"authority", (*stamp)->authority},
+                                {"token", to_base64((*stamp)->token)}};
   return out;
 }
 
@@ -127,7 +153,9 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
     options.before = parse_cursor(before);
     if (!options.before) return Error{ErrorKind::invalid, "api.logs.cursor"};
   }
-  if (options.statistics) options.count = {Field::source, Field::kind, Field::host, Field::user, Field::action, Field::outcome, Field::address, Field::patient, Field::severity};
+  if (options.statistics)
+    options.count = {Field::source,  Field::kind,    Field::host,    Field::user,    Field::action,
+                     Field::outcome, Field::address, Field::patient, Field::severity};
   const std::vector<const archive::Stream*> streams(scope.streams.begin(), scope.streams.end());
   auto result = MAMORI_TRY(services.logs.search(call.actor(), scope.facility, streams, asked, options));
   result.damage.insert(result.damage.end(), scope.closed.begin(), scope.closed.end());
@@ -144,11 +172,19 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
     const auto& of_field = result.counts[static_cast<std::size_t>(field)];
     if (of_field.empty()) continue;
     json::array list;
-    for (const auto& entry : of_field) list.push_back(json::object{{"value", shown(entry.value)}, {"count", entry.count}});
+    for (const auto& entry : of_field)
+      list.push_back(json::object{{"value", shown(entry.value)}, {"count", entry.count}});
     counts[archive::name_of(field)] = std::move(list);
   }
-  for (const auto& bucket : result.histogram) histogram.push_back(json::object{{"from", iso_instant(bucket.from)}, {"count", bucket.count}});
-  json::object out = {{"items", std::move(items)}, {"more", result.more}, {"partial", result.partial}, {"blocks", result.blocks}, {"blocks_read", result.blocks_read}, {"damage", damages_json(services, result.damage)}, {"owners", MAMORI_TRY(owners_json(call, services, scope.facility, users))}};
+  for (const auto& bucket : result.histogram)
+    histogram.push_back(json::object{{"from", iso_instant(bucket.from)}, {"count", bucket.count}});
+  json::object out = {{"items", std::move(items)},
+                      {"more", result.more},
+                      {"partial", result.partial},
+                      {"blocks", result.blocks},
+                      {"blocks_read", result.blocks_read},
+                      {"damage", damages_json(services, result.damage)},
+                      {"owners", MAMORI_TRY(owners_json(call, services, scope.facility, users))}};
   if (options.statistics) {
     out["total"] = result.total;
     out["histogram"] = std::move(histogram);
@@ -164,29 +200,39 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
   if (!there && there.error().kind == ErrorKind::not_found)
     for (const auto& hole : archive::holes(*stream))
       if (hole.first <= index && index <= hole.last)
-        return Error{ErrorKind::corrupt, "archive.block.damaged", {{"file", hole.file}, {"first", std::to_string(hole.first)}, {"last", std::to_string(hole.last)}}};
+        return Error{ErrorKind::corrupt,
+                     "archive.block.damaged",
+                     {{"file", hole.file},
+                      {"first", std::to_string(hole.first)},
+                      {"last", std::to_string(hole.last)}}};
   const auto kept = MAMORI_TRY(std::move(there));
   auto out = event_json(kept.event, *stream, index);
   json::array rest;
-  for (const auto& [name, value] : formats::all_fields(kept.event.raw)) rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});
+  for (const auto& [name, value] : formats::all_fields(kept.event.raw))
+    rest.push_back(json::object{{"name", shown(name)}, {"value", shown(value)}});
   out["all_fields"] = std::move(rest);
-  if (kept.event[Field::kind] == "refused") out["refused"] = words_json(services.texts.both(kept.event[Field::action]));
+  if (kept.event[Field::kind] == "refused")
+    out["refused"] = words_json(services.texts.both(kept.event[Field::action]));
   // Proven against the newest signed head that covers it.
   const auto heads = stream->heads();
-  json::object proof = {{"leaf", proof::to_base64(proof::hash_leaf(archive::leaf_of(kept.event)))}, {"state", "waiting"}};
+  json::object proof = {{"leaf", proof::to_base64(proof::hash_leaf(archive::leaf_of(kept.event)))},
+                        {"state", "waiting"}};
   if (!heads.empty() && heads.back().size > index) {
     const auto path = MAMORI_TRY(stream->inclusion(index, heads.back().size));
-    const bool holds = proof::verify_inclusion(index, heads.back().size, proof::hash_leaf(archive::leaf_of(kept.event)), path, heads.back().root);
+    const bool holds = proof::verify_inclusion(
+        index, heads.back().size, proof::hash_leaf(archive::leaf_of(kept.event)), path, heads.back().root);
     proof["state"] = holds ? "proven" : "broken";
     proof["head"] = head_json(services, *stream, heads.back());
     proof["path"] = hashes_json(path);
   }
   out["proof"] = std::move(proof);
   const auto facility = MAMORI_TRY(call.facility());
-  if (!kept.event[Field::user].empty()) out["owners"] = MAMORI_TRY(owners_json(call, services, facility, {std::string(kept.event[Field::user])}));
+  if (!kept.event[Field::user].empty())
+    out["owners"] = MAMORI_TRY(owners_json(call, services, facility, {std::string(kept.event[Field::user])}));
   const auto sources = MAMORI_TRY(services.logs.sources({facility}));
   for (const auto& source : sources)
-    if (source.number == kept.event[Field::source]) out["source"] = json::object{{"id", source.id}, {"name", source.name}, {"asset", source.asset}};
+    if (source.number == kept.event[Field::source])
+      out["source"] = json::object{{"id", source.id}, {"name", source.name}, {"asset", source.asset}};
   return http::Reply::json(out);
 }
 
@@ -195,19 +241,34 @@ Result<http::Reply> list_log_streams(const Call& call, Services& services) {
   json::array items;
   for (const auto& state : MAMORI_TRY(services.logs.keeping().state({facility}))) {
     const auto heads = state.stream ? state.stream->heads() : std::vector<proof::Head>();
-    items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"waiting", state.waiting}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"damage", damages_json(services, state.damage)},
-                                 {"heads", heads.size()}, {"head", heads.empty() ? json::value(nullptr) : json::value(head_json(services, *state.stream, heads.back()))}});
+    items.push_back(json::object{
+        {"stream", state.name.name},
+        {"events", state.events},
+        {"first", state.first},
+        {"waiting", state.waiting},
+        {"bytes", state.bytes},
+        {"raw_bytes", state.raw_bytes},
+        {"damage", damages_json(services, state.damage)},
+        {"heads", heads.size()},
+        {"head", heads.empty() ? json::value(nullptr)
+                               : json::value(head_json(services, *state.stream, heads.back()))}});
   }
   const auto disk = services.logs.keeping().disk();
-  return http::Reply::json(json::object{{"items", std::move(items)}, {"public_key", to_hex(services.signing_key.public_key())},
-                                        {"disk", {{"free", disk.free}, {"total", disk.total}, {"days_left", disk.days_left ? json::value(*disk.days_left) : json::value(nullptr)}}}});
+  return http::Reply::json(
+      json::object{{"items", std::move(items)},
+                   {"public_key", to_hex(services.signing_key.public_key())},
+                   {"disk",
+                    {{"free", disk.free},
+                     {"total", disk.total},
+                     {"days_left", disk.days_left ? json::value(*disk.days_left) : json::value(nullptr)}}}});
 }
 
 Result<http::Reply> list_log_heads(const Call& call, Services& services) {
   const auto* stream = MAMORI_TRY(one_stream(call, services));
   auto heads = stream->heads();
   json::array items;
-  for (std::size_t i = heads.size(); i-- > 0 && items.size() < 100;) items.push_back(head_json(services, *stream, heads[i]));
+  for (std::size_t i = heads.size(); i-- > 0 && items.size() < 100;)
+    items.push_back(head_json(services, *stream, heads[i]));
   return http::Reply::json(json::object{{"items", std::move(items)}, {"total", heads.size()}});
 }
 
@@ -216,19 +277,28 @@ Result<http::Reply> get_log_proof(const Call& call, Services& services) {
   const auto size = number_of(call.request.parameter("size"), stream->size());
   if (const auto index = call.request.parameter("index"); !index.empty()) {
     const auto number = number_of(index, std::numeric_limits<std::uint64_t>::max());
-    return http::Reply::json(json::object{{"index", number}, {"size", size}, {"root", proof::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->inclusion(number, size)))}});
+    return http::Reply::json(
+        json::object{{"index", number},
+                     {"size", size},
+                     {"root", proof::to_base64(MAMORI_TRY(stream->root_at(size)))},
+                     {"path", hashes_json(MAMORI_TRY(stream->inclusion(number, size)))}});
   }
   const auto from = number_of(call.request.parameter("from"), 0);
-  return http::Reply::json(json::object{{"from", from}, {"size", size}, {"from_root", proof::to_base64(MAMORI_TRY(stream->root_at(from)))}, {"root", proof::to_base64(MAMORI_TRY(stream->root_at(size)))}, {"path", hashes_json(MAMORI_TRY(stream->consistency(from, size)))}});
+  return http::Reply::json(json::object{{"from", from},
+                                        {"size", size},
+                                        {"from_root", proof::to_base64(MAMORI_TRY(stream->root_at(from)))},
+                                        {"root", proof::to_base64(MAMORI_TRY(stream->root_at(size)))},
+                                        {"path", hashes_json(MAMORI_TRY(stream->consistency(from, size)))}});
 }
 
 Result<http::Reply> verify_log_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   MAMORI_TRY(one_stream(call, services));
   json::array damage;
-  const auto verified = services.logs.keeping().verify({facility, call.at("stream")}, [&](const archive::Damage& found) {
-    if (damage.size() < 100) damage.push_back(damage_json(services, found));
-  });
+  const auto verified =
+      services.logs.keeping().verify({facility, call.at("stream")}, [&](const archive::Damage& found) {
+        if (damage.size() < 100) damage.push_back(damage_json(services, found));
+      });
   if (!verified && verified.error().code != "archive.verify.failed") return verified.error();
   json::object out = {{"whole", verified.has_value()}, {"damage", std::move(damage)}};
   if (verified) {
@@ -252,23 +322,29 @@ Result<http::Reply> list_log_sources(const Call& call, Services& services) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register("log_source"));
   const auto* observed = MAMORI_TRY(services.ledger.find_register("observed_log"));
   std::map<std::string, json::object> facts;
-  MAMORI_TRY(services.ledger.each(*observed, {.facilities = {facility}, .sort = "label"}, [&](const ledger::Record& record) {
-    facts[text_of(record.fields, "log_source")] = record.fields;
-    return true;
-  }));
+  MAMORI_TRY(services.ledger.each(*observed, {.facilities = {facility}, .sort = "label"},
+                                  [&](const ledger::Record& record) {
+                                    facts[text_of(record.fields, "log_source")] = record.fields;
+                                    return true;
+                                  }));
   json::array items;
-  MAMORI_TRY(services.ledger.each(*reg, {.facilities = {facility}, .sort = "number"}, [&](const ledger::Record& record) {
-    auto item = ledger::to_json(*reg, record);
-    const auto fact = facts.find(record.id);
-    item["observed"] = fact == facts.end() ? json::value(nullptr) : json::value(fact->second);
-    items.push_back(std::move(item));
-    return true;
-  }));
+  MAMORI_TRY(services.ledger.each(
+      *reg, {.facilities = {facility}, .sort = "number"}, [&](const ledger::Record& record) {
+        auto item = ledger::to_json(*reg, record);
+        const auto fact = facts.find(record.id);
+        item["observed"] = fact == facts.end() ? json::value(nullptr) : json::value(fact->second);
+        items.push_back(std::move(item));
+        return true;
+      }));
   return http::Reply::json(json::object{{"items", std::move(items)}, {"receivers", services.receivers}});
 }
 
 Result<http::Reply> make_log_token(const Call& call, Services& services) {
-  return http::Reply::json(json::object{{"token", MAMORI_TRY(services.logs.make_token(call.actor(), call.facilities, call.at("id"))).reveal()}}, 201);
+  return http::Reply::json(
+      json::object{
+          {"token",
+           MAMORI_TRY(services.logs.make_token(call.actor(), call.facilities, call.at("id"))).reveal()}},
+      201);
 }
 
 Result<http::Reply> export_logs(const Call& call, Services& services) {
@@ -277,9 +353,21 @@ Result<http::Reply> export_logs(const Call& call, Services& services) {
   const auto asked = MAMORI_TRY(question_of(call));
   const auto format = report::parse_log_format(call.request.parameter("format", "jsonl"));
   if (!format) return Error{ErrorKind::invalid, "report.logs.format"};
-  report::LogExport request{facility, stream_name(*stream), asked.text, call.user->name, asked.query, asked.from, asked.to, *format, call.language(), [&](const proof::Head& head) { return services.logs.keeping().stamp(name_of_stream(*stream), head); }};
+  report::LogExport request{
+      facility,
+      stream_name(*stream),
+      asked.text,
+      call.user->name,
+      asked.query,
+      asked.from,
+      asked.to,
+      *format,
+      call.language(),
+      [&](const proof::Head& head) { return services.logs.keeping().stamp(name_of_stream(*stream), head); }};
   MAMORI_TRY(services.logs.record_use(call.actor(), facility, "exported", asked.text));
-  return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key, services.texts, services.clock.now())), "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
+  return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key,
+                                                          services.texts, services.clock.now())),
+                           "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
 }
 
 }  // namespace mamori::api

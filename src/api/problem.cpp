@@ -42,11 +42,21 @@ http::Reply problem_reply(const Error& error, const Texts& texts) {
     for (auto& [key, value] : facts)  // labels in the other language
       for (const auto& [other, other_value] : problem.facts)
         if (other == key + "_en") value = other_value;
-    problems.push_back(json::object{{"field", problem.field}, {"code", problem.code}, {"ja", ja}, {"en", texts.get(problem.code, "en", facts)}});
+    problems.push_back(json::object{{"field", problem.field},
+                                    {"code", problem.code},
+                                    {"ja", ja},
+                                    {"en", texts.get(problem.code, "en", facts)}});
   }
   const auto status = passes(shown) ? 503 : status_of(shown.kind);
-  auto reply = http::Reply::json(json::object{{"type", "urn:mamori:" + shown.code}, {"status", status}, {"code", shown.code}, {"title", title.en}, {"title_ja", title.ja}, {"errors", std::move(problems)}}, status);
-  if (status == 503) reply.headers.emplace_back("Retry-After", "5");  // senders of logs keep what was not kept here
+  auto reply = http::Reply::json(json::object{{"type", "urn:mamori:" + shown.code},
+                                              {"status", status},
+                                              {"code", shown.code},
+                                              {"title", title.en},
+                                              {"title_ja", title.ja},
+                                              {"errors", std::move(problems)}},
+                                 status);
+  if (status == 503)
+    reply.headers.emplace_back("Retry-After", "5");  // senders of logs keep what was not kept here
   reply.content_type = "application/problem+json; charset=utf-8";
   return reply;
 }

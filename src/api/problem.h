@@ -1,4 +1,5 @@
-// Error → RFC 9457 problem details with a Japanese and an English sentence. The only place where an error becomes an answer.
+// Error → RFC 9457 problem details with a Japanese and an English sentence. The only place where an error
+// becomes an answer.
 #pragma once
 
 #include "api/services.h"

@@ -14,12 +14,15 @@ std::size_t limit_of(const Call& call) {
   return limit;
 }
 
-// facility, text, sort, descending, retired, cursor, limit; every other parameter is a filter: field or field.lt .gt .not .has .empty
-Result<ledger::ListQuery> query_of(const Call& call, const ledger::Register& reg, const std::vector<std::string>& readable) {
+// facility, text, sort, descending, retired, cursor, limit; every other parameter is a filter: field or
+// field.lt .gt .not .has .empty
+Result<ledger::ListQuery> query_of(const Call& call, const ledger::Register& reg,
+                                   const std::vector<std::string>& readable) {
   ledger::ListQuery query;
   const auto& parameters = call.request.query;
   if (const auto asked = call.request.parameter("facility"); !asked.empty()) {
-    if (std::find(readable.begin(), readable.end(), asked) == readable.end()) return Error{ErrorKind::forbidden, "api.forbidden"};
+    if (std::find(readable.begin(), readable.end(), asked) == readable.end())
+      return Error{ErrorKind::forbidden, "api.forbidden"};
     query.facilities = {asked};
   } else {
     query.facilities = readable;
@@ -28,21 +31,30 @@ Result<ledger::ListQuery> query_of(const Call& call, const ledger::Register& reg
   query.sort = call.request.parameter("sort", reg.numbering ? "number" : "label");
   query.descending = call.request.parameter("descending") == "true";
   const auto retired = call.request.parameter("retired");
-  query.retired = retired == "only" ? ledger::Retired::only : retired == "included" ? ledger::Retired::included : ledger::Retired::hidden;
+  query.retired = retired == "only"       ? ledger::Retired::only
+                  : retired == "included" ? ledger::Retired::included
+                                          : ledger::Retired::hidden;
   query.cursor = call.request.parameter("cursor");
   query.limit = limit_of(call);
-  static const std::set<std::string> kOwn = {"facility", "text", "sort", "descending", "retired", "cursor", "limit", "format", "language", "columns"};
+  static const std::set<std::string> kOwn = {"facility", "text",  "sort",   "descending", "retired",
+                                             "cursor",   "limit", "format", "language",   "columns"};
   for (const auto& [name, value] : parameters) {
     if (kOwn.contains(name)) continue;
     const auto dot = name.find('.');
     const auto kind = dot == name.npos ? "" : name.substr(dot + 1);
     ledger::Condition condition{name.substr(0, dot), ledger::Comparison::equal, value};
-    if (kind == "lt") condition.comparison = ledger::Comparison::less;
-    else if (kind == "gt") condition.comparison = ledger::Comparison::greater;
-    else if (kind == "not") condition.comparison = ledger::Comparison::not_equal;
-    else if (kind == "has") condition.comparison = ledger::Comparison::contains;
-    else if (kind == "empty") condition.comparison = value == "false" ? ledger::Comparison::present : ledger::Comparison::empty;
-    else if (!kind.empty()) return Error{ErrorKind::invalid, "ledger.list.filter", {{"value", name}}};
+    if (kind == "lt")
+      condition.comparison = ledger::Comparison::less;
+    else if (kind == "gt")
+      condition.comparison = ledger::Comparison::greater;
+    else if (kind == "not")
+      condition.comparison = ledger::Comparison::not_equal;
+    else if (kind == "has")
+      condition.comparison = ledger::Comparison::contains;
+    else if (kind == "empty")
+      condition.comparison = value == "false" ? ledger::Comparison::present : ledger::Comparison::empty;
+    else if (!kind.empty())
+      return Error{ErrorKind::invalid, "ledger.list.filter", {{"value", name}}};
     query.conditions.push_back(std::move(condition));
   }
   return query;
@@ -54,7 +66,8 @@ Result<std::int64_t> version_of(const Call& call) {
   std::erase(text, '"');
   std::int64_t version = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (failure != std::errc{} || end != text.data() + text.size() || version < 1) return Error{ErrorKind::invalid, "api.version.needed"};
+  if (failure != std::errc{} || end != text.data() + text.size() || version < 1)
+    return Error{ErrorKind::invalid, "api.version.needed"};
   return version;
 }
 
@@ -83,9 +96,11 @@ bool allowed_in(const Call& call, const std::vector<std::string>& roles, const s
 }
 
 Result<Access> access(const Call& call, Services& services, Use use) {
-  const auto* reg = MAMORI_TRY(services.ledger.find_register(call.path.contains("register") ? call.at("register") : call.request.parameter("register")));
+  const auto* reg = MAMORI_TRY(services.ledger.find_register(
+      call.path.contains("register") ? call.at("register") : call.request.parameter("register")));
   Access out{reg, facilities_for(call, use == Use::write ? reg->writers : reg->readers)};
-  if (out.facilities.empty() || (use == Use::write && reg->observed)) return Error{ErrorKind::forbidden, "api.forbidden"};
+  if (out.facilities.empty() || (use == Use::write && reg->observed))
+    return Error{ErrorKind::forbidden, "api.forbidden"};
   return out;
 }
 
@@ -99,7 +114,8 @@ Result<http::Reply> list_registers(const Call& call, Services& services) {
   }
   for (auto& item : items) {
     const auto* reg = services.ledger.registers().find(std::string_view(item.at("name").get_string()));
-    const auto page = MAMORI_TRY(services.ledger.list(*reg, {.facilities = facilities_for(call, reg->readers), .sort = "label", .limit = 1}));
+    const auto page = MAMORI_TRY(services.ledger.list(
+        *reg, {.facilities = facilities_for(call, reg->readers), .sort = "label", .limit = 1}));
     item.as_object()["count"] = page.total;
   }
   return http::Reply::json(json::object{{"items", std::move(items)}});
@@ -111,17 +127,21 @@ Result<http::Reply> list_records(const Call& call, Services& services) {
   const auto page = MAMORI_TRY(services.ledger.list(*to.reg, query));
   json::array items;
   for (const auto& record : page.items) items.push_back(ledger::to_json(*to.reg, record));
-  return http::Reply::json(json::object{{"items", std::move(items)}, {"total", page.total}, {"next", page.next}});
+  return http::Reply::json(
+      json::object{{"items", std::move(items)}, {"total", page.total}, {"next", page.next}});
 }
 
 Result<http::Reply> create_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto facility = MAMORI_TRY(call.facility());
-  if (std::find(to.facilities.begin(), to.facilities.end(), facility) == to.facilities.end() || to.reg->name == "facility") return Error{ErrorKind::forbidden, "api.forbidden"};
+  if (std::find(to.facilities.begin(), to.facilities.end(), facility) == to.facilities.end() ||
+      to.reg->name == "facility")
+    return Error{ErrorKind::forbidden, "api.forbidden"};
   const auto body = MAMORI_TRY(call.body());
   const auto* fields = body.if_contains("fields");
   if (!fields || !fields->is_object()) return Error{ErrorKind::invalid, "base.json.bad", {{"offset", "0"}}};
-  const auto record = MAMORI_TRY(services.ledger.create(call.actor(), *to.reg, facility, {fields->get_object(), text_of(body, "reason")}));
+  const auto record = MAMORI_TRY(services.ledger.create(call.actor(), *to.reg, facility,
+                                                        {fields->get_object(), text_of(body, "reason")}));
   return record_reply(*to.reg, record, 201);
 }
 
@@ -136,27 +156,35 @@ Result<http::Reply> change_record(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
   const auto* fields = body.if_contains("fields");
   if (!fields || !fields->is_object()) return Error{ErrorKind::invalid, "base.json.bad", {{"offset", "0"}}};
-  return record_reply(*to.reg, MAMORI_TRY(services.ledger.update(call.actor(), *to.reg, to.facilities, call.at("id"), version, {fields->get_object(), text_of(body, "reason")})));
+  return record_reply(
+      *to.reg, MAMORI_TRY(services.ledger.update(call.actor(), *to.reg, to.facilities, call.at("id"), version,
+                                                 {fields->get_object(), text_of(body, "reason")})));
 }
 
 Result<http::Reply> retire_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto version = MAMORI_TRY(version_of(call));
   if (to.reg->name == "facility") return Error{ErrorKind::forbidden, "api.forbidden"};
-  return record_reply(*to.reg, MAMORI_TRY(services.ledger.retire(call.actor(), *to.reg, to.facilities, call.at("id"), version, text_of(MAMORI_TRY(call.body()), "reason"))));
+  return record_reply(
+      *to.reg, MAMORI_TRY(services.ledger.retire(call.actor(), *to.reg, to.facilities, call.at("id"), version,
+                                                 text_of(MAMORI_TRY(call.body()), "reason"))));
 }
 
 Result<http::Reply> bring_back_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto version = MAMORI_TRY(version_of(call));
-  return record_reply(*to.reg, MAMORI_TRY(services.ledger.bring_back(call.actor(), *to.reg, to.facilities, call.at("id"), version, text_of(MAMORI_TRY(call.body()), "reason"))));
+  return record_reply(
+      *to.reg, MAMORI_TRY(services.ledger.bring_back(call.actor(), *to.reg, to.facilities, call.at("id"),
+                                                     version, text_of(MAMORI_TRY(call.body()), "reason"))));
 }
 
 Result<http::Reply> revert_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto version = MAMORI_TRY(version_of(call));
   const auto body = MAMORI_TRY(call.body());
-  return record_reply(*to.reg, MAMORI_TRY(services.ledger.revert(call.actor(), *to.reg, to.facilities, call.at("id"), version, integer_of(body, "sequence"), text_of(body, "reason"))));
+  return record_reply(
+      *to.reg, MAMORI_TRY(services.ledger.revert(call.actor(), *to.reg, to.facilities, call.at("id"), version,
+                                                 integer_of(body, "sequence"), text_of(body, "reason"))));
 }
 
 json::object to_json(const store::JournalEntry& entry) {
@@ -165,14 +193,24 @@ json::object to_json(const store::JournalEntry& entry) {
     auto value = parse_json(text);
     return value ? std::move(value).take() : json::value(nullptr);
   };
-  return {{"sequence", entry.sequence}, {"at", iso_instant(entry.at)}, {"actor", entry.actor.name}, {"origin", entry.actor.origin}, {"subject", entry.change.subject}, {"record", entry.change.record},
-          {"action", entry.change.action}, {"before", parsed(entry.change.before)}, {"after", parsed(entry.change.after)}, {"reason", entry.change.reason}, {"hash", entry.hash}};
+  return {{"sequence", entry.sequence},
+          {"at", iso_instant(entry.at)},
+          {"actor", entry.actor.name},
+          {"origin", entry.actor.origin},
+          {"subject", entry.change.subject},
+          {"record", entry.change.record},
+          {"action", entry.change.action},
+          {"before", parsed(entry.change.before)},
+          {"after", parsed(entry.change.after)},
+          {"reason", entry.change.reason},
+          {"hash", entry.hash}};
 }
 
 Result<http::Reply> record_history(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   json::array items;
-  for (const auto& entry : MAMORI_TRY(services.ledger.history(*to.reg, to.facilities, call.at("id")))) items.push_back(to_json(entry));
+  for (const auto& entry : MAMORI_TRY(services.ledger.history(*to.reg, to.facilities, call.at("id"))))
+    items.push_back(to_json(entry));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
@@ -180,12 +218,18 @@ Result<http::Reply> export_records(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   const auto query = MAMORI_TRY(query_of(call, *to.reg, to.facilities));
   const auto language = call.language();
-  auto table = MAMORI_TRY(ledger::export_table(services.ledger, *to.reg, query, call.request.parameter("columns") == "printed" ? ledger::ExportColumns::printed : ledger::ExportColumns::all, language));
+  auto table = MAMORI_TRY(ledger::export_table(services.ledger, *to.reg, query,
+                                               call.request.parameter("columns") == "printed"
+                                                   ? ledger::ExportColumns::printed
+                                                   : ledger::ExportColumns::all,
+                                               language));
   const auto name = to.reg->label.in(language) + "_" + iso_date(date_of(services.clock.now()));
   if (call.request.parameter("format", "csv") == "xlsx") {
     sheet::Page page{to.reg->label.in(language), {}, {}, std::move(table.rows)};
     for (auto& heading : table.headings) page.columns.push_back({std::move(heading)});
-    return http::Reply::file(MAMORI_TRY(sheet::write_xlsx({page})), "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", name + ".xlsx");
+    return http::Reply::file(MAMORI_TRY(sheet::write_xlsx({page})),
+                             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                             name + ".xlsx");
   }
   table.rows.insert(table.rows.begin(), std::move(table.headings));
   return http::Reply::file(sheet::write_csv(table.rows), "text/csv; charset=utf-8", name + ".csv");
@@ -194,9 +238,13 @@ Result<http::Reply> export_records(const Call& call, Services& services) {
 Result<http::Reply> list_views(const Call& call, Services& services) {
   auto lease = MAMORI_TRY(services.database.read());
   json::array items;
-  MAMORI_TRY(lease->each("SELECT id, register, name, query FROM saved_view WHERE user_id = ? ORDER BY name", {call.user->id}, [&](store::Row& row) {
-    items.push_back(json::object{{"id", store::as_text(row[0])}, {"register", store::as_text(row[1])}, {"name", store::as_text(row[2])}, {"query", store::as_text(row[3])}});
-  }));
+  MAMORI_TRY(lease->each("SELECT id, register, name, query FROM saved_view WHERE user_id = ? ORDER BY name",
+                         {call.user->id}, [&](store::Row& row) {
+                           items.push_back(json::object{{"id", store::as_text(row[0])},
+                                                        {"register", store::as_text(row[1])},
+                                                        {"name", store::as_text(row[2])},
+                                                        {"query", store::as_text(row[3])}});
+                         }));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
@@ -205,17 +253,21 @@ Result<http::Reply> save_view(const Call& call, Services& services) {
   const auto name = text_of(body, "name"), query = text_of(body, "query");
   const auto about = text_of(body, "register");  // or the log search
   if (about != "logs") MAMORI_TRY(services.ledger.find_register(about));
-  if (trim(name).empty() || length(name) > 60 || query.size() > 2000) return Error{ErrorKind::invalid, "api.view.bad"};
+  if (trim(name).empty() || length(name) > 60 || query.size() > 2000)
+    return Error{ErrorKind::invalid, "api.view.bad"};
   const auto id = new_id(to_millis(services.clock.now()));
   auto transaction = MAMORI_TRY(services.database.begin());
-  MAMORI_TRY(transaction->execute("INSERT INTO saved_view VALUES (?,?,?,?,?)", {id, call.user->id, about, name, query}));
+  MAMORI_TRY(transaction->execute("INSERT INTO saved_view VALUES (?,?,?,?,?)",
+                                  {id, call.user->id, about, name, query}));
   MAMORI_TRY(transaction.commit());
   return http::Reply::json(json::object{{"id", id}}, 201);
 }
 
 Result<http::Reply> delete_view(const Call& call, Services& services) {
   auto transaction = MAMORI_TRY(services.database.begin());
-  if (MAMORI_TRY(transaction->execute("DELETE FROM saved_view WHERE id = ? AND user_id = ?", {call.at("id"), call.user->id})) == 0) return Error{ErrorKind::not_found, "api.not-found"};
+  if (MAMORI_TRY(transaction->execute("DELETE FROM saved_view WHERE id = ? AND user_id = ?",
+                                      {call.at("id"), call.user->id})) == 0)
+    return Error{ErrorKind::not_found, "api.not-found"};
   MAMORI_TRY(transaction.commit());
   return http::Reply::nothing();
 }
@@ -224,7 +276,8 @@ Result<http::Reply> put_blob(const Call& call, Services& services) {
   return http::Reply::json(json::object{{"hash", MAMORI_TRY(services.blobs.put(call.request.body))}}, 201);
 }
 
-// By way of the record alone: whoever may not read the record cannot reach its file, even with the hash in hand.
+// By way of the record alone: whoever may not read the record cannot reach its file, even with the hash in
+// hand.
 Result<http::Reply> get_attachment(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   const auto* field = to.reg->find(call.at("field"));
@@ -233,7 +286,8 @@ Result<http::Reply> get_attachment(const Call& call, Services& services) {
   const auto value = text_of(record.fields, field->name);  // "SHA-256:name"
   const auto colon = value.find(':');
   // As a download only, whatever it is: an uploaded page must never run as ours.
-  return http::Reply::file(MAMORI_TRY(services.blobs.get(value.substr(0, colon))), "application/octet-stream", colon == value.npos ? "file" : value.substr(colon + 1));
+  return http::Reply::file(MAMORI_TRY(services.blobs.get(value.substr(0, colon))), "application/octet-stream",
+                           colon == value.npos ? "file" : value.substr(colon + 1));
 }
 
 }  // namespace mamori::api

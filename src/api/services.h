@@ -6,8 +6,8 @@
 #include "base/texts.h"
 #include "http/message.h"
 #include "identity/users.h"
-#include "ledger/ledger.h"
 #include "jobs/jobs.h"
+#include "ledger/ledger.h"
 #include "ledger/pending_import.h"
 #include "logs/logs.h"
 #include "os/file.h"
@@ -30,10 +30,12 @@ struct Services {
   const os::Blobs& blobs;
   const SigningKey& signing_key;
   std::string version;
-  std::function<json::object()> health = [] { return json::object{{"status", "ok"}}; };  // what the server knows of itself
-  std::mutex mutex = {};                             // guards what follows
-  json::object receivers = {};                       // where syslog is listened for: {udp, tcp, tls} → port
-  std::string setup_secret = {};                     // of the first-use wizard; "" when users exist
+  std::function<json::object()> health = [] {
+    return json::object{{"status", "ok"}};
+  };                              // what the server knows of itself
+  std::mutex mutex = {};          // guards what follows
+  json::object receivers = {};    // where syslog is listened for: {udp, tcp, tls} → port
+  std::string setup_secret = {};  // of the first-use wizard; "" when users exist
 };
 
 // A request after authentication: who asks, and in which facilities this route's permission holds.
@@ -42,13 +44,14 @@ struct Call {
   std::map<std::string, std::string> path;  // {register} → asset
   const identity::User* user = nullptr;
   const identity::Session* session = nullptr;
-  std::vector<std::string> facilities;      // where the permission holds; never empty behind a permission
+  std::vector<std::string> facilities;  // where the permission holds; never empty behind a permission
 
   std::string language() const;
   store::Actor actor() const;
   // The facility meant: ?facility=…, or the only one. Error: api.facility.needed, api.facility.forbidden.
   Result<std::string> facility() const;
-  // JSON object. Errors: base.json.bad, api.text.refused with the field that holds U+0000, which no database keeps.
+  // JSON object. Errors: base.json.bad, api.text.refused with the field that holds U+0000, which no database
+  // keeps.
   Result<json::object> body() const;
   const std::string& at(const std::string& name) const { return path.at(name); }
 };

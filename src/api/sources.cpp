@@ -27,7 +27,8 @@ readers::SourceWrite write_of(const json::object& body) {
   readers::SourceWrite write;
   write.name = text_of(body, "name");
   write.kind = text_of(body, "kind");
-  if (const auto* settings = body.if_contains("settings"); settings && settings->is_object()) write.settings = settings->get_object();
+  if (const auto* settings = body.if_contains("settings"); settings && settings->is_object())
+    write.settings = settings->get_object();
   if (body.contains("secret")) write.secret = Secret(text_of(body, "secret"));
   write.every_minutes = integer_of(body, "every_minutes");
   write.enabled = boolean_of(body, "enabled", true);
@@ -38,36 +39,52 @@ readers::SourceWrite write_of(const json::object& body) {
 
 Result<http::Reply> list_sources(const Call& call, Services& services) {
   json::array items;
-  for (const auto& source : MAMORI_TRY(services.sources.list({MAMORI_TRY(call.facility())}))) items.push_back(source_json(source, services.texts));
+  for (const auto& source : MAMORI_TRY(services.sources.list({MAMORI_TRY(call.facility())})))
+    items.push_back(source_json(source, services.texts));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> create_source(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
-  return http::Reply::json(source_json(MAMORI_TRY(services.sources.create(call.actor(), facility, write_of(MAMORI_TRY(call.body())))), services.texts), 201);
+  return http::Reply::json(source_json(MAMORI_TRY(services.sources.create(call.actor(), facility,
+                                                                          write_of(MAMORI_TRY(call.body())))),
+                                       services.texts),
+                           201);
 }
 
 Result<http::Reply> change_source(const Call& call, Services& services) {
-  return http::Reply::json(source_json(MAMORI_TRY(services.sources.update(call.actor(), call.facilities, call.at("id"), write_of(MAMORI_TRY(call.body())))), services.texts));
+  return http::Reply::json(
+      source_json(MAMORI_TRY(services.sources.update(call.actor(), call.facilities, call.at("id"),
+                                                     write_of(MAMORI_TRY(call.body())))),
+                  services.texts));
 }
 
 Result<http::Reply> run_source(const Call& call, Services& services) {
-  return http::Reply::json(run_json(MAMORI_TRY(services.sources.run(call.actor(), call.facilities, call.at("id"))), services.texts));
+  return http::Reply::json(run_json(
+      MAMORI_TRY(services.sources.run(call.actor(), call.facilities, call.at("id"))), services.texts));
 }
 
 Result<http::Reply> read_source_file(const Call& call, Services& services) {
-  return http::Reply::json(run_json(MAMORI_TRY(services.sources.run_file(call.actor(), call.facilities, call.at("id"), call.request.body)), services.texts));
+  return http::Reply::json(run_json(
+      MAMORI_TRY(services.sources.run_file(call.actor(), call.facilities, call.at("id"), call.request.body)),
+      services.texts));
 }
 
 Result<http::Reply> source_runs(const Call& call, Services& services) {
   json::array items;
-  for (const auto& run : MAMORI_TRY(services.sources.runs(call.facilities, call.at("id")))) items.push_back(run_json(run, services.texts));
+  for (const auto& run : MAMORI_TRY(services.sources.runs(call.facilities, call.at("id"))))
+    items.push_back(run_json(run, services.texts));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> list_candidates(const Call& call, Services& services) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register("observed_host"));
-  const auto page = MAMORI_TRY(services.ledger.list(*reg, {.facilities = {MAMORI_TRY(call.facility())}, .conditions = {{"decision", ledger::Comparison::equal, "open"}, {"present", ledger::Comparison::equal, "true"}}, .sort = "label", .limit = 200}));
+  const auto page =
+      MAMORI_TRY(services.ledger.list(*reg, {.facilities = {MAMORI_TRY(call.facility())},
+                                             .conditions = {{"decision", ledger::Comparison::equal, "open"},
+                                                            {"present", ledger::Comparison::equal, "true"}},
+                                             .sort = "label",
+                                             .limit = 200}));
   json::array items;
   for (const auto& record : page.items) items.push_back(ledger::to_json(*reg, record));
   return http::Reply::json(json::object{{"items", std::move(items)}, {"total", page.total}});
@@ -76,11 +93,14 @@ Result<http::Reply> list_candidates(const Call& call, Services& services) {
 Result<http::Reply> decide_candidate(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
   if (text_of(body, "decision") == "explain") {
-    MAMORI_TRY(readers::nmap::explain_candidate(services.ledger, call.actor(), call.facilities, call.at("id"), text_of(body, "reason")));
+    MAMORI_TRY(readers::nmap::explain_candidate(services.ledger, call.actor(), call.facilities, call.at("id"),
+                                                text_of(body, "reason")));
     return http::Reply::nothing();
   }
   const auto* fields = body.if_contains("fields");
-  const auto record = MAMORI_TRY(readers::nmap::accept_candidate(services.ledger, call.actor(), call.facilities, call.at("id"), fields && fields->is_object() ? fields->get_object() : json::object{}));
+  const auto record = MAMORI_TRY(
+      readers::nmap::accept_candidate(services.ledger, call.actor(), call.facilities, call.at("id"),
+                                      fields && fields->is_object() ? fields->get_object() : json::object{}));
   return http::Reply::json(ledger::to_json(*MAMORI_TRY(services.ledger.find_register("asset")), record), 201);
 }
 

@@ -8,9 +8,12 @@ Result<std::set<identity::Role>> roles_of(const json::value& value) {
   Error bad{ErrorKind::invalid, "identity.user.invalid"};
   if (const auto* names = value.if_array())
     for (const auto& name : *names) {
-      const auto role = name.is_string() ? identity::parse_role(std::string_view(name.get_string())) : std::nullopt;
-      if (!role) bad.problems.push_back({"roles", "identity.role.unknown", {}});
-      else roles.insert(*role);
+      const auto role =
+          name.is_string() ? identity::parse_role(std::string_view(name.get_string())) : std::nullopt;
+      if (!role)
+        bad.problems.push_back({"roles", "identity.role.unknown", {}});
+      else
+        roles.insert(*role);
     }
   if (bad.problems.empty()) return roles;
   return bad;
@@ -51,7 +54,10 @@ Result<http::Reply> create_user(const Call& call, Services& services) {
   }
   const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
   const auto home = MAMORI_TRY(services.ledger.get(*reg, {facility}, facility));
-  const auto user = MAMORI_TRY(services.users.create(call.actor(), {text_of(body, "login"), text_of(body, "name"), Secret(text_of(body, "password")), {{facility, roles}}}, {{home.label}}));
+  const auto user = MAMORI_TRY(services.users.create(
+      call.actor(),
+      {text_of(body, "login"), text_of(body, "name"), Secret(text_of(body, "password")), {{facility, roles}}},
+      {{home.label}}));
   return http::Reply::json(identity::to_json(user), 201);
 }
 
@@ -63,14 +69,17 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
   // What counts in every facility (state, password) needs the right in every facility the user has.
   const auto everywhere = [&]() -> Status {
     for (const auto& [where, held] : user.roles)
-      if (!call.user->may(identity::Permission::users_manage, where)) return Error{ErrorKind::forbidden, "api.forbidden"};
+      if (!call.user->may(identity::Permission::users_manage, where))
+        return Error{ErrorKind::forbidden, "api.forbidden"};
     return {};
   };
   if (const auto* names = body.if_contains("roles")) {
     const auto roles = MAMORI_TRY(roles_of(*names));
     bool manager = false;
-    for (const auto role : roles) manager = manager || identity::allows(role, identity::Permission::users_manage);
-    if (self && !manager) return Error{ErrorKind::conflict, "identity.user.self"};  // nobody locks himself out
+    for (const auto role : roles)
+      manager = manager || identity::allows(role, identity::Permission::users_manage);
+    if (self && !manager)
+      return Error{ErrorKind::conflict, "identity.user.self"};  // nobody locks himself out
     MAMORI_TRY(services.users.set_roles(call.actor(), user.id, facility, roles));
   }
   if (body.contains("enabled")) {
@@ -89,7 +98,8 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
   }
   if (boolean_of(body, "end_sessions")) {
     MAMORI_TRY(everywhere());
-    for (const auto& session : MAMORI_TRY(services.users.sessions(user.id))) MAMORI_TRY(services.users.revoke(call.actor(), user.id, session.id));
+    for (const auto& session : MAMORI_TRY(services.users.sessions(user.id)))
+      MAMORI_TRY(services.users.revoke(call.actor(), user.id, session.id));
   }
   return http::Reply::json(identity::to_json(MAMORI_TRY(services.users.get(user.id))));
 }

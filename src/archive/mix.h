@@ -13,6 +13,8 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 }
 
 // A number below `limit`, evenly from a 64-bit hash.
-inline std::uint64_t below(std::uint64_t hash, std::uint64_t limit) { return static_cast<std::uint64_t>((static_cast<Wide>(hash) * limit) >> 64); }
+inline std::uint64_t below(std::uint64_t hash, std::uint64_t limit) {
+  return static_cast<std::uint64_t>((static_cast<Wide>(hash) * limit) >> 64);
+}
 
 }  // namespace mamori::archive::detail

@@ -13,11 +13,13 @@ bool is_word(char c) { return (class_of(c) & (kLetter | kDigit)) != 0; }
 bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-// A star takes word characters in a single word, anything but white space elsewhere; no word goes on over the end of the match.
+// A star takes word characters in a single word, anything but white space elsewhere; no word goes on over the
+// end of the match.
 std::size_t match_at(std::string_view pattern, std::string_view text, std::size_t at, bool one_word) {
   std::size_t p = 0, t = at, star = pattern.npos, mark = 0;
   while (true) {
-    if (p == pattern.size() && (pattern.back() == '*' || t == text.size() || t == 0 || !is_word(text[t - 1]) || !is_word(text[t]))) {
+    if (p == pattern.size() &&
+        (pattern.back() == '*' || t == text.size() || t == 0 || !is_word(text[t - 1]) || !is_word(text[t]))) {
       auto best = t;
       // A pattern that ends in a star has taken as little as it may: the rest of the word belongs to it.
       if (!pattern.empty() && pattern.back() == '*')
@@ -34,19 +36,23 @@ std::size_t match_at(std::string_view pattern, std::string_view text, std::size_
       ++t;
       continue;
     }
-    if (star == pattern.npos || mark >= text.size() || (one_word ? !is_word(text[mark]) : is_space(text[mark]))) return text.npos;
+    if (star == pattern.npos || mark >= text.size() ||
+        (one_word ? !is_word(text[mark]) : is_space(text[mark])))
+      return text.npos;
     p = star + 1;
     t = ++mark;
   }
 }
 
-// Whether [from, to) of `text` stands alone: no word goes on over its ends. `whole`: neither does a run of joined words.
+// Whether [from, to) of `text` stands alone: no word goes on over its ends. `whole`: neither does a run of
+// joined words.
 bool stands_alone(std::string_view text, std::size_t from, std::size_t to, bool whole) {
   if (from > 0 && is_word(text[from]) && is_word(text[from - 1])) return false;
   if (to < text.size() && to > from && is_word(text[to - 1]) && is_word(text[to])) return false;
   if (!whole) return true;
   if (from > 1 && is_word(text[from]) && joins_words(text[from - 1]) && is_word(text[from - 2])) return false;
-  return !(to + 1 < text.size() && to > from && is_word(text[to - 1]) && joins_words(text[to]) && is_word(text[to + 1]));
+  return !(to + 1 < text.size() && to > from && is_word(text[to - 1]) && joins_words(text[to]) &&
+           is_word(text[to + 1]));
 }
 
 std::size_t find_value(const Term& term, std::string_view text, std::size_t from) {
@@ -59,7 +65,8 @@ std::size_t find_value(const Term& term, std::string_view text, std::size_t from
   }
   const auto first_star = value.find('*');
   const auto lead = value.substr(0, first_star);
-  for (auto at = lead.empty() ? from : text.find(lead, from); at <= text.size(); at = lead.empty() ? at + 1 : text.find(lead, at + 1)) {
+  for (auto at = lead.empty() ? from : text.find(lead, from); at <= text.size();
+       at = lead.empty() ? at + 1 : text.find(lead, at + 1)) {
     const auto end = match_at(value, text, at, term.one_word);
     const bool starts_well = value.front() == '*' || at == 0 || !is_word(text[at]) || !is_word(text[at - 1]);
     if (end != text.npos && starts_well) return at;
@@ -84,11 +91,13 @@ void find_needed(Term& term) {
         const auto c = static_cast<unsigned char>(value[i]);
         const std::size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
         char32_t point = c & (0xFF >> (length + 1));
-        for (std::size_t k = 1; k < length && i + k < value.size(); ++k) point = point << 6 | (static_cast<unsigned char>(value[i + k]) & 0x3Fu);
+        for (std::size_t k = 1; k < length && i + k < value.size(); ++k)
+          point = point << 6 | (static_cast<unsigned char>(value[i + k]) & 0x3Fu);
         points.push_back(point);
         i += length;
       }
-      for (std::size_t k = 1; k < points.size(); ++k) term.needed.push_back(hash_pair(points[k - 1], points[k]));
+      for (std::size_t k = 1; k < points.size(); ++k)
+        term.needed.push_back(hash_pair(points[k - 1], points[k]));
       continue;
     }
     if (!is_word(value[i])) {
@@ -98,19 +107,25 @@ void find_needed(Term& term) {
     const auto start = i;
     while (i < value.size() && is_word(value[i])) ++i;
     const auto word = std::string_view(value).substr(start, i - start);
-    const bool open_before = term.stars && start > 0 && value[start - 1] == '*', open_after = term.stars && i < value.size() && value[i] == '*';
+    const bool open_before = term.stars && start > 0 && value[start - 1] == '*',
+               open_after = term.stars && i < value.size() && value[i] == '*';
     // Beside a letter that is not ASCII, folding may have made the word longer in the event.
-    const bool beside_high = (start > 0 && !is_ascii(value[start - 1])) || (i < value.size() && !is_ascii(value[i]));
+    const bool beside_high =
+        (start > 0 && !is_ascii(value[start - 1])) || (i < value.size() && !is_ascii(value[i]));
     if (beside_high || open_before) continue;
-    if (!open_after) add_word(word);
-    else if (word.size() > kPrefix) term.needed.push_back(hash_prefix(word));
+    if (!open_after)
+      add_word(word);
+    else if (word.size() > kPrefix)
+      term.needed.push_back(hash_prefix(word));
   }
   const bool joined = !term.phrase && !term.stars && std::any_of(value.begin(), value.end(), joins_words);
   if (!joined) return;
   std::vector<WordHash> all;
   index_folded(value, all);
-  for (const auto hash : all)  // the joined run is among them; the words and prefixes are true of the event too
-    if (std::find(term.needed.begin(), term.needed.end(), hash) == term.needed.end()) term.needed.push_back(hash);
+  for (const auto hash :
+       all)  // the joined run is among them; the words and prefixes are true of the event too
+    if (std::find(term.needed.begin(), term.needed.end(), hash) == term.needed.end())
+      term.needed.push_back(hash);
 }
 
 class Parser {
@@ -130,19 +145,26 @@ class Parser {
  private:
   Error bad(std::string reason) const {
     const auto shown = length(text_.substr(0, std::min(at_, text_.size())));
-    return {ErrorKind::invalid, "archive.query.bad", {{"position", std::to_string(shown + 1)}, {"reason", std::move(reason)}}};
+    return {ErrorKind::invalid,
+            "archive.query.bad",
+            {{"position", std::to_string(shown + 1)}, {"reason", std::move(reason)}}};
   }
   void skip() {
     while (at_ < text_.size()) {
-      if (is_space(text_[at_])) ++at_;
-      else if (text_.substr(at_).starts_with("\xE3\x80\x80")) at_ += 3;  // ideographic space
-      else break;
+      if (is_space(text_[at_]))
+        ++at_;
+      else if (text_.substr(at_).starts_with("\xE3\x80\x80"))
+        at_ += 3;  // ideographic space
+      else
+        break;
     }
   }
   bool take_operator(std::string_view name) {
     if (!text_.substr(at_).starts_with(name)) return false;
     const auto end = at_ + name.size();
-    if (end < text_.size() && !is_space(text_[end]) && text_[end] != '(' && !text_.substr(end).starts_with("\xE3\x80\x80")) return false;
+    if (end < text_.size() && !is_space(text_[end]) && text_[end] != '(' &&
+        !text_.substr(end).starts_with("\xE3\x80\x80"))
+      return false;
     at_ = end;
     skip();
     return true;
@@ -180,7 +202,8 @@ class Parser {
   Result<Query> one(std::size_t depth) {
     skip();
     if (at_ == text_.size()) return bad("archive.query.missing");
-    if (take_operator("NOT") || (text_[at_] == '-' && at_ + 1 < text_.size() && !is_space(text_[at_ + 1]) && (++at_, true))) {
+    if (take_operator("NOT") ||
+        (text_[at_] == '-' && at_ + 1 < text_.size() && !is_space(text_[at_ + 1]) && (++at_, true))) {
       if (depth >= kDeepest) return bad("archive.query.deep");
       Query query{Query::Kind::not_, {}, {}};
       query.parts.push_back(MAMORI_TRY(one(depth + 1)));
@@ -219,7 +242,9 @@ class Parser {
       ++at_;
       return out;
     }
-    while (at_ < text_.size() && !is_space(text_[at_]) && text_[at_] != '(' && text_[at_] != ')' && !text_.substr(at_).starts_with("\xE3\x80\x80")) out += text_[at_++];
+    while (at_ < text_.size() && !is_space(text_[at_]) && text_[at_] != '(' && text_[at_] != ')' &&
+           !text_.substr(at_).starts_with("\xE3\x80\x80"))
+      out += text_[at_++];
     return out;
   }
 
@@ -230,8 +255,11 @@ class Parser {
     // name:value; a name is letters, digits and _ (or not ASCII), and the colon is followed by something.
     const auto start = at_;
     auto colon = at_;
-    while (colon < text_.size() && (is_word(text_[colon]) || !is_ascii(text_[colon])) && !text_.substr(colon).starts_with("\xE3\x80\x80")) ++colon;
-    const bool named = colon > start && colon + 1 < text_.size() && text_[colon] == ':' && !is_space(text_[colon + 1]) && text_[colon + 1] != '/' && text_[colon + 1] != ')';
+    while (colon < text_.size() && (is_word(text_[colon]) || !is_ascii(text_[colon])) &&
+           !text_.substr(colon).starts_with("\xE3\x80\x80"))
+      ++colon;
+    const bool named = colon > start && colon + 1 < text_.size() && text_[colon] == ':' &&
+                       !is_space(text_[colon + 1]) && text_[colon + 1] != '/' && text_[colon + 1] != ')';
     if (named) {
       const auto name = fold(text_.substr(start, colon - start));
       at_ = colon + 1;
@@ -248,11 +276,13 @@ class Parser {
     term.phrase = quoted;
     term.value = fold(given);
     term.stars = !quoted && term.value.find('*') != term.value.npos;
-    if (!quoted && term.kind != Term::Kind::field && std::all_of(term.value.begin(), term.value.end(), [](char c) { return c == '*'; })) {
+    if (!quoted && term.kind != Term::Kind::field &&
+        std::all_of(term.value.begin(), term.value.end(), [](char c) { return c == '*'; })) {
       if (term.kind == Term::Kind::text) return Query{};  // "*" alone is everything
     }
     if (term.value.empty() && term.kind == Term::Kind::text) return bad("archive.query.missing");
-    term.one_word = !quoted && std::all_of(term.value.begin(), term.value.end(), [](char c) { return is_word(c) || c == '*'; });
+    term.one_word = !quoted && std::all_of(term.value.begin(), term.value.end(),
+                                           [](char c) { return is_word(c) || c == '*'; });
     if (term.kind == Term::Kind::field) {
       if (!term.stars && !term.value.empty()) term.needed.push_back(hash_field(term.field, term.value));
     } else {
@@ -297,14 +327,20 @@ bool Term::is(std::string_view folded) const {
 
 bool Term::in(std::string_view folded) const {
   if (kind != Kind::other_field) return find_value(*this, folded, 0) != folded.npos;
-  // name="value", name=value, "name":"value", <name>value, Name="name">value: the value begins behind at most a few signs.
+  // name="value", name=value, "name":"value", <name>value, Name="name">value: the value begins behind at most
+  // a few signs.
   for (auto at = folded.find(name); at != folded.npos; at = folded.find(name, at + 1)) {
     if (!stands_alone(folded, at, at + name.size(), false)) continue;
     auto start = at + name.size();
-    for (int signs = 0; signs < 4 && start < folded.size() && std::string_view("\"'=:>< \\[").find(folded[start]) != std::string_view::npos; ++signs) ++start;
+    for (int signs = 0; signs < 4 && start < folded.size() &&
+                        std::string_view("\"'=:>< \\[").find(folded[start]) != std::string_view::npos;
+         ++signs)
+      ++start;
     if (start == at + name.size()) continue;
     if (value == "*") return true;
-    if (find_value(*this, folded.substr(0, std::min(folded.size(), start + value.size() + 512)), start) == start) return true;
+    if (find_value(*this, folded.substr(0, std::min(folded.size(), start + value.size() + 512)), start) ==
+        start)
+      return true;
   }
   return false;
 }

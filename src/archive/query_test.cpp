@@ -18,7 +18,6 @@ TEST(Words, FoldWidthCaseAndKana) {
   EXPECT_NE(hash_word("failed"), hash_word("failer"));
 }
 
-
 bool stands_in(std::string_view query, std::string_view text) {
   const auto parsed = parse_query(query);
   EXPECT_TRUE(parsed) << query << " " << describe(parsed.error());
@@ -54,9 +53,16 @@ TEST(Queries, FindWordsPhrasesStarsAndJapanese) {
 }
 
 TEST(Queries, BadOnesNameThePlace) {
-  for (const auto& [text, reason] : std::vector<std::pair<std::string, std::string>>{
-           {"(a", "archive.query.open"}, {"a)", "archive.query.close"}, {"\"a", "archive.query.quote"}, {"a AND", "archive.query.missing"}, {"OR a", "archive.query.missing"}, {"NOT", "archive.query.missing"},
-           {std::string(3000, 'a'), "archive.query.long"}, {std::string(40, '('), "archive.query.deep"}, {"\xff\xfe", "archive.query.encoding"}}) {
+  for (const auto& [text, reason] :
+       std::vector<std::pair<std::string, std::string>>{{"(a", "archive.query.open"},
+                                                        {"a)", "archive.query.close"},
+                                                        {"\"a", "archive.query.quote"},
+                                                        {"a AND", "archive.query.missing"},
+                                                        {"OR a", "archive.query.missing"},
+                                                        {"NOT", "archive.query.missing"},
+                                                        {std::string(3000, 'a'), "archive.query.long"},
+                                                        {std::string(40, '('), "archive.query.deep"},
+                                                        {"\xff\xfe", "archive.query.encoding"}}) {
     SCOPED_TRACE(text);
     const auto parsed = parse_query(text);
     ASSERT_FALSE(parsed);

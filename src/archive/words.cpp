@@ -19,9 +19,12 @@ namespace {
 constexpr std::array<std::uint8_t, 256> make_classes() {
   std::array<std::uint8_t, 256> out{};
   for (int c = 0; c < 256; ++c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_') out[static_cast<std::size_t>(c)] = kLetter;
-    else if (c >= '0' && c <= '9') out[static_cast<std::size_t>(c)] = kDigit;
-    else if (c >= 0x80) out[static_cast<std::size_t>(c)] = kHigh;
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_')
+      out[static_cast<std::size_t>(c)] = kLetter;
+    else if (c >= '0' && c <= '9')
+      out[static_cast<std::size_t>(c)] = kDigit;
+    else if (c >= 0x80)
+      out[static_cast<std::size_t>(c)] = kHigh;
   }
   return out;
 }
@@ -51,8 +54,13 @@ std::uint64_t hash_lower(std::string_view text, std::uint64_t seed) {
 const std::array<std::uint8_t, 256> kCharClass = make_classes();
 
 WordHash hash_word(std::string_view ascii) { return hash_lower(ascii, 0x8EBC6AF09C88C6E3ull); }
-WordHash hash_prefix(std::string_view ascii) { return hash_lower(ascii.substr(0, kPrefix), 0x589965CC75374CC3ull); }
-WordHash hash_pair(char32_t first, char32_t second) { return mix((static_cast<std::uint64_t>(first) << 32 | second) ^ 0x1D8E4E27C47D124Full, 0xEB44ACCAB455D165ull); }
+WordHash hash_prefix(std::string_view ascii) {
+  return hash_lower(ascii.substr(0, kPrefix), 0x589965CC75374CC3ull);
+}
+WordHash hash_pair(char32_t first, char32_t second) {
+  return mix((static_cast<std::uint64_t>(first) << 32 | second) ^ 0x1D8E4E27C47D124Full,
+             0xEB44ACCAB455D165ull);
+}
 WordHash hash_field(Field field, std::string_view value) {
   return hash_lower(searchable(value), 0x2D358DCCAA6C78A5ull + static_cast<std::uint64_t>(field));
 }
@@ -67,8 +75,9 @@ void lower_into(std::string_view ascii, std::string& out) {
 
 std::string decode_text(std::string_view bytes) {
   if (is_utf8(bytes)) return std::string(bytes);
-  // Which of the two Japanese encodings has more sense to it: EUC-JP kana and kanji are pairs of bytes over 0xA0; CP932 reads such pairs
-  // as half-width katakana. Where neither reads it, whatever is no UTF-8 becomes U+FFFD.
+  // Which of the two Japanese encodings has more sense to it: EUC-JP kana and kanji are pairs of bytes over
+  // 0xA0; CP932 reads such pairs as half-width katakana. Where neither reads it, whatever is no UTF-8 becomes
+  // U+FFFD.
   const auto euc = [&] {
     std::size_t i = 0;
     while (i < bytes.size()) {
@@ -95,12 +104,14 @@ std::string decode_text(std::string_view bytes) {
   }
   if (auto decoded = decode_japanese(bytes)) return std::move(decoded->text);
   std::string out;
-  icu::UnicodeString::fromUTF8(icu::StringPiece(bytes.data(), static_cast<int32_t>(bytes.size()))).toUTF8String(out);
+  icu::UnicodeString::fromUTF8(icu::StringPiece(bytes.data(), static_cast<int32_t>(bytes.size())))
+      .toUTF8String(out);
   return out;
 }
 
 std::string searchable(std::string_view raw) {
-  const bool ascii = std::all_of(raw.begin(), raw.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  const bool ascii =
+      std::all_of(raw.begin(), raw.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   std::string out;
   if (ascii) {
     lower_into(raw, out);
@@ -114,8 +125,8 @@ void index_words(std::string_view raw, std::vector<WordHash>& out) { index_folde
 
 void index_folded(std::string_view folded, std::vector<WordHash>& out) {
   std::size_t i = 0;
-  WordHash joined = 0;       // of the run so far
-  std::size_t in_run = 0;    // words in it
+  WordHash joined = 0;     // of the run so far
+  std::size_t in_run = 0;  // words in it
   const auto end_run = [&] {
     if (in_run > 1) out.push_back(joined);
     in_run = 0;
@@ -123,7 +134,8 @@ void index_folded(std::string_view folded, std::vector<WordHash>& out) {
   while (i < folded.size()) {
     const auto kind = class_of(folded[i]);
     if (kind == kNone) {
-      const bool joins = joins_words(folded[i]) && i + 1 < folded.size() && (class_of(folded[i + 1]) & (kLetter | kDigit)) != 0 && in_run > 0;
+      const bool joins = joins_words(folded[i]) && i + 1 < folded.size() &&
+                         (class_of(folded[i + 1]) & (kLetter | kDigit)) != 0 && in_run > 0;
       if (!joins) end_run();
       ++i;
       continue;

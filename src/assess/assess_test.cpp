@@ -48,7 +48,9 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
       }
       for (const auto& field : reg.fields)
         if (!field.initial.empty() && !fields.contains(field.name)) fields[field.name] = field.initial;
-      auto checked = ledger::Ledger::check(reg, fields, {}, [](const ledger::Field&, const std::string& text) -> Result<std::string> { return text; });
+      auto checked = ledger::Ledger::check(
+          reg, fields, {},
+          [](const ledger::Field&, const std::string& text) -> Result<std::string> { return text; });
       ASSERT_TRUE(checked) << describe(checked.error());
       std::vector<std::string> ids = {prefix + id};
       const auto made = ledger_->create_many(transaction, kActor, reg, facility, {*checked}, "case", &ids);
@@ -60,12 +62,19 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
     };
     const auto home = given["facility"];
     {
-      json::object fields = {{"name", "試験病院"}, {"kind", "hospital"}, {"beds", 300}, {"has_vendor", true}, {"has_system", true}};
+      json::object fields = {{"name", "試験病院"},
+                             {"kind", "hospital"},
+                             {"beds", 300},
+                             {"has_vendor", true},
+                             {"has_system", true}};
       for (const auto& [name, value] : home.members()) fields[name] = value.text();
-      auto checked = ledger::Ledger::check(*registers_.find("facility"), fields, {}, [](const ledger::Field&, const std::string& text) -> Result<std::string> { return text; });
+      auto checked = ledger::Ledger::check(
+          *registers_.find("facility"), fields, {},
+          [](const ledger::Field&, const std::string& text) -> Result<std::string> { return text; });
       EXPECT_TRUE(checked) << describe(checked.error());
       std::vector<std::string> ids = {facility};
-      EXPECT_TRUE(ledger_->create_many(transaction, kActor, *registers_.find("facility"), facility, {*checked}, "case", &ids));
+      EXPECT_TRUE(ledger_->create_many(transaction, kActor, *registers_.find("facility"), facility,
+                                       {*checked}, "case", &ids));
     }
     for (const auto& [name, records] : given.members()) {
       if (name == "facility") continue;
@@ -79,8 +88,11 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(OnBothEngines, EveryControlAnswersItsCases) {
   std::set<std::string> with_case;
@@ -103,16 +115,23 @@ TEST_P(OnBothEngines, EveryControlAnswersItsCases) {
       EXPECT_EQ(found, expected);
     }
   }
-  for (const auto& control : catalog_.controls()) EXPECT_TRUE(with_case.contains(control.id)) << control.id << " has no case";
+  for (const auto& control : catalog_.controls())
+    EXPECT_TRUE(with_case.contains(control.id)) << control.id << " has no case";
   EXPECT_GE(catalog_.controls().size(), 60u);
 }
 
 TEST_P(OnBothEngines, ADeclaredYesThatTheDataContradictIsShown) {
-  const auto facility = make(*Yaml::parse("person: [{id: p1, name: a, left_on: 2026-01-01}]\naccount: [{id: a1, login: x, kind: personal, person: p1}]", "case"), "d-");
-  ASSERT_TRUE(assessor_->declarations().declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "2(5)", .vendor = "", .answer = Answer::yes}));
+  const auto facility = make(*Yaml::parse("person: [{id: p1, name: a, left_on: 2026-01-01}]\naccount: [{id: "
+                                          "a1, login: x, kind: personal, person: p1}]",
+                                          "case"),
+                             "d-");
+  ASSERT_TRUE(assessor_->declarations().declare(
+      kActor, facility,
+      {.framework = "mhlw-facility-r7", .item = "2(5)", .vendor = "", .answer = Answer::yes}));
   const auto result = assessor_->frameworks().state(facility, "mhlw-facility-r7");
   ASSERT_TRUE(result) << describe(result.error());
-  const auto item = std::find_if(result->items.begin(), result->items.end(), [](const ItemResult& i) { return i.item->id == "2(5)"; });
+  const auto item = std::find_if(result->items.begin(), result->items.end(),
+                                 [](const ItemResult& i) { return i.item->id == "2(5)"; });
   ASSERT_NE(item, result->items.end());
   EXPECT_EQ(item->verdict, Verdict::gap);
   EXPECT_EQ(item->contradiction, Contradiction::declared_yes_measured_gap);
@@ -127,12 +146,18 @@ TEST_P(OnBothEngines, ADeclaredYesThatTheDataContradictIsShown) {
 }
 
 TEST_P(OnBothEngines, WhatHasHappenedStandsOnTodayWhateverTheChecklistAsks) {
-  const auto facility = make(*Yaml::parse("asset: [{id: a1, kind: vpn, logs_expected: true, state: in_use}]\nobserved_archive: [{id: w1, source: log archive, stream: events, whole: false, damage: leaf 321, observed_at: \"2026-11-21T00:00:00Z\"}]", "case"), "t-");
+  const auto facility =
+      make(*Yaml::parse("asset: [{id: a1, kind: vpn, logs_expected: true, state: in_use}]\nobserved_archive: "
+                        "[{id: w1, source: log archive, stream: events, whole: false, damage: leaf 321, "
+                        "observed_at: \"2026-11-21T00:00:00Z\"}]",
+                        "case"),
+           "t-");
   const auto today = assessor_->today().rows(facility);
   ASSERT_TRUE(today) << describe(today.error());
   ASSERT_FALSE(today->empty());
   EXPECT_EQ(today->front().key, "control logs.proof") << "altered logs come before everything";
-  const auto row = std::find_if(today->begin(), today->end(), [](const TodayRow& r) { return r.key == "control logs.coverage"; });
+  const auto row = std::find_if(today->begin(), today->end(),
+                                [](const TodayRow& r) { return r.key == "control logs.coverage"; });
   ASSERT_NE(row, today->end());
   EXPECT_EQ(row->kind, "gap");
   EXPECT_EQ(row->link, "logs/sources");
@@ -157,7 +182,13 @@ TEST_P(OnBothEngines, ANoNeedsATargetWithinTheFiscalYear) {
 TEST_P(OnBothEngines, TheSecondAnswerStandsBesideTheFirst) {  // CHK-01
   const auto facility = make(*Yaml::parse("{}", "case"), "r-");
   const auto declare = [&](Answer answer, int round, const std::string& target) {
-    return assessor_->declarations().declare(kActor, facility, {.framework = "mhlw-facility-r7", .item = "1(1)", .vendor = "", .answer = answer, .target_on = target, .round = round});
+    return assessor_->declarations().declare(kActor, facility,
+                                             {.framework = "mhlw-facility-r7",
+                                              .item = "1(1)",
+                                              .vendor = "",
+                                              .answer = answer,
+                                              .target_on = target,
+                                              .round = round});
   };
   EXPECT_EQ(declare(Answer::yes, 2, "").error().problems[0].code, "assess.declaration.round_first");
   EXPECT_EQ(declare(Answer::yes, 3, "").error().problems[0].code, "assess.declaration.round");
@@ -172,7 +203,12 @@ TEST_P(OnBothEngines, TheSecondAnswerStandsBesideTheFirst) {  // CHK-01
 }
 
 TEST_P(OnBothEngines, OneVendorSeesItsOwnRecordsOnly) {
-  const auto facility = make(*Yaml::parse("vendor: [{id: v1, name: A}, {id: v2, name: B}]\nasset:\n  - {id: a1, kind: network, vendor: v1, patched_on: 2020-01-01}\n  - {id: a2, kind: network, vendor: v2, patched_on: 2026-11-01}", "case"), "v-");
+  const auto facility =
+      make(*Yaml::parse(
+               "vendor: [{id: v1, name: A}, {id: v2, name: B}]\nasset:\n  - {id: a1, kind: network, vendor: "
+               "v1, patched_on: 2020-01-01}\n  - {id: a2, kind: network, vendor: v2, patched_on: 2026-11-01}",
+               "case"),
+           "v-");
   const auto& control = *catalog_.find_control("patches.network");
   EXPECT_EQ(assessor_->controls().run(control, facility, "v-v1")->verdict, Verdict::gap);
   EXPECT_EQ(assessor_->controls().run(control, facility, "v-v2")->verdict, Verdict::met);
@@ -201,7 +237,9 @@ TEST(Requirements, EveryIdInTheDataIsWellFormed) {
   const auto catalog = catalog::Catalog::load(kSource / "data");
   ASSERT_TRUE(catalog) << describe(catalog.error());
   const auto well_formed = [](const std::string& id) {
-    return id.size() >= 6 && id.size() <= 8 && id[3] == '-' && id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3 && std::isdigit(static_cast<unsigned char>(id[4]));
+    return id.size() >= 6 && id.size() <= 8 && id[3] == '-' &&
+           id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3 &&
+           std::isdigit(static_cast<unsigned char>(id[4]));
   };
   for (const auto& control : catalog->controls())
     for (const auto& id : control.requirements) EXPECT_TRUE(well_formed(id)) << control.id << " " << id;

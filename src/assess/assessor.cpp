@@ -5,25 +5,29 @@ namespace {
 
 constexpr store::Migration kSchema[] = {
     {"assess.1",
-     "CREATE TABLE declaration (facility {text} NOT NULL, framework {text} NOT NULL, item {text} NOT NULL, vendor {text} NOT NULL, answer {text} NOT NULL,"
-     " confirmed_on {text} NOT NULL, target_on {text} NOT NULL, remark {text} NOT NULL, declared_by {text} NOT NULL, at BIGINT NOT NULL,"
-     " PRIMARY KEY (facility, framework, item, vendor));"
-     "CREATE TABLE finding (facility {text} NOT NULL, control {text} NOT NULL, verdict {text} NOT NULL, violations BIGINT NOT NULL, at BIGINT NOT NULL,"
-     " PRIMARY KEY (facility, control, at));"
-     "CREATE TABLE put_off (facility {text} NOT NULL, row_key {text} NOT NULL, until {text} NOT NULL, reason {text} NOT NULL, put_off_by {text} NOT NULL,"
-     " PRIMARY KEY (facility, row_key));"},
+     "CREATE TABLE declaration (facility {text} NOT NULL, framework {text} NOT NULL, item {text} NOT NULL, "
+     "vendor {text} NOT NULL, answer {text} NOT NULL, confirmed_on {text} NOT NULL, target_on {text} NOT "
+     "NULL, remark {text} NOT NULL, declared_by {text} NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (facility, "
+     "framework, item, vendor));"
+     "CREATE TABLE finding (facility {text} NOT NULL, control {text} NOT NULL, verdict {text} NOT NULL, "
+     "violations BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (facility, control, at));"
+     "CREATE TABLE put_off (facility {text} NOT NULL, row_key {text} NOT NULL, until {text} NOT NULL, reason "
+     "{text} NOT NULL, put_off_by {text} NOT NULL, PRIMARY KEY (facility, row_key));"},
     {"assess.2",
-     "CREATE TABLE declaration_2 (facility {text} NOT NULL, framework {text} NOT NULL, item {text} NOT NULL, vendor {text} NOT NULL, round BIGINT NOT NULL, answer {text} NOT NULL,"
-     " confirmed_on {text} NOT NULL, target_on {text} NOT NULL, remark {text} NOT NULL, declared_by {text} NOT NULL, at BIGINT NOT NULL,"
-     " PRIMARY KEY (facility, framework, item, vendor, round));"
-     "INSERT INTO declaration_2 SELECT facility, framework, item, vendor, 1, answer, confirmed_on, target_on, remark, declared_by, at FROM declaration;"
+     "CREATE TABLE declaration_2 (facility {text} NOT NULL, framework {text} NOT NULL, item {text} NOT NULL, "
+     "vendor {text} NOT NULL, round BIGINT NOT NULL, answer {text} NOT NULL, confirmed_on {text} NOT NULL, "
+     "target_on {text} NOT NULL, remark {text} NOT NULL, declared_by {text} NOT NULL, at BIGINT NOT NULL, "
+     "PRIMARY KEY (facility, framework, item, vendor, round));"
+     "INSERT INTO declaration_2 SELECT facility, framework, item, vendor, 1, answer, confirmed_on, "
+     "target_on, remark, declared_by, at FROM declaration;"
      "DROP TABLE declaration;"
      "ALTER TABLE declaration_2 RENAME TO declaration;"},
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Assessor>> Assessor::open(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts) {
+Result<std::unique_ptr<Assessor>> Assessor::open(ledger::Ledger& ledger, const catalog::Catalog& catalog,
+                                                 const Texts& texts) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
   std::unique_ptr<Assessor> made(new Assessor(ledger, catalog, texts));
   MAMORI_TRY(made->controls_.check());

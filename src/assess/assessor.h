@@ -11,7 +11,8 @@ namespace mamori::assess {
 class Assessor {
  public:
   // Errors: what the catalogue says that is no question, or rests on a register that does not exist.
-  static Result<std::unique_ptr<Assessor>> open(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts);
+  static Result<std::unique_ptr<Assessor>> open(ledger::Ledger& ledger, const catalog::Catalog& catalog,
+                                                const Texts& texts);
 
   Controls& controls() { return controls_; }
   Declarations& declarations() { return declarations_; }

@@ -26,13 +26,17 @@ Status Controls::check() const {
     }
     for (const auto& name : control.evidence)
       if (!ledger_.registers().find(name))
-        return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", control.file}, {"line", "0"}, {"reason", "unknown evidence register " + name}}};
+        return Error{
+            ErrorKind::invalid,
+            "base.yaml.bad",
+            {{"file", control.file}, {"line", "0"}, {"reason", "unknown evidence register " + name}}};
   }
   for (const auto& line : catalog_.today_lines()) MAMORI_TRY(store::parse_question(line.question));
   return {};
 }
 
-Result<std::vector<Evidence>> Controls::evidence_of(const catalog::Control& control, const std::string& facility) const {
+Result<std::vector<Evidence>> Controls::evidence_of(const catalog::Control& control,
+                                                    const std::string& facility) const {
   std::vector<Evidence> out;
   const auto now = ledger_.database().clock().now();
   auto lease = MAMORI_TRY(ledger_.database().read());
@@ -43,12 +47,15 @@ Result<std::vector<Evidence>> Controls::evidence_of(const catalog::Control& cont
     evidence.life = control.fresh_for.count() > 0 ? control.fresh_for : reg->life;
     // Per source: one reader that has stopped must not hide behind another that runs.
     std::optional<Instant> oldest;
-    MAMORI_TRY(lease->each(fmt::format("SELECT source, MAX(observed_at) FROM {} WHERE facility = ? AND retired_at IS NULL GROUP BY source ORDER BY source", reg->table()), {facility}, [&](store::Row& row) {
-      if (store::is_null(row[1])) return;
-      const auto at = from_millis(store::as_integer(row[1]));
-      evidence.sources.push_back(store::as_text(row[0]));
-      if (!oldest || at < *oldest) oldest = at;
-    }));
+    MAMORI_TRY(lease->each(fmt::format("SELECT source, MAX(observed_at) FROM {} WHERE facility = ? AND "
+                                       "retired_at IS NULL GROUP BY source ORDER BY source",
+                                       reg->table()),
+                           {facility}, [&](store::Row& row) {
+                             if (store::is_null(row[1])) return;
+                             const auto at = from_millis(store::as_integer(row[1]));
+                             evidence.sources.push_back(store::as_text(row[0]));
+                             if (!oldest || at < *oldest) oldest = at;
+                           }));
     evidence.observed_at = oldest;
     evidence.stale = oldest && now - *oldest > evidence.life;
     out.push_back(std::move(evidence));
@@ -56,7 +63,8 @@ Result<std::vector<Evidence>> Controls::evidence_of(const catalog::Control& cont
   return out;
 }
 
-Result<ControlResult> Controls::run_for(const catalog::Control& control, const Facility& facility, const std::string& vendor) const {
+Result<ControlResult> Controls::run_for(const catalog::Control& control, const Facility& facility,
+                                        const std::string& vendor) const {
   ControlResult result;
   result.control = &control;
   if (!applies(control.applies, facility)) {
@@ -67,15 +75,20 @@ Result<ControlResult> Controls::run_for(const catalog::Control& control, const F
   const auto subjects = MAMORI_TRY(questions_.ask(control.subjects, facility, vendor));
   result.subjects = subjects.rows.size();
   store::Rows violations;
-  if (!control.violations.empty()) violations = MAMORI_TRY(questions_.ask(control.violations, facility, vendor));
+  if (!control.violations.empty())
+    violations = MAMORI_TRY(questions_.ask(control.violations, facility, vendor));
   result.violations = violations.rows.size();
   for (const auto& row : violations.rows) {
     if (result.records.size() == kMostRecords) break;
-    result.records.push_back({control.about, store::as_text(row[0]), row.size() > 1 ? store::as_text(row[1]) : "", row.size() > 2 ? store::as_text(row[2]) : ""});
+    result.records.push_back({control.about, store::as_text(row[0]),
+                              row.size() > 1 ? store::as_text(row[1]) : "",
+                              row.size() > 2 ? store::as_text(row[2]) : ""});
   }
   result.evidence = MAMORI_TRY(evidence_of(control, facility.id));
 
-  const auto any = [&](auto test) { return std::any_of(result.evidence.begin(), result.evidence.end(), test); };
+  const auto any = [&](auto test) {
+    return std::any_of(result.evidence.begin(), result.evidence.end(), test);
+  };
   if (any([](const Evidence& evidence) { return !evidence.observed_at; })) {
     result.verdict = Verdict::no_evidence;
     result.why = "assess.why.no_reader";
@@ -103,12 +116,14 @@ Result<ControlResult> Controls::run_for(const catalog::Control& control, const F
   return result;
 }
 
-Result<ControlResult> Controls::run(const catalog::Control& control, const std::string& facility, const std::string& vendor) const {
+Result<ControlResult> Controls::run(const catalog::Control& control, const std::string& facility,
+                                    const std::string& vendor) const {
   const auto found = MAMORI_TRY(questions_.facility(facility));
   return run_for(control, found, vendor);
 }
 
-Result<std::shared_ptr<const ControlResults>> Controls::all(const std::string& facility, const std::string& vendor) {
+Result<std::shared_ptr<const ControlResults>> Controls::all(const std::string& facility,
+                                                            const std::string& vendor) {
   const auto now = ledger_.database().clock().now();
   std::int64_t sequence = 0;
   {
@@ -120,14 +135,16 @@ Result<std::shared_ptr<const ControlResults>> Controls::all(const std::string& f
   {
     const std::lock_guard lock(mutex_);
     const auto found = kept_.find(key);
-    if (found != kept_.end() && found->second.sequence == sequence && now - found->second.at < kKept) return found->second.results;
+    if (found != kept_.end() && found->second.sequence == sequence && now - found->second.at < kKept)
+      return found->second.results;
   }
   const auto state = MAMORI_TRY(questions_.facility(facility));
   auto results = std::make_shared<ControlResults>();
   for (const auto& control : catalog_.controls()) {
     auto result = run_for(control, state, vendor);
     if (!result && result.error().code == "store.timeout") {  // one slow question must not silence the others
-      (*results)[control.id] = {.control = &control, .verdict = Verdict::no_evidence, .why = "assess.why.timeout"};
+      (*results)[control.id] = {
+          .control = &control, .verdict = Verdict::no_evidence, .why = "assess.why.timeout"};
       continue;
     }
     if (!result) {
@@ -144,20 +161,34 @@ Result<std::shared_ptr<const ControlResults>> Controls::all(const std::string& f
 }
 
 json::object to_json(const ControlResult& result) {
-  json::array records, evidence, requirements(result.control->requirements.begin(), result.control->requirements.end());
+  json::array records, evidence,
+      requirements(result.control->requirements.begin(), result.control->requirements.end());
   for (const auto& record : result.records) {
     json::object out = {{"register", record.reg}, {"id", record.id}, {"label", record.label}};
     if (!record.detail.empty()) out["detail"] = record.detail;
     records.push_back(std::move(out));
   }
   for (const auto& fact : result.evidence) {
-    json::object out = {{"register", fact.reg}, {"stale", fact.stale}, {"life_days", static_cast<double>(fact.life.count()) / 86400000.0}, {"sources", json::array(fact.sources.begin(), fact.sources.end())}};
-    out["observed_at"] = fact.observed_at ? json::value(iso_instant(*fact.observed_at)) : json::value(nullptr);
+    json::object out = {{"register", fact.reg},
+                        {"stale", fact.stale},
+                        {"life_days", static_cast<double>(fact.life.count()) / 86400000.0},
+                        {"sources", json::array(fact.sources.begin(), fact.sources.end())}};
+    out["observed_at"] =
+        fact.observed_at ? json::value(iso_instant(*fact.observed_at)) : json::value(nullptr);
     evidence.push_back(std::move(out));
   }
-  json::object out = {{"control", result.control->id}, {"title", words_json(result.control->title)}, {"verdict", name_of(result.verdict)}, {"why", result.why},
-                      {"subjects", result.subjects}, {"violations", result.violations}, {"records", std::move(records)}, {"evidence", std::move(evidence)},
-                      {"next_step", words_json(result.control->next_step)}, {"link", result.control->link}, {"requirements", std::move(requirements)}, {"about", result.control->about}};
+  json::object out = {{"control", result.control->id},
+                      {"title", words_json(result.control->title)},
+                      {"verdict", name_of(result.verdict)},
+                      {"why", result.why},
+                      {"subjects", result.subjects},
+                      {"violations", result.violations},
+                      {"records", std::move(records)},
+                      {"evidence", std::move(evidence)},
+                      {"next_step", words_json(result.control->next_step)},
+                      {"link", result.control->link},
+                      {"requirements", std::move(requirements)},
+                      {"about", result.control->about}};
   if (result.since) out["since"] = iso_instant(*result.since);
   return out;
 }

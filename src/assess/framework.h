@@ -1,4 +1,5 @@
-// Official lists: what their items' controls measure beside what was declared, and where the two contradict each other.
+// Official lists: what their items' controls measure beside what was declared, and where the two contradict
+// each other.
 #pragma once
 
 #include "assess/control.h"
@@ -17,7 +18,7 @@ struct ItemResult {
   std::vector<Declaration> rounds;      // by round; the forms print them beside each other
   std::optional<Declaration> declared;  // the one that counts now: of the latest round
   Contradiction contradiction = Contradiction::none;
-  int level = 0;                        // reached, of graded lists
+  int level = 0;  // reached, of graded lists
   Words next_step;
   std::string link;
 };
@@ -35,12 +36,18 @@ json::object to_json(const ItemResult& result);
 // Threads: all calls may come from several. What it is given outlives it.
 class Frameworks {
  public:
-  Frameworks(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts, const Questions& questions, Controls& controls,
-             const Declarations& declarations)
-      : ledger_(ledger), catalog_(catalog), texts_(texts), questions_(questions), controls_(controls), declarations_(declarations) {}
+  Frameworks(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Texts& texts,
+             const Questions& questions, Controls& controls, const Declarations& declarations)
+      : ledger_(ledger),
+        catalog_(catalog),
+        texts_(texts),
+        questions_(questions),
+        controls_(controls),
+        declarations_(declarations) {}
 
   // Error: assess.framework.unknown.
-  Result<FrameworkResult> state(const std::string& facility, const std::string& id, const std::string& vendor = "");
+  Result<FrameworkResult> state(const std::string& facility, const std::string& id,
+                                const std::string& vendor = "");
 
  private:
   // Which reader or register could answer a control that has no evidence yet.

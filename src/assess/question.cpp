@@ -7,20 +7,25 @@
 namespace mamori::assess {
 namespace {
 
-// Views of the registers, as a control sees them: this facility's records that are not retired; retired_NAME has the others.
-std::string views(const ledger::Registers& registers, const std::set<std::string>& words, const std::string& facility, const std::string& vendor, store::Row& parameters) {
+// Views of the registers, as a control sees them: this facility's records that are not retired; retired_NAME
+// has the others.
+std::string views(const ledger::Registers& registers, const std::set<std::string>& words,
+                  const std::string& facility, const std::string& vendor, store::Row& parameters) {
   std::string sql;
   for (const auto& reg : registers.all()) {
     for (const bool retired : {false, true}) {
       const auto view = (retired ? "retired_" : "") + reg.name;
       if (!words.contains(view)) continue;
-      sql += fmt::format("{}{} AS NOT MATERIALIZED (SELECT id, number, label, created_at, updated_at", sql.empty() ? "" : ", ", view);
+      sql += fmt::format("{}{} AS NOT MATERIALIZED (SELECT id, number, label, created_at, updated_at",
+                         sql.empty() ? "" : ", ", view);
       if (retired) sql += ", retired_at";
       for (const auto& field : reg.fields) sql += ", " + field.name;
-      sql += fmt::format(" FROM {} WHERE facility = ? AND retired_at IS {}NULL", reg.table(), retired ? "NOT " : "");
+      sql += fmt::format(" FROM {} WHERE facility = ? AND retired_at IS {}NULL", reg.table(),
+                         retired ? "NOT " : "");
       parameters.emplace_back(facility);
       const auto* of_vendor = reg.find("vendor");
-      if (!vendor.empty() && (reg.name == "vendor" || (of_vendor && of_vendor->type == ledger::FieldType::ref))) {
+      if (!vendor.empty() &&
+          (reg.name == "vendor" || (of_vendor && of_vendor->type == ledger::FieldType::ref))) {
         sql += reg.name == "vendor" ? " AND id = ?" : " AND vendor = ?";
         parameters.emplace_back(vendor);
       }
@@ -42,7 +47,9 @@ Result<store::Value> time_parameter(const std::string& name, Instant now) {
   if (const auto ago = duration_after("ago_")) return store::Value(to_millis(now - *ago));
   if (const auto ago = duration_after("day_ago_")) return store::Value(iso_date(date_of(now - *ago)));
   if (const auto in = duration_after("day_in_")) return store::Value(iso_date(date_of(now + *in)));
-  return Error{ErrorKind::invalid, "store.question.refused", {{"reason", "unknown parameter :" + name}, {"position", "0"}}};
+  return Error{ErrorKind::invalid,
+               "store.question.refused",
+               {{"reason", "unknown parameter :" + name}, {"position", "0"}}};
 }
 
 }  // namespace
@@ -66,25 +73,32 @@ Result<Facility> Questions::facility(const std::string& id) const {
   out.has_system = boolean_of(record.fields, "has_system", true);
   auto lease = MAMORI_TRY(ledger_.database().read());
   const auto today = iso_date(date_of(ledger_.database().clock().now()));
-  MAMORI_TRY(lease->each("SELECT subject FROM r_exemption WHERE facility = ? AND retired_at IS NULL AND (until IS NULL OR until >= ?)", {id, today},
-                         [&](store::Row& row) { out.exemptions.insert(store::as_text(row[0])); }));
-  MAMORI_TRY(lease->each("SELECT code FROM r_fee_item WHERE facility = ? AND retired_at IS NULL AND claimed", {id},
-                         [&](store::Row& row) { out.fee_codes.insert(store::as_text(row[0])); }));
+  MAMORI_TRY(
+      lease->each("SELECT subject FROM r_exemption WHERE facility = ? AND retired_at IS NULL AND (until IS "
+                  "NULL OR until >= ?)",
+                  {id, today}, [&](store::Row& row) { out.exemptions.insert(store::as_text(row[0])); }));
+  MAMORI_TRY(lease->each("SELECT code FROM r_fee_item WHERE facility = ? AND retired_at IS NULL AND claimed",
+                         {id}, [&](store::Row& row) { out.fee_codes.insert(store::as_text(row[0])); }));
   return out;
 }
 
-Result<store::Rows> Questions::ask(const std::string& sql, const Facility& facility, const std::string& vendor) const {
+Result<store::Rows> Questions::ask(const std::string& sql, const Facility& facility,
+                                   const std::string& vendor) const {
   const auto question = MAMORI_TRY(store::parse_question(sql));
   store::Row parameters;
   const auto with = views(ledger_.registers(), question.words, facility.id, vendor, parameters);
   const auto now = ledger_.database().clock().now();
   for (const auto& name : question.parameters) {
-    if (name == "beds") parameters.emplace_back(static_cast<std::int64_t>(facility.beds));
-    else parameters.push_back(MAMORI_TRY(time_parameter(name, now)));
+    if (name == "beds")
+      parameters.emplace_back(static_cast<std::int64_t>(facility.beds));
+    else
+      parameters.push_back(MAMORI_TRY(time_parameter(name, now)));
   }
   std::string text = with.empty() ? "" : "WITH " + with;
-  if (question.sql.starts_with("WITH ") || question.sql.starts_with("with ")) text += (with.empty() ? "WITH " : ", ") + question.sql.substr(5);
-  else text += " " + question.sql;
+  if (question.sql.starts_with("WITH ") || question.sql.starts_with("with "))
+    text += (with.empty() ? "WITH " : ", ") + question.sql.substr(5);
+  else
+    text += " " + question.sql;
   auto lease = MAMORI_TRY(ledger_.database().question());
   return lease->query(text, parameters);
 }

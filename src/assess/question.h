@@ -26,9 +26,11 @@ class Questions {
 
   // Error: ledger.record.missing.
   Result<Facility> facility(const std::string& id) const;
-  // A SELECT over the registers' names, which see this facility's records alone (and of them one vendor's, where `vendor` is given);
-  // :now, :today, :ago_P7D (an instant), :day_ago_P1Y and :day_in_P30D (days), :fiscal_start, :beds. Errors: store.question.*, store.timeout.
-  Result<store::Rows> ask(const std::string& sql, const Facility& facility, const std::string& vendor = "") const;
+  // A SELECT over the registers' names, which see this facility's records alone (and of them one vendor's,
+  // where `vendor` is given); :now, :today, :ago_P7D (an instant), :day_ago_P1Y and :day_in_P30D (days),
+  // :fiscal_start, :beds. Errors: store.question.*, store.timeout.
+  Result<store::Rows> ask(const std::string& sql, const Facility& facility,
+                          const std::string& vendor = "") const;
 
  private:
   ledger::Ledger& ledger_;

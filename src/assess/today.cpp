@@ -34,11 +34,14 @@ Words reason_of(const Texts& texts, const ItemResult& item, Verdict verdict) {
   std::size_t violations = 0;
   for (const auto* control : item.controls)
     if (control->verdict == verdict) violations += control->violations;
-  if (verdict == Verdict::gap && violations > 0) return texts.both("today.reason.records", {{"count", std::to_string(violations)}});
+  if (verdict == Verdict::gap && violations > 0)
+    return texts.both("today.reason.records", {{"count", std::to_string(violations)}});
   return texts.both("today.reason." + std::string(name_of(verdict)));
 }
 
-Words joined(const Words& a, std::string_view between, const Words& b) { return {a.ja + std::string(between) + b.ja, a.en + std::string(between) + b.en}; }
+Words joined(const Words& a, std::string_view between, const Words& b) {
+  return {a.ja + std::string(between) + b.ja, a.en + std::string(between) + b.en};
+}
 
 }  // namespace
 
@@ -58,16 +61,20 @@ Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
       row.key = current + " " + item.item->id;
       row.link = fmt::format("checklists/{}?item={}", current, item.item->id);
       const auto name = joined({item.item->number, item.item->number}, " ", item.item->text);
-      const auto about = [&](std::string_view key) { return Words{texts_.get(key, "ja", {{"item", name.ja}}), texts_.get(key, "en", {{"item", name.en}})}; };
+      const auto about = [&](std::string_view key) {
+        return Words{texts_.get(key, "ja", {{"item", name.ja}}), texts_.get(key, "en", {{"item", name.en}})};
+      };
       if (item.contradiction == Contradiction::declared_yes_measured_gap) {
         row.kind = "contradiction";
         row.urgency = 0;
         row.text = about("today.contradiction");
-        row.reason = joined(texts_.both("today.answered_yes", {{"by", item.declared->by}}), "", reason_of(texts_, item, Verdict::gap));
+        row.reason = joined(texts_.both("today.answered_yes", {{"by", item.declared->by}}), "",
+                            reason_of(texts_, item, Verdict::gap));
         rows.push_back(std::move(row));
         continue;
       }
-      if (item.declared && item.declared->answer == Answer::no && !item.declared->target_on.empty() && item.declared->target_on <= soon && item.verdict != Verdict::met) {
+      if (item.declared && item.declared->answer == Answer::no && !item.declared->target_on.empty() &&
+          item.declared->target_on <= soon && item.verdict != Verdict::met) {
         const bool past = item.declared->target_on < today;
         TodayRow target = row;
         target.kind = "target";
@@ -95,9 +102,17 @@ Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
   const auto results = MAMORI_TRY(controls_.all(facility));
   for (const auto& [id, result] : *results) {
     const auto& control = *result.control;
-    if (control.today == catalog::Today::as_item || result.verdict != Verdict::gap || shown.contains(&control)) continue;
+    if (control.today == catalog::Today::as_item || result.verdict != Verdict::gap ||
+        shown.contains(&control))
+      continue;
     const auto how_many = texts_.both("today.reason.records", {{"count", std::to_string(result.violations)}});
-    rows.push_back({.kind = std::string(name_of(result.verdict)), .urgency = control.today == catalog::Today::first ? 2 : 22, .text = control.next_step, .reason = joined(control.title, " ― ", how_many), .date = {}, .link = control.link, .key = "control " + id});
+    rows.push_back({.kind = std::string(name_of(result.verdict)),
+                    .urgency = control.today == catalog::Today::first ? 2 : 22,
+                    .text = control.next_step,
+                    .reason = joined(control.title, " ― ", how_many),
+                    .date = {},
+                    .link = control.link,
+                    .key = "control " + id});
   }
 
   for (const auto& line : catalog_.today_lines()) {
@@ -116,29 +131,43 @@ Result<std::vector<TodayRow>> Today::rows(const std::string& facility) {
 
   auto lease = MAMORI_TRY(database_.read());
   std::map<std::string, std::string> put_off;
-  MAMORI_TRY(lease->each("SELECT row_key, until FROM put_off WHERE facility = ? AND until > ?", {facility, today}, [&](store::Row& row) { put_off[store::as_text(row[0])] = store::as_text(row[1]); }));
+  MAMORI_TRY(lease->each("SELECT row_key, until FROM put_off WHERE facility = ? AND until > ?",
+                         {facility, today},
+                         [&](store::Row& row) { put_off[store::as_text(row[0])] = store::as_text(row[1]); }));
   std::erase_if(rows, [&](const TodayRow& row) { return put_off.contains(row.key); });
-  std::stable_sort(rows.begin(), rows.end(), [](const TodayRow& a, const TodayRow& b) { return a.urgency < b.urgency; });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const TodayRow& a, const TodayRow& b) { return a.urgency < b.urgency; });
   return rows;
 }
 
-Status Today::put_off(const store::Actor& actor, const std::string& facility, const std::string& key, const std::string& until, const std::string& reason) {
+Status Today::put_off(const store::Actor& actor, const std::string& facility, const std::string& key,
+                      const std::string& until, const std::string& reason) {
   const auto now = database_.clock().now();
   const auto date = parse_loose_date(until);
   Error bad{ErrorKind::invalid, "assess.put_off.invalid"};
-  if (!date || *date <= date_of(now) || days_between(date_of(now), *date) > 92) bad.problems.push_back({"until", "assess.put_off.until", {}});
+  if (!date || *date <= date_of(now) || days_between(date_of(now), *date) > 92)
+    bad.problems.push_back({"until", "assess.put_off.until", {}});
   if (trim(reason).empty()) bad.problems.push_back({"reason", "assess.put_off.reason", {}});
   if (key.empty() || key.size() > 200) bad.problems.push_back({"key", "assess.put_off.key", {}});
   if (!bad.problems.empty()) return bad;
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute("INSERT INTO put_off VALUES (?,?,?,?,?) ON CONFLICT (facility, row_key) DO UPDATE SET until = excluded.until, reason = excluded.reason, put_off_by = excluded.put_off_by",
-                                  {facility, key, iso_date(*date), reason, actor.name}));
-  transaction.journal(actor, {facility, "today", key, "put_off", "", json::serialize(json::object{{"until", iso_date(*date)}}), reason});
+  MAMORI_TRY(transaction->execute(
+      "INSERT INTO put_off VALUES (?,?,?,?,?) ON CONFLICT (facility, row_key) DO UPDATE SET until = "
+      "excluded.until, reason = excluded.reason, put_off_by = excluded.put_off_by",
+      {facility, key, iso_date(*date), reason, actor.name}));
+  transaction.journal(actor, {facility, "today", key, "put_off", "",
+                              json::serialize(json::object{{"until", iso_date(*date)}}), reason});
   return transaction.commit();
 }
 
 json::object to_json(const TodayRow& row) {
-  return {{"kind", row.kind}, {"urgency", row.urgency}, {"text", words_json(row.text)}, {"reason", words_json(row.reason)}, {"date", row.date}, {"link", row.link}, {"key", row.key}};
+  return {{"kind", row.kind},
+          {"urgency", row.urgency},
+          {"text", words_json(row.text)},
+          {"reason", words_json(row.reason)},
+          {"date", row.date},
+          {"link", row.link},
+          {"key", row.key}};
 }
 
 }  // namespace mamori::assess

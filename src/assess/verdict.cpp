@@ -29,7 +29,9 @@ std::string_view sign_of(Verdict verdict) {
 }
 
 Verdict combine(const std::vector<Verdict>& verdicts) {
-  const auto has = [&](Verdict verdict) { return std::find(verdicts.begin(), verdicts.end(), verdict) != verdicts.end(); };
+  const auto has = [&](Verdict verdict) {
+    return std::find(verdicts.begin(), verdicts.end(), verdict) != verdicts.end();
+  };
   if (has(Verdict::gap)) return Verdict::gap;
   if (has(Verdict::stale)) return Verdict::stale;
   if (has(Verdict::no_evidence)) return Verdict::no_evidence;

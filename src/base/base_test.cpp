@@ -43,7 +43,8 @@ TEST(Crypto, SealedSecretsOpenOnlyWithTheirKey) {
 
 TEST(Crypto, ASignatureFitsOneMessageAndOneKey) {
   crypto_ready();
-  const SigningKey key(Secret(std::string(SigningKey::kSeed, 'a'))), other(Secret(std::string(SigningKey::kSeed, 'b')));
+  const SigningKey key(Secret(std::string(SigningKey::kSeed, 'a'))),
+      other(Secret(std::string(SigningKey::kSeed, 'b')));
   const auto signature = key.sign("a");
   EXPECT_TRUE(verify_signature("a", signature, key.public_key()));
   EXPECT_FALSE(verify_signature("b", signature, key.public_key()));

@@ -3,13 +3,14 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
-
 namespace mamori {
 namespace {
 
 constexpr char kCrockford[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
-const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* bytes_of(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 unsigned char* bytes_of(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
 
 }  // namespace
@@ -55,7 +56,9 @@ Result<std::string> from_hex(std::string_view hex) {
   std::string bytes(hex.size() / 2, '\0');
   std::size_t written = 0;
   if (hex.size() % 2 != 0 ||
-      sodium_hex2bin(bytes_of(bytes), bytes.size(), hex.data(), hex.size(), nullptr, &written, nullptr) != 0 || written != bytes.size())
+      sodium_hex2bin(bytes_of(bytes), bytes.size(), hex.data(), hex.size(), nullptr, &written, nullptr) !=
+          0 ||
+      written != bytes.size())
     return Error{ErrorKind::invalid, "base.hex.bad"};
   return bytes;
 }
@@ -71,7 +74,8 @@ Result<std::string> from_base64(std::string_view text) {
   std::string bytes(text.size(), '\0');
   std::size_t written = 0;
   const char* end = nullptr;
-  if (sodium_base642bin(bytes_of(bytes), bytes.size(), text.data(), text.size(), "\r\n", &written, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+  if (sodium_base642bin(bytes_of(bytes), bytes.size(), text.data(), text.size(), "\r\n", &written, &end,
+                        sodium_base64_VARIANT_ORIGINAL) != 0 ||
       end != text.data() + text.size())
     return Error{ErrorKind::invalid, "base.base64.bad"};
   bytes.resize(written);
@@ -89,9 +93,13 @@ bool equal_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr); }
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
+}
 Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
-void Sha256::add(std::string_view bytes) { EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()); }
+void Sha256::add(std::string_view bytes) {
+  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size());
+}
 std::string Sha256::finish_hex() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
@@ -110,13 +118,15 @@ SigningKey::SigningKey(const Secret& seed) {
 
 std::string SigningKey::sign(std::string_view message) const {
   std::string signature(crypto_sign_BYTES, '\0');
-  crypto_sign_detached(bytes_of(signature), nullptr, bytes_of(message), message.size(), bytes_of(secret_.reveal()));
+  crypto_sign_detached(bytes_of(signature), nullptr, bytes_of(message), message.size(),
+                       bytes_of(secret_.reveal()));
   return signature;
 }
 
 bool verify_signature(std::string_view message, std::string_view signature, std::string_view public_key) {
   return signature.size() == crypto_sign_BYTES && public_key.size() == crypto_sign_PUBLICKEYBYTES &&
-         crypto_sign_verify_detached(bytes_of(signature), bytes_of(message), message.size(), bytes_of(public_key)) == 0;
+         crypto_sign_verify_detached(bytes_of(signature), bytes_of(message), message.size(),
+                                     bytes_of(public_key)) == 0;
 }
 
 Sealer::Sealer(Secret key) : key_(std::move(key)) {
@@ -127,7 +137,8 @@ Sealer::Sealer(Secret key) : key_(std::move(key)) {
 std::string Sealer::seal(const Secret& secret) const {
   const auto nonce = random_bytes(crypto_secretbox_NONCEBYTES);
   std::string box(crypto_secretbox_MACBYTES + secret.reveal().size(), '\0');
-  crypto_secretbox_easy(bytes_of(box), bytes_of(secret.reveal()), secret.reveal().size(), bytes_of(nonce), bytes_of(key_.reveal()));
+  crypto_secretbox_easy(bytes_of(box), bytes_of(secret.reveal()), secret.reveal().size(), bytes_of(nonce),
+                        bytes_of(key_.reveal()));
   return to_base64(nonce + box);
 }
 
@@ -137,7 +148,9 @@ Result<Secret> Sealer::open(std::string_view sealed) const {
   if (bytes.size() < crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES) return broken;
   const auto box = std::string_view(bytes).substr(crypto_secretbox_NONCEBYTES);
   std::string text(box.size() - crypto_secretbox_MACBYTES, '\0');
-  if (crypto_secretbox_open_easy(bytes_of(text), bytes_of(box), box.size(), bytes_of(bytes), bytes_of(key_.reveal())) != 0) return broken;
+  if (crypto_secretbox_open_easy(bytes_of(text), bytes_of(box), box.size(), bytes_of(bytes),
+                                 bytes_of(key_.reveal())) != 0)
+    return broken;
   return Secret(std::move(text));
 }
 

@@ -1,4 +1,5 @@
-// Hashes, signatures, sealing and random numbers. Built on libsodium and OpenSSL; call crypto_ready() once at start.
+// Hashes, signatures, sealing and random numbers. Built on libsodium and OpenSSL; call crypto_ready() once at
+// start.
 #pragma once
 
 #include <array>
@@ -30,7 +31,8 @@ class Secret {
 };
 
 std::string random_bytes(std::size_t count);
-// 128 random bits and a millisecond time in 26 lower-case Crockford letters: sorts by time of making (ULID layout).
+// 128 random bits and a millisecond time in 26 lower-case Crockford letters: sorts by time of making (ULID
+// layout).
 std::string new_id(std::int64_t unix_millis);
 // URL-safe, without look-alike letters; `count` characters of about 5 bits each.
 std::string random_token(std::size_t count);
@@ -61,8 +63,8 @@ class Sha256 {
 class SigningKey {
  public:
   static constexpr std::size_t kSeed = 32;
-  explicit SigningKey(const Secret& seed);  // of kSeed bytes
-  std::string sign(std::string_view message) const;  // 64 bytes
+  explicit SigningKey(const Secret& seed);                   // of kSeed bytes
+  std::string sign(std::string_view message) const;          // 64 bytes
   const std::string& public_key() const { return public_; }  // 32 bytes
 
  private:
@@ -75,9 +77,9 @@ bool verify_signature(std::string_view message, std::string_view signature, std:
 class Sealer {
  public:
   static constexpr std::size_t kKey = 32;
-  explicit Sealer(Secret key);  // of kKey bytes
-  std::string seal(const Secret& secret) const;             // base64
-  Result<Secret> open(std::string_view sealed) const;        // error: base.seal.broken
+  explicit Sealer(Secret key);                         // of kKey bytes
+  std::string seal(const Secret& secret) const;        // base64
+  Result<Secret> open(std::string_view sealed) const;  // error: base.seal.broken
 
  private:
   Secret key_;

@@ -18,7 +18,9 @@ Error file_error(std::string code, const std::filesystem::path& file, int reason
 class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { if (number_ >= 0) ::close(number_); }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return number_; }
@@ -31,11 +33,14 @@ class Descriptor {
 
 Result<std::string> read_file(const std::filesystem::path& file, std::size_t limit) {
   const Descriptor in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (in.get() < 0) return file_error(errno == ENOENT ? "base.file.missing" : "base.file.unreadable", file, errno);
+  if (in.get() < 0)
+    return file_error(errno == ENOENT ? "base.file.missing" : "base.file.unreadable", file, errno);
   struct stat status {};
   if (::fstat(in.get(), &status) != 0) return file_error("base.file.unreadable", file, errno);
   if (S_ISDIR(status.st_mode)) return file_error("base.file.unreadable", file, EISDIR);
-  const Error too_large{ErrorKind::exhausted, "base.file.too-large", {{"file", file.string()}, {"limit", std::to_string(limit >> 20)}}};
+  const Error too_large{ErrorKind::exhausted,
+                        "base.file.too-large",
+                        {{"file", file.string()}, {"limit", std::to_string(limit >> 20)}}};
   if (static_cast<std::size_t>(status.st_size) > limit) return too_large;
   std::string bytes;
   bytes.reserve(static_cast<std::size_t>(status.st_size));

@@ -1,4 +1,5 @@
-// Reading what is given to the program: its data files, what a person names. What is kept is written and read through os/.
+// Reading what is given to the program: its data files, what a person names. What is kept is written and read
+// through os/.
 #pragma once
 
 #include <filesystem>

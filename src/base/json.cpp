@@ -57,7 +57,8 @@ std::int64_t integer_of(const json::object& object, std::string_view key, std::i
   const auto* found = object.if_contains(key);
   if (!found) return otherwise;
   if (found->is_int64()) return found->get_int64();
-  if (found->is_uint64() && found->get_uint64() <= INT64_MAX) return static_cast<std::int64_t>(found->get_uint64());
+  if (found->is_uint64() && found->get_uint64() <= INT64_MAX)
+    return static_cast<std::int64_t>(found->get_uint64());
   return otherwise;
 }
 

@@ -1,5 +1,5 @@
-// Errors are values. Result<T> holds a T or an Error, Status holds success or an Error; neither may be dropped.
-// Named like std::expected, so that it can become it one day.
+// Errors are values. Result<T> holds a T or an Error, Status holds success or an Error; neither may be
+// dropped. Named like std::expected, so that it can become it one day.
 #pragma once
 
 #include <cstdlib>
@@ -12,19 +12,30 @@
 
 namespace mamori {
 
-enum class ErrorKind { invalid, unauthenticated, forbidden, not_found, conflict, exhausted, unavailable, corrupt, internal };
+enum class ErrorKind {
+  invalid,
+  unauthenticated,
+  forbidden,
+  not_found,
+  conflict,
+  exhausted,
+  unavailable,
+  corrupt,
+  internal
+};
 
 using Facts = std::vector<std::pair<std::string, std::string>>;
 
-// One wrong field of an input that was refused as a whole. `code` is looked up in the message catalogue like Error::code.
+// One wrong field of an input that was refused as a whole. `code` is looked up in the message catalogue like
+// Error::code.
 struct Problem {
   std::string field;
   std::string code;
   Facts facts = {};
 };
 
-// `code` is part of the interface: stable, "module.subject.reason"; data/texts holds its sentences in Japanese and English.
-// `facts` fill the sentence; never a secret or patient data.
+// `code` is part of the interface: stable, "module.subject.reason"; data/texts holds its sentences in
+// Japanese and English. `facts` fill the sentence; never a secret or patient data.
 struct Error {
   ErrorKind kind = ErrorKind::internal;
   std::string code;
@@ -54,9 +65,18 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return state_.index() == 0; }
   bool has_value() const { return state_.index() == 0; }
 
-  const T& value() const& { MAMORI_ASSERT(has_value()); return std::get<0>(state_); }
-  T& value() & { MAMORI_ASSERT(has_value()); return std::get<0>(state_); }
-  T take() && { MAMORI_ASSERT(has_value()); return std::move(std::get<0>(state_)); }
+  const T& value() const& {
+    MAMORI_ASSERT(has_value());
+    return std::get<0>(state_);
+  }
+  T& value() & {
+    MAMORI_ASSERT(has_value());
+    return std::get<0>(state_);
+  }
+  T take() && {
+    MAMORI_ASSERT(has_value());
+    return std::move(std::get<0>(state_));
+  }
   const T& operator*() const& { return value(); }
   T& operator*() & { return value(); }
   T operator*() && { return std::move(*this).take(); }  // by value: `for (x : *load())` is safe
@@ -64,9 +84,18 @@ class [[nodiscard]] Result {
   T* operator->() { return &value(); }
   T value_or(T otherwise) && { return has_value() ? std::move(std::get<0>(state_)) : std::move(otherwise); }
 
-  const Error& error() const { MAMORI_ASSERT(!has_value()); return std::get<1>(state_); }
-  Error& error() { MAMORI_ASSERT(!has_value()); return std::get<1>(state_); }
-  Error take_error() && { MAMORI_ASSERT(!has_value()); return std::move(std::get<1>(state_)); }
+  const Error& error() const {
+    MAMORI_ASSERT(!has_value());
+    return std::get<1>(state_);
+  }
+  Error& error() {
+    MAMORI_ASSERT(!has_value());
+    return std::get<1>(state_);
+  }
+  Error take_error() && {
+    MAMORI_ASSERT(!has_value());
+    return std::move(std::get<1>(state_));
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -82,9 +111,18 @@ class [[nodiscard]] Result<void> {
   explicit operator bool() const { return !error_; }
   bool has_value() const { return !error_; }
   void take() && { MAMORI_ASSERT(has_value()); }
-  const Error& error() const { MAMORI_ASSERT(!has_value()); return *error_; }
-  Error& error() { MAMORI_ASSERT(!has_value()); return *error_; }
-  Error take_error() && { MAMORI_ASSERT(!has_value()); return std::move(*error_); }
+  const Error& error() const {
+    MAMORI_ASSERT(!has_value());
+    return *error_;
+  }
+  Error& error() {
+    MAMORI_ASSERT(!has_value());
+    return *error_;
+  }
+  Error take_error() && {
+    MAMORI_ASSERT(!has_value());
+    return std::move(*error_);
+  }
 
  private:
   std::optional<Error> error_;
@@ -94,11 +132,11 @@ using Status = Result<void>;
 
 #define MAMORI_CONCAT_INNER(a, b) a##b
 #define MAMORI_CONCAT(a, b) MAMORI_CONCAT_INNER(a, b)
-#define MAMORI_TRY_NAMED(name, expression)             \
-  __extension__({                                      \
-    auto name = (expression);                          \
-    if (!name) return std::move(name).take_error();    \
-    std::move(name).take();                            \
+#define MAMORI_TRY_NAMED(name, expression)          \
+  __extension__({                                   \
+    auto name = (expression);                       \
+    if (!name) return std::move(name).take_error(); \
+    std::move(name).take();                         \
   })
 // The value of a Result, or an early return with its error: `auto rows = MAMORI_TRY(read(file));`
 #define MAMORI_TRY(expression) MAMORI_TRY_NAMED(MAMORI_CONCAT(mamori_try_, __COUNTER__), expression)

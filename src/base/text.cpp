@@ -20,10 +20,16 @@ bool is_ascii(std::string_view text) {
 char32_t fold_code_point(char32_t c) {
   if (c >= 0x30A1 && c <= 0x30F6) return c - 0x60;  // katakana to hiragana
   switch (c) {
-    case 0x2010: case 0x2011: case 0x2012: case 0x2013: case 0x2014: case 0x2015: case 0x2212: case 0xFF0D: case 0xFF70:
-      return U'-';
-    default:
-      return c;
+    case 0x2010:
+    case 0x2011:
+    case 0x2012:
+    case 0x2013:
+    case 0x2014:
+    case 0x2015:
+    case 0x2212:
+    case 0xFF0D:
+    case 0xFF70: return U'-';
+    default: return c;
   }
 }
 
@@ -46,8 +52,11 @@ class Converter {
 };
 
 Error bad_encoding(std::string_view bytes, std::size_t offset) {
-  const auto lines = std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(offset, bytes.size())), '\n');
-  return {ErrorKind::invalid, "base.text.encoding", {{"line", std::to_string(lines + 1)}, {"offset", std::to_string(offset)}}};
+  const auto lines = std::count(
+      bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(offset, bytes.size())), '\n');
+  return {ErrorKind::invalid,
+          "base.text.encoding",
+          {{"line", std::to_string(lines + 1)}, {"offset", std::to_string(offset)}}};
 }
 
 Result<std::string> convert(std::string_view bytes, const char* from) {
@@ -59,7 +68,8 @@ Result<std::string> convert(std::string_view bytes, const char* from) {
   while (true) {
     UChar* target = buffer;
     UErrorCode status = U_ZERO_ERROR;
-    ucnv_toUnicode(converter.get(), &target, buffer + std::size(buffer), &source, end, nullptr, true, &status);
+    ucnv_toUnicode(converter.get(), &target, buffer + std::size(buffer), &source, end, nullptr, true,
+                   &status);
     icu::UnicodeString(buffer, static_cast<int32_t>(target - buffer)).toUTF8String(out);
     if (status == U_BUFFER_OVERFLOW_ERROR) continue;
     if (U_FAILURE(status)) return bad_encoding(bytes, static_cast<std::size_t>(source - bytes.data()));
@@ -71,14 +81,20 @@ Result<std::string> convert(std::string_view bytes, const char* from) {
 
 std::string_view trim(std::string_view text) {
   while (true) {
-    if (text.starts_with(kWideSpace)) text.remove_prefix(kWideSpace.size());
-    else if (!text.empty() && static_cast<unsigned char>(text.front()) <= 0x20) text.remove_prefix(1);
-    else break;
+    if (text.starts_with(kWideSpace))
+      text.remove_prefix(kWideSpace.size());
+    else if (!text.empty() && static_cast<unsigned char>(text.front()) <= 0x20)
+      text.remove_prefix(1);
+    else
+      break;
   }
   while (true) {
-    if (text.ends_with(kWideSpace)) text.remove_suffix(kWideSpace.size());
-    else if (!text.empty() && static_cast<unsigned char>(text.back()) <= 0x20) text.remove_suffix(1);
-    else break;
+    if (text.ends_with(kWideSpace))
+      text.remove_suffix(kWideSpace.size());
+    else if (!text.empty() && static_cast<unsigned char>(text.back()) <= 0x20)
+      text.remove_suffix(1);
+    else
+      break;
   }
   return text;
 }
@@ -103,7 +119,9 @@ std::string printable(std::string_view text, std::size_t longest) {
   std::string out;
   for (std::size_t at = 0; at < text.size() && longest > 0; --longest) {
     std::size_t size = 1;
-    while (size < 4 && at + size < text.size() && (static_cast<unsigned char>(text[at + size]) & 0xC0) == 0x80) ++size;
+    while (size < 4 && at + size < text.size() &&
+           (static_cast<unsigned char>(text[at + size]) & 0xC0) == 0x80)
+      ++size;
     const auto one = text.substr(at, size);
     const auto first = static_cast<unsigned char>(one[0]);
     const bool good = is_utf8(one) && first >= 0x20 && first != 0x7F;
@@ -114,7 +132,8 @@ std::string printable(std::string_view text, std::size_t longest) {
 }
 
 std::size_t length(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string_view head(std::string_view text, std::size_t count) {
@@ -134,9 +153,12 @@ std::string to_half_width(std::string_view text) {
       out += ' ';
       i += 3;
     } else if (i + 2 < text.size() && text[i] == '\xEF' && (text[i + 1] == '\xBC' || text[i + 1] == '\xBD')) {
-      const unsigned code = 0xF000u | (static_cast<unsigned>(text[i + 1]) & 0x3Fu) << 6 | (static_cast<unsigned>(text[i + 2]) & 0x3Fu);
-      if (code >= 0xFF01 && code <= 0xFF5E) out += static_cast<char>(code - 0xFEE0);
-      else out += text.substr(i, 3);
+      const unsigned code = 0xF000u | (static_cast<unsigned>(text[i + 1]) & 0x3Fu) << 6 |
+                            (static_cast<unsigned>(text[i + 2]) & 0x3Fu);
+      if (code >= 0xFF01 && code <= 0xFF5E)
+        out += static_cast<char>(code - 0xFEE0);
+      else
+        out += text.substr(i, 3);
       i += 3;
     } else {
       out += text[i++];
@@ -154,7 +176,8 @@ std::string fold(std::string_view text) {
     return found;
   }();
   UErrorCode status = U_ZERO_ERROR;
-  const auto folded = normalizer->normalize(icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size()))), status);
+  const auto folded = normalizer->normalize(
+      icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size()))), status);
   icu::UnicodeString out;
   for (int32_t i = 0; i < folded.length();) {
     const UChar32 c = folded.char32At(i);
@@ -167,7 +190,8 @@ std::string fold(std::string_view text) {
 }
 
 std::string fold_heading(std::string_view text) {
-  static constexpr std::string_view kDropped[] = {"(", ")", "[", "]", "・", "/", "、", ",", ".", "。", ":", "*", "※", "_", "-", "「", "」", "【", "】", "〔", "〕"};
+  static constexpr std::string_view kDropped[] = {"(", ")", "[", "]", "・", "/",  "、", ",",  ".",  "。", ":",
+                                                  "*", "※", "_", "-", "「", "」", "【", "】", "〔", "〕"};
   const std::string folded = fold(text);
   std::string out;
   for (std::size_t i = 0; i < folded.size();) {
@@ -176,7 +200,8 @@ std::string fold_heading(std::string_view text) {
       ++i;
       continue;
     }
-    const auto* const drop = std::find_if(std::begin(kDropped), std::end(kDropped), [&](std::string_view d) { return rest.starts_with(d); });
+    const auto* const drop = std::find_if(std::begin(kDropped), std::end(kDropped),
+                                          [&](std::string_view d) { return rest.starts_with(d); });
     if (drop != std::end(kDropped)) {
       i += drop->size();
       continue;
@@ -203,10 +228,12 @@ Result<Decoded> decode_japanese(std::string_view bytes) {
 
 Result<std::string> encode_cp932(std::string_view text) {
   Converter converter("windows-31j");
-  const auto source = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
+  const auto source =
+      icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
   std::string out(static_cast<std::size_t>(source.length()) * 2 + 16, '\0');
   UErrorCode status = U_ZERO_ERROR;
-  const auto written = ucnv_fromUChars(converter.get(), out.data(), static_cast<int32_t>(out.size()), source.getBuffer(), source.length(), &status);
+  const auto written = ucnv_fromUChars(converter.get(), out.data(), static_cast<int32_t>(out.size()),
+                                       source.getBuffer(), source.length(), &status);
   if (U_FAILURE(status)) return Error{ErrorKind::invalid, "base.text.unencodable"};
   out.resize(static_cast<std::size_t>(written));
   return out;

@@ -19,7 +19,8 @@ struct Words {
 
 std::string_view trim(std::string_view text);  // ASCII white space and U+3000 (ideographic space)
 bool is_utf8(std::string_view bytes);
-// What others wrote, fit to be kept and shown: what is no UTF-8 and control characters become U+FFFD; at most `longest` code points.
+// What others wrote, fit to be kept and shown: what is no UTF-8 and control characters become U+FFFD; at most
+// `longest` code points.
 std::string printable(std::string_view text, std::size_t longest);
 // Length in code points. Requires: is_utf8(text).
 std::size_t length(std::string_view text);
@@ -28,7 +29,8 @@ std::string_view head(std::string_view text, std::size_t count);
 
 // Full-width ASCII (U+FF01…FF5E) and the ideographic space to their half-width forms; nothing else.
 std::string to_half_width(std::string_view text);
-// For searching and comparing: NFKC, case folded (Unicode NFKC_Casefold), katakana to hiragana, dashes of all kinds to '-'.
+// For searching and comparing: NFKC, case folded (Unicode NFKC_Casefold), katakana to hiragana, dashes of all
+// kinds to '-'.
 std::string fold(std::string_view text);
 // fold() without white space, brackets and punctuation: headings of other people's spreadsheets.
 std::string fold_heading(std::string_view text);
@@ -38,8 +40,8 @@ struct Decoded {
   std::string text;
   Encoding encoding;
 };
-// UTF-8 with or without BOM, else CP932 (Windows-31J). UTF-16 with BOM is accepted too, since Excel writes it as "Unicode text".
-// Error: base.text.encoding (facts: line, offset) where the bytes are neither.
+// UTF-8 with or without BOM, else CP932 (Windows-31J). UTF-16 with BOM is accepted too, since Excel writes it
+// as "Unicode text". Error: base.text.encoding (facts: line, offset) where the bytes are neither.
 Result<Decoded> decode_japanese(std::string_view bytes);
 // Error: base.text.unencodable where a character has no CP932 form.
 Result<std::string> encode_cp932(std::string_view text);

@@ -5,11 +5,14 @@
 namespace mamori {
 namespace {
 
-void flatten(const Yaml& node, const std::string& prefix, const std::function<void(const std::string&, const std::string&)>& take) {
+void flatten(const Yaml& node, const std::string& prefix,
+             const std::function<void(const std::string&, const std::string&)>& take) {
   for (const auto& [key, child] : node.members()) {
     const auto name = prefix.empty() ? key : prefix + "." + key;
-    if (child.is_map()) flatten(child, name, take);
-    else take(name, child.text());
+    if (child.is_map())
+      flatten(child, name, take);
+    else
+      take(name, child.text());
   }
 }
 
@@ -31,7 +34,9 @@ std::string Texts::get(std::string_view key, std::string_view language, const Fa
   return fill(found == words_.end() ? key : std::string_view(found->second.in(language)), facts);
 }
 
-Words Texts::both(std::string_view key, const Facts& facts) const { return {get(key, "ja", facts), get(key, "en", facts)}; }
+Words Texts::both(std::string_view key, const Facts& facts) const {
+  return {get(key, "ja", facts), get(key, "en", facts)};
+}
 
 std::string Texts::sentence(const Error& error, std::string_view language) const {
   std::string text = get(error.code, language, error.facts);

@@ -1,4 +1,5 @@
-// The message catalogue: every sentence shown to people, in data/texts/ja.yaml and en.yaml, keyed by dotted names.
+// The message catalogue: every sentence shown to people, in data/texts/ja.yaml and en.yaml, keyed by dotted
+// names.
 #pragma once
 
 #include <filesystem>

@@ -76,8 +76,8 @@ std::string iso_date(Date date) {
 std::string iso_instant(Instant instant) {
   const auto day = floor<days>(instant);
   const hh_mm_ss<milliseconds> clock{instant - day};
-  return fmt::format("{}T{:02}:{:02}:{:02}Z", iso_date(Date{day}), clock.hours().count(), clock.minutes().count(),
-                     clock.seconds().count());
+  return fmt::format("{}T{:02}:{:02}:{:02}Z", iso_date(Date{day}), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count());
 }
 
 std::string local_minute(Instant instant) {
@@ -88,8 +88,8 @@ std::string local_minute(Instant instant) {
 }
 
 std::string japanese_date(Date date) {
-  std::string text = fmt::format("{}年{}月{}日", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                                 static_cast<unsigned>(date.day()));
+  std::string text = fmt::format("{}年{}月{}日", static_cast<int>(date.year()),
+                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
   for (const auto& era : kEras) {
     if (sys_days{date} < era.begins || sys_days{date} > era.ends) continue;
     const int number = static_cast<int>(date.year()) - era.first_year + 1;
@@ -122,7 +122,7 @@ std::optional<Date> parse_loose_date(std::string_view raw) {
     }
     if (text.size() > 5) return std::nullopt;
     const auto serial = *take_number(text, 5);
-        // Excel counts days from 1899-12-30; four digits are rather a year than a day of before 1927.
+    // Excel counts days from 1899-12-30; four digits are rather a year than a day of before 1927.
     if (serial < 10000 || serial > 80000) return std::nullopt;
     return Date{sys_days{1899y / 12 / 30} + days{serial}};
   }
@@ -131,7 +131,8 @@ std::optional<Date> parse_loose_date(std::string_view raw) {
   for (const auto& era : kEras) {
     if (take(text, era.kanji)) {
       found = &era;
-    } else if (text.size() > 1 && (text[0] == era.letter || text[0] == era.letter + 32) && text[1] >= '0' && text[1] <= '9') {
+    } else if (text.size() > 1 && (text[0] == era.letter || text[0] == era.letter + 32) && text[1] >= '0' &&
+               text[1] <= '9') {
       text.remove_prefix(1);
       found = &era;
     }
@@ -140,18 +141,21 @@ std::optional<Date> parse_loose_date(std::string_view raw) {
 
   std::optional<int> y = take(text, "元") ? std::optional<int>(1) : take_number(text, 4);
   if (!y || !take_separator(text, "年")) return std::nullopt;
-  if (!found && *y < 1000) return std::nullopt;  // a two-digit year could be an era year or a western one: ask instead of guessing
+  if (!found && *y < 1000)
+    return std::nullopt;  // a two-digit year could be an era year or a western one: ask instead of guessing
   const auto m = take_number(text, 2);
   if (!m || !take_separator(text, "月")) return std::nullopt;
   const auto d = take_number(text, 2);
   if (!d) return std::nullopt;
   take(text, "日");
   const std::string_view rest = trim(text);  // a time or a weekday in brackets may follow
-  if (!rest.empty() && !(rest[0] >= '0' && rest[0] <= '9' && rest.find(':') != rest.npos) && rest[0] != 'T' && rest[0] != '(')
+  if (!rest.empty() && !(rest[0] >= '0' && rest[0] <= '9' && rest.find(':') != rest.npos) && rest[0] != 'T' &&
+      rest[0] != '(')
     return std::nullopt;
 
   const auto date = make_date(found ? found->first_year + *y - 1 : *y, *m, *d);
-  if (date && found && (sys_days{*date} < found->begins || sys_days{*date} > found->ends)) return std::nullopt;
+  if (date && found && (sys_days{*date} < found->begins || sys_days{*date} > found->ends))
+    return std::nullopt;
   return date;
 }
 
@@ -195,7 +199,8 @@ std::optional<Instant> parse_instant(std::string_view raw) {
   const auto zone_hours = take_number(text, 2);
   take(text, ":");
   const auto zone_minutes = take_number(text, 2);
-  if (!zone_hours || !zone_minutes || !text.empty() || *zone_hours > 14 || *zone_minutes > 59) return std::nullopt;
+  if (!zone_hours || !zone_minutes || !text.empty() || *zone_hours > 14 || *zone_minutes > 59)
+    return std::nullopt;
   const auto offset = hours{*zone_hours} + minutes{*zone_minutes};
   return east ? as_utc - offset : as_utc + offset;
 }
@@ -213,14 +218,22 @@ std::optional<Duration> parse_duration(std::string_view text) {
     if (!count || text.empty()) return std::nullopt;
     const char unit = text[0];
     text.remove_prefix(1);
-    if (!in_time && unit == 'D') total += days{*count};
-    else if (!in_time && unit == 'W') total += days{*count * 7};
-    else if (!in_time && unit == 'M') total += days{*count * 30};
-    else if (!in_time && unit == 'Y') total += days{*count * 365};
-    else if (in_time && unit == 'H') total += hours{*count};
-    else if (in_time && unit == 'M') total += minutes{*count};
-    else if (in_time && unit == 'S') total += seconds{*count};
-    else return std::nullopt;
+    if (!in_time && unit == 'D')
+      total += days{*count};
+    else if (!in_time && unit == 'W')
+      total += days{*count * 7};
+    else if (!in_time && unit == 'M')
+      total += days{*count * 30};
+    else if (!in_time && unit == 'Y')
+      total += days{*count * 365};
+    else if (in_time && unit == 'H')
+      total += hours{*count};
+    else if (in_time && unit == 'M')
+      total += minutes{*count};
+    else if (in_time && unit == 'S')
+      total += seconds{*count};
+    else
+      return std::nullopt;
   }
   return total;
 }

@@ -11,8 +11,10 @@ std::string read(std::string_view text) {
 }
 
 TEST(LooseDate, ReadsTheWaysPeopleWriteDates) {
-  for (const std::string_view text : {"2023/5/8", "2023-05-08", "2023.5.8", "2023年5月8日", "令和5年5月8日", "R5.5.8", "r5/05/08", "20230508", "45054",
-                                      "２０２３／５／８", "令和５年５月８日", " 2023/5/8 ", "2023/5/8 9:30", "2023-05-08T09:30:00", "2023/5/8(月)"})
+  for (const std::string_view text :
+       {"2023/5/8", "2023-05-08", "2023.5.8", "2023年5月8日", "令和5年5月8日", "R5.5.8", "r5/05/08",
+        "20230508", "45054", "２０２３／５／８", "令和５年５月８日", " 2023/5/8 ", "2023/5/8 9:30",
+        "2023-05-08T09:30:00", "2023/5/8(月)"})
     EXPECT_EQ(read(text), "2023-05-08") << text;
   EXPECT_EQ(read("令和元年5月1日"), "2019-05-01");
   EXPECT_EQ(read("H31.4.30"), "2019-04-30");
@@ -20,7 +22,8 @@ TEST(LooseDate, ReadsTheWaysPeopleWriteDates) {
 }
 
 TEST(LooseDate, RefusesWhatIsNoDayInsteadOfGuessing) {
-  for (const std::string_view text : {"", "5/32", "2023/5/32", "2023/2/29", "令和5年", "H31.5.1", "昭和64年1月8日", "23/5/8", "abc", "12", "2023/5/8x", "123456", "2023"})
+  for (const std::string_view text : {"", "5/32", "2023/5/32", "2023/2/29", "令和5年", "H31.5.1",
+                                      "昭和64年1月8日", "23/5/8", "abc", "12", "2023/5/8x", "123456", "2023"})
     EXPECT_EQ(read(text), "-") << text;
 }
 
@@ -47,7 +50,8 @@ TEST(Instants, AreReadWithAndWithoutZone) {
 TEST(Durations, FollowIso8601) {
   EXPECT_EQ(parse_duration("P7D"), Duration(std::chrono::days(7)));
   EXPECT_EQ(parse_duration("P1DT12H"), Duration(std::chrono::hours(36)));
-  for (const std::string_view bad : {"", "P", "7D", "PT", "P7X", "P1H"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const std::string_view bad : {"", "P", "7D", "PT", "P7X", "P1H"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
 }
 
 }  // namespace

@@ -22,7 +22,10 @@ Result<Yaml> Yaml::parse(std::string_view text, std::string name) {
   try {
     yaml.node_ = std::make_shared<YAML::Node>(YAML::Load(std::string(text)));
   } catch (const YAML::Exception& exception) {
-    return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", yaml.file_}, {"line", std::to_string(exception.mark.line + 1)}, {"reason", exception.msg}}};
+    return Error{
+        ErrorKind::invalid,
+        "base.yaml.bad",
+        {{"file", yaml.file_}, {"line", std::to_string(exception.mark.line + 1)}, {"reason", exception.msg}}};
   }
   return yaml;
 }
@@ -108,7 +111,9 @@ Result<std::string> Yaml::required_text(std::string_view key) const {
 
 Error Yaml::error(std::string reason) const {
   const int line = node_ && node_->IsDefined() ? node_->Mark().line + 1 : 0;
-  return {ErrorKind::invalid, "base.yaml.bad", {{"file", file_}, {"line", std::to_string(line)}, {"reason", std::move(reason)}}};
+  return {ErrorKind::invalid,
+          "base.yaml.bad",
+          {{"file", file_}, {"line", std::to_string(line)}, {"reason", std::move(reason)}}};
 }
 
 Status Yaml::only(std::initializer_list<std::string_view> known) const {

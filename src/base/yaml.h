@@ -27,8 +27,8 @@ class Yaml {
   bool present() const;
   bool is_map() const;
   bool is_sequence() const;
-  Yaml operator[](std::string_view key) const;  // absent where there is no such key
-  std::vector<Yaml> items() const;              // of a sequence
+  Yaml operator[](std::string_view key) const;                // absent where there is no such key
+  std::vector<Yaml> items() const;                            // of a sequence
   std::vector<std::pair<std::string, Yaml>> members() const;  // of a map, in file order
 
   std::string text(std::string_view otherwise = "") const;

@@ -20,21 +20,24 @@ Result<Applicability> parse_applicability(const Yaml& yaml) {
 }
 
 Result<Control> parse_control(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"control", "title", "requirement", "about", "subjects", "violations", "at_least", "evidence", "when_empty", "applies", "next_step", "link", "today"}));
+  MAMORI_TRY(yaml.only({"control", "title", "requirement", "about", "subjects", "violations", "at_least",
+                        "evidence", "when_empty", "applies", "next_step", "link", "today"}));
   Control control;
   control.file = yaml.file();
   control.id = MAMORI_TRY(yaml.required_text("control"));
   control.title = yaml["title"].words();
   control.next_step = yaml["next_step"].words();
   if (control.title.ja.empty() || control.title.en.empty()) return yaml.error("title needs ja and en");
-  if (control.next_step.ja.empty() || control.next_step.en.empty()) return yaml.error("next_step needs ja and en");
+  if (control.next_step.ja.empty() || control.next_step.en.empty())
+    return yaml.error("next_step needs ja and en");
   control.requirements = yaml["requirement"].texts();
   if (control.requirements.empty()) return yaml.error("requirement is missing");
   control.about = MAMORI_TRY(yaml.required_text("about"));
   control.subjects = MAMORI_TRY(yaml.required_text("subjects"));
   control.violations = yaml["violations"].text();
   control.at_least = yaml["at_least"].integer(0);
-  if (control.violations.empty() && control.at_least == 0) return yaml.error("violations or at_least is needed");
+  if (control.violations.empty() && control.at_least == 0)
+    return yaml.error("violations or at_least is needed");
   control.link = MAMORI_TRY(yaml.required_text("link"));
   if (const auto evidence = yaml["evidence"]; evidence.present()) {
     MAMORI_TRY(evidence.only({"from", "fresh_for"}));
@@ -46,22 +49,32 @@ Result<Control> parse_control(const Yaml& yaml) {
     }
   }
   const auto today = yaml["today"].text("as_item");
-  if (today == "as_item") control.today = Today::as_item;
-  else if (today == "always") control.today = Today::always;
-  else if (today == "first") control.today = Today::first;
-  else return yaml["today"].error("as_item, always or first");
+  if (today == "as_item")
+    control.today = Today::as_item;
+  else if (today == "always")
+    control.today = Today::always;
+  else if (today == "first")
+    control.today = Today::first;
+  else
+    return yaml["today"].error("as_item, always or first");
   const auto empty = yaml["when_empty"].text("no_evidence");
-  if (empty == "no_evidence") control.when_empty = WhenEmpty::no_evidence;
-  else if (empty == "met") control.when_empty = WhenEmpty::met;
-  else if (empty == "gap") control.when_empty = WhenEmpty::gap;
-  else if (empty == "not_applicable") control.when_empty = WhenEmpty::not_applicable;
-  else return yaml["when_empty"].error("unknown: " + empty);
+  if (empty == "no_evidence")
+    control.when_empty = WhenEmpty::no_evidence;
+  else if (empty == "met")
+    control.when_empty = WhenEmpty::met;
+  else if (empty == "gap")
+    control.when_empty = WhenEmpty::gap;
+  else if (empty == "not_applicable")
+    control.when_empty = WhenEmpty::not_applicable;
+  else
+    return yaml["when_empty"].error("unknown: " + empty);
   control.applies = MAMORI_TRY(parse_applicability(yaml["applies"]));
   return control;
 }
 
 Result<Item> parse_item(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"item", "id", "object", "text", "requirement", "controls", "levels", "applies", "fee", "hint"}));
+  MAMORI_TRY(yaml.only(
+      {"item", "id", "object", "text", "requirement", "controls", "levels", "applies", "fee", "hint"}));
   Item item;
   item.number = MAMORI_TRY(yaml.required_text("item"));
   item.id = yaml["id"].text(item.number);
@@ -74,15 +87,18 @@ Result<Item> parse_item(const Yaml& yaml) {
   item.hint = yaml["hint"].words();
   for (const auto& [number, level] : yaml["levels"].members()) {
     MAMORI_TRY(level.only({"ja", "en", "controls"}));
-    item.levels.push_back({std::stoi("0" + number.substr(number.find_first_of("0123456789"))), level.words(), level["controls"].texts()});
+    item.levels.push_back({std::stoi("0" + number.substr(number.find_first_of("0123456789"))), level.words(),
+                           level["controls"].texts()});
   }
   item.applies = MAMORI_TRY(parse_applicability(yaml["applies"]));
-  if (item.controls.empty() && item.levels.empty() && item.hint.ja.empty()) return yaml.error("an item without controls needs a hint that says what would answer it");
+  if (item.controls.empty() && item.levels.empty() && item.hint.ja.empty())
+    return yaml.error("an item without controls needs a hint that says what would answer it");
   return item;
 }
 
 Result<Framework> parse_framework(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"framework", "title", "source", "edition", "per_vendor", "level_wanted", "today", "applies", "items"}));
+  MAMORI_TRY(yaml.only({"framework", "title", "source", "edition", "per_vendor", "level_wanted", "today",
+                        "applies", "items"}));
   Framework framework;
   framework.id = MAMORI_TRY(yaml.required_text("framework"));
   framework.title = yaml["title"].words();
@@ -130,13 +146,16 @@ Result<Catalog> Catalog::load(const std::filesystem::path& data) {
     if (catalog.find_framework(framework.id)) return yaml.error("framework stands twice: " + framework.id);
     for (const auto& item : framework.items) {
       auto names = item.controls;
-      for (const auto& level : item.levels) names.insert(names.end(), level.controls.begin(), level.controls.end());
+      for (const auto& level : item.levels)
+        names.insert(names.end(), level.controls.begin(), level.controls.end());
       for (const auto& name : names)
-        if (!catalog.find_control(name)) return yaml.error("item " + item.id + " names an unknown control: " + name);
+        if (!catalog.find_control(name))
+          return yaml.error("item " + item.id + " names an unknown control: " + name);
     }
     catalog.frameworks_.push_back(std::move(framework));
   }
-  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "today"))) catalog.today_lines_.push_back(MAMORI_TRY(parse_today_line(yaml)));
+  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "today")))
+    catalog.today_lines_.push_back(MAMORI_TRY(parse_today_line(yaml)));
   return catalog;
 }
 

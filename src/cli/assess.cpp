@@ -16,7 +16,8 @@ int assess_now(const Common& common, const Given& given) {
   if (!session) return fail(session.error(), common);
   auto& services = session->services();
   if (given.framework.empty()) {
-    for (const auto& framework : services.catalog.frameworks()) std::printf("%-24s %s\n", framework.id.c_str(), framework.title.in(common.language).c_str());
+    for (const auto& framework : services.catalog.frameworks())
+      std::printf("%-24s %s\n", framework.id.c_str(), framework.title.in(common.language).c_str());
     return 0;
   }
   const auto facility = session->facility(common);
@@ -33,11 +34,21 @@ int assess_now(const Common& common, const Given& given) {
       items.push_back(assess::to_json(item));
       continue;
     }
-    std::printf("%s %-12s %s\n", std::string(assess::sign_of(item.verdict)).c_str(), item.item->id.c_str(), item.item->text.in(common.language).c_str());
-    if (item.contradiction != assess::Contradiction::none) std::printf("   ⚠ %s\n", services.texts.get("contradiction." + std::string(assess::name_of(item.contradiction)), common.language).c_str());
-    if (const auto& step = item.next_step.in(common.language); !step.empty()) std::printf("   → %s\n", step.c_str());
+    std::printf("%s %-12s %s\n", std::string(assess::sign_of(item.verdict)).c_str(), item.item->id.c_str(),
+                item.item->text.in(common.language).c_str());
+    if (item.contradiction != assess::Contradiction::none)
+      std::printf("   ⚠ %s\n", services.texts
+                                   .get("contradiction." + std::string(assess::name_of(item.contradiction)),
+                                        common.language)
+                                   .c_str());
+    if (const auto& step = item.next_step.in(common.language); !step.empty())
+      std::printf("   → %s\n", step.c_str());
   }
-  if (given.format == "json") std::printf("%s", pretty(json::object{{"framework", given.framework}, {"at", iso_instant(result->at)}, {"items", std::move(items)}}).c_str());
+  if (given.format == "json")
+    std::printf("%s", pretty(json::object{{"framework", given.framework},
+                                          {"at", iso_instant(result->at)},
+                                          {"items", std::move(items)}})
+                          .c_str());
   return given.strict && gaps ? 1 : 0;
 }
 
@@ -50,7 +61,8 @@ void add_assess(CLI::App& app, Common& common, Runner& run) {
   command->add_option("--vendor", given->vendor, "vendor number (V-001), for vendor forms");
   command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->add_flag("--strict", given->strict, "exit code 1 where there is a gap or a contradiction");
-  command->callback([&common, &run, given] { run = [&common, given] { return assess_now(common, *given); }; });
+  command->callback(
+      [&common, &run, given] { run = [&common, given] { return assess_now(common, *given); }; });
 }
 
 }  // namespace mamori::cli

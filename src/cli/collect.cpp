@@ -17,7 +17,13 @@ int print_run(const readers::Run& run, const Given& given, const Common& common,
     std::printf("%s", pretty(readers::to_json(run)).c_str());
   } else if (run.error.empty()) {
     for (const auto& [reg, counts] : run.counts)
-      std::printf("%s\n", texts.get("cli.collect.counts", common.language, {{"register", std::string(reg)}, {"fresh", std::to_string(integer_of(counts.as_object(), "fresh"))}, {"known", std::to_string(integer_of(counts.as_object(), "known"))}, {"gone", std::to_string(integer_of(counts.as_object(), "gone"))}}).c_str());
+      std::printf("%s\n", texts
+                              .get("cli.collect.counts", common.language,
+                                   {{"register", std::string(reg)},
+                                    {"fresh", std::to_string(integer_of(counts.as_object(), "fresh"))},
+                                    {"known", std::to_string(integer_of(counts.as_object(), "known"))},
+                                    {"gone", std::to_string(integer_of(counts.as_object(), "gone"))}})
+                              .c_str());
   }
   if (run.error.empty()) return 0;
   std::fprintf(stderr, "mamori: %s\n", texts.get(run.error, common.language, run.error_facts).c_str());
@@ -35,8 +41,12 @@ int collect_now(const Common& common, const Given& given) {
   if (given.action == "list") {
     json::array items;
     for (const auto& source : *sources) {
-      if (given.format == "json") items.push_back(readers::to_json(source));
-      else std::printf("%-10s %-30s %s %s\n", source.kind.c_str(), source.name.c_str(), source.last_success_at ? local_minute(*source.last_success_at).c_str() : "-", source.last_error.c_str());
+      if (given.format == "json")
+        items.push_back(readers::to_json(source));
+      else
+        std::printf("%-10s %-30s %s %s\n", source.kind.c_str(), source.name.c_str(),
+                    source.last_success_at ? local_minute(*source.last_success_at).c_str() : "-",
+                    source.last_error.c_str());
     }
     if (given.format == "json") std::printf("%s", pretty(items).c_str());
     return 0;
@@ -48,10 +58,13 @@ int collect_now(const Common& common, const Given& given) {
     write.every_minutes = given.every;
     for (const auto& pair : given.settings) {
       const auto equals = pair.find('=');
-      if (equals == pair.npos) return fail({ErrorKind::invalid, "cli.import.mapping", {{"value", pair}}}, common);
+      if (equals == pair.npos)
+        return fail({ErrorKind::invalid, "cli.import.mapping", {{"value", pair}}}, common);
       const auto value = pair.substr(equals + 1);
-      if (value == "true" || value == "false") write.settings[pair.substr(0, equals)] = value == "true";
-      else write.settings[pair.substr(0, equals)] = value;
+      if (value == "true" || value == "false")
+        write.settings[pair.substr(0, equals)] = value == "true";
+      else
+        write.settings[pair.substr(0, equals)] = value;
     }
     if (!given.secret_file.empty()) {
       auto text = read_file(given.secret_file, 4096);
@@ -108,7 +121,8 @@ void add_collect(CLI::App& app, Common& common, Runner& run) {
   auto* make = add("add", "register a source");
   make->add_option("kind", given->kind, "directory, network or backup")->required();
   make->add_option("name", given->name)->required();
-  make->add_option("--set", given->settings, "KEY=VALUE: url, base, bind_dn, ca_file | targets | kind, repository, pattern");
+  make->add_option("--set", given->settings,
+                   "KEY=VALUE: url, base, bind_dn, ca_file | targets | kind, repository, pattern");
   make->add_option("--secret-file", given->secret_file, "file with the password")->check(CLI::ExistingFile);
   make->add_option("--every", given->every, "minutes between readings (default: by hand)");
 }

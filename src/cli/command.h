@@ -8,8 +8,9 @@
 
 namespace mamori::cli {
 
-// 0 done · 1 the answer is bad (rejected lines, gaps asked for with --strict, a package that does not verify) · 2 wrong use ·
-// 3 not found · 4 not allowed, conflict · 5 cannot be reached, no space · 6 damaged data or our own error
+// 0 done · 1 the answer is bad (rejected lines, gaps asked for with --strict, a package that does not verify)
+// · 2 wrong use · 3 not found · 4 not allowed, conflict · 5 cannot be reached, no space · 6 damaged data or
+// our own error
 int exit_code_of(ErrorKind kind);
 
 struct Common {
@@ -35,9 +36,10 @@ class Session {
   std::unique_ptr<server::Installation> installation;
 };
 
-// What a command makes, into the file the user named: whole or not at all where that is a file, through a link into what it leads to, and
-// straight into a pipe or a device. Errors: os.disk.*, os.file.*.
-Status write_output(const std::filesystem::path& file, std::string_view bytes, os::Visibility visibility = os::Visibility::shared);
+// What a command makes, into the file the user named: whole or not at all where that is a file, through a
+// link into what it leads to, and straight into a pipe or a device. Errors: os.disk.*, os.file.*.
+Status write_output(const std::filesystem::path& file, std::string_view bytes,
+                    os::Visibility visibility = os::Visibility::shared);
 // Prints the error's sentence in the chosen language; returns its exit code.
 int fail(const Error& error, const Common& common);
 // "[ 40%] text" on standard error, only where someone looks at it (a terminal).

@@ -18,7 +18,8 @@ int make_document(const Common& common, const Given& given) {
   auto& services = session->services();
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  report::Request request{*facility, common.language, session->actor().name, given.format == "xlsx" ? report::Format::xlsx : report::Format::pdf};
+  report::Request request{*facility, common.language, session->actor().name,
+                          given.format == "xlsx" ? report::Format::xlsx : report::Format::pdf};
   const report::Context context{services.ledger, services.assessor, services.texts};
   Result<std::string> made = Error{ErrorKind::invalid, "cli.document.kind"};
   if (given.kind == "checklist") {
@@ -44,7 +45,9 @@ int make_document(const Common& common, const Given& given) {
     package.request = request;
     package.key = &services.signing_key;
     package.blobs = &services.blobs;
-    package.progress = [](int done, int all) { progress("inspection package", static_cast<std::size_t>(done), static_cast<std::size_t>(all)); };
+    package.progress = [](int done, int all) {
+      progress("inspection package", static_cast<std::size_t>(done), static_cast<std::size_t>(all));
+    };
     made = report::inspection_package(context, package);
   }
   if (!made) return fail(made.error(), common);
@@ -55,14 +58,19 @@ int make_document(const Common& common, const Given& given) {
 }  // namespace
 
 void add_document(CLI::App& app, Common& common, Runner& run) {
-  auto* command = app.add_subcommand("document", "make a checklist, a register, the access-right matrix or the inspection package");
+  auto* command = app.add_subcommand(
+      "document", "make a checklist, a register, the access-right matrix or the inspection package");
   auto given = std::make_shared<Given>();
-  command->add_option("kind", given->kind, "checklist, register, access-rights, log-heads or inspection-package")->required()->check(CLI::IsMember({"checklist", "register", "access-rights", "log-heads", "inspection-package"}));
+  command
+      ->add_option("kind", given->kind, "checklist, register, access-rights, log-heads or inspection-package")
+      ->required()
+      ->check(CLI::IsMember({"checklist", "register", "access-rights", "log-heads", "inspection-package"}));
   command->add_option("name", given->name, "framework id, or register");
   command->add_option("-o,--output", given->output, "file")->required();
   command->add_option("--format", given->format, "pdf or xlsx")->check(CLI::IsMember({"pdf", "xlsx"}));
   command->add_option("--vendor", given->vendor, "vendor number, for vendor forms");
-  command->callback([&common, &run, given] { run = [&common, given] { return make_document(common, *given); }; });
+  command->callback(
+      [&common, &run, given] { run = [&common, given] { return make_document(common, *given); }; });
 }
 
 }  // namespace mamori::cli

@@ -22,7 +22,10 @@ int export_register(const Common& common, const Given& given) {
   if (!reg) return fail(reg.error(), common);
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  ledger::ListQuery query{.facilities = {*facility}, .text = given.text, .sort = (*reg)->numbering ? "number" : "label", .retired = given.retired ? ledger::Retired::included : ledger::Retired::hidden};
+  ledger::ListQuery query{.facilities = {*facility},
+                          .text = given.text,
+                          .sort = (*reg)->numbering ? "number" : "label",
+                          .retired = given.retired ? ledger::Retired::included : ledger::Retired::hidden};
   std::string bytes;
   if (given.format == "json") {
     json::array items;
@@ -62,10 +65,12 @@ void add_export(CLI::App& app, Common& common, Runner& run) {
   auto given = std::make_shared<Given>();
   command->add_option("register", given->reg, "asset, person, account …")->required();
   command->add_option("-o,--output", given->output, "file (default: standard output)");
-  command->add_option("--format", given->format, "csv, xlsx or json")->check(CLI::IsMember({"csv", "xlsx", "json"}));
+  command->add_option("--format", given->format, "csv, xlsx or json")
+      ->check(CLI::IsMember({"csv", "xlsx", "json"}));
   command->add_option("--text", given->text, "only records with these words");
   command->add_flag("--retired", given->retired, "retired records too");
-  command->callback([&common, &run, given] { run = [&common, given] { return export_register(common, *given); }; });
+  command->callback(
+      [&common, &run, given] { run = [&common, given] { return export_register(common, *given); }; });
 }
 
 }  // namespace mamori::cli

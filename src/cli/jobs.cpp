@@ -15,14 +15,18 @@ struct Given {
 
 std::string state_of(const jobs::Job& job, const Texts& texts, const std::string& language) {
   const auto percent = job.whole > 0 ? job.done * 100 / job.whole : 0;
-  if (job.runs()) return texts.get(job.stopping ? "cli.jobs.stopping" : "cli.jobs.runs", language, {{"percent", std::to_string(percent)}});
-  if (job.failing_since) return texts.get("cli.jobs.failing", language, {{"at", local_minute(*job.failing_since)}});
+  if (job.runs())
+    return texts.get(job.stopping ? "cli.jobs.stopping" : "cli.jobs.runs", language,
+                     {{"percent", std::to_string(percent)}});
+  if (job.failing_since)
+    return texts.get("cli.jobs.failing", language, {{"at", local_minute(*job.failing_since)}});
   if (job.due) return texts.get("cli.jobs.due", language, {{"at", local_minute(*job.due)}});
   return texts.get("cli.jobs.by-hand", language);
 }
 
 void print(const jobs::Job& job, const Texts& texts, const std::string& language) {
-  std::printf("%-16s %-28s %s\n", job.kind.c_str(), job.task.label.c_str(), state_of(job, texts, language).c_str());
+  std::printf("%-16s %-28s %s\n", job.kind.c_str(), job.task.label.c_str(),
+              state_of(job, texts, language).c_str());
   if (!job.failing_since || job.history.empty() || job.history[0].error.empty()) return;
   std::printf("  %s\n", texts.get(job.history[0].error, language, job.history[0].facts).c_str());
 }
@@ -44,17 +48,21 @@ int jobs_now(const Common& common, const Given& given) {
     auto now = job;
     if (given.action != "list") {
       const bool ask = given.action == "run";
-      auto told = ask ? services.jobs.ask(session->actor(), {*facility}, job.id) : services.jobs.end(session->actor(), {*facility}, job.id);
+      auto told = ask ? services.jobs.ask(session->actor(), {*facility}, job.id)
+                      : services.jobs.end(session->actor(), {*facility}, job.id);
       // Of several of one kind, those that do not run need no stop.
       if (!told && !ask && given.label.empty() && told.error().code == "jobs.idle") continue;
       if (!told) return fail(told.error(), common);
       now = std::move(told).take();
     }
-    if (given.format == "json") items.push_back(jobs::to_json(now));
-    else print(now, services.texts, common.language);
+    if (given.format == "json")
+      items.push_back(jobs::to_json(now));
+    else
+      print(now, services.texts, common.language);
   }
   if (given.format == "json") std::printf("%s", pretty(items).c_str());
-  if (!found && !(given.kind.empty() && given.label.empty())) return fail({ErrorKind::not_found, "jobs.missing"}, common);
+  if (!found && !(given.kind.empty() && given.label.empty()))
+    return fail({ErrorKind::not_found, "jobs.missing"}, common);
   return 0;
 }
 

@@ -18,17 +18,29 @@ struct Given {
   std::size_t limit = 100;
 };
 
-Result<logs::Question> question_of(const Given& given) { return logs::parse_question(given.question, given.from, given.to); }
+Result<logs::Question> question_of(const Given& given) {
+  return logs::parse_question(given.question, given.from, given.to);
+}
 
-void print_event(const Given& given, const archive::Stream& stream, proof::LeafIndex index, const archive::Event& event) {
+void print_event(const Given& given, const archive::Stream& stream, proof::LeafIndex index,
+                 const archive::Event& event) {
   if (given.format == "json") {
     json::object fields;
     for (const auto field : archive::kFields)
-      if (!event[field].empty()) fields[archive::name_of(field)] = json::string(archive::decode_text(event[field]));
-    std::printf("%s\n", json::serialize(json::object{{"stream", stream.origin()}, {"index", index}, {"time", iso_instant(event.time)}, {"received", iso_instant(event.received)}, {"fields", std::move(fields)}, {"raw", json::string(archive::decode_text(event.raw))}}).c_str());
+      if (!event[field].empty())
+        fields[archive::name_of(field)] = json::string(archive::decode_text(event[field]));
+    std::printf("%s\n", json::serialize(json::object{{"stream", stream.origin()},
+                                                     {"index", index},
+                                                     {"time", iso_instant(event.time)},
+                                                     {"received", iso_instant(event.received)},
+                                                     {"fields", std::move(fields)},
+                                                     {"raw", json::string(archive::decode_text(event.raw))}})
+                            .c_str());
     return;
   }
-  std::printf("%s%s %-8s %s\n", local_minute(event.time).c_str(), iso_instant(event.time).substr(16, 3).c_str(), std::string(event[Field::source]).c_str(), archive::decode_text(event.raw).c_str());
+  std::printf("%s%s %-8s %s\n", local_minute(event.time).c_str(),
+              iso_instant(event.time).substr(16, 3).c_str(), std::string(event[Field::source]).c_str(),
+              archive::decode_text(event.raw).c_str());
 }
 
 Result<logs::Logs::Streams> streams_of(Session& session, const Common& common, const Given& given) {
@@ -42,8 +54,11 @@ Result<logs::Logs::Streams> streams_of(Session& session, const Common& common, c
 int tell_damage(Session& session, const Common& common, const std::vector<archive::Damage>& list) {
   for (const auto& damage : list) {
     const auto first = std::to_string(damage.first), last = std::to_string(damage.last);
-    const auto text = session.services().texts.get(damage.what, common.language, {{"file", damage.file}, {"first", first}, {"last", last}, {"name", damage.file}});
-    std::fprintf(stderr, "mamori: %s %s (%s–%s)\n", text.c_str(), damage.file.c_str(), first.c_str(), last.c_str());
+    const auto text = session.services().texts.get(
+        damage.what, common.language,
+        {{"file", damage.file}, {"first", first}, {"last", last}, {"name", damage.file}});
+    std::fprintf(stderr, "mamori: %s %s (%s–%s)\n", text.c_str(), damage.file.c_str(), first.c_str(),
+                 last.c_str());
   }
   return list.empty() ? 0 : 6;
 }
@@ -63,7 +78,8 @@ int search(Session& session, const Common& common, const Given& given) {
   }
   options.limit_time = std::chrono::minutes(10);
   const std::vector<const archive::Stream*> list(streams->open.begin(), streams->open.end());
-  auto result = session.services().logs.search(session.actor(), *session.facility(common), list, *asked, options);
+  auto result =
+      session.services().logs.search(session.actor(), *session.facility(common), list, *asked, options);
   if (!result) return fail(result.error(), common);
   result->damage.insert(result->damage.end(), streams->closed.begin(), streams->closed.end());
   if (counts) {
@@ -71,7 +87,9 @@ int search(Session& session, const Common& common, const Given& given) {
     json::object by_field;
     for (const auto field : archive::kFields) {
       json::array values;
-      for (const auto& entry : result->counts[static_cast<std::size_t>(field)]) values.push_back(json::object{{"value", json::string(archive::decode_text(entry.value))}, {"count", entry.count}});
+      for (const auto& entry : result->counts[static_cast<std::size_t>(field)])
+        values.push_back(
+            json::object{{"value", json::string(archive::decode_text(entry.value))}, {"count", entry.count}});
       if (!values.empty()) by_field[archive::name_of(field)] = std::move(values);
     }
     if (given.format == "json") {
@@ -81,18 +99,25 @@ int search(Session& session, const Common& common, const Given& given) {
     }
     std::printf("%llu\n", static_cast<unsigned long long>(result->total));
     for (const auto& bucket : result->histogram)
-      if (bucket.count != 0) std::printf("  %s %10llu\n", local_minute(bucket.from).c_str(), static_cast<unsigned long long>(bucket.count));
+      if (bucket.count != 0)
+        std::printf("  %s %10llu\n", local_minute(bucket.from).c_str(),
+                    static_cast<unsigned long long>(bucket.count));
     for (const auto& [name, values] : by_field) {
       std::printf("%s\n", std::string(name).c_str());
-      for (const auto& value : values.as_array()) std::printf("  %10lld %s\n", static_cast<long long>(value.at("count").to_number<std::int64_t>()), std::string(value.at("value").get_string()).c_str());
+      for (const auto& value : values.as_array())
+        std::printf("  %10lld %s\n", static_cast<long long>(value.at("count").to_number<std::int64_t>()),
+                    std::string(value.at("value").get_string()).c_str());
     }
     return tell_damage(session, common, result->damage);
   }
-  for (auto hit = result->hits.rbegin(); hit != result->hits.rend(); ++hit) print_event(given, *list[hit->at.stream], hit->at.index, hit->event);  // the newest last, as in a terminal
+  for (auto hit = result->hits.rbegin(); hit != result->hits.rend(); ++hit)
+    print_event(given, *list[hit->at.stream], hit->at.index,
+                hit->event);  // the newest last, as in a terminal
   return tell_damage(session, common, result->damage);
 }
 
-// Follows a running server: the directory is opened again for each look, since it belongs to the other process.
+// Follows a running server: the directory is opened again for each look, since it belongs to the other
+// process.
 int tail(const Common& common, const Given& given) {
   std::map<std::string, proof::LeafIndex> seen;
   bool first = true, noted = false;
@@ -107,15 +132,18 @@ int tail(const Common& common, const Given& given) {
       auto& next = seen[stream->origin()];
       const auto size = stream->size();
       if (first) next = size > given.limit ? std::max(size - given.limit, stream->first()) : stream->first();
-      const auto shown = stream->each_match(asked->query, asked->from, asked->to, next, [&](proof::LeafIndex index, const archive::Event& event) -> Result<bool> {
-        if (index >= size) return false;
-        if (!noted && asked->about_patient(event[Field::patient])) {
-          MAMORI_TRY(session->services().logs.record_search(session->actor(), *session->facility(common), given.question));
-          noted = true;
-        }
-        print_event(given, *stream, index, event);
-        return true;
-      });
+      const auto shown =
+          stream->each_match(asked->query, asked->from, asked->to, next,
+                             [&](proof::LeafIndex index, const archive::Event& event) -> Result<bool> {
+                               if (index >= size) return false;
+                               if (!noted && asked->about_patient(event[Field::patient])) {
+                                 MAMORI_TRY(session->services().logs.record_search(
+                                     session->actor(), *session->facility(common), given.question));
+                                 noted = true;
+                               }
+                               print_event(given, *stream, index, event);
+                               return true;
+                             });
       if (!shown) return fail(shown.error(), common);
       next = size;
     }
@@ -134,11 +162,22 @@ int import(Session& session, const Common& common, const Given& given) {
   // Written down before anything is kept: what failed behind it could not take the events back.
   const auto noted = services.logs.record_use(session.actor(), *facility, "imported", given.file);
   if (!noted) return fail(noted.error(), common);
-  const auto result = services.logs.import_file(*source, given.file, [&](std::uint64_t done, std::uint64_t all) { progress(given.file, done, all); });
+  const auto result = services.logs.import_file(
+      *source, given.file, [&](std::uint64_t done, std::uint64_t all) { progress(given.file, done, all); });
   if (!result) return fail(result.error(), common);
-  if (given.format == "json") std::printf("%s", pretty(json::object{{"events", result->events}, {"bytes", result->bytes}, {"notes", result->notes.size()}}).c_str());
-  else std::printf("%s\n", services.texts.get("cli.logs.imported", common.language, {{"events", std::to_string(result->events)}, {"source", source->number}}).c_str());
-  for (const auto& note : result->notes) std::fprintf(stderr, "%s:%zu: %s\n", given.file.c_str(), note.line, services.texts.get(note.code, common.language).c_str());
+  if (given.format == "json")
+    std::printf("%s", pretty(json::object{{"events", result->events},
+                                          {"bytes", result->bytes},
+                                          {"notes", result->notes.size()}})
+                          .c_str());
+  else
+    std::printf("%s\n", services.texts
+                            .get("cli.logs.imported", common.language,
+                                 {{"events", std::to_string(result->events)}, {"source", source->number}})
+                            .c_str());
+  for (const auto& note : result->notes)
+    std::fprintf(stderr, "%s:%zu: %s\n", given.file.c_str(), note.line,
+                 services.texts.get(note.code, common.language).c_str());
   return result->notes.empty() ? 0 : 1;
 }
 
@@ -155,7 +194,13 @@ int export_events(Session& session, const Common& common, const Given& given) {
   if (!format) return fail({ErrorKind::invalid, "report.logs.format"}, common);
   const auto noted = services.logs.record_use(session.actor(), *facility, "exported", given.question);
   if (!noted) return fail(noted.error(), common);
-  const auto bytes = report::export_logs(**stream, {*facility, name, given.question, session.actor().name, asked->query, asked->from, asked->to, *format, common.language, [&](const proof::Head& head) { return services.logs.keeping().stamp({*facility, name}, head); }}, services.signing_key, services.texts, services.clock.now());
+  const auto bytes = report::export_logs(**stream,
+                                         {*facility, name, given.question, session.actor().name, asked->query,
+                                          asked->from, asked->to, *format, common.language,
+                                          [&](const proof::Head& head) {
+                                            return services.logs.keeping().stamp({*facility, name}, head);
+                                          }},
+                                         services.signing_key, services.texts, services.clock.now());
   if (!bytes) return fail(bytes.error(), common);
   const auto written = write_output(given.output, *bytes, os::Visibility::owner_only);
   if (!written) return fail(written.error(), common);
@@ -172,8 +217,18 @@ int list_streams(Session& session, const Common& common, const Given& given) {
   std::vector<archive::Damage> damage;
   for (const auto& state : *states) {
     damage.insert(damage.end(), state.damage.begin(), state.damage.end());
-    if (given.format == "json") items.push_back(json::object{{"stream", state.name.name}, {"events", state.events}, {"first", state.first}, {"bytes", state.bytes}, {"raw_bytes", state.raw_bytes}, {"whole", state.damage.empty()}});
-    else std::printf("%-10s %14llu  %12llu bytes  1/%.1f\n", state.name.name.c_str(), static_cast<unsigned long long>(state.events), static_cast<unsigned long long>(state.bytes), state.bytes ? static_cast<double>(state.raw_bytes) / static_cast<double>(state.bytes) : 0.0);
+    if (given.format == "json")
+      items.push_back(json::object{{"stream", state.name.name},
+                                   {"events", state.events},
+                                   {"first", state.first},
+                                   {"bytes", state.bytes},
+                                   {"raw_bytes", state.raw_bytes},
+                                   {"whole", state.damage.empty()}});
+    else
+      std::printf(
+          "%-10s %14llu  %12llu bytes  1/%.1f\n", state.name.name.c_str(),
+          static_cast<unsigned long long>(state.events), static_cast<unsigned long long>(state.bytes),
+          state.bytes ? static_cast<double>(state.raw_bytes) / static_cast<double>(state.bytes) : 0.0);
   }
   if (given.format == "json") std::printf("%s", pretty(items).c_str());
   return tell_damage(session, common, damage);
@@ -214,16 +269,21 @@ void add_logs(CLI::App& app, Common& common, Runner& run) {
     return sub;
   };
   const auto ask = [&](CLI::App* sub) {
-    sub->add_option("question", given->question, "e.g. 'user:tanaka AND patient:001234', '\"failed password\" NOT root', 'サーバ*'");
+    sub->add_option("question", given->question,
+                    "e.g. 'user:tanaka AND patient:001234', '\"failed password\" NOT root', 'サーバ*'");
     sub->add_option("--from", given->from, "from this time on: 2026-11-20, '2026-11-20 18:00', RFC 3339");
     sub->add_option("--to", given->to, "before this time");
-    sub->add_option("--stream", given->stream, "events, access, network or journal (default: all but the journal)");
+    sub->add_option("--stream", given->stream,
+                    "events, access, network or journal (default: all but the journal)");
   };
-  const auto text_or_json = [&](CLI::App* sub) { sub->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"})); };
+  const auto text_or_json = [&](CLI::App* sub) {
+    sub->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  };
   auto* search = add("search", "find events, newest last");
   ask(search);
   text_or_json(search);
-  search->add_option("--limit", given->limit, "how many at most (default 100)")->check(CLI::Range(std::size_t{1}, kMostHits));
+  search->add_option("--limit", given->limit, "how many at most (default 100)")
+      ->check(CLI::Range(std::size_t{1}, kMostHits));
   auto* stats = add("stats", "how many, when, and what their fields say");
   ask(stats);
   text_or_json(stats);
@@ -238,9 +298,12 @@ void add_logs(CLI::App& app, Common& common, Runner& run) {
   auto* out = add("export", "events with their proof, as ZIP");
   ask(out);
   out->add_option("--output", given->output, "file to write")->required();
-  out->add_option("--format", given->format, "jsonl (default), csv or xlsx")->check(CLI::IsMember({"text", "jsonl", "csv", "xlsx"}));
+  out->add_option("--format", given->format, "jsonl (default), csv or xlsx")
+      ->check(CLI::IsMember({"text", "jsonl", "csv", "xlsx"}));
   text_or_json(add("streams", "the streams and their size"));
-  add("token", "a new token for a source that sends over HTTP")->add_option("source", given->source, "number or name of the source")->required();
+  add("token", "a new token for a source that sends over HTTP")
+      ->add_option("source", given->source, "number or name of the source")
+      ->required();
 }
 
 }  // namespace mamori::cli

@@ -24,9 +24,13 @@ Status manage(Session& session, const Common& common, const Given& given) {
     json::array items;
     for (const auto& user : MAMORI_TRY(users.list({facility}))) {
       std::string roles;
-      for (const auto role : user.roles.at(facility)) roles += (roles.empty() ? "" : ",") + std::string(identity::name_of(role));
-      if (given.format == "json") items.push_back(identity::to_json(user));
-      else std::printf("%-20s %-20s %s%s%s\n", user.login.c_str(), user.name.c_str(), roles.c_str(), user.enabled ? "" : " (disabled)", user.has_totp ? " (totp)" : "");
+      for (const auto role : user.roles.at(facility))
+        roles += (roles.empty() ? "" : ",") + std::string(identity::name_of(role));
+      if (given.format == "json")
+        items.push_back(identity::to_json(user));
+      else
+        std::printf("%-20s %-20s %s%s%s\n", user.login.c_str(), user.name.c_str(), roles.c_str(),
+                    user.enabled ? "" : " (disabled)", user.has_totp ? " (totp)" : "");
     }
     if (given.format == "json") std::printf("%s", pretty(items).c_str());
     return {};
@@ -40,7 +44,9 @@ Status manage(Session& session, const Common& common, const Given& given) {
   bool made = false;
   if (given.action == "add") {
     const auto password = MAMORI_TRY(password_of(given, made));
-    MAMORI_TRY(users.create(actor, {given.login, given.name.empty() ? given.login : given.name, password, {{facility, roles}}}, {}));
+    MAMORI_TRY(users.create(
+        actor, {given.login, given.name.empty() ? given.login : given.name, password, {{facility, roles}}},
+        {}));
     if (made) std::printf("password: %s\n", password.reveal().c_str());
     return {};
   }
@@ -55,7 +61,8 @@ Status manage(Session& session, const Common& common, const Given& given) {
     MAMORI_TRY(users.set_roles(actor, user.id, facility, roles));
     return {};
   }
-  if (given.action == "disable" || given.action == "enable") return users.set_enabled(actor, user.id, given.action == "enable");
+  if (given.action == "disable" || given.action == "enable")
+    return users.set_enabled(actor, user.id, given.action == "enable");
   return users.unlock(actor, user.id);
 }
 
@@ -68,11 +75,19 @@ void add_user(CLI::App& app, Common& common, Runner& run) {
   for (const char* action : {"list", "add", "password", "roles", "disable", "enable", "unlock"}) {
     auto* sub = command->add_subcommand(action, "");
     const std::string name = action;
-    if (name == "list") sub->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
-    else sub->add_option("login", given->login)->required();
+    if (name == "list")
+      sub->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
+    else
+      sub->add_option("login", given->login)->required();
     if (name == "add") sub->add_option("--name", given->name, "the person's name");
-    if (name == "add" || name == "roles") sub->add_option("--role", given->roles, "director, safety_officer, planning_manager, operator, staff, vendor, inspector")->required();
-    if (name == "add" || name == "password") sub->add_option("--password-file", given->password_file, "file with the password; otherwise one is made and printed")->check(CLI::ExistingFile);
+    if (name == "add" || name == "roles")
+      sub->add_option("--role", given->roles,
+                      "director, safety_officer, planning_manager, operator, staff, vendor, inspector")
+          ->required();
+    if (name == "add" || name == "password")
+      sub->add_option("--password-file", given->password_file,
+                      "file with the password; otherwise one is made and printed")
+          ->check(CLI::ExistingFile);
     sub->callback([&common, &run, given, name] {
       given->action = name;
       run = [&common, given]() -> int {

@@ -18,13 +18,17 @@ struct Given {
 
 json::array lost_json(const report::VerifiedLogs& verified) {
   json::array out;
-  for (const auto& [first, last] : verified.lost) out.push_back(json::object{{"first", first}, {"last", last}});
+  for (const auto& [first, last] : verified.lost)
+    out.push_back(json::object{{"first", first}, {"last", last}});
   return out;
 }
 
 int print_failure(const Error& error, const Common& common, const Given& given) {
   if (given.format == "json")
-    std::printf("%s", pretty(json::object{{"valid", false}, {"reason", error.code}, {"facts", facts_json(error.facts)}}).c_str());
+    std::printf(
+        "%s",
+        pretty(json::object{{"valid", false}, {"reason", error.code}, {"facts", facts_json(error.facts)}})
+            .c_str());
   fail(error, common);
   return 1;
 }
@@ -60,14 +64,17 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& place, 
   std::vector<std::filesystem::path> files;
   std::filesystem::recursive_directory_iterator entry(place, failure);
   for (; !failure && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failure))
-    if (entry->is_regular_file(failure) && entry->path().extension() != ".tsr") files.push_back(entry->path());  // time stamps lie beside their heads
+    if (entry->is_regular_file(failure) && entry->path().extension() != ".tsr")
+      files.push_back(entry->path());  // time stamps lie beside their heads
   if (failure) findings.add("cli.verify.folder", {{"file", place.string()}, {"reason", failure.message()}});
   std::sort(files.begin(), files.end());
   return files;
 }
 
-// Heads that were kept elsewhere (a file, or all files of a folder) against the logs as they are now. How many fit.
-std::size_t check_heads(logs::Logs& logs, const SigningKey& key, const std::filesystem::path& place, KeptHeads& kept, Findings& findings) {
+// Heads that were kept elsewhere (a file, or all files of a folder) against the logs as they are now. How
+// many fit.
+std::size_t check_heads(logs::Logs& logs, const SigningKey& key, const std::filesystem::path& place,
+                        KeptHeads& kept, Findings& findings) {
   std::map<std::string, const archive::Stream*> streams;
   const auto names = logs.archive().names();
   for (const auto& name : names ? *names : std::vector<archive::StreamName>())
@@ -80,11 +87,18 @@ std::size_t check_heads(logs::Logs& logs, const SigningKey& key, const std::file
       continue;
     }
     const auto found = proof::find_heads(*bytes);
-    if (found.broken > 0) findings.add("cli.verify.head-broken", {{"file", file.string()}, {"count", std::to_string(found.broken)}});
-    else if (found.heads.empty()) findings.add("cli.verify.no-heads", {{"file", file.string()}});
+    if (found.broken > 0)
+      findings.add("cli.verify.head-broken",
+                   {{"file", file.string()}, {"count", std::to_string(found.broken)}});
+    else if (found.heads.empty())
+      findings.add("cli.verify.no-heads", {{"file", file.string()}});
     for (const auto& head : found.heads) {
       const auto broken = [&](const char* what) {
-        findings.add("cli.verify.head", {{"file", file.string()}, {"origin", head.origin}, {"events", std::to_string(head.size)}, {"what", what}, {"reason", findings.sentence(what)}});
+        findings.add("cli.verify.head", {{"file", file.string()},
+                                         {"origin", head.origin},
+                                         {"events", std::to_string(head.size)},
+                                         {"what", what},
+                                         {"reason", findings.sentence(what)}});
       };
       const auto stream = streams.find(head.origin);
       if (!proof::head_is_signed_by(head, key.public_key())) {
@@ -107,18 +121,31 @@ std::size_t check_heads(logs::Logs& logs, const SigningKey& key, const std::file
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-// Everything that --data holds: the journal, each record against it, it against its signed streams, and every stream there should be.
+// Everything that --data holds: the journal, each record against it, it against its signed streams, and every
+// stream there should be.
 class Whole {
  public:
   Whole(Session& session, const Common& common, const Given& given, const Texts& texts)
-      : services_(session.services()), common_(common), given_(given), texts_(texts), findings_(texts, common.language) {}
+      : services_(session.services()),
+        common_(common),
+        given_(given),
+        texts_(texts),
+        findings_(texts, common.language) {}
 
   int run() {
-    // What was recorded is read before the streams are opened: a head signed meanwhile makes them longer than it says, never shorter.
+    // What was recorded is read before the streams are opened: a head signed meanwhile makes them longer than
+    // it says, never shorter.
     if (const auto done = look(); !done) return fail(done.error(), common_);
     if (given_.format == "json") {
-      std::printf("%s", pretty(json::object{{"valid", findings_.none()}, {"entries", entries_}, {"head", head_}, {"records", records_}, {"streams", std::move(streams_)},
-                                            {"heads_elsewhere", fit_}, {"problems", findings_.items()}, {"not_covered", std::move(not_covered_)}}).c_str());
+      std::printf("%s", pretty(json::object{{"valid", findings_.none()},
+                                            {"entries", entries_},
+                                            {"head", head_},
+                                            {"records", records_},
+                                            {"streams", std::move(streams_)},
+                                            {"heads_elsewhere", fit_},
+                                            {"problems", findings_.items()},
+                                            {"not_covered", std::move(not_covered_)}})
+                            .c_str());
     } else {
       for (const auto& line : not_covered_) std::printf("%s\n", std::string(line.as_string()).c_str());
     }
@@ -129,7 +156,9 @@ class Whole {
   void say(const char* code, const Facts& facts) {
     if (given_.format != "json") std::printf("%s\n", texts_.get(code, common_.language, facts).c_str());
   }
-  void uncovered(const char* code, const Facts& facts) { not_covered_.emplace_back(texts_.get(code, common_.language, facts)); }
+  void uncovered(const char* code, const Facts& facts) {
+    not_covered_.emplace_back(texts_.get(code, common_.language, facts));
+  }
 
   Status look() {
     std::vector<logs::RecordedHead> recorded;
@@ -141,8 +170,10 @@ class Whole {
     std::map<archive::StreamName, const archive::Stream*> streams;
     for (const auto& name : MAMORI_TRY(archive.names())) {
       const auto stream = archive.stream(name);
-      if (stream) streams[name] = *stream;
-      else unopened(name, stream.error());
+      if (stream)
+        streams[name] = *stream;
+      else
+        unopened(name, stream.error());
     }
 
     auto snapshot = MAMORI_TRY(services_.database.snapshot());
@@ -154,7 +185,8 @@ class Whole {
     }
     std::set<archive::StreamName> missed;
     for (const auto& head : recorded)
-      if (!missed.contains(head.name) && !unopened_.contains(head.name) && !look_for(head, streams)) missed.insert(head.name);
+      if (!missed.contains(head.name) && !unopened_.contains(head.name) && !look_for(head, streams))
+        missed.insert(head.name);
     for (const auto& [name, stream] : streams) {
       if (name.base() == "journal") MAMORI_TRY(hold(*snapshot, name, *stream));
       look_at(name, *stream);
@@ -180,18 +212,26 @@ class Whole {
   }
 
   Status look_at_records(store::Connection& connection) {
-    const auto checked = ledger::verify_records(connection, services_.ledger.registers(), [&](const ledger::Deviation& deviation) {
-      const auto* field = deviation.reg->find(deviation.field);
-      findings_.add(deviation.what, {{"register", deviation.reg->label.in(common_.language)}, {"number", deviation.number.empty() ? deviation.id : deviation.number}, {"label", deviation.label},
-                                     {"field", field ? field->label.in(common_.language) : deviation.field}, {"id", deviation.id}});
-    }, [&](std::string_view hash) { return services_.blobs.get(hash).has_value(); });
+    const auto checked = ledger::verify_records(
+        connection, services_.ledger.registers(),
+        [&](const ledger::Deviation& deviation) {
+          const auto* field = deviation.reg->find(deviation.field);
+          findings_.add(deviation.what,
+                        {{"register", deviation.reg->label.in(common_.language)},
+                         {"number", deviation.number.empty() ? deviation.id : deviation.number},
+                         {"label", deviation.label},
+                         {"field", field ? field->label.in(common_.language) : deviation.field},
+                         {"id", deviation.id}});
+        },
+        [&](std::string_view hash) { return services_.blobs.get(hash).has_value(); });
     if (!checked) {
       if (checked.error().kind != ErrorKind::corrupt) return checked.error();
       findings_.add(checked.error());
       return {};
     }
     records_ = checked->records;
-    if (checked->deviations == 0 && checked->attachments > 0) say("cli.verify.attachments", {{"count", number(checked->attachments)}});
+    if (checked->deviations == 0 && checked->attachments > 0)
+      say("cli.verify.attachments", {{"count", number(checked->attachments)}});
     if (checked->deviations == 0) say("cli.verify.records", {{"records", number(records_)}});
     return {};
   }
@@ -204,10 +244,14 @@ class Whole {
     streams_.push_back(json::object{{"facility", name.facility}, {"stream", name.name}, {"valid", false}});
   }
 
-  // Absence is no success: what was signed once must still be there. Of each stream the newest such head is asked for first; false where
-  // something was found to say.
-  bool look_for(const logs::RecordedHead& head, const std::map<archive::StreamName, const archive::Stream*>& streams) {
-    const Facts facts = {{"stream", head.name.name}, {"facility", head.name.facility}, {"events", number(head.size)}, {"at", iso_instant(head.at)}};
+  // Absence is no success: what was signed once must still be there. Of each stream the newest such head is
+  // asked for first; false where something was found to say.
+  bool look_for(const logs::RecordedHead& head,
+                const std::map<archive::StreamName, const archive::Stream*>& streams) {
+    const Facts facts = {{"stream", head.name.name},
+                         {"facility", head.name.facility},
+                         {"events", number(head.size)},
+                         {"at", iso_instant(head.at)}};
     const auto found = streams.find(head.name);
     const auto tell = [&](const char* code, const Facts& told) {
       findings_.add(code, told);
@@ -226,40 +270,59 @@ class Whole {
     if (!root || proof::to_base64(*root) != head.root) return tell("cli.verify.stream-other", facts);
     if (!newest_asked_.insert(head.name).second) return true;
     const auto heads = stream.heads();
-    if (std::none_of(heads.begin(), heads.end(), [&](const proof::Head& one) { return one.size == head.size && proof::to_base64(one.root) == head.root; }))
+    if (std::none_of(heads.begin(), heads.end(), [&](const proof::Head& one) {
+          return one.size == head.size && proof::to_base64(one.root) == head.root;
+        }))
       return tell("cli.verify.head-gone", facts);
     return true;
   }
 
   Status hold(store::Connection& connection, const archive::StreamName& name, const archive::Stream& stream) {
     std::size_t told = 0;
-    const auto held = logs::hold_journal(connection, stream, name.facility, [&](std::int64_t sequence, const char* what) {
-      if (told++ < kMostTold) findings_.add(what, {{"sequence", std::to_string(sequence)}, {"stream", name.name}});
-    });
+    const auto held =
+        logs::hold_journal(connection, stream, name.facility, [&](std::int64_t sequence, const char* what) {
+          if (told++ < kMostTold)
+            findings_.add(what, {{"sequence", std::to_string(sequence)}, {"stream", name.name}});
+        });
     if (!held) {
       findings_.add(held.error());
       return {};
     }
-    if (told > kMostTold) findings_.add("cli.verify.entries-more", {{"count", number(told - kMostTold)}, {"stream", name.name}});
-    if (told == 0) say("cli.verify.entries", {{"entries", number(held->compared)}, {"first", std::to_string(held->first)}, {"last", std::to_string(held->last)}, {"stream", name.name}});
-    if (held->behind > 0) uncovered("cli.verify.entries-behind", {{"count", number(held->behind)}, {"last", std::to_string(held->last)}, {"stream", name.name}});
+    if (told > kMostTold)
+      findings_.add("cli.verify.entries-more", {{"count", number(told - kMostTold)}, {"stream", name.name}});
+    if (told == 0)
+      say("cli.verify.entries", {{"entries", number(held->compared)},
+                                 {"first", std::to_string(held->first)},
+                                 {"last", std::to_string(held->last)},
+                                 {"stream", name.name}});
+    if (held->behind > 0)
+      uncovered(
+          "cli.verify.entries-behind",
+          {{"count", number(held->behind)}, {"last", std::to_string(held->last)}, {"stream", name.name}});
     return {};
   }
 
-  Status look_for_entries_without_stream(store::Connection& connection, const std::map<archive::StreamName, const archive::Stream*>& streams) {
+  Status look_for_entries_without_stream(
+      store::Connection& connection, const std::map<archive::StreamName, const archive::Stream*>& streams) {
     std::int64_t without = 0;
-    MAMORI_TRY(connection.each("SELECT facility, COUNT(*) FROM journal GROUP BY facility", {}, [&](store::Row& row) {
-      const auto facility = store::as_text(row[0]);
-      if (std::none_of(streams.begin(), streams.end(), [&](const auto& one) { return one.first.facility == facility && one.first.base() == "journal"; })) without += store::as_integer(row[1]);
-    }));
+    MAMORI_TRY(
+        connection.each("SELECT facility, COUNT(*) FROM journal GROUP BY facility", {}, [&](store::Row& row) {
+          const auto facility = store::as_text(row[0]);
+          if (std::none_of(streams.begin(), streams.end(), [&](const auto& one) {
+                return one.first.facility == facility && one.first.base() == "journal";
+              }))
+            without += store::as_integer(row[1]);
+        }));
     if (without > 0) uncovered("cli.verify.entries-without", {{"count", std::to_string(without)}});
     return {};
   }
 
   void tell_damage(const archive::StreamName& name, const archive::Damage& damage) const {
-    const Facts facts = {{"file", damage.file}, {"first", number(damage.first)}, {"last", number(damage.last)}};
-    std::fprintf(stderr, "%s/%s: %s (%s, %s–%s)\n", name.facility.c_str(), name.name.c_str(), texts_.get(damage.what, common_.language, facts).c_str(),
-                 damage.file.c_str(), number(damage.first).c_str(), number(damage.last).c_str());
+    const Facts facts = {
+        {"file", damage.file}, {"first", number(damage.first)}, {"last", number(damage.last)}};
+    std::fprintf(stderr, "%s/%s: %s (%s, %s–%s)\n", name.facility.c_str(), name.name.c_str(),
+                 texts_.get(damage.what, common_.language, facts).c_str(), damage.file.c_str(),
+                 number(damage.first).c_str(), number(damage.last).c_str());
   }
 
   // How far it was looked at, and what lies behind the newest signature.
@@ -271,11 +334,23 @@ class Whole {
                                           return true;
                                         });
     const auto heads = stream.heads();
-    json::object told = {{"facility", name.facility}, {"stream", name.name}, {"valid", verified.has_value()}, {"events", all}, {"first", stream.first()}};
-    if (!verified) findings_.add(verified.error());
-    else say("cli.verify.stream", {{"stream", name.name}, {"events", number(verified->events)}, {"heads", number(verified->heads)}, {"root", proof::to_base64(verified->root)}});
+    json::object told = {{"facility", name.facility},
+                         {"stream", name.name},
+                         {"valid", verified.has_value()},
+                         {"events", all},
+                         {"first", stream.first()}};
+    if (!verified)
+      findings_.add(verified.error());
+    else
+      say("cli.verify.stream", {{"stream", name.name},
+                                {"events", number(verified->events)},
+                                {"heads", number(verified->heads)},
+                                {"root", proof::to_base64(verified->root)}});
     if (verified) told["read"] = verified->events;
-    const Facts facts = {{"stream", name.name}, {"first", number(stream.first())}, {"last", number(all == 0 ? 0 : all - 1)}, {"removed", number(stream.first())}};
+    const Facts facts = {{"stream", name.name},
+                         {"first", number(stream.first())},
+                         {"last", number(all == 0 ? 0 : all - 1)},
+                         {"removed", number(stream.first())}};
     auto more = facts;
     if (heads.empty()) {
       if (all > 0) uncovered("cli.verify.stream-unsigned", {{"stream", name.name}, {"events", number(all)}});
@@ -286,8 +361,10 @@ class Whole {
       more.emplace_back("at", iso_instant(heads.back().at));
       more.emplace_back("size", number(heads.back().size));
       more.emplace_back("behind", number(behind));
-      if (verified) say("cli.verify.stream-reach", more);
-      else uncovered("cli.verify.stream-unwhole", {{"stream", name.name}});
+      if (verified)
+        say("cli.verify.stream-reach", more);
+      else
+        uncovered("cli.verify.stream-unwhole", {{"stream", name.name}});
     }
     if (!given_.heads.empty()) {
       const auto kept = kept_.find(stream.origin());
@@ -295,8 +372,14 @@ class Whole {
         if (all > 0) uncovered("cli.verify.stream-not-kept", facts);
       } else {
         told["kept_head"] = json::object{{"size", kept->second.size}, {"at", iso_instant(kept->second.at)}};
-        uncovered("cli.verify.stream-kept", {{"stream", name.name}, {"at", iso_instant(kept->second.at)}, {"size", number(kept->second.size)}, {"behind", number(all - std::min(all, kept->second.size))},
-                                             {"hours", std::to_string(std::chrono::duration_cast<std::chrono::hours>(services_.clock.now() - kept->second.at).count())}});
+        uncovered("cli.verify.stream-kept",
+                  {{"stream", name.name},
+                   {"at", iso_instant(kept->second.at)},
+                   {"size", number(kept->second.size)},
+                   {"behind", number(all - std::min(all, kept->second.size))},
+                   {"hours", std::to_string(std::chrono::duration_cast<std::chrono::hours>(
+                                                services_.clock.now() - kept->second.at)
+                                                .count())}});
       }
     }
     streams_.push_back(std::move(told));
@@ -333,34 +416,89 @@ int verify(const Common& common, const Given& given) {
   if (report::is_log_export(*bytes)) {
     const auto verified = report::verify_logs(*bytes, given.key, given.stamp_authority);
     if (!verified) return print_failure(verified.error(), common, given);
-    if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"origin", verified->origin}, {"question", verified->question}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", verified->events}, {"size", verified->size}, {"lost", lost_json(*verified)}, {"stamped_at", verified->stamp ? json::value(iso_instant(verified->stamp->at)) : json::value(nullptr)}}).c_str());
-    else std::printf("%s\n", texts->get(verified->lost.empty() ? "cli.verify.logs" : "cli.verify.logs-lost", common.language, {{"origin", verified->origin}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"events", std::to_string(verified->events)}, {"size", std::to_string(verified->size)}}).c_str());
+    if (given.format == "json")
+      std::printf("%s", pretty(json::object{{"valid", true},
+                                            {"origin", verified->origin},
+                                            {"question", verified->question},
+                                            {"made_at", verified->made_at},
+                                            {"fingerprint", verified->fingerprint},
+                                            {"events", verified->events},
+                                            {"size", verified->size},
+                                            {"lost", lost_json(*verified)},
+                                            {"stamped_at", verified->stamp
+                                                               ? json::value(iso_instant(verified->stamp->at))
+                                                               : json::value(nullptr)}})
+                            .c_str());
+    else
+      std::printf("%s\n", texts
+                              ->get(verified->lost.empty() ? "cli.verify.logs" : "cli.verify.logs-lost",
+                                    common.language,
+                                    {{"origin", verified->origin},
+                                     {"made_at", verified->made_at},
+                                     {"fingerprint", verified->fingerprint},
+                                     {"events", std::to_string(verified->events)},
+                                     {"size", std::to_string(verified->size)}})
+                              .c_str());
     if (given.format != "json")
-      for (const auto& [first, last] : verified->lost) std::printf("%s\n", texts->get("cli.verify.lost", common.language, {{"first", std::to_string(first)}, {"last", std::to_string(last)}}).c_str());
-    if (verified->stamp && given.format != "json") std::printf("%s\n", texts->get(given.stamp_authority.empty() ? "cli.verify.stamp-unchecked" : "cli.verify.stamp", common.language, {{"at", iso_instant(verified->stamp->at)}, {"authority", verified->stamp->authority}}).c_str());
+      for (const auto& [first, last] : verified->lost)
+        std::printf("%s\n", texts
+                                ->get("cli.verify.lost", common.language,
+                                      {{"first", std::to_string(first)}, {"last", std::to_string(last)}})
+                                .c_str());
+    if (verified->stamp && given.format != "json")
+      std::printf(
+          "%s\n",
+          texts
+              ->get(given.stamp_authority.empty() ? "cli.verify.stamp-unchecked" : "cli.verify.stamp",
+                    common.language,
+                    {{"at", iso_instant(verified->stamp->at)}, {"authority", verified->stamp->authority}})
+              .c_str());
     return 0;
   }
   const auto verified = report::verify_package(*bytes, given.key);
   if (!verified) return print_failure(verified.error(), common, given);
-  if (given.format == "json") std::printf("%s", pretty(json::object{{"valid", true}, {"facility", verified->facility}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"files", verified->files}}).c_str());
-  else std::printf("%s\n", texts->get("cli.verify.package", common.language, {{"facility", verified->facility}, {"made_at", verified->made_at}, {"fingerprint", verified->fingerprint}, {"files", std::to_string(verified->files)}}).c_str());
+  if (given.format == "json")
+    std::printf("%s", pretty(json::object{{"valid", true},
+                                          {"facility", verified->facility},
+                                          {"made_at", verified->made_at},
+                                          {"fingerprint", verified->fingerprint},
+                                          {"files", verified->files}})
+                          .c_str());
+  else
+    std::printf("%s\n", texts
+                            ->get("cli.verify.package", common.language,
+                                  {{"facility", verified->facility},
+                                   {"made_at", verified->made_at},
+                                   {"fingerprint", verified->fingerprint},
+                                   {"files", std::to_string(verified->files)}})
+                            .c_str());
   return 0;
 }
 
 }  // namespace
 
 void add_verify(CLI::App& app, Common& common, Runner& run) {
-  auto* command = app.add_subcommand("verify", "check an inspection package or a log export (needs no database), or the journal and all logs of --data");
+  auto* command = app.add_subcommand("verify",
+                                     "check an inspection package or a log export (needs no database), or "
+                                     "the journal and all logs of --data");
   auto given = std::make_shared<Given>();
-  command->add_option("file", given->file, "the package or export; without it the journal and the logs of --data are checked");
+  command->add_option("file", given->file,
+                      "the package or export; without it the journal and the logs of --data are checked");
   command->add_option("--key", given->key, "public key (hex) that must have signed it");
-  command->add_option("--stamp-ca", given->stamp_authority, "who vouches for the time stamp authority (PEM)")->check(CLI::ExistingFile);
-  command->add_option("--heads", given->heads, "signed heads kept elsewhere (a file, a mail, a hub's export, or a folder of them): the logs of --data must still lead to each")->check(CLI::ExistingPath);
+  command->add_option("--stamp-ca", given->stamp_authority, "who vouches for the time stamp authority (PEM)")
+      ->check(CLI::ExistingFile);
+  command
+      ->add_option("--heads", given->heads,
+                   "signed heads kept elsewhere (a file, a mail, a hub's export, or a folder of them): the "
+                   "logs of --data must still lead to each")
+      ->check(CLI::ExistingPath);
   command->add_option("--format", given->format, "text or json")->check(CLI::IsMember({"text", "json"}));
   command->footer(
-      "Without a file: the journal's chain, every record against its last entry, the journal against its signed stream, each stream that was ever\n"
+      "Without a file: the journal's chain, every record against its last entry, the journal against its "
+      "signed stream, each stream that was ever\n"
       "signed, and with --heads the heads kept elsewhere; what could not be seen is printed too.\n"
-      "Exit codes: 0 whole, as far as printed; 1 something is altered, missing, shorter than it was signed, or a head is broken (each is named);\n"
+      "Exit codes: 0 whole, as far as printed; 1 something is altered, missing, shorter than it was signed, "
+      "or a head is broken (each is named);\n"
       "others as `mamori --help`.");
   command->callback([&common, &run, given] { run = [&common, given] { return verify(common, *given); }; });
 }

@@ -1,4 +1,5 @@
-// What `mamori verify --data` notices. Each test hurts a copy of one real installation in a way that leaves the rest whole.
+// What `mamori verify --data` notices. Each test hurts a copy of one real installation in a way that leaves
+// the rest whole.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -41,14 +42,19 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
  protected:
   void SetUp() override {
     auto& services = open();
-    auto first = api::first_use(services, {"みなと病院", "hospital", 300, true, "manager", "企画管理者", Secret("mizu-Umi7 kaze&Tsuki")}, "test");
+    auto first = api::first_use(
+        services,
+        {"みなと病院", "hospital", 300, true, "manager", "企画管理者", Secret("mizu-Umi7 kaze&Tsuki")},
+        "test");
     ASSERT_TRUE(first) << describe(first.error());
     facility_ = first->facility;
     auto& ledger = services.ledger;
     const auto& assets = **ledger.find_register("asset");
-    for (int i = 0; i < 3; ++i) asset_ = *ledger.create(kActor, assets, facility_, {{{"kind", "pc"}, {"place", "医局"}}, "test"});
+    for (int i = 0; i < 3; ++i)
+      asset_ = *ledger.create(kActor, assets, facility_, {{{"kind", "pc"}, {"place", "医局"}}, "test"});
     asset_ = *ledger.update(kActor, assets, {facility_}, asset_.id, 1, {{{"place", "外来"}}, "test"});
-    ASSERT_TRUE(ledger.create(kActor, **ledger.find_register("system"), facility_, {{{"name", "系"}, {"kind", "chart"}, {"rto_hours", 0.1}}, ""}));
+    ASSERT_TRUE(ledger.create(kActor, **ledger.find_register("system"), facility_,
+                              {{{"name", "系"}, {"kind", "chart"}, {"rto_hours", 0.1}}, ""}));
     const auto source = *services.logs.source_of({.address = "192.0.2.9"});
     const std::vector<formats::Found> found(20, {"<34>1 2026-11-20T22:14:15Z h a - - - one", 1});
     ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {found, {}}));
@@ -59,7 +65,8 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
   }
 
   api::Services& open() {
-    auto opened = server::Installation::open(data(), database(), "", {kSource / "data", kSource / "web"}, clock_);
+    auto opened =
+        server::Installation::open(data(), database(), "", {kSource / "data", kSource / "web"}, clock_);
     EXPECT_TRUE(opened) << describe(opened.error());
     installation_ = std::move(opened).take();
     return installation_->services();
@@ -76,7 +83,9 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
   }
   // By hand, past everything.
   void in_database(const std::string& sql) {
-    auto connection = GetParam() == store::Engine::sqlite ? store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : store::open_postgresql(database_.url());
+    auto connection = GetParam() == store::Engine::sqlite
+                          ? store::open_sqlite((data() / "ledger.db").string(), os::Disk::real())
+                          : store::open_postgresql(database_.url());
     ASSERT_TRUE(connection);
     const auto done = (*connection)->script(sql);
     ASSERT_TRUE(done) << describe(done.error());
@@ -91,12 +100,16 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Engines, Verify, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(Verify, WhatIsWholeIsSaidToBeAndHowFarItWasLookedAt) {
   const auto answer = verify();
   EXPECT_EQ(answer.code, 0) << answer.out << answer.err;
-  for (const auto* text : {"records of the registers are as the journal says", "held against its signed stream journal", "Log events: read 0 to 19.", "the 0 events after it are not signed yet", "heads kept elsewhere with --heads"})
+  for (const auto* text : {"records of the registers are as the journal says",
+                           "held against its signed stream journal", "Log events: read 0 to 19.",
+                           "the 0 events after it are not signed yet", "heads kept elsewhere with --heads"})
     EXPECT_TRUE(answer.says(text)) << text << "\n" << answer.out;
   const auto told = parse_json_object(verify({"--format", "json"}).out);
   ASSERT_TRUE(told);
@@ -115,9 +128,11 @@ TEST_P(Verify, ARecordEditedInTheDatabaseIsNamedWithItsField) {
 TEST_P(Verify, ARecordRenumberedDeletedRetiredOrSlippedInIsNamed) {
   in_database("UPDATE r_asset SET number = 'PC-777' WHERE id = '" + asset_.id + "'");
   EXPECT_TRUE(verify().says("PC-777") && verify().says("its number was changed past the journal"));
-  in_database("UPDATE r_asset SET number = '" + asset_.number + "', retired_at = 5, retired_reason = 'x' WHERE id = '" + asset_.id + "'");
+  in_database("UPDATE r_asset SET number = '" + asset_.number +
+              "', retired_at = 5, retired_reason = 'x' WHERE id = '" + asset_.id + "'");
   EXPECT_TRUE(verify().says("it was retired or brought back past the journal"));
-  in_database("UPDATE r_asset SET retired_at = NULL, retired_reason = '', version = 7 WHERE id = '" + asset_.id + "'");
+  in_database("UPDATE r_asset SET retired_at = NULL, retired_reason = '', version = 7 WHERE id = '" +
+              asset_.id + "'");
   EXPECT_TRUE(verify().says("its version does not agree"));
   in_database("UPDATE r_asset SET version = 2, id = 'other' WHERE id = '" + asset_.id + "'");
   const auto answer = verify();
@@ -128,9 +143,10 @@ TEST_P(Verify, ARecordRenumberedDeletedRetiredOrSlippedInIsNamed) {
 
 TEST_P(Verify, EntriesCutFromTheDatabaseAreFoundInTheSignedStream) {
   // The two newest, with the chain's head set back: the chain alone is whole.
-  in_database("DELETE FROM journal WHERE sequence > (SELECT sequence - 2 FROM journal_head);"
-              "UPDATE journal_head SET sequence = sequence - 2;"
-              "UPDATE journal_head SET hash = (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)");
+  in_database(
+      "DELETE FROM journal WHERE sequence > (SELECT sequence - 2 FROM journal_head);"
+      "UPDATE journal_head SET sequence = sequence - 2;"
+      "UPDATE journal_head SET hash = (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)");
   const auto answer = verify();
   EXPECT_EQ(answer.code, 1) << answer.out;
   EXPECT_TRUE(answer.says("was removed from the database")) << answer.err;
@@ -138,12 +154,14 @@ TEST_P(Verify, EntriesCutFromTheDatabaseAreFoundInTheSignedStream) {
 
 // A copy of the database came back beside an archive that went on: what comes now must be in the stream too.
 TEST_P(Verify, AJournalThatWasPutBackGoesOnInItsStreamAndIsNamed) {
-  in_database("DELETE FROM journal WHERE sequence > (SELECT sequence - 3 FROM journal_head);"
-              "UPDATE journal_head SET sequence = sequence - 3;"
-              "UPDATE journal_head SET hash = (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)");
+  in_database(
+      "DELETE FROM journal WHERE sequence > (SELECT sequence - 3 FROM journal_head);"
+      "UPDATE journal_head SET sequence = sequence - 3;"
+      "UPDATE journal_head SET hash = (SELECT hash FROM journal ORDER BY sequence DESC LIMIT 1)");
   for (int i = 0; i < 3; ++i) {  // also after further starts
     auto& services = open();
-    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("asset"), facility_, {{{"kind", "pc"}}, ""}));
+    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("asset"), facility_,
+                                       {{{"kind", "pc"}}, ""}));
     ASSERT_TRUE(services.logs.journal().feed());
     ASSERT_TRUE(services.logs.keeping().publish_heads());
     ASSERT_TRUE(services.logs.journal().feed());
@@ -152,7 +170,10 @@ TEST_P(Verify, AJournalThatWasPutBackGoesOnInItsStreamAndIsNamed) {
     const auto head = (*services.database.read())->query("SELECT sequence, hash FROM journal_head");
     EXPECT_EQ(integer_of(*last, "sequence"), store::as_integer(head->rows[0][0]));
     EXPECT_EQ(text_of(*last, "hash"), store::as_text(head->rows[0][1]));
-    EXPECT_EQ(store::as_integer((*services.database.read())->query("SELECT COUNT(*) FROM journal WHERE action = 'put_back'")->rows[0][0]), 1);
+    EXPECT_EQ(store::as_integer((*services.database.read())
+                                    ->query("SELECT COUNT(*) FROM journal WHERE action = 'put_back'")
+                                    ->rows[0][0]),
+              1);
     installation_.reset();
   }
   const auto answer = verify();
@@ -163,13 +184,16 @@ TEST_P(Verify, AJournalThatWasPutBackGoesOnInItsStreamAndIsNamed) {
 
 TEST_P(Verify, EntriesRewrittenWithAWholeChainDifferFromTheSignedStream) {
   {
-    auto connection = GetParam() == store::Engine::sqlite ? *store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : *store::open_postgresql(database_.url());
+    auto connection = GetParam() == store::Engine::sqlite
+                          ? *store::open_sqlite((data() / "ledger.db").string(), os::Disk::real())
+                          : *store::open_postgresql(database_.url());
     auto entries = *store::read_journal_after(*connection, facility_, 0, 1000);
     std::string hash;
     for (auto& entry : entries) {  // one facility alone: all there is
       if (entry.sequence == 3) entry.change.reason = "another reason";
       hash = store::journal_hash(hash, entry);
-      ASSERT_TRUE(connection->execute("UPDATE journal SET reason = ?, hash = ? WHERE sequence = ?", {entry.change.reason, hash, entry.sequence}));
+      ASSERT_TRUE(connection->execute("UPDATE journal SET reason = ?, hash = ? WHERE sequence = ?",
+                                      {entry.change.reason, hash, entry.sequence}));
     }
     ASSERT_TRUE(connection->execute("UPDATE journal_head SET hash = ?", {hash}));
     ASSERT_TRUE(store::verify_journal(*connection));
@@ -182,7 +206,8 @@ TEST_P(Verify, EntriesRewrittenWithAWholeChainDifferFromTheSignedStream) {
 TEST_P(Verify, AnEntryThatTheStreamLacksIsTold) {
   {
     auto& services = open();
-    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("asset"), facility_, {{{"kind", "pc"}}, ""}));
+    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("asset"), facility_,
+                                       {{{"kind", "pc"}}, ""}));
     installation_.reset();
   }
   const auto answer = verify();
@@ -213,8 +238,13 @@ TEST_P(Verify, AStreamThatWasReplacedIsMissedAlsoAfterItWasSignedAnew) {
   auto answer = verify();
   EXPECT_EQ(answer.code, 1) << answer.out;
   EXPECT_TRUE(answer.says("events") && answer.says("is not what was signed")) << answer.err;
-  const auto connection = GetParam() == store::Engine::sqlite ? store::open_sqlite((data() / "ledger.db").string(), os::Disk::real()) : store::open_postgresql(database_.url());
-  EXPECT_EQ(store::as_integer((*connection)->query("SELECT COUNT(*) FROM journal WHERE action = 'heads_lost'")->rows[0][0]), 1) << "told once";
+  const auto connection = GetParam() == store::Engine::sqlite
+                              ? store::open_sqlite((data() / "ledger.db").string(), os::Disk::real())
+                              : store::open_postgresql(database_.url());
+  EXPECT_EQ(store::as_integer(
+                (*connection)->query("SELECT COUNT(*) FROM journal WHERE action = 'heads_lost'")->rows[0][0]),
+            1)
+      << "told once";
   in_database("DELETE FROM log_head");
   EXPECT_EQ(verify().code, 1) << "the journal says it too";
 }
@@ -223,7 +253,9 @@ TEST_P(Verify, AStreamThatDoesNotOpenKeepsNothingElseFromBeingLookedAt) {
   std::ofstream(stream("events") / "format") << "mamori archive stream 99\n";
   const auto answer = verify();
   EXPECT_EQ(answer.code, 1) << answer.out;
-  EXPECT_TRUE(answer.says("could not be opened") && answer.says("records of the registers are as the journal says")) << answer.out << answer.err;
+  EXPECT_TRUE(answer.says("could not be opened") &&
+              answer.says("records of the registers are as the journal says"))
+      << answer.out << answer.err;
   EXPECT_FALSE(answer.says("events: read 0 to 19")) << answer.out;
 }
 
@@ -232,7 +264,9 @@ TEST_P(Verify, AnAttachmentThatIsGoneOrAlteredIsNamedWithItsRecord) {
   {
     auto& services = open();
     hash = *services.blobs.put("証明書");
-    ASSERT_TRUE(services.ledger.create(kActor, **services.ledger.find_register("disposal"), facility_, {{{"what", "パソコン"}, {"method", "crush"}, {"certificate", hash + ":証明書.txt"}}, "test"}));
+    ASSERT_TRUE(services.ledger.create(
+        kActor, **services.ledger.find_register("disposal"), facility_,
+        {{{"what", "パソコン"}, {"method", "crush"}, {"certificate", hash + ":証明書.txt"}}, "test"}));
     installation_.reset();
   }
   EXPECT_TRUE(verify().says("The 1 files attached to records are there")) << verify().out << verify().err;
@@ -322,7 +356,8 @@ TEST_P(Verify, AHeadKeptElsewhereThatIsBrokenFailsWithItsFilesName) {
     broken[at] = broken[at] == 'x' ? 'y' : 'x';
     std::ofstream(place / "broken.note") << broken;
     const auto found = proof::find_heads(broken);
-    EXPECT_TRUE(found.broken > 0 || found.heads.empty() || !proof::head_is_signed_by(found.heads[0], key)) << at << broken;
+    EXPECT_TRUE(found.broken > 0 || found.heads.empty() || !proof::head_is_signed_by(found.heads[0], key))
+        << at << broken;
   }
   answer = verify({"--heads", place.string()});
   EXPECT_EQ(answer.code, 1);

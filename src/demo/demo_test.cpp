@@ -15,8 +15,11 @@ namespace {
 const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
 
 class OnBothEngines : public ::testing::TestWithParam<store::Engine> {};
-INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   crypto_ready();
@@ -39,24 +42,33 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto hospital = make_hospital({*ledger, *sources, *assessor, *users, *logs}, 20260401);
   ASSERT_TRUE(hospital) << describe(hospital.error());
 
-  const auto count = [&](const char* reg) { return ledger->list(**ledger->find_register(reg), {.facilities = {hospital->facility}, .sort = "label", .limit = 1})->total; };
+  const auto count = [&](const char* reg) {
+    return ledger
+        ->list(**ledger->find_register(reg),
+               {.facilities = {hospital->facility}, .sort = "label", .limit = 1})
+        ->total;
+  };
   EXPECT_EQ(count("asset"), 1195);
   EXPECT_EQ(count("person"), 662);
   EXPECT_EQ(count("vendor"), 25);
 
   std::map<std::string, std::pair<std::string, long long>> expected, found;  // control → verdict, violations
   const auto defects = *Yaml::load(kSource / "data/demo/defects.yaml");
-  for (const auto& [control, defect] : defects["controls"].members()) expected[control] = {defect["verdict"].text("gap"), defect["records"].integer(0)};
+  for (const auto& [control, defect] : defects["controls"].members())
+    expected[control] = {defect["verdict"].text("gap"), defect["records"].integer(0)};
   const auto results = *assessor->controls().all(hospital->facility);
   for (const auto& [id, result] : *results)
-    if (result.verdict != assess::Verdict::met && result.verdict != assess::Verdict::not_applicable) found[id] = {std::string(assess::name_of(result.verdict)), static_cast<long long>(result.violations)};
+    if (result.verdict != assess::Verdict::met && result.verdict != assess::Verdict::not_applicable)
+      found[id] = {std::string(assess::name_of(result.verdict)), static_cast<long long>(result.violations)};
   EXPECT_EQ(found, expected);
 
   std::map<std::string, std::string> contradictions, expected_contradictions;
   const auto checklist = *assessor->frameworks().state(hospital->facility, "mhlw-facility-r7");
   for (const auto& item : checklist.items)
-    if (item.contradiction != assess::Contradiction::none) contradictions[item.item->id] = std::string(assess::name_of(item.contradiction));
-  for (const auto& [item, kind] : defects["contradictions"].members()) expected_contradictions[item] = kind.text();
+    if (item.contradiction != assess::Contradiction::none)
+      contradictions[item.item->id] = std::string(assess::name_of(item.contradiction));
+  for (const auto& [item, kind] : defects["contradictions"].members())
+    expected_contradictions[item] = kind.text();
   EXPECT_EQ(contradictions, expected_contradictions);
 }
 

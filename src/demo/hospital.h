@@ -1,12 +1,13 @@
-// The demonstration hospital, generated from a seed: 300 beds, about 1,200 devices, 650 staff, 25 vendors, with readings of a
-// directory, a network scan, backups and two days of logs, and the planted defects that data/demo/defects.yaml lists. Everything else is in order.
+// The demonstration hospital, generated from a seed: 300 beds, about 1,200 devices, 650 staff, 25 vendors,
+// with readings of a directory, a network scan, backups and two days of logs, and the planted defects that
+// data/demo/defects.yaml lists. Everything else is in order.
 #pragma once
 
 #include "assess/assessor.h"
-#include "readers/sources.h"
 #include "identity/users.h"
 #include "ledger/ledger.h"
 #include "logs/logs.h"
+#include "readers/sources.h"
 
 namespace mamori::demo {
 
@@ -30,7 +31,8 @@ struct Hospital {
   std::vector<SignIn> sign_ins;
 };
 
-// Dates are relative to the clock's today, so that the demonstration does not age. Same seed and day, same ledger.
+// Dates are relative to the clock's today, so that the demonstration does not age. Same seed and day, same
+// ledger.
 Result<Hospital> make_hospital(const Parts& parts, std::uint64_t seed);
 
 }  // namespace mamori::demo

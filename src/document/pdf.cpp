@@ -53,7 +53,9 @@ class Painter {
     end_page();
     cairo_surface_finish(surface_.get());
     if (cairo_surface_status(surface_.get()) != CAIRO_STATUS_SUCCESS)
-      return Error{ErrorKind::exhausted, "document.pdf.failed", {{"reason", cairo_status_to_string(cairo_surface_status(surface_.get()))}}};
+      return Error{ErrorKind::exhausted,
+                   "document.pdf.failed",
+                   {{"reason", cairo_status_to_string(cairo_surface_status(surface_.get()))}}};
     return page_;
   }
 
@@ -98,17 +100,20 @@ class Painter {
     write(document_.title, 16, true, 6);
     for (const auto& line : document_.subtitle) write(line, 9, false, 1);
     if (!document_.check.empty()) qr(document_.check, width_ - kMargin - 46, top, 46);
-    if (!document_.check.empty()) show(layout(document_.check, 6, false, 90), width_ - kMargin - 54, top + 48);
+    if (!document_.check.empty())
+      show(layout(document_.check, 6, false, 90), width_ - kMargin - 54, top + 48);
     y_ = std::max(y_ + 8, document_.check.empty() ? 0 : top + 64);
   }
 
   void qr(const std::string& text, double x, double y, double size) const {
-    const std::unique_ptr<QRcode, Free> code(QRcode_encodeString(text.c_str(), 0, QR_ECLEVEL_M, QR_MODE_8, 1));
+    const std::unique_ptr<QRcode, Free> code(
+        QRcode_encodeString(text.c_str(), 0, QR_ECLEVEL_M, QR_MODE_8, 1));
     if (!code) return;
     const double dot = size / code->width;
     for (int row = 0; row < code->width; ++row)
       for (int column = 0; column < code->width; ++column)
-        if (code->data[row * code->width + column] & 1) cairo_rectangle(cairo_.get(), x + column * dot, y + row * dot, dot, dot);
+        if (code->data[row * code->width + column] & 1)
+          cairo_rectangle(cairo_.get(), x + column * dot, y + row * dot, dot, dot);
     cairo_fill(cairo_.get());
   }
 
@@ -135,7 +140,8 @@ class Painter {
       double needed = 60;
       if (!section.qr.empty()) {
         needed = 24 + kQr;
-        for (const auto& paragraph : section.paragraphs) needed += height_of(layout(paragraph, 9.5, false, inner())) + 3;
+        for (const auto& paragraph : section.paragraphs)
+          needed += height_of(layout(paragraph, 9.5, false, inner())) + 3;
       }
       if (y_ + needed > bottom() && y_ > kMargin + 60) new_page();
       write(section.heading, 11.5, true, 4);
@@ -151,7 +157,9 @@ class Painter {
   }
 
   void paint(const PdfTable& table) {
-    const double total = std::accumulate(table.columns.begin(), table.columns.end(), 0.0, [](double sum, const PdfColumn& column) { return sum + column.weight; });
+    const double total =
+        std::accumulate(table.columns.begin(), table.columns.end(), 0.0,
+                        [](double sum, const PdfColumn& column) { return sum + column.weight; });
     std::vector<double> widths;
     for (const auto& column : table.columns) widths.push_back(inner() * column.weight / total);
     std::vector<std::string> headings;
@@ -167,10 +175,12 @@ class Painter {
     }
   }
 
-  double row_height(const std::vector<std::string>& cells, const std::vector<double>& widths, bool heading) const {
+  double row_height(const std::vector<std::string>& cells, const std::vector<double>& widths,
+                    bool heading) const {
     double height = 0;
     for (std::size_t i = 0; i < widths.size(); ++i)
-      height = std::max(height, height_of(layout(i < cells.size() ? cells[i] : "", 8, heading, widths[i] - 2 * kPadding)));
+      height = std::max(
+          height, height_of(layout(i < cells.size() ? cells[i] : "", 8, heading, widths[i] - 2 * kPadding)));
     return height + 2 * kPadding;
   }
 

@@ -1,5 +1,5 @@
-// PDF on A4 by Pango and Cairo: title, paragraphs, tables that break over pages with their headings repeated. Text stays selectable.
-// Knows no hospital.
+// PDF on A4 by Pango and Cairo: title, paragraphs, tables that break over pages with their headings repeated.
+// Text stays selectable. Knows no hospital.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace mamori::document {
 
 struct PdfColumn {
   std::string heading;
-  double weight = 1;      // share of the width
+  double weight = 1;  // share of the width
 };
 
 struct PdfTable {
@@ -22,8 +22,8 @@ struct PdfTable {
 struct PdfSection {
   std::string heading;
   std::vector<std::string> paragraphs;
-  std::string qr = {};    // drawn as a QR code behind the paragraphs, 4 cm wide; "" = none
-  PdfTable table;         // without columns: none
+  std::string qr = {};  // drawn as a QR code behind the paragraphs, 4 cm wide; "" = none
+  PdfTable table;       // without columns: none
 };
 
 enum class Orientation { portrait, landscape };
@@ -31,10 +31,10 @@ enum class Orientation { portrait, landscape };
 struct PdfDocument {
   std::string facility;
   std::string title;
-  std::vector<std::string> subtitle;   // lines under the title
+  std::vector<std::string> subtitle;  // lines under the title
   std::vector<PdfSection> sections;
-  std::string footer;                  // left of the page number: when and by whom printed
-  std::string check;                   // short hash shown beside a QR code of itself; "" = none
+  std::string footer;  // left of the page number: when and by whom printed
+  std::string check;   // short hash shown beside a QR code of itself; "" = none
   Orientation orientation = Orientation::portrait;
 };
 

@@ -31,7 +31,8 @@ Result<std::string> write_zip(const ZipFiles& files) {
     auto* source = zip_source_buffer(archive.get(), content.data(), content.size(), 0);
     if (!source) return unwritable;
     if (zip_file_add(archive.get(), name.c_str(), source, ZIP_FL_ENC_UTF_8) < 0) {
-      MAMORI_ASSERT(zip_error_code_zip(zip_get_error(archive.get())) != ZIP_ER_EXISTS);  // a name twice is our mistake, no full disk
+      MAMORI_ASSERT(zip_error_code_zip(zip_get_error(archive.get())) !=
+                    ZIP_ER_EXISTS);  // a name twice is our mistake, no full disk
       zip_source_free(source);
       return unwritable;
     }
@@ -46,7 +47,8 @@ Result<ZipFiles> read_zip(std::string_view bytes, std::size_t limit) {
   zip_error_t failure;
   zip_error_init(&failure);
   auto* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &failure);
-  std::unique_ptr<zip_t, Discard> archive(source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &failure) : nullptr);
+  std::unique_ptr<zip_t, Discard> archive(
+      source ? zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &failure) : nullptr);
   if (!archive && source) zip_source_free(source);
   zip_error_fini(&failure);
   if (!archive) return broken;
@@ -56,7 +58,8 @@ Result<ZipFiles> read_zip(std::string_view bytes, std::size_t limit) {
   std::size_t total = 0;
   for (zip_int64_t i = 0; i < count; ++i) {
     const char* name = zip_get_name(archive.get(), static_cast<zip_uint64_t>(i), 0);
-    const std::unique_ptr<zip_file_t, Close> file(zip_fopen_index(archive.get(), static_cast<zip_uint64_t>(i), 0));
+    const std::unique_ptr<zip_file_t, Close> file(
+        zip_fopen_index(archive.get(), static_cast<zip_uint64_t>(i), 0));
     if (!name || !file) return broken;
     std::string content;
     char buffer[65536];

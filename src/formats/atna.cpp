@@ -1,5 +1,6 @@
-// Audit messages of DICOM (PS3.15 A.5) and RFC 3881, as IHE ATNA sends them. Read with a scanner of elements and attributes that never
-// looks outside the text it was given: no entities are defined, no schema is fetched.
+// Audit messages of DICOM (PS3.15 A.5) and RFC 3881, as IHE ATNA sends them. Read with a scanner of elements
+// and attributes that never looks outside the text it was given: no entities are defined, no schema is
+// fetched.
 #include "base/text.h"
 #include "formats/detail.h"
 
@@ -36,8 +37,10 @@ class Elements {
       const auto attributes_start = i;
       char quote = 0;
       for (; i < text_.size() && (quote != 0 || text_[i] != '>'); ++i) {
-        if (quote != 0) quote = text_[i] == quote ? '\0' : quote;
-        else if (text_[i] == '"' || text_[i] == '\'') quote = text_[i];
+        if (quote != 0)
+          quote = text_[i] == quote ? '\0' : quote;
+        else if (text_[i] == '"' || text_[i] == '\'')
+          quote = text_[i];
       }
       if (i == text_.size()) return false;
       attributes = text_.substr(attributes_start, i - attributes_start);
@@ -96,7 +99,8 @@ bool read_audit_message(std::string_view body, Event& event, const Context& cont
   Elements in(body);
   if (!in.next() || in.name != "AuditMessage") return false;
   event[Field::kind] = "atna";
-  std::string_view action, event_meaning, type_meaning, type_code, user, first_user, address, patient, object, purpose;
+  std::string_view action, event_meaning, type_meaning, type_code, user, first_user, address, patient, object,
+      purpose;
   bool in_object = false, object_is_patient = false, in_purpose = false;
   while (in.next()) {
     if (in.closing) {
@@ -131,18 +135,26 @@ bool read_audit_message(std::string_view body, Event& event, const Context& cont
       in_object = !in.empty;
       const auto id = in.attribute("ParticipantObjectID");
       // Type 1 person in role 1 patient; some senders say the role alone.
-      object_is_patient = in.attribute("ParticipantObjectTypeCodeRole") == "1" && in.attribute("ParticipantObjectTypeCode") != "2";
-      if (object_is_patient && patient.empty()) patient = id;
-      else if (!object_is_patient && object.empty()) object = id;
+      object_is_patient = in.attribute("ParticipantObjectTypeCodeRole") == "1" &&
+                          in.attribute("ParticipantObjectTypeCode") != "2";
+      if (object_is_patient && patient.empty())
+        patient = id;
+      else if (!object_is_patient && object.empty())
+        object = id;
     } else if (in.name == "ParticipantObjectIDTypeCode" && in_object && patient.empty()) {
       // RFC 3881 id type 2 is the patient number.
-      if (in.code() == "2" && (in.attribute("codeSystemName") == "RFC-3881" || in.meaning() == "Patient Number") && !object.empty()) patient = object;
+      if (in.code() == "2" &&
+          (in.attribute("codeSystemName") == "RFC-3881" || in.meaning() == "Patient Number") &&
+          !object.empty())
+        patient = object;
     }
   }
   (void)in_purpose;
   // 110122 Login, 110123 Logout: the words that people search for.
-  if (type_code == "110122") action = "login";
-  else if (type_code == "110123") action = "logout";
+  if (type_code == "110122")
+    action = "login";
+  else if (type_code == "110123")
+    action = "logout";
   offer(event, Field::action, action);
   offer(event, Field::action, unescape_xml(event_meaning, arena));
   offer(event, Field::user, unescape_xml(user.empty() ? first_user : user, arena));

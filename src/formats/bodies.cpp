@@ -27,11 +27,13 @@ bool raw_json(ondemand::value& value, std::string_view& out) {
   if (value.type().get(type) != simdjson::SUCCESS) return false;
   if (type == ondemand::json_type::object) {
     ondemand::object object;
-    return value.get_object().get(object) == simdjson::SUCCESS && object.raw_json().get(out) == simdjson::SUCCESS;
+    return value.get_object().get(object) == simdjson::SUCCESS &&
+           object.raw_json().get(out) == simdjson::SUCCESS;
   }
   if (type == ondemand::json_type::array) {
     ondemand::array array;
-    return value.get_array().get(array) == simdjson::SUCCESS && array.raw_json().get(out) == simdjson::SUCCESS;
+    return value.get_array().get(array) == simdjson::SUCCESS &&
+           array.raw_json().get(out) == simdjson::SUCCESS;
   }
   out = value.raw_json_token();
   return true;
@@ -63,7 +65,8 @@ Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena) {
   ondemand::object root;
   if (whole.document.get_object().get(root) != simdjson::SUCCESS) return bad("collect.events.fhir");
   std::string_view type;
-  if (root.find_field_unordered("resourceType").get_string().get(type) != simdjson::SUCCESS) return bad("collect.events.fhir");
+  if (root.find_field_unordered("resourceType").get_string().get(type) != simdjson::SUCCESS)
+    return bad("collect.events.fhir");
   if (type == "AuditEvent") {
     out.events.push_back({body, 1});
     return out;
@@ -76,16 +79,21 @@ Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena) {
     ++number;
     ondemand::object holder, resource;
     std::string_view raw;
-    if (number > kMostEvents || entry.get_object().get(holder) != simdjson::SUCCESS) return bad("collect.events.fhir", number);
-    if (holder.find_field_unordered("resource").get_object().get(resource) != simdjson::SUCCESS || resource.raw_json().get(raw) != simdjson::SUCCESS) {
+    if (number > kMostEvents || entry.get_object().get(holder) != simdjson::SUCCESS)
+      return bad("collect.events.fhir", number);
+    if (holder.find_field_unordered("resource").get_object().get(resource) != simdjson::SUCCESS ||
+        resource.raw_json().get(raw) != simdjson::SUCCESS) {
       std::string_view all;
-      if (holder.reset().error() != simdjson::SUCCESS || holder.raw_json().get(all) != simdjson::SUCCESS) return bad("collect.events.fhir", number);
+      if (holder.reset().error() != simdjson::SUCCESS || holder.raw_json().get(all) != simdjson::SUCCESS)
+        return bad("collect.events.fhir", number);
       out.refused.push_back({number, "collect.events.fhir", arena.keep(all)});
       continue;
     }
     const auto of_type = parse_json_object(raw);
-    if (!of_type || text_of(*of_type, "resourceType") != "AuditEvent") out.refused.push_back({number, "collect.events.fhir", arena.keep(raw)});
-    else out.events.push_back({arena.keep(raw), number});
+    if (!of_type || text_of(*of_type, "resourceType") != "AuditEvent")
+      out.refused.push_back({number, "collect.events.fhir", arena.keep(raw)});
+    else
+      out.events.push_back({arena.keep(raw), number});
   }
   return out;
 }
@@ -123,13 +131,15 @@ Result<Bodies> parse_bulk(std::string_view body, std::vector<BulkItem>& items, a
     const auto action = parse_json_object(text);
     if (!action || action->size() != 1) return bad("collect.events.bulk", line);
     BulkItem item{std::string(action->begin()->key()), "", std::nullopt};
-    if (action->begin()->value().is_object()) item.index = text_of(action->begin()->value().get_object(), "_index");
+    if (action->begin()->value().is_object())
+      item.index = text_of(action->begin()->value().get_object(), "_index");
     if (item.action == "delete") {
       out.refused.push_back({line, "collect.events.bulk-action", text});
       items.push_back(std::move(item));
       continue;
     }
-    if (item.action != "create" && item.action != "index" && item.action != "update") return bad("collect.events.bulk", line);
+    if (item.action != "create" && item.action != "index" && item.action != "update")
+      return bad("collect.events.bulk", line);
     if (!take_line(text)) return bad("collect.events.bulk", line + 1);
     if (item.action == "update") {
       out.refused.push_back({line, "collect.events.bulk-action", text});
@@ -148,7 +158,8 @@ Result<Bodies> parse_bulk(std::string_view body, std::vector<BulkItem>& items, a
 Result<Bodies> parse_otlp_json(std::string_view body, archive::Arena& arena) {
   Document whole;
   ondemand::object root;
-  if (!whole.open(body) || whole.document.get_object().get(root) != simdjson::SUCCESS) return bad("collect.events.otlp");
+  if (!whole.open(body) || whole.document.get_object().get(root) != simdjson::SUCCESS)
+    return bad("collect.events.otlp");
   Bodies out;
   ondemand::array resources;
   if (root.find_field_unordered("resourceLogs").get_array().get(resources) != simdjson::SUCCESS) return out;
@@ -157,23 +168,32 @@ Result<Bodies> parse_otlp_json(std::string_view body, archive::Arena& arena) {
     if (of_resource.get_object().get(holder) != simdjson::SUCCESS) return bad("collect.events.otlp");
     std::string_view resource = "{}", scopes_json;
     ondemand::value value;
-    if (holder.find_field_unordered("resource").get(value) == simdjson::SUCCESS && !raw_json(value, resource)) return bad("collect.events.otlp");
-    if (holder.reset().error() != simdjson::SUCCESS || holder.find_field_unordered("scopeLogs").get(value) != simdjson::SUCCESS) continue;
+    if (holder.find_field_unordered("resource").get(value) == simdjson::SUCCESS && !raw_json(value, resource))
+      return bad("collect.events.otlp");
+    if (holder.reset().error() != simdjson::SUCCESS ||
+        holder.find_field_unordered("scopeLogs").get(value) != simdjson::SUCCESS)
+      continue;
     if (!raw_json(value, scopes_json)) return bad("collect.events.otlp");
     Document scopes;
     ondemand::array list;
-    if (!scopes.open(scopes_json) || scopes.document.get_array().get(list) != simdjson::SUCCESS) return bad("collect.events.otlp");
+    if (!scopes.open(scopes_json) || scopes.document.get_array().get(list) != simdjson::SUCCESS)
+      return bad("collect.events.otlp");
     for (auto of_scope : list) {
       ondemand::object scope_holder;
       if (of_scope.get_object().get(scope_holder) != simdjson::SUCCESS) return bad("collect.events.otlp");
       std::string_view scope = "{}";
-      if (scope_holder.find_field_unordered("scope").get(value) == simdjson::SUCCESS && !raw_json(value, scope)) return bad("collect.events.otlp");
+      if (scope_holder.find_field_unordered("scope").get(value) == simdjson::SUCCESS &&
+          !raw_json(value, scope))
+        return bad("collect.events.otlp");
       ondemand::array records;
-      if (scope_holder.reset().error() != simdjson::SUCCESS || scope_holder.find_field_unordered("logRecords").get_array().get(records) != simdjson::SUCCESS) continue;
+      if (scope_holder.reset().error() != simdjson::SUCCESS ||
+          scope_holder.find_field_unordered("logRecords").get_array().get(records) != simdjson::SUCCESS)
+        continue;
       for (auto record : records) {
         ondemand::value log_value;
         std::string_view log;
-        if (record.get(log_value) != simdjson::SUCCESS || !raw_json(log_value, log)) return bad("collect.events.otlp");
+        if (record.get(log_value) != simdjson::SUCCESS || !raw_json(log_value, log))
+          return bad("collect.events.otlp");
         std::string raw = "{\"resource\":";
         raw.append(resource).append(",\"scope\":").append(scope).append(",\"log\":").append(log).append("}");
         out.events.push_back({arena.keep(raw), out.events.size() + 1});
@@ -215,7 +235,8 @@ bool take_wire(std::string_view& in, Wire& out) {
   const auto fixed = [&](std::size_t count) {
     if (in.size() < count) return false;
     out.number = 0;
-    for (std::size_t i = 0; i < count; ++i) out.number |= static_cast<std::uint64_t>(static_cast<unsigned char>(in[i])) << (8 * i);
+    for (std::size_t i = 0; i < count; ++i)
+      out.number |= static_cast<std::uint64_t>(static_cast<unsigned char>(in[i])) << (8 * i);
     in.remove_prefix(count);
     return true;
   };
@@ -249,8 +270,10 @@ bool key_values(std::string_view in, int depth, json::array& out) {  // one KeyV
   json::object pair;
   json::value value = nullptr;
   const bool good = each_field(in, [&](const Wire& wire) {
-    if (wire.field == 1 && wire.type == 2) pair["key"] = json::string(wire.bytes);
-    else if (wire.field == 2 && wire.type == 2) return any_value(wire.bytes, depth + 1, value);
+    if (wire.field == 1 && wire.type == 2)
+      pair["key"] = json::string(wire.bytes);
+    else if (wire.field == 2 && wire.type == 2)
+      return any_value(wire.bytes, depth + 1, value);
     return true;
   });
   pair["value"] = std::move(value);
@@ -286,7 +309,10 @@ bool any_value(std::string_view in, int depth, json::value& out) {
       }
       case 6: {  // KeyValueList
         json::array values;
-        if (!each_field(wire.bytes, [&](const Wire& item) { return item.type == 2 && depth < kDeepest && key_values(item.bytes, depth + 1, values); })) return false;
+        if (!each_field(wire.bytes, [&](const Wire& item) {
+              return item.type == 2 && depth < kDeepest && key_values(item.bytes, depth + 1, values);
+            }))
+          return false;
         object["kvlistValue"] = json::object{{"values", std::move(values)}};
         break;
       }
@@ -332,7 +358,8 @@ bool log_record(std::string_view in, json::object& out) {
 Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena) {
   Bodies out;
   const auto add = [&](const json::object& resource, const json::object& scope, json::object log) {
-    const auto raw = json::serialize(json::object{{"resource", resource}, {"scope", scope}, {"log", std::move(log)}});
+    const auto raw =
+        json::serialize(json::object{{"resource", resource}, {"scope", scope}, {"log", std::move(log)}});
     out.events.push_back({arena.keep(raw), out.events.size() + 1});
     return out.events.size() <= kMostEvents;
   };
@@ -343,7 +370,10 @@ Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena)
     std::vector<std::string_view> scopes;
     return each_field(resource_logs.bytes,
                       [&](const Wire& wire) {
-                        if (wire.field == 1) return each_field(wire.bytes, [&](const Wire& field) { return field.field != 1 || attributes_of(field, resource); });
+                        if (wire.field == 1)
+                          return each_field(wire.bytes, [&](const Wire& field) {
+                            return field.field != 1 || attributes_of(field, resource);
+                          });
                         if (wire.field == 2) scopes.push_back(wire.bytes);
                         return true;
                       }) &&
@@ -354,8 +384,10 @@ Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena)
                                [&](const Wire& wire) {
                                  if (wire.field == 1)
                                    return each_field(wire.bytes, [&](const Wire& field) {
-                                     if (field.field == 1) scope["name"] = json::string(field.bytes);
-                                     else if (field.field == 2) scope["version"] = json::string(field.bytes);
+                                     if (field.field == 1)
+                                       scope["name"] = json::string(field.bytes);
+                                     else if (field.field == 2)
+                                       scope["version"] = json::string(field.bytes);
                                      return true;
                                    });
                                  if (wire.field == 2) records.push_back(wire.bytes);

@@ -8,12 +8,12 @@ namespace mamori::formats {
 // One event found in a body: its bytes exactly as they stand there, which view into it or into the arena.
 struct Found {
   std::string_view raw;
-  std::size_t line = 0;     // from 1, in line-wise bodies
+  std::size_t line = 0;  // from 1, in line-wise bodies
 };
 // What is no event of its format. It is kept all the same, as it came (Logs::accept).
 struct Refused {
-  std::size_t line = 0;     // or number of the entry, from 1; 0 = the body
-  std::string code;         // of data/texts
+  std::size_t line = 0;  // or number of the entry, from 1; 0 = the body
+  std::string code;      // of data/texts
   std::string_view raw = {};
 };
 struct Bodies {
@@ -25,16 +25,17 @@ struct Bodies {
 Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena);
 // The same as XML; events view into `body`. Error: collect.events.fhir.
 Result<Bodies> parse_fhir_xml(std::string_view body);
-// Elasticsearch _bulk: pairs of lines, action and document; only create and index carry an event. Refused ones keep their place, since the
-// answer names every item. Error: collect.events.bulk (fact: line).
+// Elasticsearch _bulk: pairs of lines, action and document; only create and index carry an event. Refused
+// ones keep their place, since the answer names every item. Error: collect.events.bulk (fact: line).
 struct BulkItem {
-  std::string action;       // create or index
+  std::string action;  // create or index
   std::string index;
   std::optional<std::size_t> event;  // which of bodies.events; none = refused
 };
 Result<Bodies> parse_bulk(std::string_view body, std::vector<BulkItem>& items, archive::Arena& arena);
-// OTLP/HTTP logs (opentelemetry-proto 1.x), JSON and protobuf. The event's bytes are {"resource":…,"scope":…,"log":…} with what the sender
-// wrote in each place; protobuf is put into OTLP's JSON form first. Error: collect.events.otlp.
+// OTLP/HTTP logs (opentelemetry-proto 1.x), JSON and protobuf. The event's bytes are
+// {"resource":…,"scope":…,"log":…} with what the sender wrote in each place; protobuf is put into OTLP's JSON
+// form first. Error: collect.events.otlp.
 Result<Bodies> parse_otlp_json(std::string_view body, archive::Arena& arena);
 Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena);
 // One event a line; JSON arrays of objects too.

@@ -33,12 +33,18 @@ json::value json_of(const pugi::xml_node& node, int depth) {
   return json::string(text);
 }
 
-bool load(pugi::xml_document& document, std::string_view body) { return static_cast<bool>(document.load_buffer(body.data(), body.size(), pugi::parse_default, pugi::encoding_utf8)); }  // pugixml knows no outside entities
+bool load(pugi::xml_document& document, std::string_view body) {
+  return static_cast<bool>(
+      document.load_buffer(body.data(), body.size(), pugi::parse_default, pugi::encoding_utf8));
+}  // pugixml knows no outside entities
 
 }  // namespace
 
 Result<Bodies> parse_fhir_xml(std::string_view body) {
-  const auto bad = [](std::size_t number) { return Error{ErrorKind::invalid, "collect.events.fhir", number == 0 ? Facts{} : Facts{{"line", std::to_string(number)}}}; };
+  const auto bad = [](std::size_t number) {
+    return Error{ErrorKind::invalid, "collect.events.fhir",
+                 number == 0 ? Facts{} : Facts{{"line", std::to_string(number)}}};
+  };
   pugi::xml_document document;
   if (!load(document, body)) return bad(0);
   const auto root = document.document_element();
@@ -59,8 +65,10 @@ Result<Bodies> parse_fhir_xml(std::string_view body) {
       // From this entry's name to the next one's, or to the end of the bundle.
       const auto start = static_cast<std::size_t>(entry.offset_debug()) - 1;
       const auto next = entry.next_sibling();
-      const auto stop = next && next.offset_debug() > 0 ? static_cast<std::size_t>(next.offset_debug()) - 1 : body.rfind("</");
-      out.refused.push_back({number, "collect.events.fhir", body.substr(start, std::max(stop, start) - start)});
+      const auto stop = next && next.offset_debug() > 0 ? static_cast<std::size_t>(next.offset_debug()) - 1
+                                                        : body.rfind("</");
+      out.refused.push_back(
+          {number, "collect.events.fhir", body.substr(start, std::max(stop, start) - start)});
       continue;
     }
     const auto start = static_cast<std::size_t>(name_at) - 1;
@@ -74,7 +82,8 @@ namespace detail {
 bool read_fhir_xml(std::string_view body, Event& event, const Context& context, Arena& arena) {
   if (body.substr(0, 512).find("<AuditEvent") == body.npos) return false;
   pugi::xml_document document;
-  if (!load(document, body) || std::string_view(document.document_element().name()) != "AuditEvent") return false;
+  if (!load(document, body) || std::string_view(document.document_element().name()) != "AuditEvent")
+    return false;
   auto resource = json_of(document.document_element(), 0);
   if (!resource.is_object()) return false;
   resource.get_object()["resourceType"] = "AuditEvent";

@@ -8,7 +8,8 @@
 
 namespace mamori::formats {
 
-// Names and values, in the order of the message: JSON members by path, attributes and elements of XML, key=value pairs. At most 400.
+// Names and values, in the order of the message: JSON members by path, attributes and elements of XML,
+// key=value pairs. At most 400.
 std::vector<std::pair<std::string, std::string>> all_fields(std::string_view raw);
 
 }  // namespace mamori::formats

@@ -42,44 +42,62 @@ TEST(Normalise, SyslogAsTheStandardsAndAsDevicesWriteIt) {
     const char* host;
     const char* severity;
   };
-  for (const auto& c : {Case{"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed", "2003-10-11T22:14:15Z", "mymachine.example.com", "2"},
-                        Case{"<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - [x@1 a=\"]\\\"\"] hello", "2003-08-24T12:14:15Z", "192.0.2.1", "5"},
-                        Case{"<13>1 - - - - - - nothing known", "2026-11-21T04:31:54Z", "192.0.2.1", "5"},
-                        Case{"<34>Oct 11 22:14:15 mymachine su: 'su root' failed", "2026-10-11T13:14:15Z", "mymachine", "2"},
-                        Case{"<34>Dec 31 23:59:59 host app: last year", "2025-12-31T14:59:59Z", "host", "2"},
-                        Case{"<190>Nov 21 2026 04:31:54 asa1 : %ASA-6-302013: Built", "2026-11-20T19:31:54Z", "asa1", "6"},
-                        Case{"<13>2026-11-21T13:31:54.12+09:00 fw app[3]: relayed by rsyslog", "2026-11-21T04:31:54Z", "fw", "5"},
-                        Case{"<189>45: *Nov 21 13:31:54.123 JST: %SYS-5-CONFIG_I: Configured from console by vty0", "2026-11-21T04:31:54Z", "192.0.2.1", "5"},
-                        Case{"<189>12: core-sw: .Nov 21 13:31:54: %LINK-3-UPDOWN: Interface", "2026-11-21T04:31:54Z", "core-sw", "5"},
-                        Case{"<189>date=2026-11-21 time=13:31:54 devname=\"FGT60F\" logid=\"0000000013\" srcip=10.1.1.5 user=\"tanaka\" action=\"deny\"", "2026-11-21T04:31:54Z", "FGT60F", "5"},
-                        Case{"<30>[IKE] SA[1] timed out", "2026-11-21T04:31:54Z", "192.0.2.1", "6"},
-                        Case{"Jun 14 15:16:01 combo sshd(pam_unix)[19939]: authentication failure; user=root", "2026-06-14T06:16:01Z", "combo", ""},
-                        Case{"2016-09-28 04:30:30, Info                  CBS    Loaded", "2016-09-27T19:30:30Z", "192.0.2.1", ""},
-                        Case{"[Sun Dec 04 04:47:44 2005] [notice] workerEnv.init() ok", "2005-12-03T19:47:44Z", "192.0.2.1", ""},
-                        Case{"<999>not a priority", "2026-11-21T04:31:54Z", "192.0.2.1", ""},
-                        Case{"", "2026-11-21T04:31:54Z", "192.0.2.1", ""}}) {
+  for (const auto& c :
+       {Case{"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed",
+             "2003-10-11T22:14:15Z", "mymachine.example.com", "2"},
+        Case{"<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 myproc 8710 - [x@1 a=\"]\\\"\"] hello",
+             "2003-08-24T12:14:15Z", "192.0.2.1", "5"},
+        Case{"<13>1 - - - - - - nothing known", "2026-11-21T04:31:54Z", "192.0.2.1", "5"},
+        Case{"<34>Oct 11 22:14:15 mymachine su: 'su root' failed", "2026-10-11T13:14:15Z", "mymachine", "2"},
+        Case{"<34>Dec 31 23:59:59 host app: last year", "2025-12-31T14:59:59Z", "host", "2"},
+        Case{"<190>Nov 21 2026 04:31:54 asa1 : %ASA-6-302013: Built", "2026-11-20T19:31:54Z", "asa1", "6"},
+        Case{"<13>2026-11-21T13:31:54.12+09:00 fw app[3]: relayed by rsyslog", "2026-11-21T04:31:54Z", "fw",
+             "5"},
+        Case{"<189>45: *Nov 21 13:31:54.123 JST: %SYS-5-CONFIG_I: Configured from console by vty0",
+             "2026-11-21T04:31:54Z", "192.0.2.1", "5"},
+        Case{"<189>12: core-sw: .Nov 21 13:31:54: %LINK-3-UPDOWN: Interface", "2026-11-21T04:31:54Z",
+             "core-sw", "5"},
+        Case{"<189>date=2026-11-21 time=13:31:54 devname=\"FGT60F\" logid=\"0000000013\" srcip=10.1.1.5 "
+             "user=\"tanaka\" action=\"deny\"",
+             "2026-11-21T04:31:54Z", "FGT60F", "5"},
+        Case{"<30>[IKE] SA[1] timed out", "2026-11-21T04:31:54Z", "192.0.2.1", "6"},
+        Case{"Jun 14 15:16:01 combo sshd(pam_unix)[19939]: authentication failure; user=root",
+             "2026-06-14T06:16:01Z", "combo", ""},
+        Case{"2016-09-28 04:30:30, Info                  CBS    Loaded", "2016-09-27T19:30:30Z", "192.0.2.1",
+             ""},
+        Case{"[Sun Dec 04 04:47:44 2005] [notice] workerEnv.init() ok", "2005-12-03T19:47:44Z", "192.0.2.1",
+             ""},
+        Case{"<999>not a priority", "2026-11-21T04:31:54Z", "192.0.2.1", ""},
+        Case{"", "2026-11-21T04:31:54Z", "192.0.2.1", ""}}) {
     SCOPED_TRACE(c.raw);
     const auto event = read(c.raw);
     EXPECT_EQ(iso_instant(event->event.time), c.time);
     EXPECT_EQ((*event)[Field::host], c.host);
     EXPECT_EQ((*event)[Field::severity], c.severity);
   }
-  const auto forti = read("<189>date=2026-11-21 time=13:31:54 devname=\"FGT60F\" srcip=10.1.1.5 user=\"tanaka\" action=\"deny\" status=\"failure\"");
+  const auto forti = read(
+      "<189>date=2026-11-21 time=13:31:54 devname=\"FGT60F\" srcip=10.1.1.5 user=\"tanaka\" action=\"deny\" "
+      "status=\"failure\"");
   EXPECT_EQ((*forti)[Field::user], "tanaka");
   EXPECT_EQ((*forti)[Field::address], "10.1.1.5");
   EXPECT_EQ((*forti)[Field::outcome], "failure");
-  const auto sshd = read("<38>1 2026-11-21T04:31:54Z gw sshd 1 - - Failed password for invalid user admin from 203.0.113.9 port 22 ssh2");
+  const auto sshd = read(
+      "<38>1 2026-11-21T04:31:54Z gw sshd 1 - - Failed password for invalid user admin from 203.0.113.9 port "
+      "22 ssh2");
   EXPECT_EQ((*sshd)[Field::user], "admin");
   EXPECT_EQ((*sshd)[Field::outcome], "failure");
   EXPECT_EQ((*sshd)[Field::address], "203.0.113.9");
-  const auto cef = read("<13>Nov 21 13:31:54 waf CEF:0|Maker|Box|1.0|100|Login denied|5|suser=suzuki src=10.0.0.9 act=blocked outcome=failure");
+  const auto cef = read(
+      "<13>Nov 21 13:31:54 waf CEF:0|Maker|Box|1.0|100|Login denied|5|suser=suzuki src=10.0.0.9 act=blocked "
+      "outcome=failure");
   EXPECT_EQ((*cef)[Field::kind], "cef");
   EXPECT_EQ((*cef)[Field::user], "suzuki");
   EXPECT_EQ((*cef)[Field::object], "Login denied");
 }
 
 TEST(Normalise, HeadersThatEndTooEarlyStayText) {
-  for (const auto* raw : {"<34>a: ", "<34>4:0:: ", "<34>a: *", "<34>1: a: ", "<34>", "<34>1 ", "<34>*", "<34>a: *Nov"}) {
+  for (const auto* raw :
+       {"<34>a: ", "<34>4:0:: ", "<34>a: *", "<34>1: a: ", "<34>", "<34>1 ", "<34>*", "<34>a: *Nov"}) {
     const auto event = read(raw);
     EXPECT_EQ(event->event.raw, raw);
     EXPECT_EQ(iso_instant(event->event.time), "2026-11-21T04:31:54Z") << raw;
@@ -88,7 +106,12 @@ TEST(Normalise, HeadersThatEndTooEarlyStayText) {
 }
 
 TEST(Normalise, WindowsAndFhirAndOtlp) {
-  const auto windows = read("<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><EventID>4625</EventID><Level>0</Level><Keywords>0x8010000000000000</Keywords><TimeCreated SystemTime='2026-11-21T04:00:00.1234567Z'/><Computer>dc1</Computer></System><EventData><Data Name='TargetUserName'>tanaka</Data><Data Name='IpAddress'>10.1.2.3</Data></EventData></Event>");
+  const auto windows = read(
+      "<Event "
+      "xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><EventID>4625</"
+      "EventID><Level>0</Level><Keywords>0x8010000000000000</Keywords><TimeCreated "
+      "SystemTime='2026-11-21T04:00:00.1234567Z'/><Computer>dc1</Computer></System><EventData><Data "
+      "Name='TargetUserName'>tanaka</Data><Data Name='IpAddress'>10.1.2.3</Data></EventData></Event>");
   EXPECT_EQ((*windows)[Field::kind], "windows");
   EXPECT_EQ((*windows)[Field::user], "tanaka");
   EXPECT_EQ((*windows)[Field::action], "4625");
@@ -96,7 +119,9 @@ TEST(Normalise, WindowsAndFhirAndOtlp) {
   EXPECT_EQ((*windows)[Field::address], "10.1.2.3");
   EXPECT_EQ(iso_instant(windows->event.time), "2026-11-21T04:00:00Z");
   archive::Arena arena;
-  const auto bodies = parse_otlp_json(R"({"resourceLogs":[{"resource":{"attributes":[{"key":"host.name","value":{"stringValue":"app1"}}]},"scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1763697600000000000","severityNumber":17,"body":{"stringValue":"x"},"attributes":[{"key":"user.name","value":{"stringValue":"sato"}}]},{"body":{"stringValue":"y"}}]}]}]})", arena);
+  const auto bodies = parse_otlp_json(
+      R"({"resourceLogs":[{"resource":{"attributes":[{"key":"host.name","value":{"stringValue":"app1"}}]},"scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1763697600000000000","severityNumber":17,"body":{"stringValue":"x"},"attributes":[{"key":"user.name","value":{"stringValue":"sato"}}]},{"body":{"stringValue":"y"}}]}]}]})",
+      arena);
   ASSERT_TRUE(bodies) << describe(bodies.error());
   ASSERT_EQ(bodies->events.size(), 2u);
   const auto otlp = read(std::string(bodies->events[0].raw));
@@ -108,9 +133,13 @@ TEST(Normalise, WindowsAndFhirAndOtlp) {
 }
 
 TEST(Normalise, BundlesGiveEachResourceItsOwnBytes) {
-  const std::string one = R"({"resourceType":"AuditEvent", "recorded":"2026-11-21T04:00:00Z","entity":[{"what":{"reference":"Patient/77"},"role":{"code":"1"}}]})";
+  const std::string one =
+      R"({"resourceType":"AuditEvent", "recorded":"2026-11-21T04:00:00Z","entity":[{"what":{"reference":"Patient/77"},"role":{"code":"1"}}]})";
   archive::Arena arena;
-  const auto bundle = parse_fhir(R"({"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST"},"resource":)" + one + R"(},{"resource":{"resourceType":"Patient"}},{"resource":)" + one + "}]}", arena);
+  const auto bundle = parse_fhir(
+      R"({"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST"},"resource":)" + one +
+          R"(},{"resource":{"resourceType":"Patient"}},{"resource":)" + one + "}]}",
+      arena);
   ASSERT_TRUE(bundle) << describe(bundle.error());
   ASSERT_EQ(bundle->events.size(), 2u);
   EXPECT_EQ(bundle->events[0].raw, one);
@@ -118,20 +147,28 @@ TEST(Normalise, BundlesGiveEachResourceItsOwnBytes) {
   ASSERT_EQ(bundle->refused.size(), 1u);
   EXPECT_EQ(bundle->refused[0].line, 2u);
   EXPECT_EQ(bundle->refused[0].raw, R"({"resourceType":"Patient"})");
-  const auto without = parse_fhir(R"({"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST"}},{"resource":)" + one + "}]}", arena);
+  const auto without = parse_fhir(
+      R"({"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST"}},{"resource":)" + one +
+          "}]}",
+      arena);
   ASSERT_TRUE(without) << describe(without.error());
   ASSERT_EQ(without->refused.size(), 1u);
   EXPECT_EQ(without->refused[0].raw, R"({"request":{"method":"POST"}})");
   ASSERT_EQ(without->events.size(), 1u);
   EXPECT_EQ(without->events[0].raw, one);
   EXPECT_EQ((*read(one))[Field::patient], "77");
-  for (const auto* bad : {"", "{", "[]", "{\"resourceType\":\"Patient\"}", "{\"resourceType\":\"AuditEvent\""}) EXPECT_FALSE(parse_fhir(bad, arena)) << bad;
+  for (const auto* bad :
+       {"", "{", "[]", "{\"resourceType\":\"Patient\"}", "{\"resourceType\":\"AuditEvent\""})
+    EXPECT_FALSE(parse_fhir(bad, arena)) << bad;
 }
 
 TEST(Normalise, BulkAndBrokenBodies) {
   archive::Arena arena;
   std::vector<BulkItem> items;
-  const auto bodies = parse_bulk("{\"create\":{\"_index\":\"logs\"}}\n{\"message\":\"a\"}\n{\"index\":{}}\n{\"user\":{\"name\":\"b\"}}\n{\"delete\":{\"_id\":\"1\"}}\n", items, arena);
+  const auto bodies = parse_bulk(
+      "{\"create\":{\"_index\":\"logs\"}}\n{\"message\":\"a\"}\n{\"index\":{}}\n{\"user\":{\"name\":\"b\"}}"
+      "\n{\"delete\":{\"_id\":\"1\"}}\n",
+      items, arena);
   ASSERT_TRUE(bodies);
   EXPECT_EQ(bodies->events.size(), 2u);
   ASSERT_EQ(items.size(), 3u);
@@ -175,14 +212,16 @@ TEST(Conformance, EveryAuditMessageIsUnderstood) {
   const auto folder = test_data() / "audit";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "Skipped: no " << folder;
   std::size_t messages = 0, with_user = 0, with_patient = 0;
-  for (const auto* part : {"dicom", "ihe-atna", "rfc3881", "fhir-dstu2", "fhir-stu3", "fhir-r4", "fhir-r5", "fhir-balp-r4"}) {
+  for (const auto* part :
+       {"dicom", "ihe-atna", "rfc3881", "fhir-dstu2", "fhir-stu3", "fhir-r4", "fhir-r5", "fhir-balp-r4"}) {
     if (!std::filesystem::exists(folder / part)) continue;
     for (const auto& entry : std::filesystem::directory_iterator(folder / part)) {
       SCOPED_TRACE(entry.path().string());
       const bool fhir = std::string_view(part).starts_with("fhir");
       if (entry.path().extension() != (fhir ? ".json" : ".xml")) continue;
       const auto bytes = *read_file(entry.path(), 1 << 20);
-      if (!fhir && bytes.find("<AuditMessage") == bytes.npos && bytes.find(":AuditMessage") == bytes.npos) continue;
+      if (!fhir && bytes.find("<AuditMessage") == bytes.npos && bytes.find(":AuditMessage") == bytes.npos)
+        continue;
       const auto event = read(bytes);
       if (fhir && (*event)[Field::kind] == "json") continue;  // something else than an AuditEvent
       EXPECT_EQ((*event)[Field::kind], fhir ? "fhir" : "atna");
@@ -258,18 +297,25 @@ TEST(Mapping, IsReadAndRefused) {
   EXPECT_EQ(mapping->entries[1].field, Field::user);
   EXPECT_EQ(mapping->entries[1].name, "職員番号");
   EXPECT_TRUE(is_numbered(*parse_mapping("time=1, user=3")));
-  for (const auto* bad : {"user", "user=", "nobody=1", "=x"}) EXPECT_EQ(parse_mapping(bad).error().code, "collect.log.mapping") << bad;
+  for (const auto* bad : {"user", "user=", "nobody=1", "=x"})
+    EXPECT_EQ(parse_mapping(bad).error().code, "collect.log.mapping") << bad;
   EXPECT_EQ(with_heading(*mapping, "日時\t職員番号\t患者ID")->separator, '\t');
   EXPECT_EQ(with_heading(*mapping, "日時,職員番号").error().facts.front().second, "患者ID");
   archive::Arena arena;
-  EXPECT_EQ(csv_cells("a,\"b \"\"x\"\", c\",,d", ',', arena), (std::vector<std::string_view>{"a", "b \"x\", c", "", "d"}));
+  EXPECT_EQ(csv_cells("a,\"b \"\"x\"\", c\",,d", ',', arena),
+            (std::vector<std::string_view>{"a", "b \"x\", c", "", "d"}));
   EXPECT_EQ(csv_record("a,\"b\nc\"\nd", 100), 8u);
   EXPECT_EQ(csv_record("a \" b\nc", 100), 6u) << "a quote without an end is a letter";
-  for (const auto* text : {"2026-05-08T09:05:00+09:00", "2026/5/8 9:05", "2026/05/08 09:05:00.25", "2026.5.8 9:05:00"}) EXPECT_EQ(iso_instant(*parse_loose_time(text, std::chrono::minutes(540))), "2026-05-08T00:05:00Z") << text;
-  for (const auto* text : {"", "soon", "2026/13/1", "2026/5/8 25:00", "8/5/2026", "2026/5/8 9"}) EXPECT_FALSE(parse_loose_time(text, std::chrono::minutes(540))) << text;
+  for (const auto* text :
+       {"2026-05-08T09:05:00+09:00", "2026/5/8 9:05", "2026/05/08 09:05:00.25", "2026.5.8 9:05:00"})
+    EXPECT_EQ(iso_instant(*parse_loose_time(text, std::chrono::minutes(540))), "2026-05-08T00:05:00Z")
+        << text;
+  for (const auto* text : {"", "soon", "2026/13/1", "2026/5/8 25:00", "8/5/2026", "2026/5/8 9"})
+    EXPECT_FALSE(parse_loose_time(text, std::chrono::minutes(540))) << text;
 }
 
-constexpr std::string_view kFhirXml = R"(<AuditEvent xmlns="http://hl7.org/fhir"><text><div xmlns="http://www.w3.org/1999/xhtml">read</div></text>
+constexpr std::string_view kFhirXml =
+    R"(<AuditEvent xmlns="http://hl7.org/fhir"><text><div xmlns="http://www.w3.org/1999/xhtml">read</div></text>
 <type><system value="http://dicom.nema.org/resources/ontology/DCM"/><code value="110110"/><display value="Patient Record"/></type>
 <action value="R"/><recorded value="2026-11-21T09:00:00+09:00"/><outcome value="0"/>
 <agent><who><identifier><value value="tanaka"/></identifier></who><requestor value="true"/><network><address value="10.1.1.5"/></network></agent>
@@ -288,7 +334,8 @@ TEST(Normalise, FhirAsXml) {
   EXPECT_EQ((*event)[Field::host], "emr1");
   EXPECT_EQ(iso_instant(event->event.time), "2026-11-21T00:00:00Z");
   const auto one = "<entry><resource>" + std::string(kFhirXml) + "</resource></entry>";
-  const auto bundle = "<?xml version=\"1.0\"?><Bundle xmlns=\"http://hl7.org/fhir\"><type value=\"batch\"/>" + one + "<entry><resource><Patient/></resource></entry>" + one + "</Bundle>";
+  const auto bundle = "<?xml version=\"1.0\"?><Bundle xmlns=\"http://hl7.org/fhir\"><type value=\"batch\"/>" +
+                      one + "<entry><resource><Patient/></resource></entry>" + one + "</Bundle>";
   const auto bodies = parse_fhir_xml(bundle);
   ASSERT_TRUE(bodies);
   ASSERT_EQ(bodies->events.size(), 2u);
@@ -296,7 +343,9 @@ TEST(Normalise, FhirAsXml) {
   ASSERT_EQ(bodies->refused.size(), 1u);
   EXPECT_EQ(bodies->refused[0].line, 2u);
   EXPECT_EQ(bodies->refused[0].raw, "<entry><resource><Patient/></resource></entry>");
-  for (const auto* bad : {"", "<", "<Patient/>", "<AuditEvent>", "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><x>&b;</x>"}) EXPECT_EQ(parse_fhir_xml(bad).error().code, "collect.events.fhir") << bad;
+  for (const auto* bad : {"", "<", "<Patient/>", "<AuditEvent>",
+                          "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><x>&b;</x>"})
+    EXPECT_EQ(parse_fhir_xml(bad).error().code, "collect.events.fhir") << bad;
 }
 
 }  // namespace

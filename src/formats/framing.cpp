@@ -12,7 +12,8 @@ std::optional<std::size_t> frame_start(std::string_view text, std::size_t& lengt
   std::size_t i = 0;
   length = 0;
   whole = true;
-  while (i < text.size() && i < 9 && is_digit(text[i])) length = length * 10 + static_cast<std::size_t>(text[i++] - '0');
+  while (i < text.size() && i < 9 && is_digit(text[i]))
+    length = length * 10 + static_cast<std::size_t>(text[i++] - '0');
   if (i == text.size()) {
     whole = false;
     return std::nullopt;
@@ -76,7 +77,8 @@ std::optional<std::string_view> Framer::counted() {
   const auto text = rest();
   const auto start = *frame_start(text, length, whole);
   if (length > longest_) {
-    // Its beginning is kept; where it ends is known only by its own word, so the rest is skipped up to there as it arrives.
+    // Its beginning is kept; where it ends is known only by its own word, so the rest is skipped up to there
+    // as it arrives.
     if (text.size() - start < longest_) return std::nullopt;
     ++cut_;
     const auto message = text.substr(start, longest_);
@@ -155,7 +157,8 @@ std::optional<std::string_view> Framer::finish() {
   at_ = buffer_.size();
   seen_ = 0;
   text = text.substr(0, longest_);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == '\0')) text.remove_suffix(1);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == '\0'))
+    text.remove_suffix(1);
   if (text.empty()) return std::nullopt;
   return text;
 }

@@ -1,6 +1,6 @@
-// Syslog messages out of a byte stream (RFC 6587, RFC 5425): counted frames ("83 <34>1 …"), or lines ended by LF or NUL, mixed as they
-// come. Senders that count letters instead of bytes (a frame of XML that does not end in '>') are understood: the frame is taken up to
-// where the next one begins.
+// Syslog messages out of a byte stream (RFC 6587, RFC 5425): counted frames ("83 <34>1 …"), or lines ended by
+// LF or NUL, mixed as they come. Senders that count letters instead of bytes (a frame of XML that does not
+// end in '>') are understood: the frame is taken up to where the next one begins.
 #pragma once
 
 #include <optional>

@@ -32,7 +32,8 @@ Result<Mapping> parse_mapping(std::string_view text) {
     const auto name = equals == entry.npos ? std::string_view() : trim(entry.substr(equals + 1));
     const auto what = to_lower_ascii(trim(entry.substr(0, equals)));
     const auto field = archive::parse_field(what);
-    if (name.empty() || (!field && what != "time") || out.entries.size() == kMostEntries) return Error{ErrorKind::invalid, "collect.log.mapping", {{"entry", std::string(head(entry, 100))}}};
+    if (name.empty() || (!field && what != "time") || out.entries.size() == kMostEntries)
+      return Error{ErrorKind::invalid, "collect.log.mapping", {{"entry", std::string(head(entry, 100))}}};
     out.entries.push_back({field, std::string(name), number_of(name)});
   }
   if (is_numbered(out)) out.separator = ',';
@@ -40,7 +41,8 @@ Result<Mapping> parse_mapping(std::string_view text) {
 }
 
 bool is_numbered(const Mapping& mapping) {
-  return !mapping.empty() && std::all_of(mapping.entries.begin(), mapping.entries.end(), [](const Mapping::Entry& entry) { return entry.column != 0; });
+  return !mapping.empty() && std::all_of(mapping.entries.begin(), mapping.entries.end(),
+                                         [](const Mapping::Entry& entry) { return entry.column != 0; });
 }
 
 Result<Mapping> with_heading(Mapping mapping, std::string_view heading) {
@@ -52,9 +54,13 @@ Result<Mapping> with_heading(Mapping mapping, std::string_view heading) {
     const auto cells = csv_cells(text, separator, arena);
     std::vector<std::string> absent;
     for (auto& entry : mapping.entries) {
-      const auto found = std::find_if(cells.begin(), cells.end(), [&](std::string_view cell) { return fold(trim(cell)) == fold(entry.name); });
-      if (found == cells.end()) absent.push_back(entry.name);
-      else entry.column = static_cast<std::size_t>(found - cells.begin()) + 1;
+      const auto found = std::find_if(cells.begin(), cells.end(), [&](std::string_view cell) {
+        return fold(trim(cell)) == fold(entry.name);
+      });
+      if (found == cells.end())
+        absent.push_back(entry.name);
+      else
+        entry.column = static_cast<std::size_t>(found - cells.begin()) + 1;
     }
     if (absent.empty()) {
       mapping.separator = separator;
@@ -98,8 +104,10 @@ std::vector<std::string_view> csv_cells(std::string_view text, char separator, a
 std::size_t csv_record(std::string_view text, std::size_t longest) {
   bool quoted = false;
   for (std::size_t i = 0; i < text.size() && i < longest; ++i) {
-    if (text[i] == '"') quoted = !quoted;
-    else if (text[i] == '\n' && !quoted) return i + 1;
+    if (text[i] == '"')
+      quoted = !quoted;
+    else if (text[i] == '\n' && !quoted)
+      return i + 1;
   }
   // A quote that never ends is a letter: the record is the line.
   const auto end = text.find('\n');
@@ -118,9 +126,14 @@ std::optional<Instant> parse_loose_time(std::string_view text, std::chrono::minu
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     if (!text.empty()) text.remove_prefix(1);
   }
-  const std::chrono::year_month_day date{std::chrono::year(parts[0]), std::chrono::month(static_cast<unsigned>(parts[1])), std::chrono::day(static_cast<unsigned>(parts[2]))};
-  if (count < 3 || count == 4 || parts[0] < 1900 || parts[0] > 9999 || !date.ok() || parts[3] < 0 || parts[3] > 23 || parts[4] < 0 || parts[4] > 59 || parts[5] < 0 || parts[5] > 60) return std::nullopt;
-  return Instant{std::chrono::sys_days(date)} + std::chrono::hours(parts[3]) + std::chrono::minutes(parts[4]) + std::chrono::seconds(parts[5]) - zone;
+  const std::chrono::year_month_day date{std::chrono::year(parts[0]),
+                                         std::chrono::month(static_cast<unsigned>(parts[1])),
+                                         std::chrono::day(static_cast<unsigned>(parts[2]))};
+  if (count < 3 || count == 4 || parts[0] < 1900 || parts[0] > 9999 || !date.ok() || parts[3] < 0 ||
+      parts[3] > 23 || parts[4] < 0 || parts[4] > 59 || parts[5] < 0 || parts[5] > 60)
+    return std::nullopt;
+  return Instant{std::chrono::sys_days(date)} + std::chrono::hours(parts[3]) +
+         std::chrono::minutes(parts[4]) + std::chrono::seconds(parts[5]) - zone;
 }
 
 }  // namespace mamori::formats

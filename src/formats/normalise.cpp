@@ -32,7 +32,8 @@ bool take(std::string_view& text, char c) {
 void read_csv(archive::Event& event, const Context& context, archive::Arena& arena) {
   const auto cells = csv_cells(event.raw, context.mapping->separator, arena);
   for (const auto& entry : context.mapping->entries) {
-    const auto cell = entry.column != 0 && entry.column <= cells.size() ? trim(cells[entry.column - 1]) : std::string_view();
+    const auto cell = entry.column != 0 && entry.column <= cells.size() ? trim(cells[entry.column - 1])
+                                                                        : std::string_view();
     set_mapped(event, entry, cell, context);
   }
   offer(event, Field::kind, "csv");
@@ -43,8 +44,12 @@ void read_csv(archive::Event& event, const Context& context, archive::Arena& are
 
 std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zone) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, millis = 0;
-  if (!take_digits(text, 4, year) || !take(text, '-') || !take_digits(text, 2, month) || !take(text, '-') || !take_digits(text, 2, day)) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)), std::chrono::day(static_cast<unsigned>(day))};
+  if (!take_digits(text, 4, year) || !take(text, '-') || !take_digits(text, 2, month) || !take(text, '-') ||
+      !take_digits(text, 2, day))
+    return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return std::nullopt;
   if (!text.empty()) {
     if (!(take(text, 'T') || take(text, 't') || take(text, ' '))) return std::nullopt;
@@ -53,7 +58,8 @@ std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zo
     if (take(text, '.') || take(text, ',')) {
       int scale = 100;
       if (text.empty() || text[0] < '0' || text[0] > '9') return std::nullopt;
-      for (; !text.empty() && text[0] >= '0' && text[0] <= '9'; text.remove_prefix(1), scale /= 10) millis += scale * (text[0] - '0');
+      for (; !text.empty() && text[0] >= '0' && text[0] <= '9'; text.remove_prefix(1), scale /= 10)
+        millis += scale * (text[0] - '0');
     }
     if (hour > 23 || minute > 59 || second > 60) return std::nullopt;
   }
@@ -70,7 +76,8 @@ std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zo
     zone = std::chrono::minutes((hours * 60 + minutes) * (west ? -1 : 1));
   }
   if (!text.empty()) return std::nullopt;
-  return Instant{std::chrono::sys_days(date)} + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second) + std::chrono::milliseconds(millis) - zone;
+  return Instant{std::chrono::sys_days(date)} + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second) + std::chrono::milliseconds(millis) - zone;
 }
 
 namespace detail {
@@ -88,7 +95,11 @@ void understand(Event& event, const Context& context, Arena& arena) {
   if (!body.starts_with('<') && !body.starts_with('{'))
     if (const auto xml = body.substr(0, 512).find("<AuditMessage"); xml != body.npos) body.remove_prefix(xml);
   const bool marked = !body.empty() && (body.front() == '<' || body.front() == '{');
-  const bool understood = marked && (body.front() == '{' ? read_json(body, event, context, arena) : read_audit_message(body, event, context, arena) || read_windows_event(body, event, context, arena) || read_fhir_xml(body, event, context, arena));
+  const bool understood =
+      marked && (body.front() == '{' ? read_json(body, event, context, arena)
+                                     : read_audit_message(body, event, context, arena) ||
+                                           read_windows_event(body, event, context, arena) ||
+                                           read_fhir_xml(body, event, context, arena));
   if (!understood) read_pairs(body, event, context, arena);
   offer(event, Field::kind, "text");
   offer(event, Field::host, context.address);
@@ -112,16 +123,20 @@ std::string_view outcome_word(std::string_view text) {
   if (text == "4" || text == "8" || text == "12") return "failure";
   if (text.size() > 24) return {};
   const auto word = to_lower_ascii(text);
-  for (const auto* yes : {"success", "successful", "succeeded", "succeed", "ok", "accept", "accepted", "allow", "allowed", "permit", "permitted", "pass", "passed", "true"})
+  for (const auto* yes : {"success", "successful", "succeeded", "succeed", "ok", "accept", "accepted",
+                          "allow", "allowed", "permit", "permitted", "pass", "passed", "true"})
     if (word == yes) return "success";
-  for (const auto* no : {"failure", "failed", "fail", "error", "deny", "denied", "block", "blocked", "reject", "rejected", "drop", "dropped", "refused", "false", "no"})
+  for (const auto* no : {"failure", "failed", "fail", "error", "deny", "denied", "block", "blocked", "reject",
+                         "rejected", "drop", "dropped", "refused", "false", "no"})
     if (word == no) return "failure";
   return {};
 }
 
 std::string_view patient_number(std::string_view text) {
-  if (text.starts_with("Patient/")) text.remove_prefix(8);
-  else if (const auto at = text.rfind("/Patient/"); at != text.npos) text.remove_prefix(at + 9);
+  if (text.starts_with("Patient/"))
+    text.remove_prefix(8);
+  else if (const auto at = text.rfind("/Patient/"); at != text.npos)
+    text.remove_prefix(at + 9);
   if (const auto history = text.find("/_history"); history != text.npos) text = text.substr(0, history);
   return text.substr(0, text.find('^'));
 }
@@ -134,17 +149,26 @@ std::string_view unescape_xml(std::string_view text, Arena& arena) {
   for (; amp != text.npos; amp = text.find('&', from)) {
     out += text.substr(from, amp - from);
     const auto end = text.find(';', amp);
-    const auto name = end == text.npos || end - amp > 10 ? std::string_view() : text.substr(amp + 1, end - amp - 1);
+    const auto name =
+        end == text.npos || end - amp > 10 ? std::string_view() : text.substr(amp + 1, end - amp - 1);
     char32_t point = 0;
-    if (name == "amp") point = '&';
-    else if (name == "lt") point = '<';
-    else if (name == "gt") point = '>';
-    else if (name == "quot") point = '"';
-    else if (name == "apos") point = '\'';
+    if (name == "amp")
+      point = '&';
+    else if (name == "lt")
+      point = '<';
+    else if (name == "gt")
+      point = '>';
+    else if (name == "quot")
+      point = '"';
+    else if (name == "apos")
+      point = '\'';
     else if (name.size() > 1 && name[0] == '#') {
       const bool hex = name[1] == 'x' || name[1] == 'X';
       for (const char c : name.substr(hex ? 2 : 1)) {
-        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : 99;
         if (digit >= (hex ? 16 : 10) || point > 0x10FFFF) {
           point = 0;
           break;
@@ -190,7 +214,8 @@ void normalise(archive::Event& event, const Context& context, archive::Arena& ar
   try {
     detail::understand(event, context, arena);
   } catch (const std::exception&) {
-    // A mistake of ours in a reader (the fuzzer looks for them) must not stop the intake of everybody: the bytes are kept.
+    // A mistake of ours in a reader (the fuzzer looks for them) must not stop the intake of everybody: the
+    // bytes are kept.
     start();
     offer(event, Field::kind, "text");
     offer(event, Field::host, context.address);

@@ -1,11 +1,14 @@
-// CEF (ArcSight's Common Event Format), key=value payloads of firewalls and Unix programs, and the sentences of sshd.
+// CEF (ArcSight's Common Event Format), key=value payloads of firewalls and Unix programs, and the sentences
+// of sshd.
 #include "base/text.h"
 #include "formats/detail.h"
 
 namespace mamori::formats::detail {
 namespace {
 
-bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; }
+bool is_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
 
 // Keys of FortiGate, CEF, Linux audit and PAM, Apache, SKYSEA and the like.
 std::optional<Field> field_of(std::string_view key) {
@@ -54,17 +57,22 @@ std::optional<Field> field_of(std::string_view key) {
 }
 
 void set(Event& event, Field field, std::string_view value) {
-  if (field == Field::outcome) value = outcome_word(value);
-  else if (field == Field::patient) value = patient_number(value);
+  if (field == Field::outcome)
+    value = outcome_word(value);
+  else if (field == Field::patient)
+    value = patient_number(value);
   offer(event, field, value);
 }
 
 // "for NAME from ADDRESS port …" and its kind.
 void read_sshd(std::string_view body, Event& event) {
-  const bool failed = body.find("Failed ") != body.npos || body.find("authentication failure") != body.npos || body.find("Invalid user") != body.npos || body.find("invalid user") != body.npos;
+  const bool failed = body.find("Failed ") != body.npos || body.find("authentication failure") != body.npos ||
+                      body.find("Invalid user") != body.npos || body.find("invalid user") != body.npos;
   const bool accepted = body.find("Accepted ") != body.npos || body.find("session opened") != body.npos;
-  if (failed) offer(event, Field::outcome, "failure");
-  else if (accepted) offer(event, Field::outcome, "success");
+  if (failed)
+    offer(event, Field::outcome, "failure");
+  else if (accepted)
+    offer(event, Field::outcome, "success");
   if (failed || accepted) offer(event, Field::action, "login");
   static constexpr std::string_view kMarks[] = {"for invalid user ", "for user ", " for ", "nvalid user "};
   for (const auto mark : kMarks) {
@@ -116,8 +124,10 @@ bool read_pairs(std::string_view body, Event& event, const Context& context, Are
     const bool date = key == "date" || key == "time" || key == "rt";
     if (!field && !date) continue;
     auto value = body.substr(equals + 1);
-    if (!value.empty() && (value[0] == '"' || value[0] == '\'')) value = value.substr(1, value.find(value[0], 1) - 1);
-    else value = value.substr(0, value.find_first_of(" ,;\t\r\n)]"));
+    if (!value.empty() && (value[0] == '"' || value[0] == '\''))
+      value = value.substr(1, value.find(value[0], 1) - 1);
+    else
+      value = value.substr(0, value.find_first_of(" ,;\t\r\n)]"));
     if (field) {
       set(event, *field, value);
       any = true;
@@ -128,10 +138,13 @@ bool read_pairs(std::string_view body, Event& event, const Context& context, Are
     }
   }
   if (!day.empty() && !clock.empty() && day.size() + clock.size() < 40) {  // FortiGate
-    if (const auto time = parse_time(std::string(day) + "T" + std::string(clock), context.zone)) event.time = *time;
+    if (const auto time = parse_time(std::string(day) + "T" + std::string(clock), context.zone))
+      event.time = *time;
   }
   if (any && !cef && (event[Field::kind].empty() || !day.empty())) event[Field::kind] = "pairs";
-  if (body.starts_with("sshd") || body.starts_with("Failed ") || body.starts_with("Accepted ") || body.starts_with("Invalid user ")) read_sshd(body, event);
+  if (body.starts_with("sshd") || body.starts_with("Failed ") || body.starts_with("Accepted ") ||
+      body.starts_with("Invalid user "))
+    read_sshd(body, event);
   return any;
 }
 

@@ -1,5 +1,6 @@
-// Syslog headers: RFC 5424, RFC 3164, and what devices make of it: no priority (files), no time (YAMAHA), a year behind the day, ISO
-// times (rsyslog's forward format), Cisco's sequence numbers, clock marks and zones, FortiGate's key=value right behind the priority.
+// Syslog headers: RFC 5424, RFC 3164, and what devices make of it: no priority (files), no time (YAMAHA), a
+// year behind the day, ISO times (rsyslog's forward format), Cisco's sequence numbers, clock marks and zones,
+// FortiGate's key=value right behind the priority.
 #include <cstring>
 
 #include "formats/detail.h"
@@ -27,8 +28,8 @@ int month_of(std::string_view text) {
   return 0;
 }
 
-// "Nov 21 04:31:54", "Nov  1 2026 04:31:54.123": taken from the front with the blank behind it. Without a year, the one that puts the
-// time nearest to its receipt.
+// "Nov 21 04:31:54", "Nov  1 2026 04:31:54.123": taken from the front with the blank behind it. Without a
+// year, the one that puts the time nearest to its receipt.
 bool take_bsd_time(std::string_view& text, const Context& context, Instant& out) {
   const auto month = month_of(text);
   if (month == 0 || text.size() < 15 || text[3] != ' ') return false;
@@ -40,24 +41,31 @@ bool take_bsd_time(std::string_view& text, const Context& context, Instant& out)
   if (used == 0 || used == rest.size() || rest[used] != ' ') return false;
   rest.remove_prefix(used + 1);
   int year = 0;
-  if (rest.size() > 5 && is_digit(rest[0]) && is_digit(rest[1]) && is_digit(rest[2]) && is_digit(rest[3]) && rest[4] == ' ') {
+  if (rest.size() > 5 && is_digit(rest[0]) && is_digit(rest[1]) && is_digit(rest[2]) && is_digit(rest[3]) &&
+      rest[4] == ' ') {
     year = (rest[0] - '0') * 1000 + (rest[1] - '0') * 100 + (rest[2] - '0') * 10 + (rest[3] - '0');
     rest.remove_prefix(5);
   }
   if (rest.size() < 8 || rest[2] != ':' || rest[5] != ':') return false;
-  const auto two = [&](std::size_t at) { return is_digit(rest[at]) && is_digit(rest[at + 1]) ? (rest[at] - '0') * 10 + (rest[at + 1] - '0') : 99; };
+  const auto two = [&](std::size_t at) {
+    return is_digit(rest[at]) && is_digit(rest[at + 1]) ? (rest[at] - '0') * 10 + (rest[at + 1] - '0') : 99;
+  };
   const int hour = two(0), minute = two(3), second = two(6);
   if (hour > 23 || minute > 59 || second > 60 || day < 1 || day > 31) return false;
   rest.remove_prefix(8);
   int millis = 0;
   if (rest.size() > 1 && rest[0] == '.' && is_digit(rest[1])) {
     rest.remove_prefix(1);
-    for (int scale = 100; !rest.empty() && is_digit(rest[0]); rest.remove_prefix(1), scale /= 10) millis += scale * (rest[0] - '0');
+    for (int scale = 100; !rest.empty() && is_digit(rest[0]); rest.remove_prefix(1), scale /= 10)
+      millis += scale * (rest[0] - '0');
   }
   const auto at = [&](int in_year) -> std::optional<Instant> {
-    const std::chrono::year_month_day date{std::chrono::year(in_year), std::chrono::month(static_cast<unsigned>(month)), std::chrono::day(static_cast<unsigned>(day))};
+    const std::chrono::year_month_day date{std::chrono::year(in_year),
+                                           std::chrono::month(static_cast<unsigned>(month)),
+                                           std::chrono::day(static_cast<unsigned>(day))};
     if (!date.ok()) return std::nullopt;
-    return Instant{std::chrono::sys_days(date)} + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second) + std::chrono::milliseconds(millis) - context.zone;
+    return Instant{std::chrono::sys_days(date)} + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+           std::chrono::seconds(second) + std::chrono::milliseconds(millis) - context.zone;
   };
   std::optional<Instant> best;
   if (year != 0) {
@@ -81,7 +89,8 @@ bool take_bsd_time(std::string_view& text, const Context& context, Instant& out)
   return true;
 }
 
-// Cisco: "123: ", "*", ".", a zone such as "JST" and a colon around the time. What is left begins with %FACILITY-…
+// Cisco: "123: ", "*", ".", a zone such as "JST" and a colon around the time. What is left begins with
+// %FACILITY-…
 bool take_cisco(std::string_view& text, Event& event, const Context& context) {
   auto rest = text;
   std::size_t digits = 0;
@@ -89,7 +98,8 @@ bool take_cisco(std::string_view& text, Event& event, const Context& context) {
   if (digits > 0 && digits < 12 && rest.substr(digits).starts_with(": ")) rest.remove_prefix(digits + 2);
   std::string_view host;
   // "host: Nov 21 …" where `logging origin-id` is set.
-  if (const auto colon = rest.find(": "); colon != rest.npos && colon < 64 && rest.substr(0, colon).find(' ') == rest.npos) {
+  if (const auto colon = rest.find(": ");
+      colon != rest.npos && colon < 64 && rest.substr(0, colon).find(' ') == rest.npos) {
     auto stamp = rest.substr(colon + 2);
     if (stamp.starts_with('*') || stamp.starts_with('.')) stamp.remove_prefix(1);
     if (month_of(stamp) != 0) {
@@ -104,7 +114,8 @@ bool take_cisco(std::string_view& text, Event& event, const Context& context) {
   if (mnemonic == rest.npos || mnemonic > 16) return false;
   event.time = time;
   // ASA: "asa1 : %ASA-6-…"; a zone would be followed by the colon at once.
-  if (const auto blank = rest.substr(0, mnemonic).find(" :"); blank != rest.npos && blank > 0) host = rest.substr(0, blank);
+  if (const auto blank = rest.substr(0, mnemonic).find(" :"); blank != rest.npos && blank > 0)
+    host = rest.substr(0, blank);
   offer(event, Field::host, host);
   rest.remove_prefix(mnemonic);
   const auto end = rest.find(':');
@@ -153,8 +164,10 @@ std::string_view read_syslog(std::string_view raw, Event& event, const Context& 
           bool quoted = false;
           std::size_t i = 1;
           for (; i < rest.size() && (quoted || rest[i] != ']'); ++i) {
-            if (rest[i] == '\\' && quoted) ++i;
-            else if (rest[i] == '"') quoted = !quoted;
+            if (rest[i] == '\\' && quoted)
+              ++i;
+            else if (rest[i] == '"')
+              quoted = !quoted;
           }
           rest.remove_prefix(std::min(rest.size(), i + 1));
         }
@@ -211,9 +224,13 @@ std::string_view read_syslog(std::string_view raw, Event& event, const Context& 
     offer(event, Field::host, host);  // an IPv6 address
     rest = probe;
   }
-  // The tag stays in the message: "sshd[12]: Failed …" reads better whole, but the body of a structured message begins behind it.
+  // The tag stays in the message: "sshd[12]: Failed …" reads better whole, but the body of a structured
+  // message begins behind it.
   const auto colon = rest.find(": ");
-  if (colon != rest.npos && colon < 64 && rest.substr(0, colon).find(' ') == rest.npos && colon + 2 < rest.size() && (rest[colon + 2] == '<' || rest[colon + 2] == '{' || rest.substr(colon + 2).starts_with("CEF:"))) rest.remove_prefix(colon + 2);
+  if (colon != rest.npos && colon < 64 && rest.substr(0, colon).find(' ') == rest.npos &&
+      colon + 2 < rest.size() &&
+      (rest[colon + 2] == '<' || rest[colon + 2] == '{' || rest.substr(colon + 2).starts_with("CEF:")))
+    rest.remove_prefix(colon + 2);
   return rest;
 }
 

@@ -35,8 +35,10 @@ bool read_windows_event(std::string_view body, Event& event, const Context& cont
   offer(event, Field::host, element(body, "<Computer"));
   offer(event, Field::action, element(body, "<EventID"));
   const auto keywords = element(body, "<Keywords");
-  if (keywords.starts_with("0x8010")) offer(event, Field::outcome, "failure");
-  else if (keywords.starts_with("0x8020")) offer(event, Field::outcome, "success");
+  if (keywords.starts_with("0x8010"))
+    offer(event, Field::outcome, "failure");
+  else if (keywords.starts_with("0x8020"))
+    offer(event, Field::outcome, "success");
   // <Data Name="TargetUserName">…</Data>, in one walk.
   const auto data_at = body.find("<EventData");
   auto data = data_at == body.npos ? std::string_view() : body.substr(data_at);
@@ -50,20 +52,30 @@ bool read_windows_event(std::string_view body, Event& event, const Context& cont
     const auto name = rest.substr(1, end - 1);
     if (rest[end + 1] != '>') continue;
     const auto value = rest.substr(end + 2, rest.find('<', end) - end - 2);
-    if (name == "TargetUserName") target = value;
-    else if (name == "SubjectUserName" || name == "User") subject = value;
-    else if (name == "IpAddress" || name == "SourceIp") address = value;
-    else if (name == "WorkstationName") station = value;
-    else if (name == "ObjectName" || name == "Image" || name == "NewProcessName" || name == "ServiceName") object = value;
+    if (name == "TargetUserName")
+      target = value;
+    else if (name == "SubjectUserName" || name == "User")
+      subject = value;
+    else if (name == "IpAddress" || name == "SourceIp")
+      address = value;
+    else if (name == "WorkstationName")
+      station = value;
+    else if (name == "ObjectName" || name == "Image" || name == "NewProcessName" || name == "ServiceName")
+      object = value;
   }
   const auto person = target.empty() || target == "-" ? subject : target;
   offer(event, Field::user, unescape_xml(person, arena));
   offer(event, Field::address, address);
   offer(event, Field::address, station);
   offer(event, Field::object, unescape_xml(object, arena));
-  static constexpr std::string_view kLevels[] = {"6", "2", "3", "4", "6", "7"};  // Windows: 0 log always, 1 critical … 5 verbose
+  static constexpr std::string_view kLevels[] = {"6", "2", "3", "4",
+                                                 "6", "7"};  // Windows: 0 log always, 1 critical … 5 verbose
   const auto level = element(body, "<Level");
-  if (level.size() == 1 && level[0] >= '0' && level[0] <= '5') event[Field::severity] = level == "1" ? "2" : level == "2" ? "3" : level == "3" ? "4" : kLevels[static_cast<std::size_t>(level[0] - '0')];
+  if (level.size() == 1 && level[0] >= '0' && level[0] <= '5')
+    event[Field::severity] = level == "1"   ? "2"
+                             : level == "2" ? "3"
+                             : level == "3" ? "4"
+                                            : kLevels[static_cast<std::size_t>(level[0] - '0')];
   return true;
 }
 

@@ -6,8 +6,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -65,12 +65,14 @@ Reply plain_reply(int status, std::string_view code) {
   Reply reply;
   reply.status = status;
   reply.content_type = "application/problem+json";
-  reply.body = json::serialize(json::object{{"type", "about:blank"}, {"status", status}, {"code", code}, {"title", code}});
+  reply.body = json::serialize(
+      json::object{{"type", "about:blank"}, {"status", status}, {"code", code}, {"title", code}});
   return reply;
 }
 
 constexpr std::size_t kReadAtOnce = 64 << 10;
-constexpr std::size_t kDrained = 16u << 20;        // what is thrown away of a body that was refused, so that the answer is read
+constexpr std::size_t kDrained =
+    16u << 20;  // what is thrown away of a body that was refused, so that the answer is read
 constexpr std::chrono::seconds kDrainFor{2};
 constexpr std::chrono::milliseconds kRoomPause{50};
 
@@ -133,25 +135,31 @@ class Line {
   virtual asio::awaitable<std::size_t> read(asio::mutable_buffer to, beast::error_code& failure) = 0;
   virtual asio::awaitable<void> write(std::string_view bytes, beast::error_code& failure) = 0;
   virtual void expire(std::optional<std::chrono::milliseconds> after) = 0;  // none: never
-  virtual void finish() = 0;  // nothing more will be written
-  virtual void cut() = 0;     // what is being read or written ends
+  virtual void finish() = 0;                                                // nothing more will be written
+  virtual void cut() = 0;  // what is being read or written ends
 };
 
 template <class Stream>
 class LineOf final : public Line {
  public:
   explicit LineOf(Stream& stream) : stream_(stream) {}
-  asio::awaitable<std::size_t> read(asio::mutable_buffer to, beast::error_code& failure) override { co_return co_await stream_.async_read_some(to, asio::redirect_error(asio::use_awaitable, failure)); }
+  asio::awaitable<std::size_t> read(asio::mutable_buffer to, beast::error_code& failure) override {
+    co_return co_await stream_.async_read_some(to, asio::redirect_error(asio::use_awaitable, failure));
+  }
   asio::awaitable<void> write(std::string_view bytes, beast::error_code& failure) override {
-    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()), asio::redirect_error(asio::use_awaitable, failure));
+    co_await asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
+                               asio::redirect_error(asio::use_awaitable, failure));
   }
   void expire(std::optional<std::chrono::milliseconds> after) override {
-    if (after) beast::get_lowest_layer(stream_).expires_after(*after);
-    else beast::get_lowest_layer(stream_).expires_never();
+    if (after)
+      beast::get_lowest_layer(stream_).expires_after(*after);
+    else
+      beast::get_lowest_layer(stream_).expires_never();
   }
   void finish() override {
     beast::error_code ignored;
-    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    if constexpr (std::is_same_v<Stream, beast::tcp_stream>)
+      stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
   }
   void cut() override { beast::get_lowest_layer(stream_).close(); }
 
@@ -163,7 +171,11 @@ class LineOf final : public Line {
 
 struct Listener::State {
   State(const ListenerOptions& given, Handler given_handler)
-      : options(given), handler(std::move(given_handler)), budget(given.limits.bodies), listening(asio::make_strand(io)), acceptor(listening) {
+      : options(given),
+        handler(std::move(given_handler)),
+        budget(given.limits.bodies),
+        listening(asio::make_strand(io)),
+        acceptor(listening) {
     for (std::size_t i = 0; i < kLanes; ++i) pools[i] = std::make_unique<Pool>(options.lanes[i]);
   }
 
@@ -178,7 +190,7 @@ struct Listener::State {
   Handler handler;
   Budget budget;
   // Before `io`, whose end ends the connections that stand here.
-  std::mutex mutex;                      // guards lines, running
+  std::mutex mutex;  // guards lines, running
   std::list<Open> lines;
   bool running = false;
   std::condition_variable ended;
@@ -202,7 +214,8 @@ struct Listener::State {
     co_return failure;
   }
 
-  static asio::awaitable<beast::error_code> read_header(Line& line, beast::flat_buffer& buffer, Parser& parser) {
+  static asio::awaitable<beast::error_code> read_header(Line& line, beast::flat_buffer& buffer,
+                                                        Parser& parser) {
     beast::error_code failure;
     while (!parser.is_header_done()) {
       if (buffer.size() != 0) {
@@ -236,7 +249,9 @@ struct Listener::State {
   }
 
   // The whole body into `body`. The memory grows with what comes, never with what is promised.
-  asio::awaitable<std::optional<Reply>> read_body(Line& line, beast::flat_buffer& buffer, Parser& parser, std::size_t limit, std::string& body, Share& share, bool& broken) {
+  asio::awaitable<std::optional<Reply>> read_body(Line& line, beast::flat_buffer& buffer, Parser& parser,
+                                                  std::size_t limit, std::string& body, Share& share,
+                                                  bool& broken) {
     const auto most = parser.content_length() ? static_cast<std::size_t>(*parser.content_length()) : limit;
     std::vector<char> piece(kReadAtOnce);
     auto start = std::chrono::steady_clock::now();
@@ -262,8 +277,10 @@ struct Listener::State {
       if (parser.is_done()) break;
       if (buffer.size() != 0 && !wants_more) continue;
       // A large body over a slow line gets more time, a silent sender none, whatever he has promised.
-      const auto end = start + std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(body.size() >> 16);
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+      const auto end =
+          start + std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(body.size() >> 16);
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
       broken = left.count() <= 0;
       if (broken) co_return std::nullopt;
       line.expire(left);
@@ -274,7 +291,8 @@ struct Listener::State {
     co_return std::nullopt;
   }
 
-  // Answers and ends. What is still coming is thrown away for a moment: a connection closed with bytes unread may take the answer with it.
+  // Answers and ends. What is still coming is thrown away for a moment: a connection closed with bytes unread
+  // may take the answer with it.
   asio::awaitable<void> turn_away(Line& line, Reply reply, unsigned version) {
     line.expire(std::chrono::seconds(options.limits.seconds));
     if (!co_await write(line, std::move(reply), version, false, false)) co_return;
@@ -296,7 +314,8 @@ struct Listener::State {
       parser.header_limit(static_cast<std::uint32_t>(options.limits.header));
       parser.body_limit(boost::none);
       if (const auto failure = co_await read_header(line, buffer, parser)) {
-        if (failure == beast::http::error::header_limit || failure == beast::http::error::buffer_overflow) co_await turn_away(line, plain_reply(431, "http.header.too-large"), 11);
+        if (failure == beast::http::error::header_limit || failure == beast::http::error::buffer_overflow)
+          co_await turn_away(line, plain_reply(431, "http.header.too-large"), 11);
         co_return;
       }
       const auto& message = parser.get();
@@ -307,7 +326,9 @@ struct Listener::State {
       request.method = method_of(message.method());
       request.remote = remote;
       request.secure = tls.has_value();
-      for (const auto& field : message) request.headers[to_lower_ascii({field.name_string().data(), field.name_string().size()})] = std::string(field.value());
+      for (const auto& field : message)
+        request.headers[to_lower_ascii({field.name_string().data(), field.name_string().size()})] =
+            std::string(field.value());
       if (!fill_target({message.target().data(), message.target().size()}, request)) {
         co_await turn_away(line, plain_reply(400, "http.target.bad"), version);
         co_return;
@@ -317,7 +338,8 @@ struct Listener::State {
         line.expire({});
         Admission admission{options.limits.body};
         if (options.gate) admission = co_await asked(request);
-        if (!admission.refusal && length && *length > admission.body) admission.refusal = plain_reply(413, "http.body.too-large");
+        if (!admission.refusal && length && *length > admission.body)
+          admission.refusal = plain_reply(413, "http.body.too-large");
         if (admission.refusal) {
           co_await turn_away(line, std::move(*admission.refusal), version);
           co_return;
@@ -325,10 +347,12 @@ struct Listener::State {
         parser.body_limit(admission.body);
         beast::error_code failure;
         line.expire(std::chrono::seconds(options.limits.seconds));
-        if (beast::iequals(message[beast::http::field::expect], "100-continue")) co_await line.write("HTTP/1.1 100 Continue\r\n\r\n", failure);
+        if (beast::iequals(message[beast::http::field::expect], "100-continue"))
+          co_await line.write("HTTP/1.1 100 Continue\r\n\r\n", failure);
         bool broken = static_cast<bool>(failure);
         std::optional<Reply> refusal;
-        if (!broken) refusal = co_await read_body(line, buffer, parser, admission.body, request.body, share, broken);
+        if (!broken)
+          refusal = co_await read_body(line, buffer, parser, admission.body, request.body, share, broken);
         if (broken) co_return;
         if (refusal) {
           request.body = {};
@@ -342,8 +366,10 @@ struct Listener::State {
       request.body = {};
       budget.give_back(std::exchange(share.bytes, 0));
       const bool stays = keep_alive && !stopping;
-      line.expire(std::chrono::seconds(options.limits.seconds) + std::chrono::seconds(reply.body.size() >> 16));
-      const bool written = co_await write(line, std::move(reply), version, stays, request.method == Method::head);
+      line.expire(std::chrono::seconds(options.limits.seconds) +
+                  std::chrono::seconds(reply.body.size() >> 16));
+      const bool written =
+          co_await write(line, std::move(reply), version, stays, request.method == Method::head);
       end_answer(here);
       if (!written || !stays) co_return;
     }
@@ -393,7 +419,8 @@ struct Listener::State {
   }
 
   asio::awaitable<bool> write(Line& line, Reply reply, unsigned version, bool keep_alive, bool without_body) {
-    beast::http::response<beast::http::string_body> response{static_cast<beast::http::status>(reply.status), version};
+    beast::http::response<beast::http::string_body> response{static_cast<beast::http::status>(reply.status),
+                                                             version};
     if (!reply.content_type.empty()) response.set(beast::http::field::content_type, reply.content_type);
     for (const auto& [name, value] : reply.headers) response.insert(name, value);
     response.keep_alive(keep_alive);
@@ -455,7 +482,8 @@ struct Listener::State {
       const auto place = enter(line, executor);
       if (stopping) co_return;
       line.expire(std::chrono::seconds(options.limits.seconds));
-      co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, failure));
+      co_await stream.async_handshake(asio::ssl::stream_base::server,
+                                      asio::redirect_error(asio::use_awaitable, failure));
       if (failure) co_return;
       co_await serve(line, std::move(remote), *place.entry);
       line.expire(stopping ? std::chrono::milliseconds(200) : std::chrono::milliseconds(5000));
@@ -472,7 +500,8 @@ struct Listener::State {
   asio::awaitable<void> accept() {
     while (!stopping) {
       beast::error_code failure;
-      auto socket = co_await acceptor.async_accept(asio::make_strand(io), asio::redirect_error(asio::use_awaitable, failure));
+      auto socket = co_await acceptor.async_accept(asio::make_strand(io),
+                                                   asio::redirect_error(asio::use_awaitable, failure));
       if (failure == asio::error::operation_aborted || stopping) co_return;
       if (failure) {  // out of descriptors: wait for some to come back
         asio::steady_timer pause(listening, std::chrono::milliseconds(100));
@@ -499,23 +528,32 @@ bool is_loopback(const std::string& address) {
 Result<std::unique_ptr<Listener>> Listener::open(const ListenerOptions& options, Handler handler) {
   beast::error_code failure;
   const auto address = asio::ip::make_address(options.address, failure);
-  if (failure || options.port < 0 || options.port > 65535) return Error{ErrorKind::invalid, "http.listen.address", {{"address", options.address}}};
-  if (!address.is_loopback() && options.certificate_file.empty()) return Error{ErrorKind::forbidden, "http.listen.plain", {{"address", options.address}}};
+  if (failure || options.port < 0 || options.port > 65535)
+    return Error{ErrorKind::invalid, "http.listen.address", {{"address", options.address}}};
+  if (!address.is_loopback() && options.certificate_file.empty())
+    return Error{ErrorKind::forbidden, "http.listen.plain", {{"address", options.address}}};
   auto state = std::make_unique<State>(options, std::move(handler));
   if (!options.certificate_file.empty()) {
     state->tls.emplace(asio::ssl::context::tls_server);
     auto& tls = *state->tls;
-    tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+    tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                    asio::ssl::context::no_tlsv1_1);
     tls.use_certificate_chain_file(options.certificate_file, failure);
     if (!failure) tls.use_private_key_file(options.key_file, asio::ssl::context::pem, failure);
-    if (failure) return Error{ErrorKind::invalid, "http.listen.certificate", {{"file", options.certificate_file}, {"reason", failure.message()}}};
+    if (failure)
+      return Error{ErrorKind::invalid,
+                   "http.listen.certificate",
+                   {{"file", options.certificate_file}, {"reason", failure.message()}}};
   }
   const tcp::endpoint endpoint(address, static_cast<unsigned short>(options.port));
   state->acceptor.open(endpoint.protocol(), failure);
   if (!failure) state->acceptor.set_option(asio::socket_base::reuse_address(true), failure);
   if (!failure) state->acceptor.bind(endpoint, failure);
   if (!failure) state->acceptor.listen(asio::socket_base::max_listen_connections, failure);
-  if (failure) return Error{ErrorKind::unavailable, "http.listen.taken", {{"port", std::to_string(options.port)}, {"reason", failure.message()}}};
+  if (failure)
+    return Error{ErrorKind::unavailable,
+                 "http.listen.taken",
+                 {{"port", std::to_string(options.port)}, {"reason", failure.message()}}};
   return std::unique_ptr<Listener>(new Listener(std::move(state)));
 }
 

@@ -9,10 +9,10 @@
 #include <thread>
 
 #include "base/file.h"
-#include "os/process.h"
 #include "http/listener.h"
 #include "net/certificate.h"
 #include "os/file.h"
+#include "os/process.h"
 #include "testing/clock.h"
 
 namespace mamori::http {
@@ -23,21 +23,30 @@ TEST(Listener, ServesRealConnectionsWithinItsLimits) {
   options.port = 0;
   options.limits.body = 1000;
   options.limits.seconds = 2;
-  const auto listener = Listener::open(options, [](const Request& request) { return Reply::json(json::object{{"path", request.path}, {"size", request.body.size()}}); });
+  const auto listener = Listener::open(options, [](const Request& request) {
+    return Reply::json(json::object{{"path", request.path}, {"size", request.body.size()}});
+  });
   ASSERT_TRUE(listener) << describe(listener.error());
   std::thread running([&] { (*listener)->run(); });
   const auto url = "http://127.0.0.1:" + std::to_string((*listener)->port());
   const auto curl = [&](const std::string& more) {
-    const auto run = os::run_process({"sh", "-c", "curl -s -m 20 -o - -w ' %{http_code}' " + more}, {.limit = std::chrono::seconds(30)});
+    const auto run = os::run_process({"sh", "-c", "curl -s -m 20 -o - -w ' %{http_code}' " + more},
+                                     {.limit = std::chrono::seconds(30)});
     return run ? run->out : "";
   };
   EXPECT_EQ(curl("'" + url + "/a%20b'"), R"({"path":"/a b","size":0} 200)");
   EXPECT_EQ(curl("-d abc " + url + "/x"), R"({"path":"/x","size":3} 200)");
   EXPECT_NE(curl("--data-binary @/bin/ls " + url + "/x").find("413"), std::string::npos);
   EXPECT_NE(curl("'" + url + "/%zz'").find("400"), std::string::npos);
-  EXPECT_NE(curl("-H \"X: $(head -c 40000 /dev/zero | tr '\\0' a)\" " + url + "/x").find("431"), std::string::npos);
+  EXPECT_NE(curl("-H \"X: $(head -c 40000 /dev/zero | tr '\\0' a)\" " + url + "/x").find("431"),
+            std::string::npos);
   // A sender that says nothing is cut off, others are served meanwhile.
-  const auto slow = os::run_process({"python3", "-c", "import socket,time\ns=socket.create_connection(('127.0.0.1'," + std::to_string((*listener)->port()) + "))\ns.send(b'GET / HT')\ns.settimeout(15)\nt=time.time()\ntry:\n  d=s.recv(10)\nexcept Exception: d=b'?'\nprint(d==b'' and time.time()-t<10)"}, {.limit = std::chrono::seconds(30)});
+  const auto slow = os::run_process(
+      {"python3", "-c",
+       "import socket,time\ns=socket.create_connection(('127.0.0.1'," + std::to_string((*listener)->port()) +
+           "))\ns.send(b'GET / HT')\ns.settimeout(15)\nt=time.time()\ntry:\n  d=s.recv(10)\nexcept "
+           "Exception: d=b'?'\nprint(d==b'' and time.time()-t<10)"},
+      {.limit = std::chrono::seconds(30)});
   EXPECT_EQ(slow->out, "True\n");
   EXPECT_EQ(curl(url + "/still"), R"({"path":"/still","size":0} 200)");
   (*listener)->stop();
@@ -95,7 +104,9 @@ std::size_t resident_bytes() {
 // A listener whose gate knows one word.
 class Gated : public ::testing::Test {
  protected:
-  void start(const Limits& limits, Handler handler = [](const Request& request) { return Reply::json(request.body.size()); }) {
+  void start(
+      const Limits& limits,
+      Handler handler = [](const Request& request) { return Reply::json(request.body.size()); }) {
     ListenerOptions options;
     options.port = 0;
     options.limits = limits;
@@ -115,7 +126,9 @@ class Gated : public ::testing::Test {
     listener_->stop();
     running_.join();
   }
-  static std::string header(std::string_view more) { return "POST /x HTTP/1.1\r\nHost: a\r\n" + std::string(more) + "\r\n\r\n"; }
+  static std::string header(std::string_view more) {
+    return "POST /x HTTP/1.1\r\nHost: a\r\n" + std::string(more) + "\r\n\r\n";
+  }
 
   std::unique_ptr<Listener> listener_;
   std::thread running_;
@@ -124,13 +137,19 @@ class Gated : public ::testing::Test {
 TEST_F(Gated, StrangersAreAnsweredBeforeTheirBodiesAreRead) {
   start({});
   const std::string piece(1u << 20, 'x');
-  { const Client warm(listener_->port()); warm.send(header("Content-Length: 5") + "hello"); warm.read(); }
+  {
+    const Client warm(listener_->port());
+    warm.send(header("Content-Length: 5") + "hello");
+    warm.read();
+  }
   const auto before = resident_bytes();
   std::vector<Client> clients;
   for (int i = 0; i < 12; ++i) {
     const auto& client = clients.emplace_back(listener_->port());
     // Promised whole, in chunks, and with a length that is a lie.
-    client.send(header(i % 3 == 0 ? "Content-Length: 75000000" : i % 3 == 1 ? "Transfer-Encoding: chunked" : "Content-Length: 12"));
+    client.send(header(i % 3 == 0   ? "Content-Length: 75000000"
+                       : i % 3 == 1 ? "Transfer-Encoding: chunked"
+                                    : "Content-Length: 12"));
     const auto reply = client.read();
     EXPECT_EQ(reply.substr(0, 12), "HTTP/1.1 401") << i;
     for (int n = 0; n < 20; ++n)
@@ -160,7 +179,8 @@ TEST_F(Gated, BodiesTogetherTakeNoMoreThanTheirBudget) {
   EXPECT_EQ(first.read().substr(0, 12), "HTTP/1.1 200");
   // What was held is free again; in chunks too.
   const Client third(listener_->port());
-  ASSERT_TRUE(third.send(header("Authorization: friend\r\nTransfer-Encoding: chunked") + "200000\r\n" + body.substr(0, 2u << 20) + "\r\n5\r\nhello\r\n0\r\n\r\n"));
+  ASSERT_TRUE(third.send(header("Authorization: friend\r\nTransfer-Encoding: chunked") + "200000\r\n" +
+                         body.substr(0, 2u << 20) + "\r\n5\r\nhello\r\n0\r\n\r\n"));
   EXPECT_EQ(third.read("2097157").substr(0, 12), "HTTP/1.1 200");
   const Client large(listener_->port());
   ASSERT_TRUE(large.send(header("Authorization: friend\r\nContent-Length: 90000000")));
@@ -187,7 +207,8 @@ TEST_F(Gated, EndsBesideIdleConnectionsAndUploadsAndFinishesWhatItAnswers) {
   for (int i = 0; i < 200; ++i) {
     const auto& client = clients.emplace_back(listener_->port());
     if (i % 4 == 1) client.send("GET / HT");
-    if (i % 4 == 2) client.send(header("Authorization: friend\r\nContent-Length: 70000000") + std::string(100'000, 'x'));
+    if (i % 4 == 2)
+      client.send(header("Authorization: friend\r\nContent-Length: 70000000") + std::string(100'000, 'x'));
     if (i % 4 == 3) client.send(header("Authorization: friend\r\nTransfer-Encoding: chunked") + "10\r\nx");
   }
   const Client answered(listener_->port());
@@ -207,7 +228,12 @@ TEST(Listener, ALaneThatIsStuckHoldsUpNoOther) {
   ListenerOptions options;
   options.port = 0;
   options.lanes = {{{1, 4}, {1, 4}, {2, 4}, {2, 3}, {1, 4}}};
-  options.lane = [](const Request& head) { return head.path == "/in" ? Lane::intake : head.path == "/long" ? Lane::slow : head.path == "/healthz" ? Lane::health : Lane::quick; };
+  options.lane = [](const Request& head) {
+    return head.path == "/in"        ? Lane::intake
+           : head.path == "/long"    ? Lane::slow
+           : head.path == "/healthz" ? Lane::health
+                                     : Lane::quick;
+  };
   const auto listener = Listener::open(options, [&](const Request& request) {
     if (request.path == "/in") ++stuck;
     while (request.path == "/in" && !go) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -216,7 +242,9 @@ TEST(Listener, ALaneThatIsStuckHoldsUpNoOther) {
   ASSERT_TRUE(listener) << describe(listener.error());
   std::thread running([&] { (*listener)->run(); });
   const auto port = (*listener)->port();
-  const auto get = [](const Client& client, const std::string& path) { return client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n"); };
+  const auto get = [](const Client& client, const std::string& path) {
+    return client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  };
   std::vector<Client> senders;
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(get(senders.emplace_back(port), "/in"));
   // Two are worked on, three wait; one of the six was told to come again.
@@ -262,11 +290,14 @@ TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   options.address = "127.0.0.1";
   options.certificate_file = folder.path() / "c.pem";
   options.key_file = folder.path() / "k.pem";
-  ASSERT_TRUE(net::make_certificate(options.certificate_file, options.key_file, "127.0.0.1", SystemClock().now()));
-  const auto listener = Listener::open(options, [](const Request& request) { return Reply::json(request.secure); });
+  ASSERT_TRUE(
+      net::make_certificate(options.certificate_file, options.key_file, "127.0.0.1", SystemClock().now()));
+  const auto listener =
+      Listener::open(options, [](const Request& request) { return Reply::json(request.secure); });
   ASSERT_TRUE(listener) << describe(listener.error());
   std::thread running([&] { (*listener)->run(); });
-  const auto run = os::run_process({"curl", "-s", "--cacert", options.certificate_file, "https://127.0.0.1:" + std::to_string((*listener)->port()) + "/"});
+  const auto run = os::run_process({"curl", "-s", "--cacert", options.certificate_file,
+                                    "https://127.0.0.1:" + std::to_string((*listener)->port()) + "/"});
   EXPECT_EQ(run->out, "true");
   (*listener)->stop();
   running.join();

@@ -26,7 +26,8 @@ std::string Request::cookie(std::string_view name) const {
   const auto all = header("cookie");
   for (const auto part : split(all, ';')) {
     const auto pair = trim(part);
-    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') return std::string(pair.substr(name.size() + 1));
+    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=')
+      return std::string(pair.substr(name.size() + 1));
   }
   return "";
 }
@@ -54,20 +55,30 @@ Reply Reply::file(std::string bytes, std::string content_type, const std::string
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string ascii, encoded;
   for (const char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '-' || c == '_';
     ascii += plain ? c : '_';
-    if (plain) encoded += c;
-    else encoded += std::string("%") + kHex[static_cast<unsigned char>(c) >> 4] + kHex[static_cast<unsigned char>(c) & 15];
+    if (plain)
+      encoded += c;
+    else
+      encoded += std::string("%") + kHex[static_cast<unsigned char>(c) >> 4] +
+                 kHex[static_cast<unsigned char>(c) & 15];
   }
   Reply reply;
   reply.content_type = std::move(content_type);
   reply.body = std::move(bytes);
-  reply.headers.emplace_back("Content-Disposition", "attachment; filename=\"" + ascii + "\"; filename*=UTF-8''" + encoded);
+  reply.headers.emplace_back("Content-Disposition",
+                             "attachment; filename=\"" + ascii + "\"; filename*=UTF-8''" + encoded);
   return reply;
 }
 
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {

@@ -20,7 +20,7 @@ struct Request {
   std::map<std::string, std::string> query;    // decoded; the last of equal names
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
-  std::string remote;                          // the peer's address
+  std::string remote;  // the peer's address
   bool secure = false;
 
   std::string header(const std::string& name) const;
@@ -44,7 +44,7 @@ using Handler = std::function<Reply(const Request&)>;
 
 // What is decided about a request by its header alone, before a byte of its body is read.
 struct Admission {
-  std::size_t body = 0;            // how much of it is taken
+  std::size_t body = 0;  // how much of it is taken
   std::optional<Reply> refusal = {};
 };
 using Gate = std::function<Admission(const Request& head)>;

@@ -17,7 +17,8 @@ std::vector<std::string> complaints(const std::string& password) {
   const auto status = check_password(Secret(password), {{"こころ病院", "Koro Hospital", "Koro Taro"}});
   std::vector<std::string> codes;
   if (!status)
-    for (const auto& problem : status.error().problems) codes.push_back(problem.code.substr(std::string("identity.password.").size()));
+    for (const auto& problem : status.error().problems)
+      codes.push_back(problem.code.substr(std::string("identity.password.").size()));
   return codes;
 }
 
@@ -39,7 +40,8 @@ TEST(PasswordRule, KnowsTheDangerousClassesOf2024) {
 }
 
 TEST(PasswordRule, AcceptsLongMixedOnes) {
-  for (const auto* good : {kGood, "Rv8#tLq2!xWmZ", "青い空-Kumo9-風車-ame"}) EXPECT_TRUE(complaints(good).empty()) << good << " " << complaints(good)[0];
+  for (const auto* good : {kGood, "Rv8#tLq2!xWmZ", "青い空-Kumo9-風車-ame"})
+    EXPECT_TRUE(complaints(good).empty()) << good << " " << complaints(good)[0];
 }
 
 class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
@@ -50,14 +52,20 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   TemporaryFolder folder_;
   Sealer sealer_ = *os::open_or_make_sealer(folder_.path() / "seal");
   std::unique_ptr<Users> users_ = std::move(Users::open(*database_, sealer_)).take();
-  User user_ = *users_->create(kActor, {"tanaka", "田中", Secret(kGood), {{"f1", {Role::planning_manager}}}}, {});
+  User user_ =
+      *users_->create(kActor, {"tanaka", "田中", Secret(kGood), {{"f1", {Role::planning_manager}}}}, {});
 
   std::string code_of(const Result<SignedIn>& result) { return result ? "ok" : result.error().code; }
-  std::string sign_in(const std::string& password, const std::string& totp = "") { return code_of(users_->sign_in("tanaka", Secret(password), totp, "127.0.0.1", "test")); }
+  std::string sign_in(const std::string& password, const std::string& totp = "") {
+    return code_of(users_->sign_in("tanaka", Secret(password), totp, "127.0.0.1", "test"));
+  }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(OnBothEngines, LocksAfterFiveFailuresForAQuarterOfAnHour) {
   for (int i = 0; i < kFailuresBeforeLock; ++i) EXPECT_EQ(sign_in("wrong"), "identity.login.failed");
@@ -96,10 +104,14 @@ TEST_P(OnBothEngines, ASessionLivesOnWhereNothingCanBeWritten) {
   ASSERT_TRUE(signed_in);
   {
     auto transaction = database_->begin();
-    ASSERT_TRUE((*transaction)->script(GetParam() == store::Engine::sqlite
-        ? "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'no room'); END"
-        : "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no room''; END';"
-          "CREATE TRIGGER no_room BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION no_room()"));
+    ASSERT_TRUE((*transaction)
+                    ->script(GetParam() == store::Engine::sqlite
+                                 ? "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, "
+                                   "'no room'); END"
+                                 : "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+                                   "RAISE EXCEPTION ''no room''; END';"
+                                   "CREATE TRIGGER no_room BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE "
+                                   "FUNCTION no_room()"));
     ASSERT_TRUE(transaction->commit());
   }
   clock_.advance(std::chrono::minutes(5));

@@ -12,11 +12,26 @@ namespace mamori::identity {
 namespace {
 
 // The stems that leaked lists and factory settings are full of, in folded form (see undo_substitution).
-constexpr std::array kKnown = {"password", "passwd", "administrator", "admin", "welcome", "letmein", "iloveyou", "monkey", "dragon", "master", "sunshine",
-                               "princess", "football", "baseball", "hospital", "clinic", "mamori", "secret", "default", "guest", "changeme", "manager", "sakura",
-                               "doctor", "nurse", "karte", "byouin", "kanri", "security", "test", "user", "root", "cisco", "fortinet"};
+constexpr std::array kKnown = {"password", "passwd",   "administrator", "admin",   "welcome",  "letmein",
+                               "iloveyou", "monkey",   "dragon",        "master",  "sunshine", "princess",
+                               "football", "baseball", "hospital",      "clinic",  "mamori",   "secret",
+                               "default",  "guest",    "changeme",      "manager", "sakura",   "doctor",
+                               "nurse",    "karte",    "byouin",        "kanri",   "security", "test",
+                               "user",     "root",     "cisco",         "fortinet"};
 // Rows and columns of keyboard and number pad, read in both directions.
-constexpr std::array kRows = {"1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "7410", "8520", "9630", "147", "258", "369", "789456123", "741852963",
+constexpr std::array kRows = {"1234567890",
+                              "qwertyuiop",
+                              "asdfghjkl",
+                              "zxcvbnm",
+                              "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+                              "7410",
+                              "8520",
+                              "9630",
+                              "147",
+                              "258",
+                              "369",
+                              "789456123",
+                              "741852963",
                               "abcdefghijklmnopqrstuvwxyz"};
 constexpr std::size_t kRunLength = 4;  // from here on a piece of a row counts
 constexpr double kMostFromRuns = 0.5;  // of the whole password
@@ -27,22 +42,55 @@ std::string undo_substitution(std::string text, bool digits) {
     switch (c) {
       case '$': c = digits ? '4' : 's'; break;
       case '@': c = digits ? '2' : 'a'; break;
-      case '0': if (!digits) c = 'o'; break;
-      case '1': if (!digits) c = 'l'; break;
+      case '0':
+        if (!digits) c = 'o';
+        break;
+      case '1':
+        if (!digits) c = 'l';
+        break;
       case '!': c = digits ? '1' : 'i'; break;
-      case '3': if (!digits) c = 'e'; break;
-      case '4': if (!digits) c = 'a'; break;
-      case '5': if (!digits) c = 's'; break;
-      case '7': if (!digits) c = 't'; break;
-      case 'i': case 'l': case '|': if (digits) c = '1'; break;
-      case 'o': if (digits) c = '0'; break;
-      case '"': if (digits) c = '2'; break;
-      case '#': if (digits) c = '3'; break;
-      case '%': if (digits) c = '5'; break;
-      case '&': case '^': if (digits) c = c == '^' ? '6' : '8'; break;  // shifted digits
-      case '\'': if (digits) c = '7'; break;
-      case '(': if (digits) c = '8'; break;
-      case ')': if (digits) c = '9'; break;
+      case '3':
+        if (!digits) c = 'e';
+        break;
+      case '4':
+        if (!digits) c = 'a';
+        break;
+      case '5':
+        if (!digits) c = 's';
+        break;
+      case '7':
+        if (!digits) c = 't';
+        break;
+      case 'i':
+      case 'l':
+      case '|':
+        if (digits) c = '1';
+        break;
+      case 'o':
+        if (digits) c = '0';
+        break;
+      case '"':
+        if (digits) c = '2';
+        break;
+      case '#':
+        if (digits) c = '3';
+        break;
+      case '%':
+        if (digits) c = '5';
+        break;
+      case '&':
+      case '^':
+        if (digits) c = c == '^' ? '6' : '8';
+        break;  // shifted digits
+      case '\'':
+        if (digits) c = '7';
+        break;
+      case '(':
+        if (digits) c = '8';
+        break;
+      case ')':
+        if (digits) c = '9';
+        break;
       default: break;
     }
   }
@@ -72,9 +120,12 @@ std::size_t characters_in_runs(const std::string& text) {
 Status check_password(const Secret& password, const PasswordContext& context) {
   const auto& text = password.reveal();
   Error error{ErrorKind::invalid, "identity.password.weak"};
-  const auto complain = [&](std::string reason, Facts facts = {}) { error.problems.push_back({"password", "identity.password." + std::move(reason), std::move(facts)}); };
+  const auto complain = [&](std::string reason, Facts facts = {}) {
+    error.problems.push_back({"password", "identity.password." + std::move(reason), std::move(facts)});
+  };
 
-  if (!is_utf8(text) || length(text) < kShortestPassword) complain("short", {{"least", std::to_string(kShortestPassword)}});
+  if (!is_utf8(text) || length(text) < kShortestPassword)
+    complain("short", {{"least", std::to_string(kShortestPassword)}});
   if (length(text) > kLongestPassword) complain("long", {{"most", std::to_string(kLongestPassword)}});
   int kinds = 0;
   const auto any = [&](auto test) { kinds += std::any_of(text.begin(), text.end(), test) ? 1 : 0; };
@@ -88,8 +139,10 @@ Status check_password(const Secret& password, const PasswordContext& context) {
   const auto folded = fold(text);
   const auto letters = undo_substitution(folded, false);
   const auto digits = undo_substitution(folded, true);
-  const auto runs = std::max({characters_in_runs(folded), characters_in_runs(digits), characters_in_runs(letters)});
-  if (!text.empty() && static_cast<double>(runs) >= kMostFromRuns * static_cast<double>(folded.size())) complain("sequence");
+  const auto runs =
+      std::max({characters_in_runs(folded), characters_in_runs(digits), characters_in_runs(letters)});
+  if (!text.empty() && static_cast<double>(runs) >= kMostFromRuns * static_cast<double>(folded.size()))
+    complain("sequence");
   for (const std::string_view known : kKnown) {
     if (known.size() < 4) continue;
     if (letters.find(known) != letters.npos || folded.find(known) != folded.npos) {
@@ -122,7 +175,8 @@ Result<std::string> hash_password(const Secret& password) {
 }
 
 bool password_matches(const std::string& hash, const Secret& password) {
-  return hash.size() < crypto_pwhash_STRBYTES && crypto_pwhash_str_verify(hash.c_str(), password.reveal().data(), password.reveal().size()) == 0;
+  return hash.size() < crypto_pwhash_STRBYTES &&
+         crypto_pwhash_str_verify(hash.c_str(), password.reveal().data(), password.reveal().size()) == 0;
 }
 
 }  // namespace mamori::identity

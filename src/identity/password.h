@@ -14,12 +14,13 @@ struct PasswordContext {
   std::vector<std::string> names;
 };
 
-// Error: identity.password.weak with one problem per reason: too short, one kind of character, default (Administrator …), sequence
-// (12345678, abcdef), keyboard row or column (qwerty, 7410), leaked or simple substitution of a leaked one (pa$$w0rd), a name of the
-// facility or user, few different characters.
+// Error: identity.password.weak with one problem per reason: too short, one kind of character, default
+// (Administrator …), sequence (12345678, abcdef), keyboard row or column (qwerty, 7410), leaked or simple
+// substitution of a leaked one (pa$$w0rd), a name of the facility or user, few different characters.
 Status check_password(const Secret& password, const PasswordContext& context);
 
-// Argon2id, 64 MiB, 3 passes (libsodium's moderate use is 256 MiB: too much for a clinic's small server, RFC 9106 allows this one).
+// Argon2id, 64 MiB, 3 passes (libsodium's moderate use is 256 MiB: too much for a clinic's small server, RFC
+// 9106 allows this one).
 Result<std::string> hash_password(const Secret& password);
 bool password_matches(const std::string& hash, const Secret& password);
 

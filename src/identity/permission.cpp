@@ -49,7 +49,8 @@ bool allows(Role role, Permission permission) {
     case Permission::none_needed:
     case Permission::own_account: return true;
     case Permission::ledger_read: return inside || role == Role::inspector || role == Role::staff;
-    case Permission::ledger_write: return inside || role == Role::staff;  // which registers: Register::writers
+    case Permission::ledger_write:
+      return inside || role == Role::staff;  // which registers: Register::writers
     case Permission::findings_read: return inside || role == Role::inspector;
     case Permission::findings_declare: return manager || role == Role::director;
     case Permission::sources_read: return inside || role == Role::inspector;

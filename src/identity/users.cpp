@@ -11,14 +11,19 @@ namespace {
 
 constexpr store::Migration kSchema[] = {
     {"identity.1",
-     "CREATE TABLE users (id {text} PRIMARY KEY, login {text} NOT NULL UNIQUE, name {text} NOT NULL, password_hash {text} NOT NULL, enabled BOOLEAN NOT NULL,"
-     " totp_sealed {text}, totp_pending {text}, totp_step BIGINT NOT NULL, failures BIGINT NOT NULL, locked_until BIGINT, created_at BIGINT NOT NULL, last_login_at BIGINT);"
-     "CREATE TABLE user_roles (user_id {text} NOT NULL REFERENCES users (id), facility {text} NOT NULL, role {text} NOT NULL, PRIMARY KEY (user_id, facility, role));"
-     "CREATE TABLE sessions (id {text} PRIMARY KEY, token_hash {text} NOT NULL UNIQUE, user_id {text} NOT NULL REFERENCES users (id), started_at BIGINT NOT NULL,"
-     " last_seen_at BIGINT NOT NULL, address {text} NOT NULL, agent {text} NOT NULL);"},
+     "CREATE TABLE users (id {text} PRIMARY KEY, login {text} NOT NULL UNIQUE, name {text} NOT NULL, "
+     "password_hash {text} NOT NULL, enabled BOOLEAN NOT NULL, totp_sealed {text}, totp_pending {text}, "
+     "totp_step BIGINT NOT NULL, failures BIGINT NOT NULL, locked_until BIGINT, created_at BIGINT NOT NULL, "
+     "last_login_at BIGINT);"
+     "CREATE TABLE user_roles (user_id {text} NOT NULL REFERENCES users (id), facility {text} NOT NULL, role "
+     "{text} NOT NULL, PRIMARY KEY (user_id, facility, role));"
+     "CREATE TABLE sessions (id {text} PRIMARY KEY, token_hash {text} NOT NULL UNIQUE, user_id {text} NOT "
+     "NULL REFERENCES users (id), started_at BIGINT NOT NULL, last_seen_at BIGINT NOT NULL, address {text} "
+     "NOT NULL, agent {text} NOT NULL);"},
 };
 
-constexpr std::string_view kUserColumns = "id, login, name, enabled, totp_sealed, locked_until, last_login_at";
+constexpr std::string_view kUserColumns =
+    "id, login, name, enabled, totp_sealed, locked_until, last_login_at";
 constexpr int kTotpStep = 30;
 constexpr int kTotpWindow = 1;  // steps of clock difference that are forgiven
 
@@ -39,13 +44,20 @@ User user_of(const store::Row& row) {
 }
 
 Session session_of(const store::Row& row) {
-  return {store::as_text(row[0]), store::as_text(row[1]), from_millis(store::as_integer(row[2])), from_millis(store::as_integer(row[3])), store::as_text(row[4]), store::as_text(row[5])};
+  return {store::as_text(row[0]),
+          store::as_text(row[1]),
+          from_millis(store::as_integer(row[2])),
+          from_millis(store::as_integer(row[3])),
+          store::as_text(row[4]),
+          store::as_text(row[5])};
 }
 
 Status add_roles(store::Connection& connection, User& user) {
-  return connection.each("SELECT facility, role FROM user_roles WHERE user_id = ?", {user.id}, [&](store::Row& row) {
-    if (const auto role = parse_role(store::as_text(row[1]))) user.roles[store::as_text(row[0])].insert(*role);
-  });
+  return connection.each("SELECT facility, role FROM user_roles WHERE user_id = ?", {user.id},
+                         [&](store::Row& row) {
+                           if (const auto role = parse_role(store::as_text(row[1])))
+                             user.roles[store::as_text(row[0])].insert(*role);
+                         });
 }
 
 std::string role_names(const std::set<Role>& roles) {
@@ -99,8 +111,10 @@ Result<bool> Users::any() const {
   return !rows.rows.empty();
 }
 
-Result<User> Users::read_user(store::Connection& connection, const std::string& column, const std::string& value) const {
-  const auto rows = MAMORI_TRY(connection.query(fmt::format("SELECT {} FROM users WHERE {} = ?", kUserColumns, column), {value}));
+Result<User> Users::read_user(store::Connection& connection, const std::string& column,
+                              const std::string& value) const {
+  const auto rows = MAMORI_TRY(
+      connection.query(fmt::format("SELECT {} FROM users WHERE {} = ?", kUserColumns, column), {value}));
   if (rows.rows.empty()) return no_user();
   auto user = user_of(rows.rows[0]);
   MAMORI_TRY(add_roles(connection, user));
@@ -113,10 +127,13 @@ Result<Users::Checked> Users::check(const NewUser& fresh, const PasswordContext&
   user.login = std::string(trim(fresh.login));
   user.name = std::string(trim(fresh.name));
   Error bad{ErrorKind::invalid, "identity.user.invalid"};
-  if (user.login.size() < 2 || user.login.size() > 64 || user.login.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") != std::string::npos)
+  if (user.login.size() < 2 || user.login.size() > 64 ||
+      user.login.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") !=
+          std::string::npos)
     bad.problems.push_back({"login", "identity.login.bad", {}});
   // printable() changes nothing where every character can be shown.
-  if (user.name.empty() || length(user.name) > 100 || printable(user.name, 100) != user.name) bad.problems.push_back({"name", "identity.name.bad", {}});
+  if (user.name.empty() || length(user.name) > 100 || printable(user.name, 100) != user.name)
+    bad.problems.push_back({"name", "identity.name.bad", {}});
   auto names = context;
   names.names.push_back(fresh.login);
   names.names.push_back(fresh.name);
@@ -135,7 +152,8 @@ Result<User> Users::create(const store::Actor& actor, const NewUser& fresh, cons
   return user;
 }
 
-Result<User> Users::create_in(store::Transaction& transaction, const store::Actor& actor, const Checked& checked) {
+Result<User> Users::create_in(store::Transaction& transaction, const store::Actor& actor,
+                              const Checked& checked) {
   const auto now = to_millis(database_.clock().now());
   User user;
   user.id = new_id(now);
@@ -146,20 +164,25 @@ Result<User> Users::create_in(store::Transaction& transaction, const store::Acto
   Error taken{ErrorKind::conflict, "identity.user.invalid"};
   taken.problems.push_back({"login", "identity.login.taken", {{"login", user.login}}});
   if (!known.rows.empty()) return taken;
-  const auto made = transaction->execute("INSERT INTO users (id, login, name, password_hash, enabled, totp_step, failures, created_at) VALUES (?,?,?,?,?,?,?,?)",
-                                         {user.id, user.login, user.name, checked.password_hash, true, std::int64_t{0}, std::int64_t{0}, now});
+  const auto made = transaction->execute(
+      "INSERT INTO users (id, login, name, password_hash, enabled, totp_step, failures, created_at) VALUES "
+      "(?,?,?,?,?,?,?,?)",
+      {user.id, user.login, user.name, checked.password_hash, true, std::int64_t{0}, std::int64_t{0}, now});
   if (!made) {
     if (made.error().code != "store.duplicate") return made.error();
     return taken;
   }
   for (const auto& [facility, roles] : user.roles) {
-    for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {user.id, facility, std::string(name_of(role))}));
+    for (const auto role : roles)
+      MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)",
+                                      {user.id, facility, std::string(name_of(role))}));
     transaction.journal(actor, {facility, "user", user.id, "created", "", role_names(roles), user.login});
   }
   return user;
 }
 
-Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {
+Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& facility,
+                              const std::set<Role>& roles) {
   auto transaction = MAMORI_TRY(database_.begin());
   // Read before the commit: after it nothing may fail any more.
   auto changed = MAMORI_TRY(set_roles_in(transaction, actor, id, facility, roles));
@@ -167,20 +190,27 @@ Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, 
   return changed;
 }
 
-Result<User> Users::set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles) {
+Result<User> Users::set_roles_in(store::Transaction& transaction, const store::Actor& actor,
+                                 const std::string& id, const std::string& facility,
+                                 const std::set<Role>& roles) {
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   const auto before = user.roles.contains(facility) ? user.roles.at(facility) : std::set<Role>{};
-  MAMORI_TRY(transaction->execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, facility}));
-  for (const auto role : roles) MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)", {id, facility, std::string(name_of(role))}));
-  transaction.journal(actor, {facility, "user", id, "updated", role_names(before), role_names(roles), user.login});
+  MAMORI_TRY(
+      transaction->execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, facility}));
+  for (const auto role : roles)
+    MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)",
+                                    {id, facility, std::string(name_of(role))}));
+  transaction.journal(actor,
+                      {facility, "user", id, "updated", role_names(before), role_names(roles), user.login});
   return read_user(*transaction, "id", id);
 }
 
 Result<std::set<std::string>> Users::facilities_in_use() const {
   std::set<std::string> out;
   auto lease = MAMORI_TRY(database_.read());
-  MAMORI_TRY(lease->each("SELECT DISTINCT facility FROM user_roles WHERE user_id IN (SELECT id FROM users WHERE enabled = ?)", {true},
-                         [&](store::Row& row) { out.insert(store::as_text(row[0])); }));
+  MAMORI_TRY(lease->each(
+      "SELECT DISTINCT facility FROM user_roles WHERE user_id IN (SELECT id FROM users WHERE enabled = ?)",
+      {true}, [&](store::Row& row) { out.insert(store::as_text(row[0])); }));
   return out;
 }
 
@@ -189,11 +219,13 @@ Status Users::set_enabled(const store::Actor& actor, const std::string& id, bool
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   MAMORI_TRY(transaction->execute("UPDATE users SET enabled = ? WHERE id = ?", {enabled, id}));
   if (!enabled) MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE user_id = ?", {id}));
-  transaction.journal(actor, {some_facility(user), "user", id, enabled ? "enabled" : "disabled", "", "", user.login});
+  transaction.journal(
+      actor, {some_facility(user), "user", id, enabled ? "enabled" : "disabled", "", "", user.login});
   return transaction.commit();
 }
 
-Status Users::set_password(const store::Actor& actor, const std::string& id, const Secret& password, const PasswordContext& context) {
+Status Users::set_password(const store::Actor& actor, const std::string& id, const Secret& password,
+                           const PasswordContext& context) {
   const auto user = MAMORI_TRY(get(id));
   auto names = context;
   names.names.push_back(user.login);
@@ -201,7 +233,8 @@ Status Users::set_password(const store::Actor& actor, const std::string& id, con
   MAMORI_TRY(check_password(password, names));
   const auto hash = MAMORI_TRY(hash_password(password));
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute("UPDATE users SET password_hash = ?, failures = 0, locked_until = NULL WHERE id = ?", {hash, id}));
+  MAMORI_TRY(transaction->execute(
+      "UPDATE users SET password_hash = ?, failures = 0, locked_until = NULL WHERE id = ?", {hash, id}));
   MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE user_id = ?", {id}));
   transaction.journal(actor, {some_facility(user), "user", id, "password_changed", "", "", user.login});
   return transaction.commit();
@@ -234,20 +267,24 @@ Result<User> Users::find_login(const std::string& login) const {
 Result<std::vector<User>> Users::list(const std::vector<std::string>& facilities) const {
   auto lease = MAMORI_TRY(database_.read());
   std::vector<User> users;
-  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM users ORDER BY login", kUserColumns), {}, [&](store::Row& row) { users.push_back(user_of(row)); }));
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM users ORDER BY login", kUserColumns), {},
+                         [&](store::Row& row) { users.push_back(user_of(row)); }));
   for (auto& user : users) MAMORI_TRY(add_roles(*lease, user));
   std::erase_if(users, [&](const User& user) {
-    return std::none_of(facilities.begin(), facilities.end(), [&](const std::string& facility) { return user.roles.contains(facility); });
+    return std::none_of(facilities.begin(), facilities.end(),
+                        [&](const std::string& facility) { return user.roles.contains(facility); });
   });
   return users;
 }
 
-Result<bool> Users::accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed, const std::string& code, std::int64_t last_step) {
+Result<bool> Users::accept_code(store::Transaction& transaction, const std::string& id,
+                                const std::string& sealed, const std::string& code, std::int64_t last_step) {
   const auto secret = MAMORI_TRY(sealer_.open(sealed));
   if (code.size() != 6 || code.find_first_not_of("0123456789") != code.npos) return false;
   const auto now = static_cast<time_t>(to_millis(database_.clock().now()) / 1000);
   int offset = 0;
-  const int found = oath_totp_validate2(secret.reveal().data(), secret.reveal().size(), now, kTotpStep, 0, kTotpWindow, &offset, code.c_str());
+  const int found = oath_totp_validate2(secret.reveal().data(), secret.reveal().size(), now, kTotpStep, 0,
+                                        kTotpWindow, &offset, code.c_str());
   if (found < 0) return false;
   const auto step = static_cast<std::int64_t>(now) / kTotpStep + offset;
   if (step <= last_step) return false;  // a code that was overlooked over a shoulder is worth nothing
@@ -255,12 +292,14 @@ Result<bool> Users::accept_code(store::Transaction& transaction, const std::stri
   return true;
 }
 
-Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password, const std::string& totp, const std::string& address, const std::string& agent) {
+Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password, const std::string& totp,
+                                const std::string& address, const std::string& agent) {
   std::string id, hash, sealed;
   bool enabled = false;
   {
     auto lease = MAMORI_TRY(database_.read());
-    const auto rows = MAMORI_TRY(lease->query("SELECT id, password_hash, enabled FROM users WHERE login = ?", {login}));
+    const auto rows =
+        MAMORI_TRY(lease->query("SELECT id, password_hash, enabled FROM users WHERE login = ?", {login}));
     if (!rows.rows.empty()) {
       id = store::as_text(rows.rows[0][0]);
       hash = store::as_text(rows.rows[0][1]);
@@ -274,19 +313,24 @@ Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password
 
   auto transaction = MAMORI_TRY(database_.begin());
   const auto now = database_.clock().now();
-  const auto state = MAMORI_TRY(transaction->query("SELECT failures, locked_until, totp_sealed, totp_step FROM users WHERE id = ?", {id}));
+  const auto state = MAMORI_TRY(transaction->query(
+      "SELECT failures, locked_until, totp_sealed, totp_step FROM users WHERE id = ?", {id}));
   const auto failures = store::as_integer(state.rows[0][0]);
   const auto locked_until = store::as_instant(state.rows[0][1]);
   sealed = store::as_text(state.rows[0][2]);
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   const store::Actor actor{id, user.name, "web " + address};
   if (locked_until && now < *locked_until)
-    return right ? Error{ErrorKind::unauthenticated, "identity.login.locked", {{"minutes", std::to_string((*locked_until - now).count() / 60000 + 1)}}} : login_failed();
+    return right ? Error{ErrorKind::unauthenticated,
+                         "identity.login.locked",
+                         {{"minutes", std::to_string((*locked_until - now).count() / 60000 + 1)}}}
+                 : login_failed();
 
   const auto count_failure = [&]() -> Status {
     const bool lock = failures + 1 >= kFailuresBeforeLock;
     MAMORI_TRY(transaction->execute("UPDATE users SET failures = ?, locked_until = ? WHERE id = ?",
-                                    {lock ? std::int64_t{0} : failures + 1, lock ? store::Value(to_millis(now + kLockTime)) : store::Value(), id}));
+                                    {lock ? std::int64_t{0} : failures + 1,
+                                     lock ? store::Value(to_millis(now + kLockTime)) : store::Value(), id}));
     if (lock) transaction.journal(actor, {some_facility(user), "user", id, "locked", "", "", user.login});
     return transaction.commit();
   };
@@ -301,11 +345,17 @@ Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password
       return Error{ErrorKind::unauthenticated, "identity.totp.wrong"};
     }
   }
-  SignedIn signed_in{Secret(to_hex(random_bytes(32))), {new_id(to_millis(now)), id, now, now, address, std::string(head(is_utf8(agent) ? agent : "", 200))}};
-  MAMORI_TRY(transaction->execute("UPDATE users SET failures = 0, locked_until = NULL, last_login_at = ? WHERE id = ?", {to_millis(now), id}));
-  MAMORI_TRY(transaction->execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?)", {signed_in.session.id, sha256_hex(signed_in.token.reveal()), id, to_millis(now), to_millis(now),
-                                                                                 address, signed_in.session.agent}));
-  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE last_seen_at < ? OR started_at < ?", {to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)}));
+  SignedIn signed_in{
+      Secret(to_hex(random_bytes(32))),
+      {new_id(to_millis(now)), id, now, now, address, std::string(head(is_utf8(agent) ? agent : "", 200))}};
+  MAMORI_TRY(transaction->execute(
+      "UPDATE users SET failures = 0, locked_until = NULL, last_login_at = ? WHERE id = ?",
+      {to_millis(now), id}));
+  MAMORI_TRY(transaction->execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?)",
+                                  {signed_in.session.id, sha256_hex(signed_in.token.reveal()), id,
+                                   to_millis(now), to_millis(now), address, signed_in.session.agent}));
+  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE last_seen_at < ? OR started_at < ?",
+                                  {to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)}));
   transaction.journal(actor, {some_facility(user), "user", id, "signed_in", "", "", user.login});
   MAMORI_TRY(transaction.commit());
   return signed_in;
@@ -316,24 +366,30 @@ Result<std::pair<User, Session>> Users::session(const Secret& token) {
   std::optional<std::pair<User, Session>> found;
   {
     auto lease = MAMORI_TRY(database_.read());
-    const auto rows = MAMORI_TRY(lease->query("SELECT id, user_id, started_at, last_seen_at, address, agent FROM sessions WHERE token_hash = ?", {sha256_hex(token.reveal())}));
+    const auto rows = MAMORI_TRY(lease->query(
+        "SELECT id, user_id, started_at, last_seen_at, address, agent FROM sessions WHERE token_hash = ?",
+        {sha256_hex(token.reveal())}));
     if (rows.rows.empty()) return no_session();
     auto session = session_of(rows.rows[0]);
-    if (now - session.last_seen_at > kIdleLimit || now - session.started_at > kSessionLimit) return no_session();
+    if (now - session.last_seen_at > kIdleLimit || now - session.started_at > kSessionLimit)
+      return no_session();
     auto user = MAMORI_TRY(read_user(*lease, "id", session.user));
     if (!user.enabled) return no_session();
     found.emplace(std::move(user), std::move(session));
   }
   if (now - found->second.last_seen_at > std::chrono::minutes(1)) {  // not a write for each request
-    // Whoever is signed in can look also where nothing can be written: then the session ends a little earlier.
-    if (const auto seen = note_seen(found->second.id, now); !seen) log::warning("sessions: " + describe(seen.error()));
+    // Whoever is signed in can look also where nothing can be written: then the session ends a little
+    // earlier.
+    if (const auto seen = note_seen(found->second.id, now); !seen)
+      log::warning("sessions: " + describe(seen.error()));
   }
   return std::move(*found);
 }
 
 Status Users::note_seen(const std::string& session, Instant now) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", {to_millis(now), session}));
+  MAMORI_TRY(
+      transaction->execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", {to_millis(now), session}));
   return transaction.commit();
 }
 
@@ -347,14 +403,18 @@ Result<std::vector<Session>> Users::sessions(const std::string& user) const {
   auto lease = MAMORI_TRY(database_.read());
   const auto now = database_.clock().now();
   std::vector<Session> out;
-  MAMORI_TRY(lease->each("SELECT id, user_id, started_at, last_seen_at, address, agent FROM sessions WHERE user_id = ? AND last_seen_at >= ? AND started_at >= ? ORDER BY last_seen_at DESC",
-                         {user, to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)}, [&](store::Row& row) { out.push_back(session_of(row)); }));
+  MAMORI_TRY(
+      lease->each("SELECT id, user_id, started_at, last_seen_at, address, agent FROM sessions WHERE user_id "
+                  "= ? AND last_seen_at >= ? AND started_at >= ? ORDER BY last_seen_at DESC",
+                  {user, to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)},
+                  [&](store::Row& row) { out.push_back(session_of(row)); }));
   return out;
 }
 
 Status Users::revoke(const store::Actor& actor, const std::string& user, const std::string& session_id) {
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto count = MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", {session_id, user}));
+  const auto count = MAMORI_TRY(
+      transaction->execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", {session_id, user}));
   if (count == 0) return Error{ErrorKind::not_found, "identity.session.none"};
   const auto owner = MAMORI_TRY(read_user(*transaction, "id", user));
   transaction.journal(actor, {some_facility(owner), "user", user, "session_revoked", "", "", owner.login});
@@ -364,7 +424,8 @@ Status Users::revoke(const store::Actor& actor, const std::string& user, const s
 Result<std::string> Users::begin_totp(const std::string& id) {
   const auto secret = random_bytes(20);
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute("UPDATE users SET totp_pending = ? WHERE id = ?", {sealer_.seal(Secret(secret)), id}));
+  MAMORI_TRY(transaction->execute("UPDATE users SET totp_pending = ? WHERE id = ?",
+                                  {sealer_.seal(Secret(secret)), id}));
   MAMORI_TRY(transaction.commit());
   return to_base32(secret);
 }
@@ -372,10 +433,13 @@ Result<std::string> Users::begin_totp(const std::string& id) {
 Status Users::confirm_totp(const store::Actor& actor, const std::string& id, const std::string& code) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto rows = MAMORI_TRY(transaction->query("SELECT totp_pending FROM users WHERE id = ?", {id}));
-  if (rows.rows.empty() || store::is_null(rows.rows[0][0])) return Error{ErrorKind::conflict, "identity.totp.none"};
+  if (rows.rows.empty() || store::is_null(rows.rows[0][0]))
+    return Error{ErrorKind::conflict, "identity.totp.none"};
   const auto sealed = store::as_text(rows.rows[0][0]);
-  if (!MAMORI_TRY(accept_code(transaction, id, sealed, code, 0))) return Error{ErrorKind::invalid, "identity.totp.wrong"};
-  MAMORI_TRY(transaction->execute("UPDATE users SET totp_sealed = totp_pending, totp_pending = NULL WHERE id = ?", {id}));
+  if (!MAMORI_TRY(accept_code(transaction, id, sealed, code, 0)))
+    return Error{ErrorKind::invalid, "identity.totp.wrong"};
+  MAMORI_TRY(transaction->execute(
+      "UPDATE users SET totp_sealed = totp_pending, totp_pending = NULL WHERE id = ?", {id}));
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   transaction.journal(actor, {some_facility(user), "user", id, "totp_set", "", "", user.login});
   return transaction.commit();
@@ -384,7 +448,8 @@ Status Users::confirm_totp(const store::Actor& actor, const std::string& id, con
 Status Users::remove_totp(const store::Actor& actor, const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
-  MAMORI_TRY(transaction->execute("UPDATE users SET totp_sealed = NULL, totp_pending = NULL, totp_step = 0 WHERE id = ?", {id}));
+  MAMORI_TRY(transaction->execute(
+      "UPDATE users SET totp_sealed = NULL, totp_pending = NULL, totp_step = 0 WHERE id = ?", {id}));
   transaction.journal(actor, {some_facility(user), "user", id, "totp_removed", "", "", user.login});
   return transaction.commit();
 }
@@ -396,14 +461,19 @@ json::object to_json(const User& user) {
     for (const auto role : held) names.emplace_back(name_of(role));
     roles[facility] = std::move(names);
   }
-  json::object out = {{"id", user.id}, {"login", user.login}, {"name", user.name}, {"enabled", user.enabled}, {"totp", user.has_totp}, {"roles", std::move(roles)}};
+  json::object out = {{"id", user.id},           {"login", user.login},   {"name", user.name},
+                      {"enabled", user.enabled}, {"totp", user.has_totp}, {"roles", std::move(roles)}};
   if (user.locked_until) out["locked_until"] = iso_instant(*user.locked_until);
   if (user.last_login_at) out["last_login_at"] = iso_instant(*user.last_login_at);
   return out;
 }
 
 json::object to_json(const Session& session) {
-  return {{"id", session.id}, {"started_at", iso_instant(session.started_at)}, {"last_seen_at", iso_instant(session.last_seen_at)}, {"address", session.address}, {"agent", session.agent}};
+  return {{"id", session.id},
+          {"started_at", iso_instant(session.started_at)},
+          {"last_seen_at", iso_instant(session.last_seen_at)},
+          {"address", session.address},
+          {"agent", session.agent}};
 }
 
 }  // namespace mamori::identity

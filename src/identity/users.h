@@ -60,19 +60,24 @@ class Users {
   Result<bool> any() const;
   // Errors: identity.login.taken, identity.login.bad, identity.password.weak.
   Result<User> create(const store::Actor& actor, const NewUser& user, const PasswordContext& context);
-  // The same within the caller's transaction; everything that may be refused is looked at before anything is written.
+  // The same within the caller's transaction; everything that may be refused is looked at before anything is
+  // written.
   struct Checked {
     NewUser user;
     std::string password_hash;
   };
   static Result<Checked> check(const NewUser& user, const PasswordContext& context);
   Result<User> create_in(store::Transaction& transaction, const store::Actor& actor, const Checked& checked);
-  Result<User> set_roles(const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles);
-  Result<User> set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id, const std::string& facility, const std::set<Role>& roles);
+  Result<User> set_roles(const store::Actor& actor, const std::string& id, const std::string& facility,
+                         const std::set<Role>& roles);
+  Result<User> set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id,
+                            const std::string& facility, const std::set<Role>& roles);
   // Those in which some user who may sign in has a role.
   Result<std::set<std::string>> facilities_in_use() const;
-  Status set_enabled(const store::Actor& actor, const std::string& id, bool enabled);  // disabling ends all sessions
-  Status set_password(const store::Actor& actor, const std::string& id, const Secret& password, const PasswordContext& context);  // ends all sessions
+  Status set_enabled(const store::Actor& actor, const std::string& id,
+                     bool enabled);  // disabling ends all sessions
+  Status set_password(const store::Actor& actor, const std::string& id, const Secret& password,
+                      const PasswordContext& context);  // ends all sessions
   Result<bool> password_is(const std::string& id, const Secret& password) const;
   Status unlock(const store::Actor& actor, const std::string& id);
   Result<User> get(const std::string& id) const;
@@ -80,10 +85,11 @@ class Users {
   // Those with a role in one of `facilities`.
   Result<std::vector<User>> list(const std::vector<std::string>& facilities) const;
 
-  // Wrong name, wrong password, disabled and locked look the same from outside (identity.login.failed), but a locked account that gives
-  // the right password is told so (identity.login.locked). With a second factor: identity.totp.needed until `totp` is right.
-  // A code is accepted once.
-  Result<SignedIn> sign_in(const std::string& login, const Secret& password, const std::string& totp, const std::string& address, const std::string& agent);
+  // Wrong name, wrong password, disabled and locked look the same from outside (identity.login.failed), but a
+  // locked account that gives the right password is told so (identity.login.locked). With a second factor:
+  // identity.totp.needed until `totp` is right. A code is accepted once.
+  Result<SignedIn> sign_in(const std::string& login, const Secret& password, const std::string& totp,
+                           const std::string& address, const std::string& agent);
   // Error: identity.session.none; extends the idle limit.
   Result<std::pair<User, Session>> session(const Secret& token);
   Status sign_out(const std::string& session_id);
@@ -91,7 +97,8 @@ class Users {
   // Error: identity.session.none where the session is not of that user.
   Status revoke(const store::Actor& actor, const std::string& user, const std::string& session_id);
 
-  // A new secret (base32) that counts only after confirm_totp() with a code made from it (RFC 6238, SHA-1, 6 digits, 30 s).
+  // A new secret (base32) that counts only after confirm_totp() with a code made from it (RFC 6238, SHA-1, 6
+  // digits, 30 s).
   Result<std::string> begin_totp(const std::string& id);
   Status confirm_totp(const store::Actor& actor, const std::string& id, const std::string& code);
   Status remove_totp(const store::Actor& actor, const std::string& id);
@@ -99,8 +106,10 @@ class Users {
  private:
   Users(store::Database& database, const Sealer& sealer) : database_(database), sealer_(sealer) {}
   Status note_seen(const std::string& session, Instant now);
-  Result<User> read_user(store::Connection& connection, const std::string& column, const std::string& value) const;
-  Result<bool> accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed, const std::string& code, std::int64_t last_step);
+  Result<User> read_user(store::Connection& connection, const std::string& column,
+                         const std::string& value) const;
+  Result<bool> accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed,
+                           const std::string& code, std::int64_t last_step);
 
   store::Database& database_;
   const Sealer& sealer_;

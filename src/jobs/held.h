@@ -11,7 +11,7 @@ enum class Why { none, asked, shutdown, lost };  // it was told to stop
 
 class Held {
  public:
-  bool by_hand = false;    // somebody waits for it, and asks again where it did not end well
+  bool by_hand = false;  // somebody waits for it, and asks again where it did not end well
 
   Held(Job taken, const Kind* of) : kind(of), job(std::move(taken)) {}
   const Kind* const kind;  // none: of now()
@@ -19,7 +19,7 @@ class Held {
   std::atomic<std::int64_t> done{0}, whole{0};
   std::int64_t told_done = 0, told_whole = 0;  // of the conductor
   std::stop_source stop;
-  std::atomic<bool> ended{false};              // what is written in `job` waits to be written in its row
+  std::atomic<bool> ended{false};  // what is written in `job` waits to be written in its row
 
   void end(Why why) {
     auto none = Why::none;

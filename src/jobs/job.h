@@ -30,7 +30,7 @@ struct Past {
   std::string error;   // code of data/texts; "" = done
   Facts facts;         // of the error
   json::object result;
-  std::string note;    // as Done says
+  std::string note;  // as Done says
 };
 
 struct Job {
@@ -64,8 +64,8 @@ class Turn {
   bool stopped() const { return stop().stop_requested(); }
   // Seen by whoever looks, a second later.
   void progress(std::int64_t done, std::int64_t whole);
-  // How far the work is, for the next run of it by whichever server. In the transaction of the work itself, where
-  // it has one. Error jobs.lost: another has the job by now, and nothing of this one may be kept.
+  // How far the work is, for the next run of it by whichever server. In the transaction of the work itself,
+  // where it has one. Error jobs.lost: another has the job by now, and nothing of this one may be kept.
   const std::string& cursor() const { return job().cursor; }
   Status keep_cursor(std::string cursor);
   Status keep_cursor(store::Transaction& transaction, std::string cursor);
@@ -85,11 +85,11 @@ enum class Pool { quick, slow };  // seconds at most · minutes and hours: neith
 struct Kind {
   std::string name;  // "logs.verify"; its title is jobs.kind.NAME of data/texts
   Pool pool = Pool::quick;
-  bool here = false;                                   // works on what lies beside this server
-  bool at_start = false;                               // of a kind that is `here`: due when its server starts, too
-  Duration again = std::chrono::minutes(10);           // after a failure, then twice as long each time, up to its turn
-  std::function<Result<std::vector<Task>>()> tasks;    // asked every minute, and by Jobs::changed()
-  std::function<Result<Done>(Turn&)> work;              // its error is the run's
+  bool here = false;                          // works on what lies beside this server
+  bool at_start = false;                      // of a kind that is `here`: due when its server starts, too
+  Duration again = std::chrono::minutes(10);  // after a failure, then twice as long each time, up to its turn
+  std::function<Result<std::vector<Task>>()> tasks;  // asked every minute, and by Jobs::changed()
+  std::function<Result<Done>(Turn&)> work;           // its error is the run's
   // What there is to do before its turn, asked every second or so: cheap. Names facility and subject.
   std::function<Result<std::vector<std::pair<std::string, std::string>>>()> hastens = {};
 };

@@ -21,7 +21,8 @@ Duration later(const Kind& kind, const Job& job) {
   return job.task.every.count() > 0 ? std::min<Duration>(doubled, job.task.every) : doubled;
 }
 
-Result<Job> read_seen(store::Connection& connection, const std::vector<std::string>& facilities, const std::string& id) {
+Result<Job> read_seen(store::Connection& connection, const std::vector<std::string>& facilities,
+                      const std::string& id) {
   auto job = MAMORI_TRY(read_job(connection, id));
   if (!may_see(facilities, job)) return Error{ErrorKind::not_found, "jobs.missing"};
   return job;
@@ -55,8 +56,9 @@ Status Turn::keep_cursor(std::string cursor) {
 }
 
 Status Turn::keep_cursor(store::Transaction& transaction, std::string cursor) {
-  const auto kept = MAMORI_TRY(transaction->execute("UPDATE job SET cursor_text = ? WHERE id = ? AND holder = ?",
-                                                    {cursor, held_.job.id, held_.job.holder}));
+  const auto kept =
+      MAMORI_TRY(transaction->execute("UPDATE job SET cursor_text = ? WHERE id = ? AND holder = ?",
+                                      {cursor, held_.job.id, held_.job.holder}));
   if (kept != 1) return Error{ErrorKind::conflict, "jobs.lost", {{"name", held_.job.task.label}}};
   held_.job.cursor = std::move(cursor);
   return {};
@@ -122,17 +124,22 @@ Status Jobs::register_server() {
     MAMORI_TRY(transaction->each("SELECT holder FROM job_server WHERE home = ?", {options_.home},
                                  [&](store::Row& row) { before.push_back(store::as_text(row[0])); }));
     for (const auto& holder : before)
-      MAMORI_TRY(put_back(*transaction, holder, MAMORI_TRY(held_by(*transaction, holder)), database_.clock().now()));
+      MAMORI_TRY(
+          put_back(*transaction, holder, MAMORI_TRY(held_by(*transaction, holder)), database_.clock().now()));
     MAMORI_TRY(transaction->execute("DELETE FROM job_server WHERE home = ?", {options_.home}));
   }
-  MAMORI_TRY(transaction->execute("INSERT INTO job_server VALUES (?,?,?,0)", {holder_, options_.home, options_.machine}));
+  MAMORI_TRY(transaction->execute("INSERT INTO job_server VALUES (?,?,?,0)",
+                                  {holder_, options_.home, options_.machine}));
   for (const auto& [name, kind] : kinds_)
     if (kind.at_start)
-      MAMORI_TRY(transaction->execute("UPDATE job SET due_at = ? WHERE kind = ? AND home = ? AND due_at > ?",
-                                      {to_millis(database_.clock().now()), name, options_.home, to_millis(database_.clock().now())}));
+      MAMORI_TRY(transaction->execute(
+          "UPDATE job SET due_at = ? WHERE kind = ? AND home = ? AND due_at > ?",
+          {to_millis(database_.clock().now()), name, options_.home, to_millis(database_.clock().now())}));
   // Of servers that have not come back for a long time.
-  MAMORI_TRY(transaction->execute("DELETE FROM job WHERE home <> '' AND holder = '' AND due_at < ? AND home NOT IN (SELECT home FROM job_server)",
-                                  {to_millis(database_.clock().now() - kForgotten)}));
+  MAMORI_TRY(
+      transaction->execute("DELETE FROM job WHERE home <> '' AND holder = '' AND due_at < ? AND home NOT IN "
+                           "(SELECT home FROM job_server)",
+                           {to_millis(database_.clock().now() - kForgotten)}));
   return transaction.commit();
 }
 
@@ -169,8 +176,10 @@ void Jobs::guard(const std::string& what, const Status& done) {
   const auto said = done ? std::string() : describe(done.error());
   auto& before = told_[what];
   if (said == before) return;
-  if (!said.empty()) log::error("jobs, " + what + ": " + said);
-  else log::info("jobs, " + what + ": well again");
+  if (!said.empty())
+    log::error("jobs, " + what + ": " + said);
+  else
+    log::info("jobs, " + what + ": well again");
   before = said;
 }
 
@@ -213,7 +222,8 @@ void Jobs::conduct() {
   guard("settle", settle());
   const auto give_back = [&]() -> Status {
     auto transaction = MAMORI_TRY(database_.begin());
-    MAMORI_TRY(put_back(*transaction, holder_, MAMORI_TRY(held_by(*transaction, holder_)), database_.clock().now()));
+    MAMORI_TRY(
+        put_back(*transaction, holder_, MAMORI_TRY(held_by(*transaction, holder_)), database_.clock().now()));
     MAMORI_TRY(transaction->execute("DELETE FROM job_server WHERE holder = ?", {holder_}));
     return transaction.commit();
   };
@@ -233,9 +243,11 @@ void Jobs::watch() {
 Status Jobs::beat() {
   const auto began = Steady::now();
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto there = MAMORI_TRY(transaction->execute("UPDATE job_server SET beat = beat + 1 WHERE holder = ?", {holder_}));
+  const auto there =
+      MAMORI_TRY(transaction->execute("UPDATE job_server SET beat = beat + 1 WHERE holder = ?", {holder_}));
   if (there == 0) {  // the others took us for dead, and have what we held
-    MAMORI_TRY(transaction->execute("INSERT INTO job_server VALUES (?,?,?,0)", {holder_, options_.home, options_.machine}));
+    MAMORI_TRY(transaction->execute("INSERT INTO job_server VALUES (?,?,?,0)",
+                                    {holder_, options_.home, options_.machine}));
     log::error("jobs: this server was not heard for too long; others have its work");
   }
   auto lost = MAMORI_TRY(held_by(*transaction, holder_));
@@ -272,9 +284,11 @@ Status Jobs::bury() {
   heard_ = std::move(heard);
   for (const auto& [holder, beat] : dead) {
     auto transaction = MAMORI_TRY(database_.begin());
-    const auto gone = MAMORI_TRY(transaction->execute("DELETE FROM job_server WHERE holder = ? AND beat = ?", {holder, beat}));
+    const auto gone = MAMORI_TRY(
+        transaction->execute("DELETE FROM job_server WHERE holder = ? AND beat = ?", {holder, beat}));
     if (gone == 0) continue;  // it has beaten meanwhile, or another was faster
-    MAMORI_TRY(put_back(*transaction, holder, MAMORI_TRY(held_by(*transaction, holder)), database_.clock().now()));
+    MAMORI_TRY(
+        put_back(*transaction, holder, MAMORI_TRY(held_by(*transaction, holder)), database_.clock().now()));
     MAMORI_TRY(transaction.commit());
     log::warning("jobs: a server is not heard any more; its work is taken over");
   }
@@ -290,7 +304,8 @@ Status Jobs::tell_progress() {
       if (held->ended) continue;
       any = true;
       const auto done = held->done.load(), whole = held->whole.load();
-      if (done == std::exchange(held->told_done, done) && whole == std::exchange(held->told_whole, whole)) continue;
+      if (done == std::exchange(held->told_done, done) && whole == std::exchange(held->told_whole, whole))
+        continue;
       rows.push_back({done, whole, id, holder_});
     }
   }
@@ -308,7 +323,8 @@ Status Jobs::tell_progress() {
   }
   if (rows.empty()) return {};
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute_many("UPDATE job SET done = ?, whole = ? WHERE id = ? AND holder = ?", rows));
+  MAMORI_TRY(
+      transaction->execute_many("UPDATE job SET done = ?, whole = ? WHERE id = ? AND holder = ?", rows));
   return transaction.commit();
 }
 
@@ -321,7 +337,8 @@ Status Jobs::plan_due() {
       planned_[name] = Steady::now();
     }
     const auto tasks = kind.tasks();
-    const auto done = tasks ? plan(database_, name, kind.here ? options_.home : "", *tasks) : Result<bool>(tasks.error());
+    const auto done =
+        tasks ? plan(database_, name, kind.here ? options_.home : "", *tasks) : Result<bool>(tasks.error());
     guard("plan " + name, done ? Status() : Status(done.error()));
   }
   return {};
@@ -340,8 +357,10 @@ Status Jobs::hasten() {
     for (const auto& [facility, subject] : named)
       rows.push_back({now, name, kind.here ? options_.home : "", facility, subject, now});
     auto transaction = MAMORI_TRY(database_.begin());
-    MAMORI_TRY(transaction->execute_many("UPDATE job SET due_at = ? WHERE kind = ? AND home = ? AND facility = ? AND"
-                                         " subject = ? AND (due_at IS NULL OR due_at > ?)", rows));
+    MAMORI_TRY(
+        transaction->execute_many("UPDATE job SET due_at = ? WHERE kind = ? AND home = ? AND facility = ? "
+                                  "AND subject = ? AND (due_at IS NULL OR due_at > ?)",
+                                  rows));
     MAMORI_TRY(transaction.commit());
     named.clear();
   }
@@ -349,7 +368,8 @@ Status Jobs::hasten() {
 }
 
 Status Jobs::claim(Hands& hands) {
-  constexpr std::size_t kAhead = 8;  // for each thread: what is quick must not wait for a look at the table each
+  constexpr std::size_t kAhead =
+      8;  // for each thread: what is quick must not wait for a look at the table each
   std::size_t wanted = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -368,7 +388,8 @@ Status Jobs::claim(Hands& hands) {
     auto transaction = MAMORI_TRY(database_.begin());
     MAMORI_TRY(put_back(*transaction, holder_, twice, database_.clock().now()));
     MAMORI_TRY(transaction.commit());
-    std::erase_if(jobs, [&](const Job& job) { return std::find(twice.begin(), twice.end(), job.id) != twice.end(); });
+    std::erase_if(
+        jobs, [&](const Job& job) { return std::find(twice.begin(), twice.end(), job.id) != twice.end(); });
   }
   const std::lock_guard lock(mutex_);
   for (auto& job : jobs) {
@@ -390,7 +411,8 @@ Status Jobs::settle() {
       if (held->ended) ended.push_back(held);
   }
   for (const auto& held : ended) {
-    if (!MAMORI_TRY(release(database_, held->job))) log::warning("jobs: " + held->job.kind + " ended when another had it");
+    if (!MAMORI_TRY(release(database_, held->job)))
+      log::warning("jobs: " + held->job.kind + " ended when another had it");
     const std::lock_guard lock(mutex_);
     held_.erase(held->job.id);
   }
@@ -470,9 +492,12 @@ void Jobs::finish(Held& held, Result<Done> outcome) {
   Past past{started, now, job.asked_by, options_.machine, "", {}, {}, ""};
   const bool put_back = !outcome && (held.why() == Why::shutdown || held.why() == Why::lost);
   if (put_back) {
-    if (!held.by_hand) job.due = now;  // and still asked for by whoever asked
-    else if (by_itself) job.due = now, job.asked_by.clear();
-    else job.due.reset(), job.asked_by.clear();
+    if (!held.by_hand)
+      job.due = now;  // and still asked for by whoever asked
+    else if (by_itself)
+      job.due = now, job.asked_by.clear();
+    else
+      job.due.reset(), job.asked_by.clear();
   } else {
     if (outcome) {
       job.failures = 0;
@@ -511,11 +536,13 @@ Result<std::vector<Job>> Jobs::list(const std::vector<std::string>& facilities, 
   return read_jobs(*lease, facilities, installation);
 }
 
-Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
+Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>& facilities,
+                      const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
   MAMORI_TRY(read_seen(*transaction, facilities, id));
-  const auto asked = MAMORI_TRY(transaction->execute("UPDATE job SET due_at = ?, asked_by = ? WHERE id = ? AND holder = ''",
-                                                     {to_millis(database_.clock().now()), actor.name, id}));
+  const auto asked =
+      MAMORI_TRY(transaction->execute("UPDATE job SET due_at = ?, asked_by = ? WHERE id = ? AND holder = ''",
+                                      {to_millis(database_.clock().now()), actor.name, id}));
   auto job = MAMORI_TRY(read_job(*transaction, id));
   if (asked == 0) return Error{ErrorKind::conflict, "jobs.busy", {{"name", job.task.label}}};
   transaction.journal(actor, {job.task.facility, "job", job.kind, "asked", "", "", job.task.label});
@@ -526,7 +553,8 @@ Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>&
   return job;
 }
 
-Result<Job> Jobs::end(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
+Result<Job> Jobs::end(const store::Actor& actor, const std::vector<std::string>& facilities,
+                      const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
   MAMORI_TRY(read_seen(*transaction, facilities, id));
   MAMORI_TRY(transaction->execute("UPDATE job SET stopping = ? WHERE id = ? AND holder <> ''", {true, id}));
@@ -551,7 +579,8 @@ Result<json::object> Jobs::now(const store::Actor& actor, const std::string& kin
     MAMORI_TRY(insert_job(*transaction, kind, home, {task.facility, task.subject, task.label, {}, {}}, now));
     const auto row = MAMORI_TRY(find_job(*transaction, kind, home, task));
     if (!row) return Error{ErrorKind::internal, "jobs.missing"};
-    held = std::make_shared<Held>(MAMORI_TRY(jobs::claim(*transaction, row->id, holder_, actor.name, now)), known);
+    held = std::make_shared<Held>(MAMORI_TRY(jobs::claim(*transaction, row->id, holder_, actor.name, now)),
+                                  known);
     held->by_hand = true;
     {
       const std::lock_guard lock(mutex_);
@@ -570,18 +599,31 @@ Result<json::object> Jobs::now(const store::Actor& actor, const std::string& kin
   const auto why = held->why();
   finish(*held, std::move(outcome));
   if (result || why == Why::none) return result;
-  return Error{ErrorKind::unavailable, why == Why::asked ? "jobs.ended" : "jobs.stopping", {{"name", task.label}}};
+  return Error{
+      ErrorKind::unavailable, why == Why::asked ? "jobs.ended" : "jobs.stopping", {{"name", task.label}}};
 }
 
 json::object to_json(const Job& job) {
   json::array history;
   for (const auto& past : job.history)
-    history.push_back(json::object{{"started_at", iso_instant(past.started)}, {"ended_at", iso_instant(past.ended)},
-                                   {"by", past.by}, {"server", past.server}, {"result", past.result}});
-  json::object out = {{"id", job.id}, {"kind", job.kind}, {"facility", job.task.facility}, {"subject", job.task.subject},
-                      {"label", job.task.label}, {"every_seconds", job.task.every.count() / 1000}, {"runs", job.runs()},
-                      {"stopping", job.stopping}, {"asked_by", job.asked_by}, {"done", job.done}, {"whole", job.whole},
-                      {"failures", job.failures}, {"history", std::move(history)}};
+    history.push_back(json::object{{"started_at", iso_instant(past.started)},
+                                   {"ended_at", iso_instant(past.ended)},
+                                   {"by", past.by},
+                                   {"server", past.server},
+                                   {"result", past.result}});
+  json::object out = {{"id", job.id},
+                      {"kind", job.kind},
+                      {"facility", job.task.facility},
+                      {"subject", job.task.subject},
+                      {"label", job.task.label},
+                      {"every_seconds", job.task.every.count() / 1000},
+                      {"runs", job.runs()},
+                      {"stopping", job.stopping},
+                      {"asked_by", job.asked_by},
+                      {"done", job.done},
+                      {"whole", job.whole},
+                      {"failures", job.failures},
+                      {"history", std::move(history)}};
   const auto put = [&](std::string_view name, const std::optional<Instant>& at) {
     out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr);
   };

@@ -1,5 +1,5 @@
-// Who does what is due: the server's hands for it. Every server plans and takes from the same table; a lease is
-// the holder's name in the row, and its heart beats in `job_server`. A server whose heart is not heard for
+// Who does what is due: the server's hands for it. Every server plans and takes from the same table; a lease
+// is the holder's name in the row, and its heart beats in `job_server`. A server whose heart is not heard for
 // `Timing::dead` loses what it held to the others; one that cannot beat stops its work before that.
 #pragma once
 
@@ -23,13 +23,14 @@ struct Timing {
   // By the monotonic clock of whoever waits: clocks of machines differ. doubt + beat < dead.
   std::chrono::milliseconds doubt{15'000}, dead{25'000};
 };
-// With SQLite one process writes at a time, a long import keeps hearts from beating, and it keeps others from taking
-// over as well.
+// With SQLite one process writes at a time, a long import keeps hearts from beating, and it keeps others from
+// taking over as well.
 Timing timing_for(store::Engine engine);
 
 struct Options {
-  std::string home;     // the directory of this server, by a name of its own; "": takes no work, only what now() is given
-  std::string machine;  // for people
+  std::string home;  // the directory of this server, by a name of its own; "": takes no work, only what now()
+                     // is given
+  std::string machine;           // for people
   unsigned quick = 2, slow = 2;  // threads
 };
 
@@ -42,8 +43,8 @@ class Jobs {
 
   // Before start().
   void add(Kind kind);
-  // From now on this process takes what is due. What an earlier process of the same home held is free at once: there
-  // is one server for each.
+  // From now on this process takes what is due. What an earlier process of the same home held is free at
+  // once: there is one server for each.
   Status start(Options options);
   // Begins nothing more and asks what runs to end; then join() waits for it and gives back what is not done.
   void stop();
@@ -58,9 +59,11 @@ class Jobs {
   Result<std::vector<Job>> list(const std::vector<std::string>& facilities, bool installation) const;
   // As soon as a server has a hand free. Errors: jobs.missing, jobs.busy.
   // `facilities`: those of the person; the installation's own work is everybody's.
-  Result<Job> ask(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id);
+  Result<Job> ask(const store::Actor& actor, const std::vector<std::string>& facilities,
+                  const std::string& id);
   // Error: jobs.missing, jobs.idle (it does not run).
-  Result<Job> end(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id);
+  Result<Job> end(const store::Actor& actor, const std::vector<std::string>& facilities,
+                  const std::string& id);
   // Here and now, in this thread. Errors: jobs.busy, and those of the work.
   Result<json::object> now(const store::Actor& actor, const std::string& kind, const Task& task,
                            const std::function<Result<Done>(Turn&)>& work);
@@ -73,8 +76,8 @@ class Jobs {
   };
   Jobs(store::Database& database, Timing timing) : database_(database), timing_(timing) {}
 
-  void conduct();   // the thread that looks at the table
-  void watch();     // the thread that looks at the heart
+  void conduct();  // the thread that looks at the table
+  void watch();    // the thread that looks at the heart
   void work(Hands& hands);
   void guard(const std::string& what, const Status& done);
   Status register_server();
@@ -112,7 +115,8 @@ class Jobs {
     std::chrono::steady_clock::time_point at;
   };
   std::map<std::string, Heard> heard_;  // other servers
-  std::map<std::string, std::set<std::pair<std::string, std::string>>> hastened_;  // by kind: not yet in the table
+  std::map<std::string, std::set<std::pair<std::string, std::string>>>
+      hastened_;                             // by kind: not yet in the table
   std::map<std::string, std::string> told_;  // what failed last, by what: said once
   std::chrono::steady_clock::time_point buried_{};
 };

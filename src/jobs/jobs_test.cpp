@@ -54,8 +54,11 @@ class JobsOnBothEngines : public ::testing::TestWithParam<store::Engine> {
   testing::ManualClock clock_{*parse_instant("2026-11-21T03:00:00Z")};
   testing::FreshDatabase database_{GetParam(), clock_};
 };
-INSTANTIATE_TEST_SUITE_P(Engines, JobsOnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, JobsOnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(JobsOnBothEngines, WhatIsDueIsDoneAgainAtItsTurnAndToldAbout) {
   const auto jobs = server();
@@ -83,13 +86,16 @@ TEST_P(JobsOnBothEngines, OneThatFailsIsTriedAgainSoonerAndKeepsNoOtherFromItsTu
   const auto jobs = server();
   std::atomic<bool> broken{true};
   std::atomic<int> other{0};
-  jobs->add(kind_of("mixed", {{"f1", "bad", "BAD", 24h, {}}, {"f1", "good", "GOOD", 1h, {}}, {"f1", "odd", "ODD", 24h, {}}},
-                    [&](Turn& turn) -> Result<Done> {
-                      if (turn.job().task.subject == "odd") throw std::runtime_error("odd");
-                      if (turn.job().task.subject == "good") ++other;
-                      else if (broken) return Error{ErrorKind::unavailable, "store.unreachable"};
-                      return Done{};
-                    }));
+  jobs->add(kind_of(
+      "mixed", {{"f1", "bad", "BAD", 24h, {}}, {"f1", "good", "GOOD", 1h, {}}, {"f1", "odd", "ODD", 24h, {}}},
+      [&](Turn& turn) -> Result<Done> {
+        if (turn.job().task.subject == "odd") throw std::runtime_error("odd");
+        if (turn.job().task.subject == "good")
+          ++other;
+        else if (broken)
+          return Error{ErrorKind::unavailable, "store.unreachable"};
+        return Done{};
+      }));
   start(*jobs, "one");
   ASSERT_TRUE(comes([&] { return the(*jobs, "BAD").failures == 1 && the(*jobs, "ODD").failures == 1; }));
   const auto failing = clock_.now();
@@ -102,7 +108,8 @@ TEST_P(JobsOnBothEngines, OneThatFailsIsTriedAgainSoonerAndKeepsNoOtherFromItsTu
   EXPECT_EQ(the(*jobs, "BAD").failing_since, failing);
   broken = false;
   clock_.advance(1h);
-  ASSERT_TRUE(comes([&] { return the(*jobs, "BAD").failures == 0 && the(*jobs, "GOOD").history.size() == 2; }));
+  ASSERT_TRUE(
+      comes([&] { return the(*jobs, "BAD").failures == 0 && the(*jobs, "GOOD").history.size() == 2; }));
   EXPECT_FALSE(the(*jobs, "BAD").failing_since);
   EXPECT_EQ(other, 2);
 }
@@ -124,7 +131,10 @@ TEST_P(JobsOnBothEngines, OneMayBeAskedForAndEndedByAPersonWhichTheJournalTells)
   ASSERT_TRUE(comes([&] { return the(*jobs, "A").whole == 10; }));
   EXPECT_EQ(the(*jobs, "A").done, 3);
   EXPECT_EQ(jobs->ask(kPerson, {"f1"}, id).error().code, "jobs.busy");
-  EXPECT_EQ(jobs->now(kPerson, "wait", {"f1", "a", "A", {}, {}}, [](Turn&) -> Result<Done> { return Done{}; }).error().code, "jobs.busy");
+  EXPECT_EQ(jobs->now(kPerson, "wait", {"f1", "a", "A", {}, {}}, [](Turn&) -> Result<Done> { return Done{}; })
+                .error()
+                .code,
+            "jobs.busy");
   ASSERT_TRUE(jobs->end(kPerson, {"f1"}, id));
   ASSERT_TRUE(comes([&] { return !the(*jobs, "A").runs(); }));
   const auto job = the(*jobs, "A");
@@ -213,8 +223,11 @@ TEST_P(JobsOnBothEngines, AServerThatStartsAgainGoesOnAtOnceWithWhatItHeldWhenIt
   const auto held_by = [&](const char* holder, const char* home) {
     auto transaction = database_->begin();
     ASSERT_TRUE((*transaction)->execute("INSERT INTO job_server VALUES (?,?,'',5)", {holder, home}));
-    ASSERT_TRUE((*transaction)->execute("INSERT INTO job VALUES (?,'count','','f1',?,?,3600000,0,?,0,'',?,0,0,0,NULL,NULL,'','[]')",
-                                        {holder, holder, holder, holder, false}));
+    ASSERT_TRUE(
+        (*transaction)
+            ->execute(
+                "INSERT INTO job VALUES (?,'count','','f1',?,?,3600000,0,?,0,'',?,0,0,0,NULL,NULL,'','[]')",
+                {holder, holder, holder, holder, false}));
     ASSERT_TRUE(transaction->commit());
   };
   held_by("one:old", "one");
@@ -276,12 +289,13 @@ TEST_P(JobsOnBothEngines, WhatLiesBesideAServerIsItsOwnWork) {
   std::mutex mutex;
   std::set<std::string> by;
   for (const auto& [jobs, name] : {std::pair(one.get(), "one"), std::pair(two.get(), "two")}) {
-    auto kind = kind_of("disk", {{"", "", "", 1h, {}}}, [&, name = std::string(name)](Turn& turn) -> Result<Done> {
-      EXPECT_EQ(turn.job().home, name);
-      const std::lock_guard lock(mutex);
-      by.insert(name);
-      return Done{};
-    });
+    auto kind =
+        kind_of("disk", {{"", "", "", 1h, {}}}, [&, name = std::string(name)](Turn& turn) -> Result<Done> {
+          EXPECT_EQ(turn.job().home, name);
+          const std::lock_guard lock(mutex);
+          by.insert(name);
+          return Done{};
+        });
     kind.here = true;
     jobs->add(std::move(kind));
   }
@@ -327,13 +341,16 @@ TEST_P(JobsOnBothEngines, OneDoneByHandIsDoneByNobodyElseMeanwhile) {
   const auto one = server(), two = server();
   const Task task{"f1", "a", "A", {}, {}};
   const auto answer = one->now(kPerson, "read", task, [&](Turn&) -> Result<Done> {
-    EXPECT_EQ(two->now(kPerson, "read", task, [](Turn&) -> Result<Done> { return Done{}; }).error().code, "jobs.busy");
+    EXPECT_EQ(two->now(kPerson, "read", task, [](Turn&) -> Result<Done> { return Done{}; }).error().code,
+              "jobs.busy");
     return Done{.result = {{"rows", 5}}};
   });
   ASSERT_TRUE(answer) << describe(answer.error());
   EXPECT_EQ(answer->at("rows"), 5);
   EXPECT_TRUE(two->now(kPerson, "read", task, [](Turn&) -> Result<Done> { return Done{}; }));
-  const auto failed = two->now(kPerson, "read", task, [](Turn&) -> Result<Done> { return Error{ErrorKind::invalid, "store.url"}; });
+  const auto failed = two->now(kPerson, "read", task, [](Turn&) -> Result<Done> {
+    return Error{ErrorKind::invalid, "store.url"};
+  });
   EXPECT_EQ(failed.error().code, "store.url");
   EXPECT_EQ(the(*one, "A").history.size(), 3u);
 }
@@ -344,16 +361,19 @@ TEST_P(JobsOnBothEngines, AFollowerIsToldEverythingInOrderAtLeastOnce) {
   std::mutex mutex;
   std::vector<std::int64_t> told;
   std::atomic<bool> break_next{false};
-  auto kind = kind_of("follow", {{"f1", "", "F", 1h, {}}}, following([&](const Task& task, std::int64_t mark, std::stop_token) -> Result<std::int64_t> {
-    auto lease = MAMORI_TRY(database_->read());
-    const auto entries = MAMORI_TRY(store::read_journal_after(*lease, task.facility, mark, 2));
-    for (const auto& entry : entries) {
-      const std::lock_guard lock(mutex);
-      told.push_back(entry.sequence);
-    }
-    if (!entries.empty() && break_next.exchange(false)) return Error{ErrorKind::unavailable, "store.unreachable"};
-    return entries.empty() ? mark : entries.back().sequence;
-  }));
+  auto kind =
+      kind_of("follow", {{"f1", "", "F", 1h, {}}},
+              following([&](const Task& task, std::int64_t mark, std::stop_token) -> Result<std::int64_t> {
+                auto lease = MAMORI_TRY(database_->read());
+                const auto entries = MAMORI_TRY(store::read_journal_after(*lease, task.facility, mark, 2));
+                for (const auto& entry : entries) {
+                  const std::lock_guard lock(mutex);
+                  told.push_back(entry.sequence);
+                }
+                if (!entries.empty() && break_next.exchange(false))
+                  return Error{ErrorKind::unavailable, "store.unreachable"};
+                return entries.empty() ? mark : entries.back().sequence;
+              }));
   kind.hastens = [&]() -> Result<std::vector<std::pair<std::string, std::string>>> {
     std::vector<std::pair<std::string, std::string>> out;
     for (auto& facility : MAMORI_TRY(tail.facilities())) out.emplace_back(std::move(facility), "");
@@ -364,7 +384,8 @@ TEST_P(JobsOnBothEngines, AFollowerIsToldEverythingInOrderAtLeastOnce) {
   ASSERT_TRUE(comes([&] { return the(*jobs, "F").history.size() == 1; }));
   const auto write = [&](const std::string& facility, int times) {
     auto transaction = database_->begin();
-    for (int i = 0; i < times; ++i) transaction->journal(kPerson, {facility, "thing", std::to_string(i), "made", "", "", ""});
+    for (int i = 0; i < times; ++i)
+      transaction->journal(kPerson, {facility, "thing", std::to_string(i), "made", "", "", ""});
     ASSERT_TRUE(transaction->commit());
   };
   write("f1", 5);
@@ -378,7 +399,8 @@ TEST_P(JobsOnBothEngines, AFollowerIsToldEverythingInOrderAtLeastOnce) {
   write("f1", 2);
   EXPECT_TRUE(comes([&] { return the(*jobs, "F").failures == 1; }));
   clock_.advance(1h);
-  EXPECT_TRUE(comes([&] { return so_far() == std::vector<std::int64_t>{1, 2, 3, 4, 5, 9, 10, 9, 10}; })) << so_far().size();
+  EXPECT_TRUE(comes([&] { return so_far() == std::vector<std::int64_t>{1, 2, 3, 4, 5, 9, 10, 9, 10}; }))
+      << so_far().size();
   EXPECT_TRUE(comes([&] { return the(*jobs, "F").cursor == "10"; }));
 }
 

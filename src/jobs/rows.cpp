@@ -12,24 +12,31 @@ namespace {
 
 constexpr store::Migration kSchema[] = {
     {"jobs.1",
-     "CREATE TABLE job (id {text} PRIMARY KEY, kind {text} NOT NULL, home {text} NOT NULL, facility {text} NOT NULL,"
-     " subject {text} NOT NULL, label {text} NOT NULL, every BIGINT NOT NULL, due_at BIGINT, holder {text} NOT NULL,"
-     " started_at BIGINT, asked_by {text} NOT NULL, stopping BOOLEAN NOT NULL, done BIGINT NOT NULL,"
-     " whole BIGINT NOT NULL, failures BIGINT NOT NULL, last_success_at BIGINT, failing_since BIGINT,"
-     " cursor_text {text} NOT NULL, history {text} NOT NULL, UNIQUE (kind, home, facility, subject));"
+     "CREATE TABLE job (id {text} PRIMARY KEY, kind {text} NOT NULL, home {text} NOT NULL, facility {text} "
+     "NOT NULL, subject {text} NOT NULL, label {text} NOT NULL, every BIGINT NOT NULL, due_at BIGINT, holder "
+     "{text} NOT NULL, started_at BIGINT, asked_by {text} NOT NULL, stopping BOOLEAN NOT NULL, done BIGINT "
+     "NOT NULL, whole BIGINT NOT NULL, failures BIGINT NOT NULL, last_success_at BIGINT, failing_since "
+     "BIGINT, cursor_text {text} NOT NULL, history {text} NOT NULL, UNIQUE (kind, home, facility, subject));"
      "CREATE INDEX job_due ON job (due_at);"
      "CREATE INDEX job_holder ON job (holder);"
-     "CREATE TABLE job_server (holder {text} PRIMARY KEY, home {text} NOT NULL, machine {text} NOT NULL,"
-     " beat BIGINT NOT NULL);"},
+     "CREATE TABLE job_server (holder {text} PRIMARY KEY, home {text} NOT NULL, machine {text} NOT NULL, "
+     "beat BIGINT NOT NULL);"},
 };
 
 constexpr std::string_view kColumns =
-    "id, kind, home, facility, subject, label, every, due_at, holder, started_at, asked_by, stopping, done, whole,"
+    "id, kind, home, facility, subject, label, every, due_at, holder, started_at, asked_by, stopping, done, "
+    "whole,"
     " failures, last_success_at, failing_since, cursor_text, history";
 
 json::object json_of(const Past& past) {
-  return {{"started_at", to_millis(past.started)}, {"ended_at", to_millis(past.ended)}, {"by", past.by},
-          {"server", past.server}, {"error", past.error}, {"facts", facts_json(past.facts)}, {"result", past.result}, {"note", past.note}};
+  return {{"started_at", to_millis(past.started)},
+          {"ended_at", to_millis(past.ended)},
+          {"by", past.by},
+          {"server", past.server},
+          {"error", past.error},
+          {"facts", facts_json(past.facts)},
+          {"result", past.result},
+          {"note", past.note}};
 }
 
 std::string history_text(const std::vector<Past>& history) {
@@ -45,10 +52,18 @@ std::vector<Past> history_of(const std::string& text) {
   for (const auto& value : parsed->get_array()) {
     if (!value.is_object()) continue;
     const auto& one = value.get_object();
-    Past past{from_millis(integer_of(one, "started_at")), from_millis(integer_of(one, "ended_at")), text_of(one, "by"),
-              text_of(one, "server"), text_of(one, "error"), {}, {}, text_of(one, "note")};
-    if (const auto* facts = one.if_contains("facts"); facts && facts->is_object()) past.facts = facts_of(facts->get_object());
-    if (const auto* result = one.if_contains("result"); result && result->is_object()) past.result = result->get_object();
+    Past past{from_millis(integer_of(one, "started_at")),
+              from_millis(integer_of(one, "ended_at")),
+              text_of(one, "by"),
+              text_of(one, "server"),
+              text_of(one, "error"),
+              {},
+              {},
+              text_of(one, "note")};
+    if (const auto* facts = one.if_contains("facts"); facts && facts->is_object())
+      past.facts = facts_of(facts->get_object());
+    if (const auto* result = one.if_contains("result"); result && result->is_object())
+      past.result = result->get_object();
     out.push_back(std::move(past));
   }
   return out;
@@ -76,7 +91,8 @@ Job job_of(const store::Row& row) {
   return job;
 }
 
-Result<std::vector<Job>> select(store::Connection& connection, const std::string& rest, const store::Row& parameters) {
+Result<std::vector<Job>> select(store::Connection& connection, const std::string& rest,
+                                const store::Row& parameters) {
   std::vector<Job> out;
   MAMORI_TRY(connection.each(fmt::format("SELECT {} FROM job {}", kColumns, rest), parameters,
                              [&](store::Row& row) { out.push_back(job_of(row)); }));
@@ -96,15 +112,17 @@ struct Seen {
   std::string asked_by;
 };
 
-// Only where its turn is still the one that was seen: between the look and this it may have been done. What makes it
-// due while it is done stands in its row, where it has none till then.
+// Only where its turn is still the one that was seen: between the look and this it may have been done. What
+// makes it due while it is done stands in its row, where it has none till then.
 Result<std::optional<Job>> take(store::Connection& connection, const Seen& seen, const std::string& holder,
                                 const std::string& by, Instant now) {
   store::Row parameters = {holder, to_millis(now), by, false, seen.id};
   if (seen.due) parameters.emplace_back(to_millis(*seen.due));
   const auto taken = MAMORI_TRY(connection.execute(
-      fmt::format("UPDATE job SET holder = ?, started_at = ?, asked_by = ?, stopping = ?, due_at = NULL, done = 0, whole = 0"
-                  " WHERE id = ? AND holder = '' AND due_at {}", seen.due ? "= ?" : "IS NULL"), parameters));
+      fmt::format("UPDATE job SET holder = ?, started_at = ?, asked_by = ?, stopping = ?, due_at = NULL, "
+                  "done = 0, whole = 0 WHERE id = ? AND holder = '' AND due_at {}",
+                  seen.due ? "= ?" : "IS NULL"),
+      parameters));
   if (taken == 0) return std::optional<Job>();
   return std::optional(MAMORI_TRY(read_job(connection, seen.id)));
 }
@@ -121,7 +139,9 @@ bool may_see(const std::vector<std::string>& facilities, const Job& job) {
 Result<std::vector<Job>> read_jobs(store::Connection& connection, const std::vector<std::string>& facilities,
                                    bool installation) {
   auto all = MAMORI_TRY(select(connection, "ORDER BY kind, label, subject", {}));
-  std::erase_if(all, [&](const Job& job) { return !may_see(facilities, job) || (job.task.facility.empty() && !installation); });
+  std::erase_if(all, [&](const Job& job) {
+    return !may_see(facilities, job) || (job.task.facility.empty() && !installation);
+  });
   return all;
 }
 
@@ -131,15 +151,15 @@ Result<Job> read_job(store::Connection& connection, const std::string& id) {
   return std::move(found[0]);
 }
 
-Result<std::optional<Job>> find_job(store::Connection& connection, const std::string& kind, const std::string& home,
-                                    const Task& task) {
+Result<std::optional<Job>> find_job(store::Connection& connection, const std::string& kind,
+                                    const std::string& home, const Task& task) {
   auto found = MAMORI_TRY(select(connection, "WHERE kind = ? AND home = ? AND facility = ? AND subject = ?",
                                  {kind, home, task.facility, task.subject}));
   return found.empty() ? std::nullopt : std::optional(std::move(found[0]));
 }
 
-Status insert_job(store::Connection& connection, const std::string& kind, const std::string& home, const Task& task,
-                  Instant now) {
+Status insert_job(store::Connection& connection, const std::string& kind, const std::string& home,
+                  const Task& task, Instant now) {
   std::optional<Instant> due;
   if (task.every.count() > 0) due = task.last && *task.last <= now ? *task.last + task.every : now;
   MAMORI_TRY(connection.execute(
@@ -163,12 +183,18 @@ Result<bool> plan(store::Database& database, const std::string& kind, const std:
   std::map<std::pair<std::string, std::string>, Planned> rows;
   {
     auto lease = MAMORI_TRY(database.read());
-    MAMORI_TRY(lease->each("SELECT facility, subject, id, label, every, due_at, asked_by, holder FROM job WHERE kind = ? AND home = ?",
-                           {kind, home}, [&](store::Row& row) {
-      const auto text = [&](std::size_t i) { return store::as_text(row[i]); };
-      rows[{text(0), text(1)}] = {text(2), text(3), Duration(store::as_integer(row[4])), store::as_instant(row[5]),
-                                  !text(6).empty(), !text(7).empty()};
-    }));
+    MAMORI_TRY(
+        lease->each("SELECT facility, subject, id, label, every, due_at, asked_by, holder FROM job WHERE "
+                    "kind = ? AND home = ?",
+                    {kind, home}, [&](store::Row& row) {
+                      const auto text = [&](std::size_t i) { return store::as_text(row[i]); };
+                      rows[{text(0), text(1)}] = {text(2),
+                                                  text(3),
+                                                  Duration(store::as_integer(row[4])),
+                                                  store::as_instant(row[5]),
+                                                  !text(6).empty(),
+                                                  !text(7).empty()};
+                    }));
   }
   std::vector<const Task*> fresh;
   std::vector<std::pair<const Task*, Planned>> changed;
@@ -181,7 +207,8 @@ Result<bool> plan(store::Database& database, const std::string& kind, const std:
     const auto& row = found->second;
     // One far in the future was written by a clock that was wrong.
     const bool odd = row.due && *row.due > now + task.every && task.every == row.every;
-    if (!row.held && (task.label != row.label || task.every != row.every || odd)) changed.emplace_back(&task, row);
+    if (!row.held && (task.label != row.label || task.every != row.every || odd))
+      changed.emplace_back(&task, row);
     rows.erase(found);
   }
   std::vector<store::Row> gone;
@@ -197,8 +224,10 @@ Result<bool> plan(store::Database& database, const std::string& kind, const std:
       row.due = task->every.count() == 0 ? std::nullopt : std::optional(last ? *last + task->every : now);
     }
     if (row.due && *row.due > now + task->every) row.due = now;
-    MAMORI_TRY(transaction->execute("UPDATE job SET label = ?, every = ?, due_at = ? WHERE id = ? AND holder = ''",
-                                    {task->label, static_cast<std::int64_t>(task->every.count()), store::instant_or_null(row.due), row.id}));
+    MAMORI_TRY(
+        transaction->execute("UPDATE job SET label = ?, every = ?, due_at = ? WHERE id = ? AND holder = ''",
+                             {task->label, static_cast<std::int64_t>(task->every.count()),
+                              store::instant_or_null(row.due), row.id}));
   }
   MAMORI_TRY(transaction->execute_many("DELETE FROM job WHERE id = ? AND holder = ''", gone));
   MAMORI_TRY(transaction.commit());
@@ -216,8 +245,10 @@ Result<std::vector<Job>> claim_due(store::Database& database, const std::vector<
   std::vector<Seen> due;
   {
     auto lease = MAMORI_TRY(database.read());
-    const auto look = fmt::format("SELECT id, due_at, asked_by FROM job WHERE due_at <= ? AND holder = '' AND home IN ('', ?)"
-                                  " AND kind IN ({}) ORDER BY due_at LIMIT ?", marks(kinds.size()));
+    const auto look = fmt::format(
+        "SELECT id, due_at, asked_by FROM job WHERE due_at <= ? AND holder = '' AND home IN ('', ?)"
+        " AND kind IN ({}) ORDER BY due_at LIMIT ?",
+        marks(kinds.size()));
     MAMORI_TRY(lease->each(look, parameters, [&](store::Row& row) {
       due.push_back({store::as_text(row[0]), store::as_instant(row[1]), store::as_text(row[2])});
     }));
@@ -225,7 +256,8 @@ Result<std::vector<Job>> claim_due(store::Database& database, const std::vector<
   if (due.empty()) return out;
   auto transaction = MAMORI_TRY(database.begin());
   for (const auto& job : due)
-    if (auto taken = MAMORI_TRY(take(*transaction, job, holder, job.asked_by, now))) out.push_back(std::move(*taken));
+    if (auto taken = MAMORI_TRY(take(*transaction, job, holder, job.asked_by, now)))
+      out.push_back(std::move(*taken));
   MAMORI_TRY(transaction.commit());
   return out;
 }
@@ -233,7 +265,9 @@ Result<std::vector<Job>> claim_due(store::Database& database, const std::vector<
 Result<Job> claim(store::Connection& connection, const std::string& id, const std::string& holder,
                   const std::string& by, Instant now) {
   const auto seen = MAMORI_TRY(read_job(connection, id));
-  auto taken = seen.runs() ? std::optional<Job>() : MAMORI_TRY(take(connection, {seen.id, seen.due, seen.asked_by}, holder, by, now));
+  auto taken = seen.runs()
+                   ? std::optional<Job>()
+                   : MAMORI_TRY(take(connection, {seen.id, seen.due, seen.asked_by}, holder, by, now));
   if (!taken) return Error{ErrorKind::conflict, "jobs.busy", {{"name", seen.task.label}}};
   return std::move(*taken);
 }
@@ -241,10 +275,12 @@ Result<Job> claim(store::Connection& connection, const std::string& id, const st
 Result<bool> release(store::Database& database, const Job& job) {
   auto transaction = MAMORI_TRY(database.begin());
   const auto released = MAMORI_TRY(transaction->execute(
-      "UPDATE job SET holder = '', started_at = NULL, asked_by = ?, stopping = ?, done = 0, whole = 0, due_at = COALESCE(due_at, ?), failures = ?,"
-      " last_success_at = ?, failing_since = ?, cursor_text = ?, history = ? WHERE id = ? AND holder = ?",
-      {job.asked_by, false, store::instant_or_null(job.due), job.failures, store::instant_or_null(job.last_success), store::instant_or_null(job.failing_since),
-       job.cursor, history_text(job.history), job.id, job.holder}));
+      "UPDATE job SET holder = '', started_at = NULL, asked_by = ?, stopping = ?, done = 0, whole = 0, "
+      "due_at = COALESCE(due_at, ?), failures = ?, last_success_at = ?, failing_since = ?, cursor_text = ?, "
+      "history = ? WHERE id = ? AND holder = ?",
+      {job.asked_by, false, store::instant_or_null(job.due), job.failures,
+       store::instant_or_null(job.last_success), store::instant_or_null(job.failing_since), job.cursor,
+       history_text(job.history), job.id, job.holder}));
   MAMORI_TRY(transaction.commit());
   return released == 1;
 }
@@ -260,8 +296,9 @@ Status put_back(store::Connection& connection, const std::string& holder, const 
                 Instant now) {
   std::vector<store::Row> rows;
   for (const auto& id : ids) rows.push_back({to_millis(now), false, id, holder});
-  return connection.execute_many("UPDATE job SET holder = '', started_at = NULL, due_at = ?, stopping = ?"
-                                 " WHERE id = ? AND holder = ?", rows);
+  return connection.execute_many(
+      "UPDATE job SET holder = '', started_at = NULL, due_at = ?, stopping = ? WHERE id = ? AND holder = ?",
+      rows);
 }
 
 }  // namespace mamori::jobs

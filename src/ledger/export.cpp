@@ -4,7 +4,8 @@
 
 namespace mamori::ledger {
 
-Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, const ListQuery& query, ExportColumns columns, std::string_view language) {
+Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, const ListQuery& query,
+                                 ExportColumns columns, std::string_view language) {
   ExportTable table;
   std::vector<const Field*> fields;
   for (const auto& field : reg.fields)
@@ -14,14 +15,16 @@ Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, cons
   std::size_t number_at = 0;
   if (numbered && !fields.empty() && fields[0]->type == FieldType::choice) number_at = 1;
   for (std::size_t i = 0; i <= fields.size(); ++i) {
-    if (numbered && i == number_at) table.headings.push_back(language == "en" ? "Control number" : "管理番号");
+    if (numbered && i == number_at)
+      table.headings.push_back(language == "en" ? "Control number" : "管理番号");
     if (i < fields.size()) table.headings.push_back(fields[i]->label.in(language));
   }
   // What may be imported again must mean the same record then; on paper the name is enough.
   std::map<std::string, std::string> distinct;  // by id
   for (const auto* field : fields)
     if (columns == ExportColumns::all && field->type == FieldType::ref)
-      distinct.merge(MAMORI_TRY(ledger.distinct_names(*MAMORI_TRY(ledger.find_register(field->to)), query.facilities)));
+      distinct.merge(
+          MAMORI_TRY(ledger.distinct_names(*MAMORI_TRY(ledger.find_register(field->to)), query.facilities)));
   MAMORI_TRY(ledger.each(reg, query, [&](const Record& record) {
     std::vector<std::string> row;
     for (std::size_t i = 0; i <= fields.size(); ++i) {
@@ -31,7 +34,9 @@ Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, cons
       if (field.type == FieldType::ref) {
         const auto label = record.ref_labels.find(field.name);
         const auto alone = distinct.find(text_of(record.fields, field.name));
-        row.push_back(alone != distinct.end() ? alone->second : label == record.ref_labels.end() ? "" : label->second);
+        row.push_back(alone != distinct.end()            ? alone->second
+                      : label == record.ref_labels.end() ? ""
+                                                         : label->second);
       } else {
         const auto* value = record.fields.if_contains(field.name);
         std::string shown = value ? display(field, *value, language) : "";

@@ -11,6 +11,7 @@ struct ExportTable {
   std::vector<std::string> headings;
   std::vector<std::vector<std::string>> rows;
 };
-Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, const ListQuery& query, ExportColumns columns, std::string_view language);
+Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, const ListQuery& query,
+                                 ExportColumns columns, std::string_view language);
 
 }  // namespace mamori::ledger

@@ -11,7 +11,8 @@ namespace mamori::ledger {
 namespace {
 
 Error problem(const Field& field, std::string code, std::string_view value, Facts more = {}) {
-  Facts facts = {{"field", field.label.ja}, {"field_en", field.label.en}, {"value", std::string(head(value, 60))}};
+  Facts facts = {
+      {"field", field.label.ja}, {"field_en", field.label.en}, {"value", std::string(head(value, 60))}};
   facts.insert(facts.end(), more.begin(), more.end());
   Error error{ErrorKind::invalid, "ledger.record.invalid"};
   error.problems.push_back({field.name, std::move(code), std::move(facts)});
@@ -59,12 +60,15 @@ bool is_network(const std::string& text) {
   int bits = -1;
   const auto* end = text.data() + text.size();
   const auto [stop, failure] = std::from_chars(text.data() + slash + 1, end, bits);
-  return failure == std::errc{} && stop == end && bits >= 0 && bits <= (text.find(':') == text.npos ? 32 : 128) && is_address(text.substr(0, slash));
+  return failure == std::errc{} && stop == end && bits >= 0 &&
+         bits <= (text.find(':') == text.npos ? 32 : 128) && is_address(text.substr(0, slash));
 }
 
 std::optional<bool> parse_boolean(std::string_view text) {
-  static const std::vector<std::string> kYes = {"true", "1", "yes", "y", "はい", "有", "あり", "有り", "○", "◯", "〇", "済", "レ", "✓", "on", "可", "要"};
-  static const std::vector<std::string> kNo = {"false", "0", "no", "n", "いいえ", "無", "なし", "無し", "×", "x", "未", "-", "－", "off", "否", "不要"};
+  static const std::vector<std::string> kYes = {"true", "1",  "yes", "y",  "はい", "有", "あり", "有り", "○",
+                                                "◯",    "〇", "済",  "レ", "✓",    "on", "可",   "要"};
+  static const std::vector<std::string> kNo = {"false", "0", "no", "n", "いいえ", "無",  "なし", "無し",
+                                               "×",     "x", "未", "-", "－",     "off", "否",   "不要"};
   const auto folded = fold(text);
   const auto is = [&](const std::string& candidate) { return fold(candidate) == folded; };
   if (std::any_of(kYes.begin(), kYes.end(), is)) return true;
@@ -96,11 +100,15 @@ Result<json::value> normalise_number(const Field& field, const std::string& text
   double value = 0;
   const auto* end = digits.data() + digits.size();
   const auto [stop, failure] = std::from_chars(digits.data(), end, value);
-  if (failure != std::errc{} || stop != end || !std::isfinite(value)) return problem(field, "ledger.field.number", text);
+  if (failure != std::errc{} || stop != end || !std::isfinite(value))
+    return problem(field, "ledger.field.number", text);
   if ((field.least && value < *field.least) || (field.most && value > *field.most))
-    return problem(field, "ledger.field.range", text, {{"min", fmt::format("{}", field.least.value_or(0))}, {"max", fmt::format("{}", field.most.value_or(1e15))}});
+    return problem(field, "ledger.field.range", text,
+                   {{"min", fmt::format("{}", field.least.value_or(0))},
+                    {"max", fmt::format("{}", field.most.value_or(1e15))}});
   if (field.type == FieldType::number) return json::value(value);
-  if (value != std::floor(value) || std::fabs(value) > 9e15) return problem(field, "ledger.field.integer", text);
+  if (value != std::floor(value) || std::fabs(value) > 9e15)
+    return problem(field, "ledger.field.integer", text);
   return json::value(static_cast<std::int64_t>(value));
 }
 
@@ -113,38 +121,42 @@ Result<json::value> normalise(const Field& field, const json::value& given) {
   const std::string text(trim(raw));
   if (text.empty()) return json::value(nullptr);
   if (!is_utf8(text)) return problem(field, "ledger.field.characters", "");
-  if (length(text) > field.longest) return problem(field, "ledger.field.too-long", text, {{"limit", std::to_string(field.longest)}});
-  if (has_control_character(text, field.type == FieldType::long_text || field.type == FieldType::text)) return problem(field, "ledger.field.characters", "");
+  if (length(text) > field.longest)
+    return problem(field, "ledger.field.too-long", text, {{"limit", std::to_string(field.longest)}});
+  if (has_control_character(text, field.type == FieldType::long_text || field.type == FieldType::text))
+    return problem(field, "ledger.field.characters", "");
 
   switch (field.type) {
     case FieldType::text: {
       std::string line = text;  // a line break typed into a spreadsheet's cell
-      std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+      std::replace_if(
+          line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
       return json::value(line);
     }
     case FieldType::long_text:
     case FieldType::ref:
-    case FieldType::file:
-      return json::value(text);
+    case FieldType::file: return json::value(text);
     case FieldType::phone: {
       const auto half = to_half_width(text);
-      if (half.find_first_not_of("0123456789+-()# 内線") != half.npos || std::count_if(half.begin(), half.end(), [](char c) { return c >= '0' && c <= '9'; }) < 3)
+      if (half.find_first_not_of("0123456789+-()# 内線") != half.npos ||
+          std::count_if(half.begin(), half.end(), [](char c) { return c >= '0' && c <= '9'; }) < 3)
         return problem(field, "ledger.field.phone", text);
       return json::value(half);
     }
     case FieldType::email: {
       const auto half = to_half_width(text);
       const auto at = half.find('@');
-      if (at == half.npos || at == 0 || half.find('@', at + 1) != half.npos || half.find('.', at) == half.npos || half.find_first_of(" ,;<>\"") != half.npos)
+      if (at == half.npos || at == 0 || half.find('@', at + 1) != half.npos ||
+          half.find('.', at) == half.npos || half.find_first_of(" ,;<>\"") != half.npos)
         return problem(field, "ledger.field.email", text);
       return json::value(half);
     }
     case FieldType::url:
-      if (!text.starts_with("https://") && !text.starts_with("http://")) return problem(field, "ledger.field.url", text);
+      if (!text.starts_with("https://") && !text.starts_with("http://"))
+        return problem(field, "ledger.field.url", text);
       return json::value(text);
     case FieldType::integer:
-    case FieldType::number:
-      return normalise_number(field, text);
+    case FieldType::number: return normalise_number(field, text);
     case FieldType::boolean: {
       const auto truth = parse_boolean(text);
       if (!truth) return problem(field, "ledger.field.boolean", text);
@@ -205,9 +217,18 @@ json::value from_column(const Field& field, const store::Value& column) {
       if (const auto* real = std::get_if<double>(&column)) return *real;
       return static_cast<double>(store::as_integer(column));
     case FieldType::datetime: return json::value(iso_instant(from_millis(store::as_integer(column))));
-    case FieldType::text: case FieldType::long_text: case FieldType::date: case FieldType::choice: case FieldType::ref: case FieldType::mac:
-    case FieldType::ip: case FieldType::cidr: case FieldType::email: case FieldType::phone: case FieldType::url: case FieldType::file:
-      return json::value(store::as_text(column));
+    case FieldType::text:
+    case FieldType::long_text:
+    case FieldType::date:
+    case FieldType::choice:
+    case FieldType::ref:
+    case FieldType::mac:
+    case FieldType::ip:
+    case FieldType::cidr:
+    case FieldType::email:
+    case FieldType::phone:
+    case FieldType::url:
+    case FieldType::file: return json::value(store::as_text(column));
   }
   MAMORI_UNREACHABLE();
 }
@@ -217,10 +238,12 @@ std::string display(const Field& field, const json::value& kept, std::string_vie
   if (kept.is_bool()) return kept.get_bool() ? "○" : "－";
   if (field.type == FieldType::choice) {
     for (const auto& choice : field.choices)
-      if (kept.is_string() && choice.value == std::string_view(kept.get_string())) return choice.label.in(language);
+      if (kept.is_string() && choice.value == std::string_view(kept.get_string()))
+        return choice.label.in(language);
   }
   if (field.type == FieldType::datetime && kept.is_string())
-    if (const auto instant = parse_instant(std::string_view(kept.get_string()))) return local_minute(*instant);
+    if (const auto instant = parse_instant(std::string_view(kept.get_string())))
+      return local_minute(*instant);
   return scalar_text(kept);
 }
 
@@ -230,9 +253,18 @@ std::string_view column_type(FieldType type) {
     case FieldType::datetime: return "BIGINT";
     case FieldType::number: return "DOUBLE PRECISION";
     case FieldType::boolean: return "BOOLEAN";
-    case FieldType::text: case FieldType::long_text: case FieldType::date: case FieldType::choice: case FieldType::ref: case FieldType::mac:
-    case FieldType::ip: case FieldType::cidr: case FieldType::email: case FieldType::phone: case FieldType::url: case FieldType::file:
-      return "{text}";
+    case FieldType::text:
+    case FieldType::long_text:
+    case FieldType::date:
+    case FieldType::choice:
+    case FieldType::ref:
+    case FieldType::mac:
+    case FieldType::ip:
+    case FieldType::cidr:
+    case FieldType::email:
+    case FieldType::phone:
+    case FieldType::url:
+    case FieldType::file: return "{text}";
   }
   MAMORI_UNREACHABLE();
 }

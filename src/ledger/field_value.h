@@ -7,10 +7,11 @@
 
 namespace mamori::ledger {
 
-// The kept form: text, integer, number or boolean in JSON; days as ISO 8601, instants as UTC "2026-11-21T04:31:54Z", MAC addresses as
-// AA:BB:CC:DD:EE:FF, choices by their value; null for nothing. References pass through: only the ledger knows what exists.
-// Accepts text for every type, choices by value, label or known other spelling, dates as parse_loose_date reads them.
-// Error: one Problem for the field, ledger.field.* (facts: field, value and what would be right).
+// The kept form: text, integer, number or boolean in JSON; days as ISO 8601, instants as UTC
+// "2026-11-21T04:31:54Z", MAC addresses as AA:BB:CC:DD:EE:FF, choices by their value; null for nothing.
+// References pass through: only the ledger knows what exists. Accepts text for every type, choices by value,
+// label or known other spelling, dates as parse_loose_date reads them. Error: one Problem for the field,
+// ledger.field.* (facts: field, value and what would be right).
 Result<json::value> normalise(const Field& field, const json::value& given);
 
 // Between the kept form and the column.

@@ -29,7 +29,9 @@ HeadingIndex heading_index(const Register& reg) {
   for (const auto& field : reg.fields)
     for (const auto& heading : field.headings) add(heading, field.name);
   if (reg.numbering || reg.find("number") == nullptr)
-    for (const auto* heading : {"管理番号", "番号", "No.", "No", "control number", "number", "資産番号", "機器番号", "台帳番号", "管理No", "ID番号"}) add(heading, "number");
+    for (const auto* heading : {"管理番号", "番号", "No.", "No", "control number", "number", "資産番号",
+                                "機器番号", "台帳番号", "管理No", "ID番号"})
+      add(heading, "number");
   return index;
 }
 
@@ -40,12 +42,15 @@ bool is_filler(const std::vector<std::string>& row) {
   });
 }
 
-std::size_t recognised(const std::vector<std::string>& row, const HeadingIndex& index, const ImportOptions& options) {
+std::size_t recognised(const std::vector<std::string>& row, const HeadingIndex& index,
+                       const ImportOptions& options) {
   std::set<std::string> fields;
   for (const auto& cell : row) {
     const auto found = index.find(fold_heading(cell));
-    if (found != index.end()) fields.insert(found->second);
-    else if (options.mapping.contains(std::string(trim(cell)))) fields.insert(cell);
+    if (found != index.end())
+      fields.insert(found->second);
+    else if (options.mapping.contains(std::string(trim(cell))))
+      fields.insert(cell);
   }
   return fields.size();
 }
@@ -55,7 +60,8 @@ struct Found {
   std::size_t row = 0;
 };
 
-Result<Found> find_heading(const Register& reg, const std::vector<sheet::Table>& tables, const HeadingIndex& index, const ImportOptions& options) {
+Result<Found> find_heading(const Register& reg, const std::vector<sheet::Table>& tables,
+                           const HeadingIndex& index, const ImportOptions& options) {
   Found best;
   std::size_t most = 0;
   for (const auto& table : tables) {
@@ -76,18 +82,27 @@ Result<Found> find_heading(const Register& reg, const std::vector<sheet::Table>&
   std::string known;
   for (const auto& field : reg.fields)
     if (field.in_list || field.required) known += (known.empty() ? "" : "・") + field.label.ja;
-  return Error{ErrorKind::invalid, "ledger.import.no-heading", {{"register", reg.label.ja}, {"register_en", reg.label.en}, {"headings", known}}};
+  return Error{ErrorKind::invalid,
+               "ledger.import.no-heading",
+               {{"register", reg.label.ja}, {"register_en", reg.label.en}, {"headings", known}}};
 }
 
-std::map<std::string, std::string> remembered(store::Connection& connection, const Register& reg, const std::string& facility) {
+std::map<std::string, std::string> remembered(store::Connection& connection, const Register& reg,
+                                              const std::string& facility) {
   std::map<std::string, std::string> mapping;
-  static_cast<void>(connection.each("SELECT heading, field FROM import_mapping WHERE facility = ? AND register = ?", {facility, reg.name},
-                                    [&](store::Row& row) { mapping[store::as_text(row[0])] = store::as_text(row[1]); }).has_value());
+  static_cast<void>(
+      connection
+          .each("SELECT heading, field FROM import_mapping WHERE facility = ? AND register = ?",
+                {facility, reg.name},
+                [&](store::Row& row) { mapping[store::as_text(row[0])] = store::as_text(row[1]); })
+          .has_value());
   return mapping;
 }
 
-Result<std::vector<ImportColumn>> map_columns(const Register& reg, const std::vector<std::string>& headings, const HeadingIndex& index,
-                                              const std::map<std::string, std::string>& before, const ImportOptions& options) {
+Result<std::vector<ImportColumn>> map_columns(const Register& reg, const std::vector<std::string>& headings,
+                                              const HeadingIndex& index,
+                                              const std::map<std::string, std::string>& before,
+                                              const ImportOptions& options) {
   std::vector<ImportColumn> columns;
   std::set<std::string> used;
   for (const auto& cell : headings) {
@@ -104,8 +119,10 @@ Result<std::vector<ImportColumn>> map_columns(const Register& reg, const std::ve
       column.field = found->second;
     }
     if (!column.field.empty() && column.field != "number" && !reg.find(column.field))
-      return Error{ErrorKind::invalid, "ledger.field.unknown", {{"field", column.field}, {"field_en", column.field}}};
-    if (!column.field.empty() && !used.insert(column.field).second) column.field.clear();  // the first column of a field counts
+      return Error{
+          ErrorKind::invalid, "ledger.field.unknown", {{"field", column.field}, {"field_en", column.field}}};
+    if (!column.field.empty() && !used.insert(column.field).second)
+      column.field.clear();  // the first column of a field counts
     columns.push_back(std::move(column));
   }
   return columns;
@@ -127,28 +144,36 @@ std::string key_of(const Register& reg, const json::object& fields) {
   return key;
 }
 
-Result<Existing> read_existing(store::Connection& connection, const Register& reg, const std::string& facility) {
+Result<Existing> read_existing(store::Connection& connection, const Register& reg,
+                               const std::string& facility) {
   Existing existing;
-  MAMORI_TRY(connection.each("SELECT " + detail::columns(reg) + " FROM " + reg.table() + " WHERE facility = ? ORDER BY retired_at IS NULL", {facility}, [&](store::Row& row) {
-    auto record = detail::record_of(reg, row);
-    if (!record.retired_at && !reg.key.empty())
-      if (auto key = key_of(reg, record.fields); !key.empty()) existing.by_key[std::move(key)] = record;
-    if (!record.number.empty()) existing.by_number[record.number] = std::move(record);
-  }));
+  MAMORI_TRY(connection.each("SELECT " + detail::columns(reg) + " FROM " + reg.table() +
+                                 " WHERE facility = ? ORDER BY retired_at IS NULL",
+                             {facility}, [&](store::Row& row) {
+                               auto record = detail::record_of(reg, row);
+                               if (!record.retired_at && !reg.key.empty())
+                                 if (auto key = key_of(reg, record.fields); !key.empty())
+                                   existing.by_key[std::move(key)] = record;
+                               if (!record.number.empty())
+                                 existing.by_number[record.number] = std::move(record);
+                             }));
   return existing;
 }
 
 // References are looked up once per text.
 class CachedResolver {
  public:
-  CachedResolver(Ledger& ledger, store::Connection& connection, const std::string& facility, const std::set<std::string>& make_in) : ledger_(ledger), connection_(connection), facility_(facility), make_in_(make_in) {}
+  CachedResolver(Ledger& ledger, store::Connection& connection, const std::string& facility,
+                 const std::set<std::string>& make_in)
+      : ledger_(ledger), connection_(connection), facility_(facility), make_in_(make_in) {}
   Result<std::string> operator()(const Field& field, const std::string& text) {
     const auto key = field.to + "\n" + text;
     if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
     auto id = ledger_.resolve(connection_, facility_, field, text);
     if (!id) {
       const auto& problems = id.error().problems;
-      const bool none = problems.size() == 1 && problems[0].code == "ledger.field.ref";  // not: one of several
+      const bool none =
+          problems.size() == 1 && problems[0].code == "ledger.field.ref";  // not: one of several
       if (!make_in_.contains(field.to) || !none) return id;
       const auto* target = MAMORI_TRY(ledger_.find_register(field.to));
       const auto& name = target->label_fields.front();
@@ -200,7 +225,8 @@ void apply_fallbacks(const Register& reg, json::object& given) {
   }
 }
 
-void plan_line(const Register& reg, ImportLine& line, json::object given, const Existing& existing, const Ledger::Resolver& resolve, std::map<std::string, std::size_t>& numbers_seen) {
+void plan_line(const Register& reg, ImportLine& line, json::object given, const Existing& existing,
+               const Ledger::Resolver& resolve, std::map<std::string, std::size_t>& numbers_seen) {
   apply_fallbacks(reg, given);
   const auto number = std::string(trim(text_of(given, "number")));
   const Record* before = nullptr;
@@ -210,14 +236,18 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
       return;
     }
     if (const auto [seen, fresh] = numbers_seen.emplace(number, line.line); !fresh) {
-      line.problems.push_back({"number", "ledger.import.twice", {{"number", number}, {"line", std::to_string(seen->second)}}});
+      line.problems.push_back(
+          {"number", "ledger.import.twice", {{"number", number}, {"line", std::to_string(seen->second)}}});
       return;
     }
-    if (const auto found = existing.by_number.find(number); found != existing.by_number.end()) before = &found->second;
+    if (const auto found = existing.by_number.find(number); found != existing.by_number.end())
+      before = &found->second;
   }
   json::object base;
-  if (before) base = before->fields;
-  else put_initials(reg, given);
+  if (before)
+    base = before->fields;
+  else
+    put_initials(reg, given);
   auto checked = Ledger::check(reg, given, base, resolve);
   if (!checked) {
     line.problems = checked.error().problems;
@@ -247,10 +277,12 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
   for (const auto& field : reg.fields) {
     const auto* then = before->fields.if_contains(field.name);
     const auto* now = line.fields.if_contains(field.name);
-    if ((then && now && *then != *now) || (then == nullptr) != (now == nullptr)) line.changed_fields.push_back(field.name);
+    if ((then && now && *then != *now) || (then == nullptr) != (now == nullptr))
+      line.changed_fields.push_back(field.name);
   }
   if (before->retired_at) {
-    line.problems.push_back({"number", "ledger.import.retired", {{"number", number}, {"reason", before->retired_reason}}});
+    line.problems.push_back(
+        {"number", "ledger.import.retired", {{"number", number}, {"reason", before->retired_reason}}});
     line.outcome = LineOutcome::rejected;
     return;
   }
@@ -276,11 +308,15 @@ std::optional<std::size_t> column_of(const std::vector<ImportColumn>& columns, s
 }
 
 std::size_t ImportPlan::count(LineOutcome outcome) const {
-  return static_cast<std::size_t>(std::count_if(lines.begin(), lines.end(), [&](const ImportLine& line) { return line.outcome == outcome; }));
+  return static_cast<std::size_t>(std::count_if(
+      lines.begin(), lines.end(), [&](const ImportLine& line) { return line.outcome == outcome; }));
 }
 
-Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::string& facility, const std::vector<sheet::Table>& tables, const ImportOptions& options) {
-  if (!options.sheet.empty() && std::none_of(tables.begin(), tables.end(), [&](const sheet::Table& table) { return table.name == options.sheet; }))
+Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::string& facility,
+                               const std::vector<sheet::Table>& tables, const ImportOptions& options) {
+  if (!options.sheet.empty() && std::none_of(tables.begin(), tables.end(), [&](const sheet::Table& table) {
+        return table.name == options.sheet;
+      }))
     return Error{ErrorKind::not_found, "ledger.import.sheet", {{"sheet", options.sheet}}};
   auto lease = MAMORI_TRY(ledger.database().read());
   auto index = heading_index(reg);
@@ -298,11 +334,14 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
 
   const auto existing = MAMORI_TRY(read_existing(*lease, reg, facility));
   CachedResolver cached(ledger, *lease, facility, options.make_in);
-  const Ledger::Resolver resolve = [&](const Field& field, const std::string& text) { return cached(field, text); };
+  const Ledger::Resolver resolve = [&](const Field& field, const std::string& text) {
+    return cached(field, text);
+  };
   std::map<std::string, std::size_t> numbers_seen;
   for (std::size_t i = found.row + 1; i < found.table->rows.size(); ++i) {
     const auto& row = found.table->rows[i];
-    if (is_filler(row) || recognised(row, index, options) >= std::max<std::size_t>(2, recognised(headings, index, options))) {
+    if (is_filler(row) ||
+        recognised(row, index, options) >= std::max<std::size_t>(2, recognised(headings, index, options))) {
       ++plan.skipped;
       continue;
     }
@@ -323,8 +362,10 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
   return plan;
 }
 
-Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& transaction, const store::Actor& actor, const Register& reg,
-                                        const std::string& facility, const ImportPlan& plan, const std::string& file_name) {
+Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& transaction,
+                                        const store::Actor& actor, const Register& reg,
+                                        const std::string& facility, const ImportPlan& plan,
+                                        const std::string& file_name) {
   const auto reason = "import: " + file_name;
   std::vector<json::object> fresh;
   ImportResult result;
@@ -332,7 +373,10 @@ Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& tran
   for (const auto& [target, id, name] : plan.made) {
     json::object given = {{target->label_fields.front(), name}};
     put_initials(*target, given);
-    auto fields = MAMORI_TRY(Ledger::check(*target, given, {}, [&](const Field& field, const std::string& text) { return ledger.resolve(*transaction, facility, field, text); }));
+    auto fields =
+        MAMORI_TRY(Ledger::check(*target, given, {}, [&](const Field& field, const std::string& text) {
+          return ledger.resolve(*transaction, facility, field, text);
+        }));
     std::vector<std::string> ids = {id};
     std::vector<json::object> records;
     records.push_back(std::move(fields));
@@ -357,13 +401,17 @@ Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& tran
   for (auto& id : ids) result.records.emplace_back(std::move(id), 1);
   for (const auto& column : plan.columns) {
     if (!column.by_hand) continue;
-    MAMORI_TRY(transaction->execute("INSERT INTO import_mapping VALUES (?,?,?,?) ON CONFLICT (facility, register, heading) DO UPDATE SET field = excluded.field",
-                                    {facility, reg.name, fold_heading(column.heading), column.field}));
+    MAMORI_TRY(
+        transaction->execute("INSERT INTO import_mapping VALUES (?,?,?,?) ON CONFLICT (facility, register, "
+                             "heading) DO UPDATE SET field = excluded.field",
+                             {facility, reg.name, fold_heading(column.heading), column.field}));
   }
   return result;
 }
 
-std::vector<std::vector<std::string>> rejected_rows(const ImportPlan& plan, const Words& reason_heading, std::string_view language, const std::function<std::string(const Problem&)>& sentence) {
+std::vector<std::vector<std::string>> rejected_rows(
+    const ImportPlan& plan, const Words& reason_heading, std::string_view language,
+    const std::function<std::string(const Problem&)>& sentence) {
   std::vector<std::vector<std::string>> rows;
   std::vector<std::string> headings;
   for (const auto& column : plan.columns) headings.push_back(column.heading);

@@ -37,7 +37,9 @@ std::string search_text(const Register& reg, const Record& record) {
   std::string text = record.number + "\n" + record.label;
   for (const auto& field : reg.fields) {
     const auto* value = record.fields.if_contains(field.name);
-    if (!value || value->is_null() || field.type == FieldType::ref || field.type == FieldType::file || value->is_bool()) continue;
+    if (!value || value->is_null() || field.type == FieldType::ref || field.type == FieldType::file ||
+        value->is_bool())
+      continue;
     const auto shown = display(field, *value, "ja");
     if (record.label.find(shown) == record.label.npos) text += "\n" + shown;
   }
@@ -71,7 +73,8 @@ Result<std::string> number_of(const json::object& fields) {
   if (!given || given->is_null()) return std::string();
   Error error{ErrorKind::invalid, "ledger.record.invalid"};
   const auto number = std::string(trim(text_of(fields, "number")));
-  auto wrong = given->is_string() ? Ledger::check_number(number) : std::optional(Problem{"number", "ledger.number.bad"});
+  auto wrong = given->is_string() ? Ledger::check_number(number)
+                                  : std::optional(Problem{"number", "ledger.number.bad"});
   if (!wrong) return number;
   error.problems.push_back(std::move(*wrong));
   return error;
@@ -83,8 +86,10 @@ Status check_reason(const std::string& reason) {
     error.problems.push_back({"reason", code, std::move(facts)});
     return error;
   };
-  if (!is_utf8(reason) || has_control_character(reason, "\n\r\t")) return wrong("ledger.reason.characters", {});
-  if (length(reason) > kLongestReason) return wrong("ledger.reason.too-long", {{"limit", std::to_string(kLongestReason)}});
+  if (!is_utf8(reason) || has_control_character(reason, "\n\r\t"))
+    return wrong("ledger.reason.characters", {});
+  if (length(reason) > kLongestReason)
+    return wrong("ledger.reason.too-long", {{"limit", std::to_string(kLongestReason)}});
   return {};
 }
 
@@ -103,74 +108,102 @@ Status Ledger::make_tables() {
   const Facts types = {{"text", std::string(store::text_type(database_.engine()))}};
   auto transaction = MAMORI_TRY(database_.begin());
   if (!sqlite) MAMORI_TRY(transaction->script("SELECT pg_advisory_xact_lock(8270642)"));
-  MAMORI_TRY(transaction->script(fill("CREATE TABLE IF NOT EXISTS import_mapping (facility {text} NOT NULL, register {text} NOT NULL, heading {text} NOT NULL,"
-                                      " field {text} NOT NULL, PRIMARY KEY (facility, register, heading))", types)));
+  MAMORI_TRY(transaction->script(
+      fill("CREATE TABLE IF NOT EXISTS import_mapping (facility {text} NOT NULL, register {text} NOT NULL, "
+           "heading {text} NOT NULL, field {text} NOT NULL, PRIMARY KEY (facility, register, heading))",
+           types)));
   for (const auto& reg : registers_.all()) {
     const auto table = reg.table();
-    MAMORI_TRY(transaction->script(fill(
-        fmt::format("CREATE TABLE IF NOT EXISTS {} (id {{text}} PRIMARY KEY, facility {{text}} NOT NULL, number {{text}} NOT NULL, label {{text}} NOT NULL,"
-                    " version BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, retired_at BIGINT, retired_reason {{text}} NOT NULL,"
-                    " search {{text}} NOT NULL)", table), types)));
-    const auto existing = MAMORI_TRY(transaction->query(sqlite ? fmt::format("SELECT name FROM pragma_table_info('{}')", table)
-                                                               : fmt::format("SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '{}'", table)));
+    MAMORI_TRY(transaction->script(
+        fill(fmt::format("CREATE TABLE IF NOT EXISTS {} (id {{text}} PRIMARY KEY, facility {{text}} NOT "
+                         "NULL, number {{text}} NOT NULL, label {{text}} NOT NULL, version BIGINT NOT NULL, "
+                         "created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, retired_at BIGINT, "
+                         "retired_reason {{text}} NOT NULL, search {{text}} NOT NULL)",
+                         table),
+             types)));
+    const auto existing = MAMORI_TRY(
+        transaction->query(sqlite ? fmt::format("SELECT name FROM pragma_table_info('{}')", table)
+                                  : fmt::format("SELECT column_name FROM information_schema.columns WHERE "
+                                                "table_schema = current_schema() AND table_name = '{}'",
+                                                table)));
     const auto has = [&](const std::string& column) {
-      return std::any_of(existing.rows.begin(), existing.rows.end(), [&](const store::Row& row) { return store::as_text(row[0]) == column; });
+      return std::any_of(existing.rows.begin(), existing.rows.end(),
+                         [&](const store::Row& row) { return store::as_text(row[0]) == column; });
     };
     for (const auto& field : reg.fields)
-      if (!has(field.name)) MAMORI_TRY(transaction->script(fill(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, field.name, column_type(field.type)), types)));
-    MAMORI_TRY(transaction->script(fmt::format("CREATE INDEX IF NOT EXISTS {0}_list ON {0} (facility, number, id);"
-                                               "CREATE UNIQUE INDEX IF NOT EXISTS {0}_number ON {0} (facility, number) WHERE number <> '';", table)));
+      if (!has(field.name))
+        MAMORI_TRY(transaction->script(
+            fill(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, field.name, column_type(field.type)),
+                 types)));
+    MAMORI_TRY(transaction->script(fmt::format(
+        "CREATE INDEX IF NOT EXISTS {0}_list ON {0} (facility, number, id);"
+        "CREATE UNIQUE INDEX IF NOT EXISTS {0}_number ON {0} (facility, number) WHERE number <> '';",
+        table)));
     for (const auto& field : reg.fields)
-      if (field.type == FieldType::ref) MAMORI_TRY(transaction->script(fmt::format("CREATE INDEX IF NOT EXISTS {0}_{1} ON {0} ({1}) WHERE {1} IS NOT NULL", table, field.name)));
+      if (field.type == FieldType::ref)
+        MAMORI_TRY(transaction->script(fmt::format(
+            "CREATE INDEX IF NOT EXISTS {0}_{1} ON {0} ({1}) WHERE {1} IS NOT NULL", table, field.name)));
   }
   return transaction.commit();
 }
 
 Result<const Register*> Ledger::find_register(std::string_view name) const {
   const auto* found = registers_.find(name);
-  if (!found) return Error{ErrorKind::not_found, "ledger.register.unknown", {{"register", std::string(name)}}};
+  if (!found)
+    return Error{ErrorKind::not_found, "ledger.register.unknown", {{"register", std::string(name)}}};
   return found;
 }
 
 std::optional<Problem> Ledger::check_number(std::string_view number) {
   if (!is_utf8(number) || has_control_character(number)) return Problem{"number", "ledger.number.bad"};
-  if (length(number) > kLongestNumber) return Problem{"number", "ledger.number.too-long", {{"limit", std::to_string(kLongestNumber)}}};
+  if (length(number) > kLongestNumber)
+    return Problem{"number", "ledger.number.too-long", {{"limit", std::to_string(kLongestNumber)}}};
   return std::nullopt;
 }
 
-Result<json::object> Ledger::check(const Register& reg, const json::object& given, const json::object& base, const Resolver& resolve) {
+Result<json::object> Ledger::check(const Register& reg, const json::object& given, const json::object& base,
+                                   const Resolver& resolve) {
   json::object fields = base;
   Error error{ErrorKind::invalid, "ledger.record.invalid"};
   for (const auto& [key, value] : given) {
     if (key == "number") continue;
     const auto* field = reg.find(key);
     if (!field) {
-      error.problems.push_back({std::string(key), "ledger.field.unknown", {{"field", std::string(key)}, {"field_en", std::string(key)}}});
+      error.problems.push_back({std::string(key),
+                                "ledger.field.unknown",
+                                {{"field", std::string(key)}, {"field_en", std::string(key)}}});
       continue;
     }
     auto kept = normalise(*field, value);
     if (kept && field->type == FieldType::ref && kept->is_string()) {
       auto id = resolve(*field, std::string(kept->get_string()));
-      if (id) kept = json::value(*id);
-      else kept = std::move(id).take_error();
+      if (id)
+        kept = json::value(*id);
+      else
+        kept = std::move(id).take_error();
     }
     if (!kept) {
       for (auto& problem : kept.error().problems) error.problems.push_back(std::move(problem));
       if (kept.error().problems.empty()) return std::move(kept).take_error();
       continue;
     }
-    if (kept->is_null()) fields.erase(key);
-    else fields[key] = std::move(kept).take();
+    if (kept->is_null())
+      fields.erase(key);
+    else
+      fields[key] = std::move(kept).take();
   }
   for (const auto& field : reg.fields)
     if (field.required && !fields.contains(field.name) &&
-        std::none_of(error.problems.begin(), error.problems.end(), [&](const Problem& problem) { return problem.field == field.name; }))
-      error.problems.push_back({field.name, "ledger.field.required", {{"field", field.label.ja}, {"field_en", field.label.en}}});
+        std::none_of(error.problems.begin(), error.problems.end(),
+                     [&](const Problem& problem) { return problem.field == field.name; }))
+      error.problems.push_back(
+          {field.name, "ledger.field.required", {{"field", field.label.ja}, {"field_en", field.label.en}}});
   if (!error.problems.empty()) return error;
   return fields;
 }
 
-Status Ledger::write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh) {
+Status Ledger::write_row(store::Connection& connection, const Register& reg, const Record& record,
+                         bool fresh) {
   auto row = detail::row_of(reg, record);
   row.emplace_back(search_text(reg, record));
   Status written;
@@ -181,14 +214,17 @@ Status Ledger::write_row(store::Connection& connection, const Register& reg, con
     row.emplace_back(record.id);
     row.emplace_back(record.version - 1);
     auto outcome = connection.execute(detail::update_sql(reg), row);
-    if (!outcome) written = std::move(outcome).take_error();
-    else if (*outcome != 1) written = Error{ErrorKind::conflict, "ledger.record.changed"};
+    if (!outcome)
+      written = std::move(outcome).take_error();
+    else if (*outcome != 1)
+      written = Error{ErrorKind::conflict, "ledger.record.changed"};
   }
   if (!written && written.error().code == "store.duplicate") return number_taken(record.number);
   return written;
 }
 
-Result<Record> Ledger::create_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write) {
+Result<Record> Ledger::create_in(store::Transaction& transaction, const store::Actor& actor,
+                                 const Register& reg, const std::string& facility, const Write& write) {
   MAMORI_TRY(check_reason(write.reason));
   const auto now = database_.clock().now();
   Record record;
@@ -196,8 +232,12 @@ Result<Record> Ledger::create_in(store::Transaction& transaction, const store::A
   record.facility = reg.name == "facility" ? record.id : facility;
   json::object initial;
   for (const auto& field : reg.fields)
-    if (!field.initial.empty() && !write.fields.contains(field.name)) initial[field.name] = MAMORI_TRY(normalise(field, json::value(field.initial)));
-  record.fields = MAMORI_TRY(check(reg, write.fields, initial, [&](const Field& field, const std::string& text) { return resolve(*transaction, record.facility, field, text); }));
+    if (!field.initial.empty() && !write.fields.contains(field.name))
+      initial[field.name] = MAMORI_TRY(normalise(field, json::value(field.initial)));
+  record.fields =
+      MAMORI_TRY(check(reg, write.fields, initial, [&](const Field& field, const std::string& text) {
+        return resolve(*transaction, record.facility, field, text);
+      }));
   record.number = MAMORI_TRY(number_of(write.fields));
   if (reg.numbering) {
     auto issuer = MAMORI_TRY(detail::NumberIssuer::open(*transaction, reg, record.facility));
@@ -207,11 +247,14 @@ Result<Record> Ledger::create_in(store::Transaction& transaction, const store::A
   record.version = 1;
   record.created_at = record.updated_at = now;
   MAMORI_TRY(write_row(*transaction, reg, record, true));
-  transaction.journal(actor, {record.facility, reg.name, record.id, "created", "", json::serialize(journal_form(record)), write.reason});
+  transaction.journal(actor, {record.facility, reg.name, record.id, "created", "",
+                              json::serialize(journal_form(record)), write.reason});
   return record;
 }
 
-Status Ledger::create_many(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const std::string& facility, std::vector<json::object> records, const std::string& reason, std::vector<std::string>* ids) {
+Status Ledger::create_many(store::Transaction& transaction, const store::Actor& actor, const Register& reg,
+                           const std::string& facility, std::vector<json::object> records,
+                           const std::string& reason, std::vector<std::string>* ids) {
   const auto now = database_.clock().now();
   std::optional<detail::NumberIssuer> issuer;
   if (reg.numbering && !records.empty()) {
@@ -236,32 +279,42 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     auto row = detail::row_of(reg, record);
     row.emplace_back(search_text(reg, record));
     rows.push_back(std::move(row));
-    if (!reg.observed) transaction.journal(actor, {record.facility, reg.name, record.id, "created", "", json::serialize(journal_form(record)), reason});
+    if (!reg.observed)
+      transaction.journal(actor, {record.facility, reg.name, record.id, "created", "",
+                                  json::serialize(journal_form(record)), reason});
     if (ids && !given_ids) ids->push_back(record.id);
   }
   return transaction->execute_many(detail::insert_sql(reg), rows);
 }
 
-Result<Record> Ledger::update_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const Record& before, const Write& write) {
+Result<Record> Ledger::update_in(store::Transaction& transaction, const store::Actor& actor,
+                                 const Register& reg, const Record& before, const Write& write) {
   MAMORI_TRY(check_reason(write.reason));
   Record record = before;
   record.ref_labels.clear();
-  record.fields = MAMORI_TRY(check(reg, write.fields, before.fields, [&](const Field& field, const std::string& text) { return resolve(*transaction, record.facility, field, text); }));
+  record.fields =
+      MAMORI_TRY(check(reg, write.fields, before.fields, [&](const Field& field, const std::string& text) {
+        return resolve(*transaction, record.facility, field, text);
+      }));
   if (const auto number = MAMORI_TRY(number_of(write.fields)); !number.empty() && number != before.number) {
     // Nobody may be issued the same number meanwhile.
     if (reg.numbering) MAMORI_TRY(detail::NumberIssuer::open(*transaction, reg, record.facility));
     record.number = number;
   }
-  if (record.fields == before.fields && record.number == before.number) return before;  // nothing changed: no history of nothing
+  if (record.fields == before.fields && record.number == before.number)
+    return before;  // nothing changed: no history of nothing
   record.label = label_of(reg, record.number, record.fields);
   ++record.version;
   record.updated_at = database_.clock().now();
   MAMORI_TRY(write_row(*transaction, reg, record, false));
-  transaction.journal(actor, {record.facility, reg.name, record.id, "updated", json::serialize(journal_form(before)), json::serialize(journal_form(record)), write.reason});
+  transaction.journal(actor,
+                      {record.facility, reg.name, record.id, "updated", json::serialize(journal_form(before)),
+                       json::serialize(journal_form(record)), write.reason});
   return record;
 }
 
-Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg, const Record& before, const std::string& reason) {
+Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::Actor& actor,
+                                 const Register& reg, const Record& before, const std::string& reason) {
   if (trim(reason).empty()) {
     Error error{ErrorKind::invalid, "ledger.record.invalid"};
     error.problems.push_back({"reason", "ledger.retire.reason", {}});
@@ -274,25 +327,32 @@ Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::A
   record.retired_at = record.updated_at;
   record.retired_reason = reason;
   MAMORI_TRY(write_row(*transaction, reg, record, false));
-  transaction.journal(actor, {record.facility, reg.name, record.id, "retired", json::serialize(journal_form(before)), json::serialize(journal_form(record)), reason});
+  transaction.journal(actor,
+                      {record.facility, reg.name, record.id, "retired", json::serialize(journal_form(before)),
+                       json::serialize(journal_form(record)), reason});
   return record;
 }
 
-Result<Record> Ledger::get_in(store::Connection& connection, const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {
-  const auto rows = MAMORI_TRY(connection.query(fmt::format("SELECT {} FROM {} WHERE id = ?", detail::columns(reg), reg.table()), {id}));
+Result<Record> Ledger::get_in(store::Connection& connection, const Register& reg,
+                              const std::vector<std::string>& facilities, const std::string& id) const {
+  const auto rows = MAMORI_TRY(connection.query(
+      fmt::format("SELECT {} FROM {} WHERE id = ?", detail::columns(reg), reg.table()), {id}));
   if (rows.rows.empty()) return missing();
   std::vector<Record> records = {detail::record_of(reg, rows.rows[0])};
-  if (std::find(facilities.begin(), facilities.end(), records[0].facility) == facilities.end()) return missing();
+  if (std::find(facilities.begin(), facilities.end(), records[0].facility) == facilities.end())
+    return missing();
   MAMORI_TRY(add_ref_labels(connection, reg, records));
   return std::move(records[0]);
 }
 
-Result<Record> Ledger::get(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {
+Result<Record> Ledger::get(const Register& reg, const std::vector<std::string>& facilities,
+                           const std::string& id) const {
   auto lease = MAMORI_TRY(database_.read());
   return get_in(*lease, reg, facilities, id);
 }
 
-Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg, std::vector<Record>& records) const {
+Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg,
+                              std::vector<Record>& records) const {
   for (const auto& field : reg.fields) {
     if (field.type != FieldType::ref) continue;
     std::map<std::string, std::string> labels;
@@ -304,8 +364,9 @@ Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg
     std::string marks;
     const auto look_up = [&]() -> Status {
       if (ids.empty()) return {};
-      auto status = connection.each(fmt::format("SELECT id, label, number FROM {} WHERE id IN ({})", target->table(), marks), ids,
-                                    [&](store::Row& row) { labels[store::as_text(row[0])] = store::as_text(row[1]); });
+      auto status = connection.each(
+          fmt::format("SELECT id, label, number FROM {} WHERE id IN ({})", target->table(), marks), ids,
+          [&](store::Row& row) { labels[store::as_text(row[0])] = store::as_text(row[1]); });
       ids.clear();
       marks.clear();
       return status;
@@ -317,21 +378,23 @@ Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg
     }
     MAMORI_TRY(look_up());
     for (auto& record : records)
-      if (const auto id = text_of(record.fields, field.name); !id.empty()) record.ref_labels[field.name] = labels[id];
+      if (const auto id = text_of(record.fields, field.name); !id.empty())
+        record.ref_labels[field.name] = labels[id];
   }
   return {};
 }
 
 // What can fail comes before the commit: whoever is told of an error can do it again, and it is not done
 // twice.
-Result<Record> Ledger::committed(store::Transaction& transaction, const Register& reg, const std::vector<std::string>& facilities,
-                                 const std::string& id) const {
+Result<Record> Ledger::committed(store::Transaction& transaction, const Register& reg,
+                                 const std::vector<std::string>& facilities, const std::string& id) const {
   auto record = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(transaction.commit());
   return record;
 }
 
-Result<Record> Ledger::create(const store::Actor& actor, const Register& reg, const std::string& facility, const Write& write) {
+Result<Record> Ledger::create(const store::Actor& actor, const Register& reg, const std::string& facility,
+                              const Write& write) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto record = MAMORI_TRY(create_in(transaction, actor, reg, facility, write));
   return committed(transaction, reg, {record.facility}, record.id);
@@ -341,12 +404,16 @@ namespace {
 
 Status expect_version(const Record& record, std::int64_t version) {
   if (record.version == version) return {};
-  return Error{ErrorKind::conflict, "ledger.record.changed", {{"label", record.label}, {"version", std::to_string(record.version)}}};
+  return Error{ErrorKind::conflict,
+               "ledger.record.changed",
+               {{"label", record.label}, {"version", std::to_string(record.version)}}};
 }
 
 }  // namespace
 
-Result<Record> Ledger::update(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const Write& write) {
+Result<Record> Ledger::update(const store::Actor& actor, const Register& reg,
+                              const std::vector<std::string>& facilities, const std::string& id,
+                              std::int64_t version, const Write& write) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
@@ -354,7 +421,9 @@ Result<Record> Ledger::update(const store::Actor& actor, const Register& reg, co
   return committed(transaction, reg, facilities, id);
 }
 
-Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const std::string& reason) {
+Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg,
+                              const std::vector<std::string>& facilities, const std::string& id,
+                              std::int64_t version, const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
@@ -362,7 +431,9 @@ Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg, co
   return committed(transaction, reg, facilities, id);
 }
 
-Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, const std::string& reason) {
+Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg,
+                                  const std::vector<std::string>& facilities, const std::string& id,
+                                  std::int64_t version, const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
@@ -373,7 +444,9 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   record.retired_at.reset();
   record.retired_reason.clear();
   MAMORI_TRY(write_row(*transaction, reg, record, false));
-  transaction.journal(actor, {record.facility, reg.name, record.id, "restored", json::serialize(journal_form(before)), json::serialize(journal_form(record)), reason});
+  transaction.journal(
+      actor, {record.facility, reg.name, record.id, "restored", json::serialize(journal_form(before)),
+              json::serialize(journal_form(record)), reason});
   return committed(transaction, reg, facilities, id);
 }
 
@@ -387,20 +460,26 @@ Write write_of_state(const Register& reg, const json::object& state, std::string
   return write;
 }
 
-Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg, const std::vector<std::string>& facilities, const std::string& id, std::int64_t version, std::int64_t sequence, const std::string& reason) {
+Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg,
+                              const std::vector<std::string>& facilities, const std::string& id,
+                              std::int64_t version, std::int64_t sequence, const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
   MAMORI_TRY(expect_version(before, version));
   const auto entry = MAMORI_TRY(store::read_journal_entry(*transaction, sequence));
   if (entry.change.subject != reg.name || entry.change.record != id) return missing();
-  MAMORI_TRY(update_in(transaction, actor, reg, before, write_of_state(reg, MAMORI_TRY(parse_json_object(entry.change.after)), reason)));
+  MAMORI_TRY(update_in(transaction, actor, reg, before,
+                       write_of_state(reg, MAMORI_TRY(parse_json_object(entry.change.after)), reason)));
   return committed(transaction, reg, facilities, id);
 }
 
-Result<std::vector<store::JournalEntry>> Ledger::history(const Register& reg, const std::vector<std::string>& facilities, const std::string& id) const {
+Result<std::vector<store::JournalEntry>> Ledger::history(const Register& reg,
+                                                         const std::vector<std::string>& facilities,
+                                                         const std::string& id) const {
   auto lease = MAMORI_TRY(database_.read());
   const auto record = MAMORI_TRY(get_in(*lease, reg, facilities, id));
-  return store::read_journal(*lease, {.facilities = {record.facility}, .subject = reg.name, .record = id, .limit = 500});
+  return store::read_journal(
+      *lease, {.facilities = {record.facility}, .subject = reg.name, .record = id, .limit = 500});
 }
 
 json::object to_json(const Register& reg, const Record& record) {

@@ -1,5 +1,5 @@
-// Lists: filter, sort, page by cursor. A cursor is the sort value and id of the last record shown, so that a page stays where it was
-// while others write.
+// Lists: filter, sort, page by cursor. A cursor is the sort value and id of the last record shown, so that a
+// page stays where it was while others write.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -34,7 +34,9 @@ struct Position {
   std::string id;
 };
 
-Error bad(std::string code, std::string value) { return {ErrorKind::invalid, std::move(code), {{"value", std::move(value)}}}; }
+Error bad(std::string code, std::string value) {
+  return {ErrorKind::invalid, std::move(code), {{"value", std::move(value)}}};
+}
 
 Kind kind_of(FieldType type) {
   switch (type) {
@@ -42,9 +44,18 @@ Kind kind_of(FieldType type) {
     case FieldType::datetime:
     case FieldType::boolean: return Kind::integer;
     case FieldType::number: return Kind::fraction;
-    case FieldType::text: case FieldType::long_text: case FieldType::date: case FieldType::choice: case FieldType::ref: case FieldType::mac:
-    case FieldType::ip: case FieldType::cidr: case FieldType::email: case FieldType::phone: case FieldType::url: case FieldType::file:
-      return Kind::text;
+    case FieldType::text:
+    case FieldType::long_text:
+    case FieldType::date:
+    case FieldType::choice:
+    case FieldType::ref:
+    case FieldType::mac:
+    case FieldType::ip:
+    case FieldType::cidr:
+    case FieldType::email:
+    case FieldType::phone:
+    case FieldType::url:
+    case FieldType::file: return Kind::text;
   }
   MAMORI_UNREACHABLE();
 }
@@ -56,7 +67,8 @@ Result<SortColumn> sort_column(const Register& reg, const std::string& name, sto
   if (!field) return bad("ledger.list.sort", name);
   const auto kind = kind_of(field->type);
   if (kind == Kind::text) return SortColumn{fmt::format("COALESCE({}, '')", name), kind};
-  if (field->type == FieldType::boolean && engine == store::Engine::postgresql) return SortColumn{fmt::format("COALESCE({}::int, -1)", name), kind};
+  if (field->type == FieldType::boolean && engine == store::Engine::postgresql)
+    return SortColumn{fmt::format("COALESCE({}::int, -1)", name), kind};
   return SortColumn{fmt::format("COALESCE({}, -9000000000000000)", name), kind};
 }
 
@@ -75,7 +87,8 @@ Status add_condition(Sql& sql, const Register& reg, const Condition& condition) 
   if (!field && !fixed) return bad("ledger.list.filter", condition.field);
   const auto& name = condition.field;
   if (condition.comparison == Comparison::empty || condition.comparison == Comparison::present) {
-    sql.where += fmt::format(" AND {} IS {}NULL", name, condition.comparison == Comparison::empty ? "" : "NOT ");
+    sql.where +=
+        fmt::format(" AND {} IS {}NULL", name, condition.comparison == Comparison::empty ? "" : "NOT ");
     return {};
   }
   if (condition.comparison == Comparison::contains) {
@@ -121,7 +134,9 @@ Result<Sql> where_of(const Register& reg, const ListQuery& query) {
 }
 
 // Numbers travel as text: a fraction must come back as exactly the one that stands in the row.
-std::string make_cursor(const Position& at) { return to_base64(json::serialize(json::array{store::as_text(at.value), at.id})); }
+std::string make_cursor(const Position& at) {
+  return to_base64(json::serialize(json::array{store::as_text(at.value), at.id}));
+}
 
 template <class Number>
 std::optional<store::Value> number_in(std::string_view text) {
@@ -136,16 +151,19 @@ Result<Position> parse_cursor(const std::string& cursor, Kind kind) {
   const auto parts = text ? parse_json(*text) : Result<json::value>(bad("ledger.list.cursor", ""));
   if (!parts || !parts->is_array()) return bad("ledger.list.cursor", cursor);
   const auto& array = parts->get_array();
-  if (array.size() != 2 || !array[0].is_string() || !array[1].is_string()) return bad("ledger.list.cursor", cursor);
+  if (array.size() != 2 || !array[0].is_string() || !array[1].is_string())
+    return bad("ledger.list.cursor", cursor);
   const std::string value(array[0].get_string());
   std::optional<store::Value> at = store::Value(value);
   if (kind == Kind::integer) at = number_in<std::int64_t>(value);
   if (kind == Kind::fraction) at = number_in<double>(value);
-  if (!at || (kind == Kind::fraction && !std::isfinite(std::get<double>(*at)))) return bad("ledger.list.cursor", cursor);
+  if (!at || (kind == Kind::fraction && !std::isfinite(std::get<double>(*at))))
+    return bad("ledger.list.cursor", cursor);
   return Position{std::move(*at), std::string(array[1].get_string())};
 }
 
-// The sort value of a row, in the one form that its kind has: an empty fraction's stand-in comes as an integer.
+// The sort value of a row, in the one form that its kind has: an empty fraction's stand-in comes as an
+// integer.
 store::Value sort_value(const store::Value& column, Kind kind) {
   if (kind == Kind::text) return store::as_text(column);
   if (kind == Kind::integer) return store::as_integer(column);
@@ -154,7 +172,8 @@ store::Value sort_value(const store::Value& column, Kind kind) {
 }
 
 bool leads_on(const Position& before, const Position& next, bool descending) {
-  return descending ? std::tie(next.value, next.id) < std::tie(before.value, before.id) : std::tie(before.value, before.id) < std::tie(next.value, next.id);
+  return descending ? std::tie(next.value, next.id) < std::tie(before.value, before.id)
+                    : std::tie(before.value, before.id) < std::tie(next.value, next.id);
 }
 
 }  // namespace
@@ -164,13 +183,15 @@ Result<RecordPage> Ledger::list(const Register& reg, const ListQuery& query) con
   const auto sort = MAMORI_TRY(sort_column(reg, query.sort, database_.engine()));
   auto lease = MAMORI_TRY(database_.read());
   RecordPage page;
-  const auto total = MAMORI_TRY(lease->query("SELECT COUNT(*) FROM " + reg.table() + sql.where, sql.parameters));
+  const auto total =
+      MAMORI_TRY(lease->query("SELECT COUNT(*) FROM " + reg.table() + sql.where, sql.parameters));
   page.total = store::as_integer(total.rows[0][0]);
 
   std::optional<Position> after;
   if (!query.cursor.empty()) {
     after = MAMORI_TRY(parse_cursor(query.cursor, sort.kind));
-    sql.where += fmt::format(" AND ({0} {1} ? OR ({0} = ? AND id {1} ?))", sort.expression, query.descending ? "<" : ">");
+    sql.where += fmt::format(" AND ({0} {1} ? OR ({0} = ? AND id {1} ?))", sort.expression,
+                             query.descending ? "<" : ">");
     sql.parameters.push_back(after->value);
     sql.parameters.push_back(after->value);
     sql.parameters.emplace_back(after->id);
@@ -180,26 +201,30 @@ Result<RecordPage> Ledger::list(const Register& reg, const ListQuery& query) con
   sql.parameters.emplace_back(static_cast<std::int64_t>(limit + 1));
   store::Value last;
   bool more = false;
-  MAMORI_TRY(lease->each(fmt::format("SELECT {}, {} FROM {}{} ORDER BY {} {}, id {} LIMIT ?", detail::columns(reg), sort.expression, reg.table(), sql.where, sort.expression, direction, direction),
-                         sql.parameters, [&](store::Row& row) {
-                           if (page.items.size() == limit) {
-                             more = true;
-                             return;
-                           }
-                           last = row.back();
-                           page.items.push_back(detail::record_of(reg, row));
-                         }));
+  MAMORI_TRY(
+      lease->each(fmt::format("SELECT {}, {} FROM {}{} ORDER BY {} {}, id {} LIMIT ?", detail::columns(reg),
+                              sort.expression, reg.table(), sql.where, sort.expression, direction, direction),
+                  sql.parameters, [&](store::Row& row) {
+                    if (page.items.size() == limit) {
+                      more = true;
+                      return;
+                    }
+                    last = row.back();
+                    page.items.push_back(detail::record_of(reg, row));
+                  }));
   if (more) {
     const Position next{sort_value(last, sort.kind), page.items.back().id};
     // Whoever follows the cursors must come to an end, whatever is wrong with the order.
-    if (after && !leads_on(*after, next, query.descending)) return Error{ErrorKind::internal, "ledger.list.stuck", {{"sort", query.sort}}};
+    if (after && !leads_on(*after, next, query.descending))
+      return Error{ErrorKind::internal, "ledger.list.stuck", {{"sort", query.sort}}};
     page.next = make_cursor(next);
   }
   MAMORI_TRY(add_ref_labels(*lease, reg, page.items));
   return page;
 }
 
-Status Ledger::each(const Register& reg, ListQuery query, const std::function<bool(const Record&)>& take) const {
+Status Ledger::each(const Register& reg, ListQuery query,
+                    const std::function<bool(const Record&)>& take) const {
   query.limit = kLargestPage;
   query.cursor.clear();
   while (true) {

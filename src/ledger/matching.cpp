@@ -19,12 +19,13 @@ std::string as_compared(const Clue& clue, std::string text) {
 // What a clue says → the record, "" where several have it and that tells nothing.
 using Known = std::map<std::string, std::string>;
 
-Result<Known> known_by(store::Connection& connection, const Finds& finds, const Clue& clue, const std::string& facility) {
+Result<Known> known_by(store::Connection& connection, const Finds& finds, const Clue& clue,
+                       const std::string& facility) {
   Known known;
   const auto gives = clue.gives.empty() ? std::string("id") : clue.gives;
   // Those in use come last, and of them the newest.
-  const auto sql = fmt::format("SELECT {}, {} FROM r_{} WHERE facility = ?{} ORDER BY retired_at IS NULL, id", clue.by, gives, clue.reg,
-                               finds.retired ? "" : " AND retired_at IS NULL");
+  const auto sql = fmt::format("SELECT {}, {} FROM r_{} WHERE facility = ?{} ORDER BY retired_at IS NULL, id",
+                               clue.by, gives, clue.reg, finds.retired ? "" : " AND retired_at IS NULL");
   MAMORI_TRY(connection.each(sql, {facility}, [&](store::Row& row) {
     if (store::is_null(row[0]) || store::is_null(row[1])) return;
     const auto text = as_compared(clue, store::as_text(row[0]));
@@ -38,11 +39,13 @@ Result<Known> known_by(store::Connection& connection, const Finds& finds, const 
 
 }  // namespace
 
-Status match_facts(store::Connection& connection, const Register& reg, const std::string& facility, std::vector<json::object>& facts) {
+Status match_facts(store::Connection& connection, const Register& reg, const std::string& facility,
+                   std::vector<json::object>& facts) {
   if (!reg.finds) return {};
   const auto& finds = *reg.finds;
   std::vector<Known> known;
-  for (const auto& clue : finds.clues) known.push_back(MAMORI_TRY(known_by(connection, finds, clue, facility)));
+  for (const auto& clue : finds.clues)
+    known.push_back(MAMORI_TRY(known_by(connection, finds, clue, facility)));
   for (auto& fact : facts) {
     bool found = false;
     for (std::size_t i = 0; i < known.size() && !found; ++i) {

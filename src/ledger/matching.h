@@ -6,8 +6,9 @@
 
 namespace mamori::ledger {
 
-// Fills, in facts of an observed register, what its file declares: the record each is about, by which clue, or what stands there where
-// none is found.
-Status match_facts(store::Connection& connection, const Register& reg, const std::string& facility, std::vector<json::object>& facts);
+// Fills, in facts of an observed register, what its file declares: the record each is about, by which clue,
+// or what stands there where none is found.
+Status match_facts(store::Connection& connection, const Register& reg, const std::string& facility,
+                   std::vector<json::object>& facts);
 
 }  // namespace mamori::ledger

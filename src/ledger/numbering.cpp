@@ -27,10 +27,13 @@ std::int64_t serial_of(std::string_view number, std::string_view prefix) {
 
 }  // namespace
 
-Result<NumberIssuer> NumberIssuer::open(store::Connection& connection, const Register& reg, const std::string& facility) {
-  // SQLite has one writer at a time; PostgreSQL is told to have one for these numbers. What it wrote is seen by whoever comes after it.
+Result<NumberIssuer> NumberIssuer::open(store::Connection& connection, const Register& reg,
+                                        const std::string& facility) {
+  // SQLite has one writer at a time; PostgreSQL is told to have one for these numbers. What it wrote is seen
+  // by whoever comes after it.
   if (connection.engine() == store::Engine::postgresql)
-    MAMORI_TRY(connection.query("SELECT pg_advisory_xact_lock(hashtextextended(?, 8270643))", {reg.table() + " " + facility}));
+    MAMORI_TRY(connection.query("SELECT pg_advisory_xact_lock(hashtextextended(?, 8270643))",
+                                {reg.table() + " " + facility}));
   return NumberIssuer(connection, reg, facility);
 }
 
@@ -40,12 +43,13 @@ void NumberIssuer::taken(const std::string& number) {
 }
 
 Result<std::int64_t> NumberIssuer::highest_of(const std::string& prefix) const {
-  // Only what is digits behind the prefix: however many numbers of another form there are, they say nothing about the next of this one.
+  // Only what is digits behind the prefix: however many numbers of another form there are, they say nothing
+  // about the next of this one.
   const auto rest = fmt::format("SUBSTR(number, {})", length(prefix) + 1);
   const auto digits = fmt::format("LTRIM({}, '0')", rest);
   const auto rows = MAMORI_TRY(connection_->query(
-      fmt::format("SELECT number FROM {0} WHERE facility = ? AND number >= ? AND number < ? AND RTRIM({1}, '0123456789') = ''"
-                  " AND LENGTH({2}) <= {3} ORDER BY LENGTH({2}) DESC, {2} DESC LIMIT 1",
+      fmt::format("SELECT number FROM {0} WHERE facility = ? AND number >= ? AND number < ? AND RTRIM({1}, "
+                  "'0123456789') = '' AND LENGTH({2}) <= {3} ORDER BY LENGTH({2}) DESC, {2} DESC LIMIT 1",
                   reg_->table(), rest, digits, kMostDigits),
       {facility_, prefix, prefix + ":"}));  // ':' comes after the digits
   auto highest = rows.rows.empty() ? 0 : serial_of(store::as_text(rows.rows[0][0]), prefix);

@@ -24,14 +24,17 @@ std::string label_of(const Register& reg, const json::object& fields) {
 
 }  // namespace
 
-Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transaction, const Register& reg, const std::string& facility,
-                                      const std::string& source, std::vector<json::object> facts, Instant at) {
+Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transaction, const Register& reg,
+                                      const std::string& facility, const std::string& source,
+                                      std::vector<json::object> facts, Instant at) {
   MAMORI_ASSERT(reg.observed);
   std::map<std::string, Record> before;
-  MAMORI_TRY(transaction->each("SELECT " + detail::columns(reg) + " FROM " + reg.table() + " WHERE facility = ? AND source = ?", {facility, source}, [&](store::Row& row) {
-    auto record = detail::record_of(reg, row);
-    before[key_of(reg, record.fields)] = std::move(record);
-  }));
+  MAMORI_TRY(transaction->each(
+      "SELECT " + detail::columns(reg) + " FROM " + reg.table() + " WHERE facility = ? AND source = ?",
+      {facility, source}, [&](store::Row& row) {
+        auto record = detail::record_of(reg, row);
+        before[key_of(reg, record.fields)] = std::move(record);
+      }));
 
   ObservedCounts counts;
   std::vector<json::object> fresh;
@@ -46,7 +49,8 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
   for (auto& fields : facts) {
     // One odd byte in what a device calls itself must not cost the whole reading.
     for (auto& [name, value] : fields)
-      if (const auto* text = value.if_string(); text && (text->find('\0') != text->npos || !is_utf8(*text))) value = printable(*text, text->size());
+      if (const auto* text = value.if_string(); text && (text->find('\0') != text->npos || !is_utf8(*text)))
+        value = printable(*text, text->size());
     fields["source"] = source;
     fields["observed_at"] = iso_instant(at);
     if (reg.find("present")) fields["present"] = true;

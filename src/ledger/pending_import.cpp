@@ -6,14 +6,17 @@
 namespace mamori::ledger {
 namespace {
 
-constexpr std::size_t kPart = std::size_t{1} << 20;       // bytes of a file in one row
-constexpr std::chrono::hours kForgotten{24 * 30};         // never applied: nobody will ask for it any more
-constexpr std::string_view kColumns = "id, user_id, facility, register, file_name, options, state, at, created, changed";
+constexpr std::size_t kPart = std::size_t{1} << 20;  // bytes of a file in one row
+constexpr std::chrono::hours kForgotten{24 * 30};    // never applied: nobody will ask for it any more
+constexpr std::string_view kColumns =
+    "id, user_id, facility, register, file_name, options, state, at, created, changed";
 
 json::object options_json(const ImportOptions& options) {
   json::object mapping;
   for (const auto& [heading, field] : options.mapping) mapping[heading] = field;
-  return {{"sheet", options.sheet}, {"heading_line", options.heading_line}, {"mapping", std::move(mapping)},
+  return {{"sheet", options.sheet},
+          {"heading_line", options.heading_line},
+          {"mapping", std::move(mapping)},
           {"make_in", json::array(options.make_in.begin(), options.make_in.end())}};
 }
 
@@ -22,7 +25,8 @@ ImportOptions options_of(const json::object& kept) {
   options.sheet = text_of(kept, "sheet");
   options.heading_line = static_cast<std::size_t>(integer_of(kept, "heading_line"));
   if (const auto* mapping = kept.if_contains("mapping"); mapping && mapping->is_object())
-    for (const auto& [heading, field] : mapping->get_object()) options.mapping[heading] = std::string(field.is_string() ? field.get_string() : "");
+    for (const auto& [heading, field] : mapping->get_object())
+      options.mapping[heading] = std::string(field.is_string() ? field.get_string() : "");
   if (const auto* make_in = kept.if_contains("make_in"); make_in && make_in->is_array())
     for (const auto& name : make_in->get_array())
       if (name.is_string()) options.make_in.emplace(name.get_string());
@@ -37,7 +41,8 @@ json::object result_json(const ImportResult& result) {
 }
 
 PendingImport import_of(const store::Row& row) {
-  PendingImport import{store::as_text(row[0]), store::as_text(row[1]), store::as_text(row[2]), store::as_text(row[3]), store::as_text(row[4])};
+  PendingImport import{store::as_text(row[0]), store::as_text(row[1]), store::as_text(row[2]),
+                       store::as_text(row[3]), store::as_text(row[4])};
   if (const auto options = parse_json_object(store::as_text(row[5]))) import.options = options_of(*options);
   const auto state = store::as_text(row[6]);
   for (const auto one : {ImportState::pending, ImportState::applied, ImportState::undone})
@@ -49,12 +54,15 @@ PendingImport import_of(const store::Row& row) {
 }
 
 Result<PendingImport> read(store::Connection& connection, const std::string& id) {
-  const auto rows = MAMORI_TRY(connection.query("SELECT " + std::string(kColumns) + " FROM ledger_import WHERE id = ?", {id}));
+  const auto rows = MAMORI_TRY(
+      connection.query("SELECT " + std::string(kColumns) + " FROM ledger_import WHERE id = ?", {id}));
   if (rows.rows.empty()) return Error{ErrorKind::not_found, "ledger.import.gone"};
   return import_of(rows.rows[0]);
 }
 
-Error expired() { return {ErrorKind::not_found, "ledger.import.expired", {{"hours", std::to_string(kPendingLife.count())}}}; }
+Error expired() {
+  return {ErrorKind::not_found, "ledger.import.expired", {{"hours", std::to_string(kPendingLife.count())}}};
+}
 
 // Why an import is not in the state that was wanted.
 Error not_as_wanted(const Result<PendingImport>& found) {
@@ -67,26 +75,33 @@ Error not_as_wanted(const Result<PendingImport>& found) {
   MAMORI_UNREACHABLE();
 }
 
-// From `before` to `after` for whoever comes first: the row stays locked until its transaction ends, and the others find it changed.
+// From `before` to `after` for whoever comes first: the row stays locked until its transaction ends, and the
+// others find it changed.
 Status claim(store::Connection& connection, const std::string& id, ImportState before, ImportState after) {
-  const auto changed = MAMORI_TRY(connection.execute("UPDATE ledger_import SET state = ? WHERE id = ? AND state = ?",
-                                                     {std::string(name_of(after)), id, std::string(name_of(before))}));
+  const auto changed =
+      MAMORI_TRY(connection.execute("UPDATE ledger_import SET state = ? WHERE id = ? AND state = ?",
+                                    {std::string(name_of(after)), id, std::string(name_of(before))}));
   if (changed == 1) return {};
   return not_as_wanted(read(connection, id));
 }
 
 Status keep_row(store::Connection& connection, const PendingImport& import, const ImportResult* result) {
-  MAMORI_TRY(connection.execute("INSERT INTO ledger_import (" + std::string(kColumns) + ", result) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                                {import.id, import.user, import.facility, import.reg, import.file_name, json::serialize(options_json(import.options)),
-                                 std::string(name_of(import.state)), to_millis(import.at), static_cast<std::int64_t>(import.created),
-                                 static_cast<std::int64_t>(import.changed), result ? json::serialize(result_json(*result)) : ""}));
+  MAMORI_TRY(connection.execute(
+      "INSERT INTO ledger_import (" + std::string(kColumns) + ", result) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+      {import.id, import.user, import.facility, import.reg, import.file_name,
+       json::serialize(options_json(import.options)), std::string(name_of(import.state)),
+       to_millis(import.at), static_cast<std::int64_t>(import.created),
+       static_cast<std::int64_t>(import.changed), result ? json::serialize(result_json(*result)) : ""}));
   return {};
 }
 
 // Of what is not asked for any more: files after kPendingLife, imports that were never applied after a month.
 Status forget(store::Connection& connection, Instant now) {
-  MAMORI_TRY(connection.execute("DELETE FROM ledger_import_part WHERE import IN (SELECT id FROM ledger_import WHERE at < ?)", {to_millis(now - kPendingLife)}));
-  MAMORI_TRY(connection.execute("DELETE FROM ledger_import WHERE state = 'pending' AND at < ?", {to_millis(now - kForgotten)}));
+  MAMORI_TRY(connection.execute(
+      "DELETE FROM ledger_import_part WHERE import IN (SELECT id FROM ledger_import WHERE at < ?)",
+      {to_millis(now - kPendingLife)}));
+  MAMORI_TRY(connection.execute("DELETE FROM ledger_import WHERE state = 'pending' AND at < ?",
+                                {to_millis(now - kForgotten)}));
   return {};
 }
 
@@ -102,12 +117,14 @@ std::string_view name_of(ImportState state) {
 }
 
 store::Migration import_schema() {
-  return {"ledger.1",
-          "CREATE TABLE ledger_import (id {text} PRIMARY KEY, user_id {text} NOT NULL, facility {text} NOT NULL, register {text} NOT NULL,"
-          " file_name {text} NOT NULL, options {text} NOT NULL, state {text} NOT NULL, at BIGINT NOT NULL, created BIGINT NOT NULL,"
-          " changed BIGINT NOT NULL, result {text} NOT NULL);"
-          "CREATE INDEX ledger_import_user ON ledger_import (user_id, at);"
-          "CREATE TABLE ledger_import_part (import {text} NOT NULL, part BIGINT NOT NULL, content {text} NOT NULL, PRIMARY KEY (import, part));"};
+  return {
+      "ledger.1",
+      "CREATE TABLE ledger_import (id {text} PRIMARY KEY, user_id {text} NOT NULL, facility {text} NOT NULL, "
+      "register {text} NOT NULL, file_name {text} NOT NULL, options {text} NOT NULL, state {text} NOT NULL, "
+      "at BIGINT NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL, result {text} NOT NULL);"
+      "CREATE INDEX ledger_import_user ON ledger_import (user_id, at);"
+      "CREATE TABLE ledger_import_part (import {text} NOT NULL, part BIGINT NOT NULL, content {text} NOT "
+      "NULL, PRIMARY KEY (import, part));"};
 }
 
 Result<std::string> keep_import(Ledger& ledger, const PendingImport& given, std::string_view file) {
@@ -121,7 +138,9 @@ Result<std::string> keep_import(Ledger& ledger, const PendingImport& given, std:
 
   auto transaction = MAMORI_TRY(ledger.database().begin());
   MAMORI_TRY(forget(*transaction, import.at));
-  const auto own = MAMORI_TRY(transaction->query("SELECT id FROM ledger_import WHERE user_id = ? AND state = 'pending' ORDER BY at DESC, id DESC", {import.user}));
+  const auto own = MAMORI_TRY(transaction->query(
+      "SELECT id FROM ledger_import WHERE user_id = ? AND state = 'pending' ORDER BY at DESC, id DESC",
+      {import.user}));
   for (std::size_t i = kMostPendingOfUser - 1; i < own.rows.size(); ++i) {
     MAMORI_TRY(transaction->execute("DELETE FROM ledger_import_part WHERE import = ?", {own.rows[i][0]}));
     MAMORI_TRY(transaction->execute("DELETE FROM ledger_import WHERE id = ?", {own.rows[i][0]}));
@@ -135,7 +154,8 @@ Result<std::string> keep_import(Ledger& ledger, const PendingImport& given, std:
 Result<PendingImport> find_import(Ledger& ledger, const std::string& id) {
   auto lease = MAMORI_TRY(ledger.database().read());
   auto import = MAMORI_TRY(read(*lease, id));
-  if (import.state == ImportState::pending && ledger.database().clock().now() - import.at > kPendingLife) return expired();
+  if (import.state == ImportState::pending && ledger.database().clock().now() - import.at > kPendingLife)
+    return expired();
   return import;
 }
 
@@ -144,11 +164,12 @@ Result<std::vector<sheet::Table>> import_tables(Ledger& ledger, const std::strin
   bool damaged = false;
   {
     auto lease = MAMORI_TRY(ledger.database().read());
-    MAMORI_TRY(lease->each("SELECT content FROM ledger_import_part WHERE import = ? ORDER BY part", {id}, [&](store::Row& row) {
-      const auto part = from_base64(store::as_text(row[0]));
-      damaged = damaged || !part;
-      if (part) file += *part;
-    }));
+    MAMORI_TRY(lease->each("SELECT content FROM ledger_import_part WHERE import = ? ORDER BY part", {id},
+                           [&](store::Row& row) {
+                             const auto part = from_base64(store::as_text(row[0]));
+                             damaged = damaged || !part;
+                             if (part) file += *part;
+                           }));
   }
   if (damaged || file.empty()) return expired();
   return sheet::read_tables(file);
@@ -156,39 +177,61 @@ Result<std::vector<sheet::Table>> import_tables(Ledger& ledger, const std::strin
 
 Status set_import_options(Ledger& ledger, const std::string& id, const ImportOptions& options) {
   auto transaction = MAMORI_TRY(ledger.database().begin());
-  const auto changed = MAMORI_TRY(transaction->execute("UPDATE ledger_import SET options = ? WHERE id = ? AND state = 'pending'",
-                                                       {json::serialize(options_json(options)), id}));
+  const auto changed = MAMORI_TRY(
+      transaction->execute("UPDATE ledger_import SET options = ? WHERE id = ? AND state = 'pending'",
+                           {json::serialize(options_json(options)), id}));
   if (changed != 1) return not_as_wanted(read(*transaction, id));
   return transaction.commit();
 }
 
-Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const std::vector<std::string>& facilities, const std::string& user, std::size_t limit) {
+Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const std::vector<std::string>& facilities,
+                                                const std::string& user, std::size_t limit) {
   std::vector<PendingImport> out;
   auto lease = MAMORI_TRY(ledger.database().read());
   for (const auto& facility : facilities)
-    MAMORI_TRY(lease->each("SELECT " + std::string(kColumns) + " FROM ledger_import WHERE facility = ? AND (? = '' OR user_id = ?) AND state <> 'pending' ORDER BY at DESC, id DESC LIMIT ?",
-                           {facility, user, user, static_cast<std::int64_t>(limit)}, [&](store::Row& row) { out.push_back(import_of(row)); }));
+    MAMORI_TRY(lease->each("SELECT " + std::string(kColumns) +
+                               " FROM ledger_import WHERE facility = ? AND (? = '' OR user_id = ?) AND state "
+                               "<> 'pending' ORDER BY at DESC, id DESC LIMIT ?",
+                           {facility, user, user, static_cast<std::int64_t>(limit)},
+                           [&](store::Row& row) { out.push_back(import_of(row)); }));
   return out;
 }
 
-Result<ImportResult> apply_kept_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const PendingImport& import, const ImportPlan& plan) {
+Result<ImportResult> apply_kept_import(Ledger& ledger, const store::Actor& actor, const Register& reg,
+                                       const PendingImport& import, const ImportPlan& plan) {
   auto transaction = MAMORI_TRY(ledger.database().begin());
   MAMORI_TRY(claim(*transaction, import.id, ImportState::pending, ImportState::applied));
-  auto result = MAMORI_TRY(detail::write_plan(ledger, transaction, actor, reg, import.facility, plan, import.file_name));
+  auto result = MAMORI_TRY(
+      detail::write_plan(ledger, transaction, actor, reg, import.facility, plan, import.file_name));
   result.id = import.id;
-  MAMORI_TRY(transaction->execute("UPDATE ledger_import SET created = ?, changed = ?, result = ? WHERE id = ?",
-                                  {static_cast<std::int64_t>(result.created), static_cast<std::int64_t>(result.changed), json::serialize(result_json(result)), import.id}));
+  MAMORI_TRY(transaction->execute(
+      "UPDATE ledger_import SET created = ?, changed = ?, result = ? WHERE id = ?",
+      {static_cast<std::int64_t>(result.created), static_cast<std::int64_t>(result.changed),
+       json::serialize(result_json(result)), import.id}));
   MAMORI_TRY(transaction.commit());
   return result;
 }
 
-Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg, const std::string& facility, const ImportPlan& plan, const std::string& file_name) {
+Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg,
+                                  const std::string& facility, const ImportPlan& plan,
+                                  const std::string& file_name) {
   const auto now = ledger.database().clock().now();
   const auto name = printable(file_name, 200);
   auto transaction = MAMORI_TRY(ledger.database().begin());
   auto result = MAMORI_TRY(detail::write_plan(ledger, transaction, actor, reg, facility, plan, name));
   result.id = new_id(to_millis(now));
-  MAMORI_TRY(keep_row(*transaction, {result.id, actor.id, facility, reg.name, name, {}, ImportState::applied, now, result.created, result.changed}, &result));
+  MAMORI_TRY(keep_row(*transaction,
+                      {result.id,
+                       actor.id,
+                       facility,
+                       reg.name,
+                       name,
+                       {},
+                       ImportState::applied,
+                       now,
+                       result.created,
+                       result.changed},
+                      &result));
   MAMORI_TRY(transaction.commit());
   return result;
 }
@@ -207,7 +250,9 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
   };
 
   Undone undone;
-  const auto stays = [&](const Register& of, const Record& record) { undone.kept.push_back({of.name, record.id, record.number, record.label}); };
+  const auto stays = [&](const Register& of, const Record& record) {
+    undone.kept.push_back({of.name, record.id, record.number, record.label});
+  };
   for (const auto& entry : list("records")) {
     const std::string record_id(entry.at(0).as_string());
     const auto version = entry.at(1).to_number<std::int64_t>();
@@ -223,20 +268,26 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
     if (version == 1) {
       MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
     } else {
-      const auto entries = MAMORI_TRY(store::read_journal(*transaction, {.facilities = {import.facility}, .subject = reg.name, .record = record_id, .limit = 1}));
+      const auto entries = MAMORI_TRY(store::read_journal(
+          *transaction,
+          {.facilities = {import.facility}, .subject = reg.name, .record = record_id, .limit = 1}));
       if (entries.empty()) {
         stays(reg, *record);
         continue;
       }
-      MAMORI_TRY(ledger.update_in(transaction, actor, reg, *record, write_of_state(reg, MAMORI_TRY(parse_json_object(entries[0].change.before)), reason)));
+      MAMORI_TRY(ledger.update_in(
+          transaction, actor, reg, *record,
+          write_of_state(reg, MAMORI_TRY(parse_json_object(entries[0].change.before)), reason)));
     }
     ++undone.records;
   }
   for (const auto& entry : list("made")) {
     const auto& target = *MAMORI_TRY(ledger.find_register(std::string_view(entry.at(0).as_string())));
-    const auto record = ledger.get_in(*transaction, target, {import.facility}, std::string(entry.at(1).as_string()));
+    const auto record =
+        ledger.get_in(*transaction, target, {import.facility}, std::string(entry.at(1).as_string()));
     if (!record) continue;
-    if (record->version != 1 || record->retired_at || MAMORI_TRY(ledger.is_named(*transaction, target, import.facility, record->id))) {
+    if (record->version != 1 || record->retired_at ||
+        MAMORI_TRY(ledger.is_named(*transaction, target, import.facility, record->id))) {
       stays(target, *record);
       continue;
     }

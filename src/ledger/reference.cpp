@@ -1,5 +1,5 @@
-// What a reference's text means: a record is named by its id, its control number, its label, or by its label and what tells it apart
-// from others of that name, "佐藤 ゆう [10231]".
+// What a reference's text means: a record is named by its id, its control number, its label, or by its label
+// and what tells it apart from others of that name, "佐藤 ゆう [10231]".
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,11 +12,13 @@ namespace {
 
 constexpr std::size_t kMostNamed = 5;  // of those that may be meant
 
-// A field that identifies a record by itself beside its label, as the staff number does; null where there is none.
+// A field that identifies a record by itself beside its label, as the staff number does; null where there is
+// none.
 const Field* handle_field(const Register& reg) {
   if (reg.key.size() != 1) return nullptr;
   const auto* field = reg.find(reg.key[0]);
-  const bool in_label = std::find(reg.label_fields.begin(), reg.label_fields.end(), reg.key[0]) != reg.label_fields.end();
+  const bool in_label =
+      std::find(reg.label_fields.begin(), reg.label_fields.end(), reg.key[0]) != reg.label_fields.end();
   return field && field->type == FieldType::text && !in_label ? field : nullptr;
 }
 
@@ -27,12 +29,15 @@ struct Candidate {
 
 std::string select_candidates(const Register& reg) {
   const auto* field = handle_field(reg);
-  return fmt::format("SELECT id, number, label, CASE WHEN retired_at IS NULL THEN 0 ELSE 1 END, {} FROM {} WHERE facility = ?",
-                     field ? field->name : "NULL", reg.table());
+  return fmt::format(
+      "SELECT id, number, label, CASE WHEN retired_at IS NULL THEN 0 ELSE 1 END, {} FROM {} WHERE facility = "
+      "?",
+      field ? field->name : "NULL", reg.table());
 }
 
 Candidate candidate_of(const store::Row& row) {
-  return {store::as_text(row[0]), store::as_text(row[1]), store::as_text(row[2]), store::as_text(row[4]), store::as_integer(row[3]) != 0};
+  return {store::as_text(row[0]), store::as_text(row[1]), store::as_text(row[2]), store::as_text(row[4]),
+          store::as_integer(row[3]) != 0};
 }
 
 // Those that are in use; where there are none, the retired ones.
@@ -47,10 +52,14 @@ std::string distinct_name(const Candidate& one) {
   return one.label + " [" + handle + "]";
 }
 
-Error refused(const Field& field, const Register& target, const std::string& text, const char* code, Facts more) {
+Error refused(const Field& field, const Register& target, const std::string& text, const char* code,
+              Facts more) {
   Error error{ErrorKind::invalid, "ledger.record.invalid"};
-  Facts facts = {{"field", field.label.ja}, {"field_en", field.label.en}, {"value", std::string(head(text, 60))},
-                 {"register", target.label.ja}, {"register_en", target.label.en}};
+  Facts facts = {{"field", field.label.ja},
+                 {"field_en", field.label.en},
+                 {"value", std::string(head(text, 60))},
+                 {"register", target.label.ja},
+                 {"register_en", target.label.en}};
   facts.insert(facts.end(), more.begin(), more.end());
   error.problems.push_back({field.name, code, std::move(facts)});
   return error;
@@ -58,14 +67,16 @@ Error refused(const Field& field, const Register& target, const std::string& tex
 
 }  // namespace
 
-Result<std::string> Ledger::resolve(store::Connection& connection, const std::string& facility, const Field& field, const std::string& text) const {
+Result<std::string> Ledger::resolve(store::Connection& connection, const std::string& facility,
+                                    const Field& field, const std::string& text) const {
   const auto* target = registers_.find(field.to);
   const auto* by_handle = handle_field(*target);
-  const auto find = [&](const std::string& condition, store::Row parameters) -> Result<std::vector<Candidate>> {
+  const auto find = [&](const std::string& condition,
+                        store::Row parameters) -> Result<std::vector<Candidate>> {
     parameters.insert(parameters.begin(), facility);
     std::vector<Candidate> out;
-    MAMORI_TRY(connection.each(select_candidates(*target) + " AND (" + condition + ") ORDER BY id", parameters,
-                               [&](store::Row& row) { out.push_back(candidate_of(row)); }));
+    MAMORI_TRY(connection.each(select_candidates(*target) + " AND (" + condition + ") ORDER BY id",
+                               parameters, [&](store::Row& row) { out.push_back(candidate_of(row)); }));
     return out;
   };
   auto found = MAMORI_TRY(find("id = ? OR number = ? OR label = ?", {text, text, text}));
@@ -78,12 +89,15 @@ Result<std::string> Ledger::resolve(store::Connection& connection, const std::st
   if (const auto open = text.rfind(" ["); found.empty() && open != text.npos && text.ends_with(']')) {
     const auto label = text.substr(0, open), handle = text.substr(open + 2, text.size() - open - 3);
     found = MAMORI_TRY(find("label = ?", {label}));
-    std::erase_if(found, [&](const Candidate& one) { return one.id != handle && one.number != handle && one.handle != handle; });
+    std::erase_if(found, [&](const Candidate& one) {
+      return one.id != handle && one.number != handle && one.handle != handle;
+    });
   }
   if (found.size() == 1) return found[0].id;
   if (found.empty()) return refused(field, *target, text, "ledger.field.ref", {});
 
-  std::sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) { return distinct_name(a) < distinct_name(b); });
+  std::sort(found.begin(), found.end(),
+            [](const Candidate& a, const Candidate& b) { return distinct_name(a) < distinct_name(b); });
   std::string choices;
   for (std::size_t i = 0; i < std::min(found.size(), kMostNamed); ++i) {
     choices += (choices.empty() ? "" : "、") + distinct_name(found[i]);
@@ -97,27 +111,36 @@ Result<std::string> Ledger::resolve(store::Connection& connection, const std::st
     }
   }
   if (found.size() > kMostNamed) choices += "…";
-  return refused(field, *target, text, "ledger.field.ambiguous", {{"count", std::to_string(found.size())}, {"choices", choices}});
+  return refused(field, *target, text, "ledger.field.ambiguous",
+                 {{"count", std::to_string(found.size())}, {"choices", choices}});
 }
 
-Result<std::map<std::string, std::string>> Ledger::distinct_names(const Register& reg, const std::vector<std::string>& facilities) const {
+Result<std::map<std::string, std::string>> Ledger::distinct_names(
+    const Register& reg, const std::vector<std::string>& facilities) const {
   std::map<std::string, std::string> out;
   auto lease = MAMORI_TRY(database_.read());
   for (const auto& facility : facilities)
-    MAMORI_TRY(lease->each(select_candidates(reg) + fmt::format(" AND label IN (SELECT label FROM {} WHERE facility = ? GROUP BY label HAVING COUNT(*) > 1)", reg.table()),
-                           {facility, facility}, [&](store::Row& row) {
-                             const auto one = candidate_of(row);
-                             out[one.id] = distinct_name(one);
-                           }));
+    MAMORI_TRY(lease->each(
+        select_candidates(reg) +
+            fmt::format(
+                " AND label IN (SELECT label FROM {} WHERE facility = ? GROUP BY label HAVING COUNT(*) > 1)",
+                reg.table()),
+        {facility, facility}, [&](store::Row& row) {
+          const auto one = candidate_of(row);
+          out[one.id] = distinct_name(one);
+        }));
   return out;
 }
 
-Result<bool> Ledger::is_named(store::Connection& connection, const Register& reg, const std::string& facility, const std::string& id) const {
+Result<bool> Ledger::is_named(store::Connection& connection, const Register& reg, const std::string& facility,
+                              const std::string& id) const {
   for (const auto& other : registers_.all())
     for (const auto& field : other.fields) {
       if (field.type != FieldType::ref || field.to != reg.name) continue;
       const auto found = MAMORI_TRY(connection.query(
-          fmt::format("SELECT id FROM {} WHERE facility = ? AND retired_at IS NULL AND {} = ? LIMIT 1", other.table(), field.name), {facility, id}));
+          fmt::format("SELECT id FROM {} WHERE facility = ? AND retired_at IS NULL AND {} = ? LIMIT 1",
+                      other.table(), field.name),
+          {facility, id}));
       if (!found.rows.empty()) return true;
     }
   return false;

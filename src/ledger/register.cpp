@@ -9,15 +9,18 @@
 namespace mamori::ledger {
 namespace {
 
-constexpr std::array<std::string_view, 16> kTypeNames = {"text", "long_text", "integer", "number", "boolean", "date", "datetime", "choice",
-                                                         "ref",  "mac",       "ip",      "cidr",   "email",   "phone", "url",     "file"};
+constexpr std::array<std::string_view, 16> kTypeNames = {
+    "text", "long_text", "integer", "number", "boolean", "date",  "datetime", "choice",
+    "ref",  "mac",       "ip",      "cidr",   "email",   "phone", "url",      "file"};
 
 const std::set<std::string_view> kReserved = {
     // columns that every record has
-    "id", "facility", "number", "label", "version", "created_at", "updated_at", "retired_at", "retired_reason", "search",
+    "id", "facility", "number", "label", "version", "created_at", "updated_at", "retired_at",
+    "retired_reason", "search",
     // SQL words of either engine that would need quotes in a control
-    "user", "order", "group", "table", "select", "where", "from", "to", "end", "start", "all", "any", "check", "column", "default", "limit",
-    "offset", "references", "window", "when", "case", "then", "else", "and", "or", "not", "null", "in", "is", "like", "by", "on", "as", "set"};
+    "user", "order", "group", "table", "select", "where", "from", "to", "end", "start", "all", "any", "check",
+    "column", "default", "limit", "offset", "references", "window", "when", "case", "then", "else", "and",
+    "or", "not", "null", "in", "is", "like", "by", "on", "as", "set"};
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 40 && text[0] >= 'a' && text[0] <= 'z' &&
@@ -25,7 +28,8 @@ bool is_name(std::string_view text) {
 }
 
 Result<Field> parse_field(const std::string& name, const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"type", "label", "help", "to", "choices", "fallback", "keep_in", "headings", "initial", "required", "list", "print", "longest", "min", "max"}));
+  MAMORI_TRY(yaml.only({"type", "label", "help", "to", "choices", "fallback", "keep_in", "headings",
+                        "initial", "required", "list", "print", "longest", "min", "max"}));
   Field field;
   field.name = name;
   if (!is_name(name) || kReserved.contains(name)) return yaml.error("field name not allowed: " + name);
@@ -44,15 +48,18 @@ Result<Field> parse_field(const std::string& name, const Yaml& yaml) {
   field.required = yaml["required"].boolean(false);
   field.in_list = yaml["list"].boolean(false);
   field.in_print = yaml["print"].boolean(field.in_list);
-  field.longest = static_cast<std::size_t>(yaml["longest"].integer(field.type == FieldType::long_text ? 4000 : 500));
+  field.longest =
+      static_cast<std::size_t>(yaml["longest"].integer(field.type == FieldType::long_text ? 4000 : 500));
   if (yaml["min"].present()) field.least = yaml["min"].number(0);
   if (yaml["max"].present()) field.most = yaml["max"].number(0);
   for (const auto& [value, choice] : yaml["choices"].members()) {
     MAMORI_TRY(choice.only({"ja", "en", "also"}));
     field.choices.push_back({value, choice.words(), choice["also"].texts()});
   }
-  if ((field.type == FieldType::choice) == field.choices.empty()) return yaml.error("choices belong to type choice: " + name);
-  if ((field.type == FieldType::ref) == field.to.empty()) return yaml.error("'to' belongs to type ref: " + name);
+  if ((field.type == FieldType::choice) == field.choices.empty())
+    return yaml.error("choices belong to type choice: " + name);
+  if ((field.type == FieldType::ref) == field.to.empty())
+    return yaml.error("'to' belongs to type ref: " + name);
   return field;
 }
 
@@ -86,7 +93,9 @@ Result<Finds> parse_finds(const Yaml& yaml, const Register& reg) {
 }
 
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key", "numbering", "observed", "life", "writers", "readers", "hint", "example", "named_only", "finds", "keeps", "remembers"}));
+  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key",
+                        "numbering", "observed", "life", "writers", "readers", "hint", "example",
+                        "named_only", "finds", "keeps", "remembers"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -107,7 +116,8 @@ Result<Register> parse_register(const Yaml& yaml) {
     for (const auto& name : *list)
       if (name != "number" && !reg.find(name)) return yaml.error("unknown field: " + name);
   for (const auto& field : reg.fields)
-    if (!field.keep_in.empty() && !reg.find(field.keep_in)) return yaml.error("unknown field: " + field.keep_in);
+    if (!field.keep_in.empty() && !reg.find(field.keep_in))
+      return yaml.error("unknown field: " + field.keep_in);
   if (const auto numbering = yaml["numbering"]; numbering.present()) {
     MAMORI_TRY(numbering.only({"by", "prefixes", "otherwise", "width"}));
     Numbering rule;
@@ -119,7 +129,10 @@ Result<Register> parse_register(const Yaml& yaml) {
     reg.numbering = rule;
   }
   reg.named_only = yaml["named_only"].boolean(false);
-  if (reg.named_only && (reg.label_fields.size() != 1 || std::any_of(reg.fields.begin(), reg.fields.end(), [&](const Field& field) { return field.required && field.name != reg.label_fields[0]; })))
+  if (reg.named_only && (reg.label_fields.size() != 1 ||
+                         std::any_of(reg.fields.begin(), reg.fields.end(), [&](const Field& field) {
+                           return field.required && field.name != reg.label_fields[0];
+                         })))
     return yaml["named_only"].error("only where the one field of `called` is all that is required");
   reg.observed = yaml["observed"].boolean(false);
   if (const auto life = yaml["life"]; life.present()) {
@@ -133,12 +146,15 @@ Result<Register> parse_register(const Yaml& yaml) {
   for (const auto& name : reg.keeps)
     if (!reg.find(name)) return yaml["keeps"].error("unknown field: " + name);
   for (const auto& [name, from] : reg.remembers)
-    if (!reg.find(name) || !reg.find(from)) return yaml["remembers"].error("unknown field: " + name + " or " + from);
-  if (!reg.observed && (reg.finds || !reg.keeps.empty() || !reg.remembers.empty())) return yaml.error("finds, keeps and remembers belong to observed registers");
+    if (!reg.find(name) || !reg.find(from))
+      return yaml["remembers"].error("unknown field: " + name + " or " + from);
+  if (!reg.observed && (reg.finds || !reg.keeps.empty() || !reg.remembers.empty()))
+    return yaml.error("finds, keeps and remembers belong to observed registers");
   reg.writers = yaml["writers"].texts();
   if (reg.writers.empty() && !reg.observed) reg.writers = {"safety_officer", "planning_manager", "operator"};
   reg.readers = yaml["readers"].texts();
-  if (reg.readers.empty()) reg.readers = {"director", "safety_officer", "planning_manager", "operator", "inspector"};
+  if (reg.readers.empty())
+    reg.readers = {"director", "safety_officer", "planning_manager", "operator", "inspector"};
   reg.hint = yaml["hint"].words();
   for (const auto& [name, value] : yaml["example"].members()) reg.example[name] = value.text();
   return reg;
@@ -168,9 +184,14 @@ Result<Registers> Registers::load(const std::filesystem::path& directory) {
 
 Status Registers::check() const {
   for (const auto& reg : registers_) {
-    const auto bad = [&](std::string reason) { return Error{ErrorKind::invalid, "base.yaml.bad", {{"file", reg.name}, {"line", "0"}, {"reason", std::move(reason)}}}; };
+    const auto bad = [&](std::string reason) {
+      return Error{ErrorKind::invalid,
+                   "base.yaml.bad",
+                   {{"file", reg.name}, {"line", "0"}, {"reason", std::move(reason)}}};
+    };
     for (const auto& field : reg.fields)
-      if (field.type == FieldType::ref && !find(field.to)) return bad(field.name + " points to the unknown register " + field.to);
+      if (field.type == FieldType::ref && !find(field.to))
+        return bad(field.name + " points to the unknown register " + field.to);
     for (const auto& clue : reg.finds ? reg.finds->clues : std::vector<Clue>()) {
       const auto* in = find(clue.reg);
       const bool known = in && in->find(clue.by) && (clue.gives.empty() || in->find(clue.gives));
@@ -188,14 +209,19 @@ const Register* Registers::find(std::string_view name) const {
 json::object to_json(const Register& reg) {
   json::array fields;
   for (const auto& field : reg.fields) {
-    json::object out = {{"name", field.name}, {"type", name_of(field.type)}, {"label", words_json(field.label)}, {"required", field.required}, {"list", field.in_list}};
+    json::object out = {{"name", field.name},
+                        {"type", name_of(field.type)},
+                        {"label", words_json(field.label)},
+                        {"required", field.required},
+                        {"list", field.in_list}};
     if (!field.help.ja.empty()) out["help"] = words_json(field.help);
     if (!field.to.empty()) out["to"] = field.to;
     if (!field.initial.empty()) out["initial"] = field.initial;
     out["longest"] = field.longest;
     if (!field.choices.empty()) {
       json::array choices;
-      for (const auto& choice : field.choices) choices.push_back(json::object{{"value", choice.value}, {"label", words_json(choice.label)}});
+      for (const auto& choice : field.choices)
+        choices.push_back(json::object{{"value", choice.value}, {"label", words_json(choice.label)}});
       out["choices"] = std::move(choices);
     }
     fields.push_back(std::move(out));

@@ -1,5 +1,5 @@
-// Registers (機器台帳, アカウント, 委託先 …) are data: one YAML file each, from which come table, validation, API, list, form, import,
-// export and print. What a file may say: docs/howto/add-a-register.md.
+// Registers (機器台帳, アカウント, 委託先 …) are data: one YAML file each, from which come table, validation,
+// API, list, form, import, export and print. What a file may say: docs/howto/add-a-register.md.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,24 @@
 
 namespace mamori::ledger {
 
-enum class FieldType { text, long_text, integer, number, boolean, date, datetime, choice, ref, mac, ip, cidr, email, phone, url, file };
+enum class FieldType {
+  text,
+  long_text,
+  integer,
+  number,
+  boolean,
+  date,
+  datetime,
+  choice,
+  ref,
+  mac,
+  ip,
+  cidr,
+  email,
+  phone,
+  url,
+  file
+};
 std::string_view name_of(FieldType type);
 
 struct Choice {
@@ -30,16 +47,16 @@ struct Field {
   FieldType type = FieldType::text;
   Words label;
   Words help;
-  std::string to;                     // ref: the register it points to
+  std::string to;  // ref: the register it points to
   std::vector<Choice> choices;
   std::string fallback;               // choice: the value an unknown spelling is imported as …
   std::string keep_in;                // … and the text field that then keeps the spelling
   std::vector<std::string> headings;  // other people's column headings
   std::string initial;                // value of a new record, as text
   bool required = false;
-  bool in_list = false;               // a column of the list as first shown
+  bool in_list = false;  // a column of the list as first shown
   bool in_print = false;
-  std::size_t longest = 500;          // characters
+  std::size_t longest = 500;  // characters
   std::optional<double> least, most;
 };
 
@@ -51,21 +68,22 @@ struct Numbering {
   int width = 3;
 };
 
-// How a measured fact finds the record that it is about. The clues are tried in order; the first that finds one counts.
+// How a measured fact finds the record that it is about. The clues are tried in order; the first that finds
+// one counts.
 struct Clue {
-  std::string name;                        // what `matched_by` says of it
-  std::string fact;                        // field of the fact …
-  std::string reg, by;                     // … and the register and field where the same stands
-  std::string gives;                       // the field with the record; "" = the record itself
-  bool spaces = true;                      // false: written with or without
-  bool first_label = false;                // of host names, what stands before the first dot
+  std::string name;          // what `matched_by` says of it
+  std::string fact;          // field of the fact …
+  std::string reg, by;       // … and the register and field where the same stands
+  std::string gives;         // the field with the record; "" = the record itself
+  bool spaces = true;        // false: written with or without
+  bool first_label = false;  // of host names, what stands before the first dot
 };
 struct Finds {
-  std::string field;                       // filled with the record's id
+  std::string field;  // filled with the record's id
   std::vector<Clue> clues;
-  bool retired = false;                    // retired records are found too; where one in use has the same, it wins
-  bool unique = false;                     // what several records have tells nothing; else the newest has it
-  std::string matched_by;                  // field that says which clue it was
+  bool retired = false;    // retired records are found too; where one in use has the same, it wins
+  bool unique = false;     // what several records have tells nothing; else the newest has it
+  std::string matched_by;  // field that says which clue it was
   std::map<std::string, std::string> otherwise;  // fields of a fact that finds none
 };
 
@@ -73,21 +91,22 @@ struct Register {
   std::string name;
   Words label;
   Words description;
-  std::string group;                       // where it stands in the ledgers' menu
+  std::string group;  // where it stands in the ledgers' menu
   std::vector<std::string> requirements;
   std::vector<Field> fields;
-  std::vector<std::string> label_fields;   // what a record is called, joined by a space
-  std::vector<std::string> key;            // fields that identify a record in an import without control number
+  std::vector<std::string> label_fields;  // what a record is called, joined by a space
+  std::vector<std::string> key;           // fields that identify a record in an import without control number
   std::optional<Numbering> numbering;
-  bool named_only = false;                 // a record may be made of its name alone, where an import names one that is not there
-  bool observed = false;                   // filled by collectors; people read it
-  Duration life{};                         // observed: older facts are stale
-  std::optional<Finds> finds;              // observed: the record a fact is about
-  std::vector<std::string> keeps;          // observed: fields that outlive a new reading
+  bool named_only =
+      false;  // a record may be made of its name alone, where an import names one that is not there
+  bool observed = false;                         // filled by collectors; people read it
+  Duration life{};                               // observed: older facts are stale
+  std::optional<Finds> finds;                    // observed: the record a fact is about
+  std::vector<std::string> keeps;                // observed: fields that outlive a new reading
   std::map<std::string, std::string> remembers;  // observed: field → the field whose value before it keeps
-  std::vector<std::string> writers;        // roles that may change records; see identity/permission.h
+  std::vector<std::string> writers;              // roles that may change records; see identity/permission.h
   std::vector<std::string> readers;
-  Words hint;                              // for the empty list: what belongs here
+  Words hint;  // for the empty list: what belongs here
   std::map<std::string, std::string> example;
 
   const Field* find(std::string_view field) const;
@@ -96,8 +115,8 @@ struct Register {
 
 class Registers {
  public:
-  // Every *.yaml under `directory`. Errors: base.yaml.bad with file and line: unknown key or type, duplicate, reference to an
-  // unknown register, a name that is an SQL word.
+  // Every *.yaml under `directory`. Errors: base.yaml.bad with file and line: unknown key or type, duplicate,
+  // reference to an unknown register, a name that is an SQL word.
   static Result<Registers> load(const std::filesystem::path& directory);
 
   const Register* find(std::string_view name) const;

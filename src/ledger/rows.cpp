@@ -18,13 +18,21 @@ std::string insert_sql(const Register& reg) {
 std::string update_sql(const Register& reg) {
   const auto names = columns(reg) + ", search";
   std::string sets;
-  for (const auto name : split(names, ',')) sets += (sets.empty() ? "" : ", ") + std::string(trim(name)) + " = ?";
+  for (const auto name : split(names, ','))
+    sets += (sets.empty() ? "" : ", ") + std::string(trim(name)) + " = ?";
   return "UPDATE " + reg.table() + " SET " + sets + " WHERE id = ? AND version = ?";
 }
 
 store::Row row_of(const Register& reg, const Record& record) {
-  store::Row row = {record.id, record.facility, record.number, record.label, record.version, to_millis(record.created_at), to_millis(record.updated_at),
-                    record.retired_at ? store::Value(to_millis(*record.retired_at)) : store::Value(), record.retired_reason};
+  store::Row row = {record.id,
+                    record.facility,
+                    record.number,
+                    record.label,
+                    record.version,
+                    to_millis(record.created_at),
+                    to_millis(record.updated_at),
+                    record.retired_at ? store::Value(to_millis(*record.retired_at)) : store::Value(),
+                    record.retired_reason};
   row.reserve(row.size() + reg.fields.size() + 3);
   for (const auto& field : reg.fields) {
     const auto* value = record.fields.if_contains(field.name);
@@ -45,7 +53,8 @@ Record record_of(const Register& reg, const store::Row& row) {
   record.retired_at = store::as_instant(row[7]);
   record.retired_reason = store::as_text(row[8]);
   for (std::size_t i = 0; i < reg.fields.size(); ++i)
-    if (!store::is_null(row[kFixedCount + i])) record.fields[reg.fields[i].name] = from_column(reg.fields[i], row[kFixedCount + i]);
+    if (!store::is_null(row[kFixedCount + i]))
+      record.fields[reg.fields[i].name] = from_column(reg.fields[i], row[kFixedCount + i]);
   return record;
 }
 

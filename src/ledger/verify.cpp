@@ -12,7 +12,7 @@ constexpr std::size_t kPage = 500;
 // What the entries say of a record.
 struct Told {
   std::string facility;
-  json::object state;      // after the last one
+  json::object state;  // after the last one
   std::int64_t entries = 0;
 };
 
@@ -26,7 +26,8 @@ json::value as_read(const json::value& value) {
 
 class Check {
  public:
-  Check(store::Connection& connection, const std::function<void(const Deviation&)>& report, const std::function<bool(std::string_view)>& is_whole)
+  Check(store::Connection& connection, const std::function<void(const Deviation&)>& report,
+        const std::function<bool(std::string_view)>& is_whole)
       : connection_(connection), report_(report), is_whole_(is_whole) {}
 
   Status of(const Register& reg) {
@@ -34,7 +35,9 @@ class Check {
     std::string after;
     while (true) {
       std::vector<Record> records;
-      MAMORI_TRY(connection_.each(fmt::format("SELECT {} FROM {} WHERE id > ? ORDER BY id LIMIT {}", detail::columns(reg), reg.table(), kPage), {after},
+      MAMORI_TRY(connection_.each(fmt::format("SELECT {} FROM {} WHERE id > ? ORDER BY id LIMIT {}",
+                                              detail::columns(reg), reg.table(), kPage),
+                                  {after},
                                   [&](store::Row& row) { records.push_back(detail::record_of(reg, row)); }));
       if (records.empty()) break;
       after = records.back().id;
@@ -60,7 +63,9 @@ class Check {
     }
     std::map<std::string, Told> told;
     bool unreadable = false;
-    MAMORI_TRY(connection_.each(fmt::format("SELECT record, facility, after_json FROM journal WHERE subject = ? AND {} AND record IN ({}) ORDER BY sequence", kWrites, marks),
+    MAMORI_TRY(connection_.each(fmt::format("SELECT record, facility, after_json FROM journal WHERE subject "
+                                            "= ? AND {} AND record IN ({}) ORDER BY sequence",
+                                            kWrites, marks),
                                 parameters, [&](store::Row& row) {
                                   auto& one = told[store::as_text(row[0])];
                                   one.facility = store::as_text(row[1]);
@@ -69,7 +74,8 @@ class Check {
                                   unreadable = unreadable || !state;
                                   if (state) one.state = std::move(state).take();
                                 }));
-    if (unreadable) return Error{ErrorKind::corrupt, "ledger.verify.unreadable", {{"register", reg_->label.ja}}};
+    if (unreadable)
+      return Error{ErrorKind::corrupt, "ledger.verify.unreadable", {{"register", reg_->label.ja}}};
     return told;
   }
 
@@ -80,7 +86,8 @@ class Check {
     if (told.facility != record.facility) deviates(record, "", "ledger.verify.facility");
     const auto then = text_of(told.state, "number");
     if (then != record.number) deviates(record, "number", "ledger.verify.renumbered");
-    if (told.state.contains("retired_reason") != record.retired_at.has_value() || text_of(told.state, "retired_reason") != record.retired_reason)
+    if (told.state.contains("retired_reason") != record.retired_at.has_value() ||
+        text_of(told.state, "retired_reason") != record.retired_reason)
       deviates(record, "", "ledger.verify.retired");
     bool edited = false;
     for (const auto& field : reg_->fields) {
@@ -101,13 +108,16 @@ class Check {
       const auto value = text_of(record.fields, field.name);  // "SHA-256:name"
       if (value.empty()) continue;
       ++counts_.attachments;
-      if (!is_whole_(std::string_view(value).substr(0, value.find(':')))) deviates(record, field.name, "ledger.verify.attachment");
+      if (!is_whole_(std::string_view(value).substr(0, value.find(':'))))
+        deviates(record, field.name, "ledger.verify.attachment");
     }
   }
 
   Status missing() {
-    return connection_.each(fmt::format("SELECT j.record, j.after_json FROM journal j JOIN (SELECT record, MAX(sequence) AS newest FROM journal WHERE subject = ? AND {}"
-                                        " AND record NOT IN (SELECT id FROM {}) GROUP BY record) m ON j.sequence = m.newest ORDER BY j.record",
+    return connection_.each(fmt::format("SELECT j.record, j.after_json FROM journal j JOIN (SELECT record, "
+                                        "MAX(sequence) AS newest FROM journal WHERE subject = ? AND {}"
+                                        " AND record NOT IN (SELECT id FROM {}) GROUP BY record) m ON "
+                                        "j.sequence = m.newest ORDER BY j.record",
                                         kWrites, reg_->table()),
                             {reg_->name}, [&](store::Row& row) {
                               Record record;
@@ -115,7 +125,9 @@ class Check {
                               if (const auto state = parse_json_object(store::as_text(row[1]))) {
                                 record.number = text_of(*state, "number");
                                 for (const auto& name : reg_->label_fields)
-                                  if (const auto part = text_of(*state, name); !part.empty() && name != "number") record.label += (record.label.empty() ? "" : " ") + part;
+                                  if (const auto part = text_of(*state, name);
+                                      !part.empty() && name != "number")
+                                    record.label += (record.label.empty() ? "" : " ") + part;
                               }
                               deviates(record, "", "ledger.verify.missing");
                             });
@@ -135,7 +147,8 @@ class Check {
 
 }  // namespace
 
-Result<VerifiedRecords> verify_records(store::Connection& connection, const Registers& registers, const std::function<void(const Deviation&)>& report,
+Result<VerifiedRecords> verify_records(store::Connection& connection, const Registers& registers,
+                                       const std::function<void(const Deviation&)>& report,
                                        const std::function<bool(std::string_view)>& is_whole) {
   Check check(connection, report, is_whole);
   for (const auto& reg : registers.all())

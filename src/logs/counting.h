@@ -1,5 +1,5 @@
-// How much of what came from whom, and when: counted where it comes in, kept in the database each minute, so that a
-// restart forgets nothing and several servers count together; and the facts that controls ask of it.
+// How much of what came from whom, and when: counted where it comes in, kept in the database each minute, so
+// that a restart forgets nothing and several servers count together; and the facts that controls ask of it.
 #pragma once
 
 #include <array>
@@ -53,7 +53,8 @@ class Counting {
   const Senders& senders_;
   mutable std::mutex mutex_;                  // guards counters_; never held across the database
   std::map<std::string, Counters> counters_;  // by source id
-  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0}, waiting_{0};
+  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0},
+      waiting_{0};
 };
 
 }  // namespace mamori::logs

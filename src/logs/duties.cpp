@@ -53,18 +53,21 @@ Kind journal(jobs::Jobs& jobs, Logs& logs, store::Database& database) {
     std::vector<Task> out;
     if (logs.archive().read_only()) return out;
     auto lease = MAMORI_TRY(database.read());
-    MAMORI_TRY(lease->each("SELECT id FROM r_facility", {}, [&](store::Row& row) { out.push_back({store::as_text(row[0]), "journal", "journal", 1h, {}}); }));
+    MAMORI_TRY(lease->each("SELECT id FROM r_facility", {}, [&](store::Row& row) {
+      out.push_back({store::as_text(row[0]), "journal", "journal", 1h, {}});
+    }));
     return out;
   };
-  // A follower that keeps its mark in what it writes: the stream itself says how far the journal is in it, also where
-  // database and archive were put back from copies of different days.
+  // A follower that keeps its mark in what it writes: the stream itself says how far the journal is in it,
+  // also where database and archive were put back from copies of different days.
   kind.work = [&jobs, &logs](Turn& turn) -> Result<Done> {
     MAMORI_TRY(logs.journal().feed(turn.job().task.facility));
     if (turn.job().history.empty())  // the stream is new
       for (const auto* next : {"logs.heads", "logs.verify"}) jobs.changed(next);
     return Done{};
   };
-  kind.hastens = [tail = std::make_shared<jobs::JournalTail>(database)]() -> Result<std::vector<std::pair<std::string, std::string>>> {
+  kind.hastens = [tail = std::make_shared<jobs::JournalTail>(
+                      database)]() -> Result<std::vector<std::pair<std::string, std::string>>> {
     std::vector<std::pair<std::string, std::string>> out;
     for (auto& facility : MAMORI_TRY(tail->facilities())) out.emplace_back(std::move(facility), "journal");
     return out;
@@ -78,7 +81,9 @@ Kind heads(Logs& logs) {
   kind.here = true;
   kind.at_start = true;  // perhaps there is a new place for them
   kind.tasks = [&logs] { return streams(logs, 1h); };
-  kind.work = [&logs](Turn& turn) { return done_of(logs.keeping().publish_head(stream_of(turn.job().task))); };
+  kind.work = [&logs](Turn& turn) {
+    return done_of(logs.keeping().publish_head(stream_of(turn.job().task)));
+  };
   return kind;
 }
 
@@ -90,7 +95,8 @@ Kind retention(Logs& logs) {
   kind.tasks = [&logs]() -> Result<std::vector<Task>> {
     std::vector<Task> out;
     if (logs.archive().read_only()) return out;
-    for (const auto& [name, retention] : MAMORI_TRY(logs.keeping().retentions())) out.push_back({name.facility, name.name, name.name, 24h, {}});
+    for (const auto& [name, retention] : MAMORI_TRY(logs.keeping().retentions()))
+      out.push_back({name.facility, name.name, name.name, 24h, {}});
     return out;
   };
   kind.work = [&logs](Turn& turn) -> Result<Done> {
@@ -130,14 +136,16 @@ Kind verification(Logs& logs) {
   kind.again = 1h;
   kind.tasks = [&logs]() -> Result<std::vector<Task>> {
     std::vector<Task> out;
-    for (const auto& [name, last] : MAMORI_TRY(logs.keeping().verified())) out.push_back({name.facility, name.name, name.name, 24h * 7, last});
+    for (const auto& [name, last] : MAMORI_TRY(logs.keeping().verified()))
+      out.push_back({name.facility, name.name, name.name, 24h * 7, last});
     return out;
   };
   kind.work = [&logs](Turn& turn) -> Result<Done> {
-    const auto verified = logs.keeping().verify_if_there(stream_of(turn.job().task), [&](std::uint64_t done, std::uint64_t all) {
-      turn.progress(static_cast<std::int64_t>(done), static_cast<std::int64_t>(all));
-      return !turn.stopped();
-    });
+    const auto verified = logs.keeping().verify_if_there(
+        stream_of(turn.job().task), [&](std::uint64_t done, std::uint64_t all) {
+          turn.progress(static_cast<std::int64_t>(done), static_cast<std::int64_t>(all));
+          return !turn.stopped();
+        });
     if (!verified) return verified.error();
     return Done{.result = {{"events", verified->events}}};
   };
@@ -148,7 +156,8 @@ Kind verification(Logs& logs) {
 
 void add_duties(jobs::Jobs& jobs, Logs& logs, store::Database& database) {
   auto& keeping = logs.keeping();
-  // Before anything is received or signed: what is newest in the archive tells whether the clock was set meanwhile.
+  // Before anything is received or signed: what is newest in the archive tells whether the clock was set
+  // meanwhile.
   if (const auto looked = keeping.watch_clock(); !looked) log::error("logs: " + describe(looked.error()));
   auto room = of_installation("logs.room", 1min, [&keeping]() -> Status {
     MAMORI_TRY(keeping.watch_clock());

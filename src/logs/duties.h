@@ -1,5 +1,5 @@
-// What the logs ask to be done by itself, as jobs: for each stream and each facility its own, so that one that fails
-// stops no other.
+// What the logs ask to be done by itself, as jobs: for each stream and each facility its own, so that one
+// that fails stops no other.
 #pragma once
 
 #include "jobs/jobs.h"

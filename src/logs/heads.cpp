@@ -17,7 +17,8 @@ Status Keeping::publish_head(const archive::StreamName& name) {
   auto* stream = MAMORI_TRY(archive_.stream(name));
   if (!stream->writes() || stream->size() == 0) return {};
   const auto head = MAMORI_TRY(stream->publish_head());
-  // So that a stream that is gone, or another, will be missed. A share or an authority that is away must not keep that from being noted.
+  // So that a stream that is gone, or another, will be missed. A share or an authority that is away must not
+  // keep that from being noted.
   Failures failures;
   const auto still_holds = [&](const RecordedHead& noted) { return !deviation(noted, stream); };
   failures.add("heads", record_heads(ledger_.database(), {{name, head}}, still_holds));
@@ -31,7 +32,8 @@ Status Keeping::publish_heads() {
   return failures.status();
 }
 
-Result<std::optional<proof::TimeStamp>> Keeping::stamp(const archive::StreamName& name, const proof::Head& head) {
+Result<std::optional<proof::TimeStamp>> Keeping::stamp(const archive::StreamName& name,
+                                                       const proof::Head& head) {
   if (witness_ && !archive_.read_only())
     if (const auto kept = witness_->keep(name, head); !kept) log::error("witness: " + describe(kept.error()));
   return stamp_of(ledger_.database(), name, head);

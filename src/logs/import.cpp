@@ -25,7 +25,9 @@ class MappedFile {
     struct stat status {};
     if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
       ::close(file);
-      return Error{ErrorKind::unavailable, "base.file.unreadable", {{"file", path.string()}, {"reason", "not a regular file"}}};
+      return Error{ErrorKind::unavailable,
+                   "base.file.unreadable",
+                   {{"file", path.string()}, {"reason", "not a regular file"}}};
     }
     MappedFile out;
     out.size_ = static_cast<std::size_t>(status.st_size);
@@ -39,7 +41,9 @@ class MappedFile {
     return out;
   }
   MappedFile(MappedFile&& other) noexcept
-      : path_(std::move(other.path_)), at_(std::exchange(other.at_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : path_(std::move(other.path_)),
+        at_(std::exchange(other.at_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
   MappedFile& operator=(MappedFile&&) = delete;
   ~MappedFile() {
     if (size_ != 0) ::munmap(at_, size_);
@@ -66,8 +70,10 @@ class MappedFile {
 };
 
 // The columns of a CSV file as the source declares them; its heading is taken off. None: a file of lines.
-Result<std::optional<formats::Mapping>> mapping_of(const LogSource& source, std::string_view& rest, std::size_t& line) {
-  if (!source.mapping_problem.empty()) return Error{ErrorKind::invalid, "collect.log.mapping", {{"entry", source.mapping_problem}}};
+Result<std::optional<formats::Mapping>> mapping_of(const LogSource& source, std::string_view& rest,
+                                                   std::size_t& line) {
+  if (!source.mapping_problem.empty())
+    return Error{ErrorKind::invalid, "collect.log.mapping", {{"entry", source.mapping_problem}}};
   const auto start = rest.find_first_not_of(" \t\r\n");
   if (!source.mapping || start == rest.npos || rest[start] == '{') return std::optional<formats::Mapping>();
   if (formats::is_numbered(*source.mapping)) return std::optional<formats::Mapping>(*source.mapping);
@@ -82,7 +88,9 @@ Result<std::optional<formats::Mapping>> mapping_of(const LogSource& source, std:
 
 }  // namespace
 
-Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::filesystem::path& path, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+Result<Logs::FileResult> Logs::import_file(
+    const LogSource& source, const std::filesystem::path& path,
+    const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
   const auto file = MAMORI_TRY(MappedFile::open(path));
   auto rest = file.bytes();
@@ -90,9 +98,14 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
   FileResult out;
   std::size_t line = 0;
   const auto mapping = MAMORI_TRY(mapping_of(source, rest, line));
-  const formats::Context context{ledger_.database().clock().now(), source.number, {}, source.zone, mapping ? &*mapping : source.mapping.get()};
+  const formats::Context context{ledger_.database().clock().now(),
+                                 source.number,
+                                 {},
+                                 source.zone,
+                                 mapping ? &*mapping : source.mapping.get()};
   std::vector<std::string_view> texts;
-  // Lines are cut here; one thread beside it normalises batch after batch, and they go into the stream in order.
+  // Lines are cut here; one thread beside it normalises batch after batch, and they go into the stream in
+  // order.
   struct Job {
     std::vector<std::string_view> texts;
     std::shared_ptr<archive::Batch> batch;
@@ -144,7 +157,10 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
       if (!failed) continue;
       out.events += job->batch->events.size();
       failed = stream->append_block(std::move(job->batch));
-      if (progress) progress(static_cast<std::uint64_t>(job->texts.back().data() + job->texts.back().size() - file.bytes().data()), file.bytes().size());
+      if (progress)
+        progress(static_cast<std::uint64_t>(job->texts.back().data() + job->texts.back().size() -
+                                            file.bytes().data()),
+                 file.bytes().size());
     }
   };
   std::size_t bytes = 0;
@@ -161,10 +177,13 @@ Result<Logs::FileResult> Logs::import_file(const LogSource& source, const std::f
     }
     changed.notify_all();
     hand_over(2);
-    if (!in_order.empty() && in_order.front()->texts.front().data() > file.bytes().data() + (64u << 20)) file.forget(static_cast<std::size_t>(in_order.front()->texts.front().data() - file.bytes().data()) - (32u << 20));
+    if (!in_order.empty() && in_order.front()->texts.front().data() > file.bytes().data() + (64u << 20))
+      file.forget(static_cast<std::size_t>(in_order.front()->texts.front().data() - file.bytes().data()) -
+                  (32u << 20));
   };
   while (!rest.empty() && failed) {
-    const auto end = mapping ? formats::csv_record(rest, archive::kLongestRaw) : std::min(rest.find('\n'), rest.size() - 1) + 1;
+    const auto end = mapping ? formats::csv_record(rest, archive::kLongestRaw)
+                             : std::min(rest.find('\n'), rest.size() - 1) + 1;
     auto text = rest.substr(0, end);
     rest.remove_prefix(end);
     ++line;

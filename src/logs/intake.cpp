@@ -4,9 +4,13 @@
 #include "logs/logs.h"
 
 namespace mamori::logs {
-Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, const formats::Bodies& bodies) { return accept(source, address, bodies, ledger_.database().clock().now()); }
+Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address,
+                                    const formats::Bodies& bodies) {
+  return accept(source, address, bodies, ledger_.database().clock().now());
+}
 
-Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address, const formats::Bodies& bodies, Instant received) {
+Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view address,
+                                    const formats::Bodies& bodies, Instant received) {
   auto* stream = MAMORI_TRY(archive_.stream({source.facility, source.stream}));
   Accepted out;
   const formats::Context context{received, source.number, address, source.zone, source.mapping.get()};

@@ -19,7 +19,8 @@ TEST_F(Intake, UnknownSendersAppearAndRefusedOnesAreNotHeard) {
   EXPECT_EQ(sources[0].state, "unknown");
   EXPECT_EQ(sources[0].number, "LS-0001");
   const auto* reg = *ledger_->find_register("log_source");
-  ASSERT_TRUE(ledger_->update({"", "t", "test"}, *reg, {facility_}, sources[0].id, 1, {{{"state", "refused"}}, ""}));
+  ASSERT_TRUE(
+      ledger_->update({"", "t", "test"}, *reg, {facility_}, sources[0].id, 1, {{{"state", "refused"}}, ""}));
   std::this_thread::sleep_for(std::chrono::milliseconds(2100));
   send_tcp(receiver->tcp_port(), "<34>four\n");
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
@@ -31,7 +32,8 @@ TEST_F(Intake, ASenderThatPausesIsReadOn) {
   const int file = connect_tcp(receiver->tcp_port());
   for (int i = 0; i < 300; ++i) {
     const auto line = "<13>number n" + std::to_string(i) + "\n";
-    ASSERT_EQ(::send(file, line.data(), line.size(), MSG_NOSIGNAL), static_cast<ssize_t>(line.size())) << "closed after " << i;
+    ASSERT_EQ(::send(file, line.data(), line.size(), MSG_NOSIGNAL), static_cast<ssize_t>(line.size()))
+        << "closed after " << i;
     if (i % 7 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1 + i % 5));
   }
   ::close(file);
@@ -44,21 +46,25 @@ TEST_F(Intake, HostileBytesLeaveTheReceiverStanding) {
   send_tcp(receiver->tcp_port(), "999999999999 <34>never ends");
   send_tcp(receiver->tcp_port(), std::string("\0\0\0\xff\xfe\n<>\n<34>\n", 14));
   send_tcp(receiver->tcp_port(), "");
-  send_tcp(receiver->tcp_port(), "<34>1 1970-01-01T00:00:00Z old clock - - - x\n<34>1 2099-12-31T23:59:59Z new clock - - - y\n");
+  send_tcp(receiver->tcp_port(),
+           "<34>1 1970-01-01T00:00:00Z old clock - - - x\n<34>1 2099-12-31T23:59:59Z new clock - - - y\n");
   send_tcp(receiver->tcp_port(), "<34>still here\n");
-  const std::vector<std::string> wanted = {"<34>after a giant", "<34>still here", "<34>1 2099-12-31T23:59:59Z new clock - - - y"};
+  const std::vector<std::string> wanted = {"<34>after a giant", "<34>still here",
+                                           "<34>1 2099-12-31T23:59:59Z new clock - - - y"};
   std::vector<std::string> now;
   for (int i = 0; i < 500; ++i) {
     now = all();
-    if (std::all_of(wanted.begin(), wanted.end(), [&](const auto& text) { return std::find(now.begin(), now.end(), text) != now.end(); })) break;
+    if (std::all_of(wanted.begin(), wanted.end(),
+                    [&](const auto& text) { return std::find(now.begin(), now.end(), text) != now.end(); }))
+      break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   for (const auto& expected : wanted) EXPECT_EQ(std::count(now.begin(), now.end(), expected), 1) << expected;
   EXPECT_EQ(std::count(now.begin(), now.end(), std::string(1 << 20, 'A')), 1) << "a giant is cut, not lost";
 }
 
-// Every datagram is kept, or counted as dropped for its sender, or counted as what the kernel had no room for; and one that sends little
-// beside a flood fares no worse than the flood.
+// Every datagram is kept, or counted as dropped for its sender, or counted as what the kernel had no room
+// for; and one that sends little beside a flood fares no worse than the flood.
 TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
   constexpr std::uint64_t kFlood = 60'000, kCalm = 300;
   const auto receiver = *Receiver::open({.address = "0.0.0.0", .udp_port = 0}, *logs_);
@@ -69,7 +75,8 @@ TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
       if (pause != 0) std::this_thread::sleep_for(std::chrono::milliseconds(pause));
     }
   };
-  const int loud = udp_from("127.0.0.1", receiver->udp_port()), calm = udp_from("127.0.0.2", receiver->udp_port());
+  const int loud = udp_from("127.0.0.1", receiver->udp_port()),
+            calm = udp_from("127.0.0.2", receiver->udp_port());
   std::thread flood([&] { send_all(loud, kFlood, 0); });
   send_all(calm, kCalm, 2);
   flood.join();
@@ -77,7 +84,10 @@ TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
     const auto text = logs_->metrics();
     return std::strtoull(text.c_str() + text.find("\n" + name + " ") + name.size() + 2, nullptr, 10);
   };
-  const auto counted = [&] { return figure("mamori_log_events_total") + figure("mamori_log_dropped_total") + figure("mamori_log_overflow_total"); };
+  const auto counted = [&] {
+    return figure("mamori_log_events_total") + figure("mamori_log_dropped_total") +
+           figure("mamori_log_overflow_total");
+  };
   std::uint64_t sent = kFlood + kCalm;
   for (int i = 0; i < 600 && counted() != sent; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -89,10 +99,14 @@ TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
   std::map<std::string, std::uint64_t> kept;
   for (const auto& source : *logs_->sources({facility_})) {
     const archive::Stream* const streams[] = {&events()};
-    kept[source.name] = archive_->search(streams, *archive::parse_query("source:" + source.number), {.limit = 0, .statistics = true})->total;
+    kept[source.name] = archive_
+                            ->search(streams, *archive::parse_query("source:" + source.number),
+                                     {.limit = 0, .statistics = true})
+                            ->total;
   }
   EXPECT_GT(kept["127.0.0.1"], 0u);
-  EXPECT_GE(static_cast<double>(kept["127.0.0.2"]) / kCalm + 0.1, static_cast<double>(kept["127.0.0.1"]) / kFlood);
+  EXPECT_GE(static_cast<double>(kept["127.0.0.2"]) / kCalm + 0.1,
+            static_cast<double>(kept["127.0.0.1"]) / kFlood);
   ::close(loud);
   ::close(calm);
 }
@@ -139,17 +153,21 @@ TEST_F(Intake, AFileGoesInWholeAndInOrder) {
   const auto file = folder_.path() / "big.log";
   {
     std::ofstream out(file);
-    for (int i = 0; i < 40'000; ++i) out << "Nov 21 13:00:" << (i % 60 < 10 ? "0" : "") << i % 60 << " host app[1]: event n" << i << " user=u" << i % 7 << "\n";
+    for (int i = 0; i < 40'000; ++i)
+      out << "Nov 21 13:00:" << (i % 60 < 10 ? "0" : "") << i % 60 << " host app[1]: event n" << i
+          << " user=u" << i % 7 << "\n";
     out << "\n\r\nlast line without an end";
   }
   std::uint64_t told = 0;
-  const auto result = logs_->import_file(source, file, [&](std::uint64_t done, std::uint64_t) { told = done; });
+  const auto result =
+      logs_->import_file(source, file, [&](std::uint64_t done, std::uint64_t) { told = done; });
   ASSERT_TRUE(result) << describe(result.error());
   EXPECT_EQ(result->events, 40'001u);
   EXPECT_GT(told, 1'000'000u);
   const auto raws = all();
   ASSERT_EQ(raws.size(), 40'001u);
-  for (std::size_t i = 0; i < 40'000; i += 991) EXPECT_NE(raws[i].find("event n" + std::to_string(i) + " "), std::string::npos);
+  for (std::size_t i = 0; i < 40'000; i += 991)
+    EXPECT_NE(raws[i].find("event n" + std::to_string(i) + " "), std::string::npos);
   EXPECT_EQ(raws.back(), "last line without an end");
   EXPECT_EQ(logs_->import_file(source, folder_.path() / "absent").error().code, "base.file.missing");
 }
@@ -157,7 +175,8 @@ TEST_F(Intake, AFileGoesInWholeAndInOrder) {
 TEST_F(Intake, WhatIsRefusedOrCutIsKeptAndCounted) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   const std::string giant = "<34>1 2026-11-20T22:14:15Z h a - - - " + std::string(archive::kLongestRaw, 'g');
-  const auto kept = logs_->accept(source, "192.0.2.9", {{{giant, 1}}, {{2, "collect.events.bulk-action", R"({"delete":{"_id":"1"}})"}}});
+  const auto kept = logs_->accept(
+      source, "192.0.2.9", {{{giant, 1}}, {{2, "collect.events.bulk-action", R"({"delete":{"_id":"1"}})"}}});
   ASSERT_TRUE(kept) << describe(kept.error());
   EXPECT_EQ(kept->events, 1u);
   ASSERT_EQ(kept->notes.size(), 2u);
@@ -176,7 +195,8 @@ TEST_F(Intake, WhatIsRefusedOrCutIsKeptAndCounted) {
 
 TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
-  const auto late = "<34>1 " + iso_instant(clock_.now() - std::chrono::minutes(10)) + " h a - - - ten minutes slow";
+  const auto late =
+      "<34>1 " + iso_instant(clock_.now() - std::chrono::minutes(10)) + " h a - - - ten minutes slow";
   const std::vector<formats::Found> found = {{late, 1}, {late, 2}};
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   ASSERT_TRUE(round());
@@ -191,7 +211,8 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   const auto before = journal->size();
   ASSERT_TRUE(logs_->journal().feed());
   EXPECT_EQ(journal->size(), before) << "each entry once";
-  const auto checked = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
+  const auto checked = ledger_->list(**ledger_->find_register("observed_archive"),
+                                     {.facilities = {facility_}, .sort = "label"});
   EXPECT_GE(checked->items.size(), 1u);
   EXPECT_NE(logs_->metrics().find("mamori_log_events_total 2"), std::string::npos);
 }
@@ -199,7 +220,8 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
 TEST_F(Intake, FilesWithDeclaredColumnsAndJsonPaths) {
   const auto* reg = *ledger_->find_register("log_source");
   const auto add = [&](const char* name, const char* mapping) {
-    EXPECT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", name}, {"state", "accepted"}, {"mapping", mapping}}, ""}));
+    EXPECT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_,
+                                {{{"name", name}, {"state", "accepted"}, {"mapping", mapping}}, ""}));
     EXPECT_TRUE(logs_->all_sources());  // reads the sources again
     return *logs_->source_called(facility_, name);
   };
@@ -208,7 +230,10 @@ TEST_F(Intake, FilesWithDeclaredColumnsAndJsonPaths) {
     return folder_.path() / name;
   };
   const auto csv = add("emr", "time=操作日時, user=職員, patient=患者番号, action=操作, outcome=結果");
-  const auto done = logs_->import_file(csv, write("emr.csv", "操作日時,職員,操作,患者番号,結果\r\n2026/11/20 18:05,tanaka,閲覧,001234,OK\r\n2026/11/20 18:06,sato,\"印刷\n2枚\",5678,NG\r\nbroken,,\r\n"));
+  const auto done = logs_->import_file(
+      csv, write("emr.csv",
+                 "操作日時,職員,操作,患者番号,結果\r\n2026/11/20 18:05,tanaka,閲覧,001234,OK\r\n2026/11/20 "
+                 "18:06,sato,\"印刷\n2枚\",5678,NG\r\nbroken,,\r\n"));
   ASSERT_TRUE(done) << describe(done.error());
   EXPECT_EQ(done->events, 3u);
   const auto kept = *events().event(0);
@@ -228,14 +253,16 @@ TEST_F(Intake, FilesWithDeclaredColumnsAndJsonPaths) {
   ASSERT_TRUE(logs_->import_file(numbered, write("plain.csv", "2026/11/20 18:05,suzuki,x\n")));
   EXPECT_EQ(events().event(3)->event[Field::user], "suzuki");
   const auto lines = add("lines", "user=who.id, patient=chart.0.no, time=at");
-  ASSERT_TRUE(logs_->import_file(lines, write("lines.jsonl", "{\"who\":{\"id\":\"ito\"},\"chart\":[{\"no\":\"42\"}],\"at\":\"2026-11-20T18:05:00+09:00\",\"user\":\"machine\"}\n")));
+  ASSERT_TRUE(logs_->import_file(lines, write("lines.jsonl",
+                                              "{\"who\":{\"id\":\"ito\"},\"chart\":[{\"no\":\"42\"}],\"at\":"
+                                              "\"2026-11-20T18:05:00+09:00\",\"user\":\"machine\"}\n")));
   const auto json_event = *events().event(4);
   EXPECT_EQ(json_event.event[Field::user], "ito");
   EXPECT_EQ(json_event.event[Field::patient], "42");
   EXPECT_EQ(iso_instant(json_event.event.time), "2026-11-20T09:05:00Z");
-  EXPECT_EQ(logs_->import_file(add("wrong", "nobody=1"), write("x.csv", "1\n")).error().code, "collect.log.mapping");
+  EXPECT_EQ(logs_->import_file(add("wrong", "nobody=1"), write("x.csv", "1\n")).error().code,
+            "collect.log.mapping");
 }
-
 
 TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
   testing::LimitedDisk disk;
@@ -246,8 +273,10 @@ TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_, disk);
   logs_ = *Logs::open(*ledger_, *archive_);
   const auto* reg = *ledger_->find_register("log_stream");
-  ASSERT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
-  ASSERT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_, {{{"stream", "access"}, {"when_full", "refuse"}}, ""}));
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_,
+                              {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, *reg, facility_,
+                              {{{"stream", "access"}, {"when_full", "refuse"}}, ""}));
   for (const auto* name : {"network", "access"}) {
     auto* stream = *archive_->stream({facility_, name});
     // More than one segment of 64 blocks, made of small blocks.
@@ -272,11 +301,16 @@ TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
   EXPECT_EQ(access->first(), 0u);
   EXPECT_TRUE(network->verify([](const archive::Damage& damage) { ADD_FAILURE() << damage.what; }));
   ASSERT_TRUE(round());
-  const auto facts = ledger_->list(**ledger_->find_register("observed_log_space"), {.facilities = {facility_}, .sort = "label"});
+  const auto facts = ledger_->list(**ledger_->find_register("observed_log_space"),
+                                   {.facilities = {facility_}, .sort = "label"});
   ASSERT_EQ(facts->items.size(), 1u);
   EXPECT_EQ(facts->items[0].fields.at("free_percent").as_int64(), 0);
   const auto lease = *database_->read();
-  EXPECT_EQ(store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'retention' AND reason = 'disk full'")->rows[0][0]), 1);
+  EXPECT_EQ(store::as_integer(lease
+                                  ->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = "
+                                          "'retention' AND reason = 'disk full'")
+                                  ->rows[0][0]),
+            1);
 }
 
 TEST_F(Intake, ASmallDiskThatIsNearlyEmptyLosesNothing) {
@@ -287,7 +321,8 @@ TEST_F(Intake, ASmallDiskThatIsNearlyEmptyLosesNothing) {
   archive_.reset();
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_, disk);
   logs_ = *Logs::open(*ledger_, *archive_);
-  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_,
+                              {{{"stream", "network"}, {"when_full", "oldest"}}, ""}));
   auto* stream = *archive_->stream({facility_, "network"});
   fill(*stream, clock_.now());
   ASSERT_TRUE(logs_->keeping().make_room());
@@ -299,9 +334,12 @@ TEST_F(Intake, ASmallDiskThatIsNearlyEmptyLosesNothing) {
 
 // A clock that is wrong for one start must not make old what is not.
 TEST_F(Intake, NothingGoesForItsAgeWhereTheClockJumped) {
-  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"keep_years", 5}}, ""}));
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_,
+                              {{{"stream", "network"}, {"keep_years", 5}}, ""}));
   auto* stream = *archive_->stream({facility_, "network"});
-  fill(*stream, clock_.now() - std::chrono::hours(24 * 365 * 6));  // as if it had been written then, or the clock were six years ahead
+  fill(*stream, clock_.now() -
+                    std::chrono::hours(
+                        24 * 365 * 6));  // as if it had been written then, or the clock were six years ahead
   fill(*stream, clock_.now() - std::chrono::hours(24 * 365 * 6));
   ASSERT_TRUE(round());
   ASSERT_TRUE(round());
@@ -312,7 +350,8 @@ TEST_F(Intake, NothingGoesForItsAgeWhereTheClockJumped) {
 
 // What was received behind something newer is no older than that.
 TEST_F(Intake, EventsThatAWrongClockStampedAreKeptWithTheirNeighbours) {
-  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"keep_years", 5}}, ""}));
+  ASSERT_TRUE(ledger_->create({"", "t", "test"}, **ledger_->find_register("log_stream"), facility_,
+                              {{{"stream", "network"}, {"keep_years", 5}}, ""}));
   auto* stream = *archive_->stream({facility_, "network"});
   fill(*stream, clock_.now());
   fill(*stream, from_millis(946'684'800'000));  // 2000-01-01
@@ -328,10 +367,12 @@ TEST_F(Intake, WhatWentWithoutAWordInTheJournalIsWrittenDownLater) {
   ASSERT_TRUE(stream->retain({.bytes = 1}));  // as a removal whose process ended before it was in the journal
   ASSERT_GT(stream->first(), 0u);
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(round());
-  const auto rows = *(*database_->read())->query("SELECT after_json, reason FROM journal WHERE action = 'retention'");
+  const auto rows =
+      *(*database_->read())->query("SELECT after_json, reason FROM journal WHERE action = 'retention'");
   ASSERT_EQ(rows.rows.size(), 1u);
   EXPECT_EQ(store::as_text(rows.rows[0][1]), "found at the start");
-  EXPECT_NE(store::as_text(rows.rows[0][0]).find("\"first\":" + std::to_string(stream->first())), std::string::npos);
+  EXPECT_NE(store::as_text(rows.rows[0][0]).find("\"first\":" + std::to_string(stream->first())),
+            std::string::npos);
 }
 
 TEST_F(Intake, ASearchNamesWhatIsKnownToBeGone) {
@@ -341,7 +382,8 @@ TEST_F(Intake, ASearchNamesWhatIsKnownToBeGone) {
   ASSERT_TRUE(logs_->keeping().publish_heads());
   logs_.reset();
   archive_.reset();
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "archive" / facility_ / "events"))
+  for (const auto& entry :
+       std::filesystem::directory_iterator(folder_.path() / "archive" / facility_ / "events"))
     if (entry.path().extension() == ".log") std::filesystem::remove(entry.path());
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
   logs_ = *Logs::open(*ledger_, *archive_);
@@ -382,13 +424,16 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   EXPECT_FALSE(round()) << "one is gone";
   const auto whole = [&] {
     std::map<std::string, bool> out;
-    const auto verdicts = ledger_->list(**ledger_->find_register("observed_archive"), {.facilities = {facility_}, .sort = "label"});
-    for (const auto& one : verdicts->items) out[text_of(one.fields, "stream")] = one.fields.at("whole").as_bool();
+    const auto verdicts = ledger_->list(**ledger_->find_register("observed_archive"),
+                                        {.facilities = {facility_}, .sort = "label"});
+    for (const auto& one : verdicts->items)
+      out[text_of(one.fields, "stream")] = one.fields.at("whole").as_bool();
     return out;
   };
   EXPECT_EQ(whole(), (std::map<std::string, bool>{{"events", false}, {"journal", true}, {"network", true}}));
   // Another in its place.
-  ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {std::vector<formats::Found>(20, {"<34>1 - h app - - - two", 1}), {}}));
+  ASSERT_TRUE(logs_->accept(source, "192.0.2.9",
+                            {std::vector<formats::Found>(20, {"<34>1 - h app - - - two", 1}), {}}));
   EXPECT_EQ(damage_of_events(), std::vector<std::string>{"events archive.damage.root"});
   EXPECT_EQ(logs_->keeping().verify({facility_, "events"}).error().code, "archive.verify.failed");
   // And one that does not open.
@@ -399,7 +444,8 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   EXPECT_EQ(streams.open.size(), 1u);
   ASSERT_EQ(streams.closed.size(), 1u);
   EXPECT_EQ(streams.closed[0].what, "archive.stream.newer");
-  EXPECT_EQ(logs_->streams({facility_}, {"events"}).error().code, "archive.stream.newer") << "asked for it alone";
+  EXPECT_EQ(logs_->streams({facility_}, {"events"}).error().code, "archive.stream.newer")
+      << "asked for it alone";
   EXPECT_EQ(logs_->keeping().newest_heads({facility_})->size(), 2u);
 }
 
@@ -416,16 +462,24 @@ TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
 TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   std::vector<formats::Found> found;
-  for (std::size_t i = 0; i < 3; ++i) found.push_back({"<34>1 2026-11-20T22:14:15Z h chart - - - {\"user\":\"tanaka\",\"patient_id\":\"001234\",\"action\":\"read\"}", i + 1});
+  for (std::size_t i = 0; i < 3; ++i)
+    found.push_back(
+        {"<34>1 2026-11-20T22:14:15Z h chart - - - "
+         "{\"user\":\"tanaka\",\"patient_id\":\"001234\",\"action\":\"read\"}",
+         i + 1});
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   const auto streams = *logs_->streams({facility_});
   const std::vector<const archive::Stream*> list(streams.open.begin(), streams.open.end());
   const auto recorded = [&] {
     const auto lease = *database_->read();
-    return store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'searched'")->rows[0][0]);
+    return store::as_integer(
+        lease->query("SELECT COUNT(*) FROM journal WHERE subject = 'logs' AND action = 'searched'")
+            ->rows[0][0]);
   };
-  const auto ask = [&](const std::string& text, const archive::SearchOptions& options = {}, const char* who = "a") {
-    const auto result = logs_->search({who, who, "test"}, facility_, list, *parse_question(text, "", ""), options);
+  const auto ask = [&](const std::string& text, const archive::SearchOptions& options = {},
+                       const char* who = "a") {
+    const auto result =
+        logs_->search({who, who, "test"}, facility_, list, *parse_question(text, "", ""), options);
     EXPECT_TRUE(result) << text;
     return recorded();
   };
@@ -438,7 +492,8 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   EXPECT_EQ(ask("001234"), 3);
   EXPECT_EQ(ask("0012*"), 4);
   EXPECT_EQ(ask("patient_id:001234"), 5);
-  EXPECT_EQ(ask("tanaka OR patient:999", {.before = archive::Position{clock_.now(), 0, 5}}), 6) << "a later page asked for first";
+  EXPECT_EQ(ask("tanaka OR patient:999", {.before = archive::Position{clock_.now(), 0, 5}}), 6)
+      << "a later page asked for first";
   archive::SearchOptions counting{.limit = 0, .statistics = true};
   counting.count = {Field::patient};
   EXPECT_EQ(ask("\"001234\"", counting), 7);
@@ -447,11 +502,14 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
 
 TEST_F(Intake, UsersAreAccountsAndPersonsWhereTheyAreKnown) {
   const store::Actor actor{"", "t", "test"};
-  const auto add = [&](const char* reg, json::object fields) { return ledger_->create(actor, **ledger_->find_register(reg), facility_, {std::move(fields), ""})->id; };
+  const auto add = [&](const char* reg, json::object fields) {
+    return ledger_->create(actor, **ledger_->find_register(reg), facility_, {std::move(fields), ""})->id;
+  };
   const auto tanaka = add("person", {{"name", "田中 一郎"}});
   const auto account = add("account", {{"login", "Tanaka"}, {"kind", "personal"}, {"person", tanaka}});
   const auto shared = add("account", {{"login", "uketsuke"}, {"kind", "shared"}});
-  const auto owners = logs_->owners(facility_, {"tanaka", "MINATO\\TANAKA", "tanaka@minato.example", "uketsuke", "nobody", "田中", ""});
+  const auto owners = logs_->owners(
+      facility_, {"tanaka", "MINATO\\TANAKA", "tanaka@minato.example", "uketsuke", "nobody", "田中", ""});
   ASSERT_TRUE(owners) << describe(owners.error());
   for (const auto* user : {"tanaka", "MINATO\\TANAKA", "tanaka@minato.example"}) {
     ASSERT_TRUE(owners->contains(user)) << user;
@@ -467,7 +525,8 @@ TEST_F(Intake, UsersAreAccountsAndPersonsWhereTheyAreKnown) {
 
 TEST_F(Intake, TokensAreShownOnceAndTheNewestCounts) {
   const auto* reg = *ledger_->find_register("log_source");
-  const auto made = *ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", "app"}, {"state", "accepted"}}, ""});
+  const auto made =
+      *ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", "app"}, {"state", "accepted"}}, ""});
   const auto first = *logs_->make_token({"", "t", "test"}, {facility_}, made.id);
   EXPECT_EQ(logs_->source_of({.address = "192.0.2.1", .token = first.reveal()})->id, made.id);
   const auto second = *logs_->make_token({"", "t", "test"}, {facility_}, made.id);

@@ -40,7 +40,10 @@ class Intake : public ::testing::Test {
     ledger_ = *ledger::Ledger::open(*database_, registers_);
     archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
     logs_ = *Logs::open(*ledger_, *archive_);
-    facility_ = ledger_->create({"", "t", "test"}, **ledger_->find_register("facility"), "", {{{"name", "試験病院"}, {"kind", "hospital"}}, ""})->id;
+    facility_ = ledger_
+                    ->create({"", "t", "test"}, **ledger_->find_register("facility"), "",
+                             {{{"name", "試験病院"}, {"kind", "hospital"}}, ""})
+                    ->id;
   }
   // What a server does by itself, once; again at the next call after a minute, an hour, a day.
   Status round() {
@@ -64,10 +67,12 @@ class Intake : public ::testing::Test {
   }
   std::vector<std::string> all() {
     std::vector<std::string> out;
-    EXPECT_TRUE(events().each_match(archive::Query{}, from_millis(0), from_millis(std::numeric_limits<std::int64_t>::max()), 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
-      out.emplace_back(event.raw);
-      return true;
-    }));
+    EXPECT_TRUE(events().each_match(archive::Query{}, from_millis(0),
+                                    from_millis(std::numeric_limits<std::int64_t>::max()), 0,
+                                    [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
+                                      out.emplace_back(event.raw);
+                                      return true;
+                                    }));
     return out;
   }
   // More than one segment of 64 blocks, made of small blocks, all received at `at`.

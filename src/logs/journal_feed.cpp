@@ -13,11 +13,15 @@ namespace {
 
 // What cannot be kept whole is kept by its hash: the journal's own chain of hashes holds the rest.
 std::string journal_line(const store::JournalEntry& entry) {
-  json::object line = {{"sequence", entry.sequence}, {"at", iso_instant(entry.at)}, {"actor", entry.actor.name}, {"actor_id", entry.actor.id}, {"origin", entry.actor.origin}, {"subject", entry.change.subject},
-                       {"record", entry.change.record}, {"action", entry.change.action}, {"before", entry.change.before}, {"after", entry.change.after}, {"reason", entry.change.reason}, {"hash", entry.hash}};
+  json::object line = {
+      {"sequence", entry.sequence},    {"at", iso_instant(entry.at)},   {"actor", entry.actor.name},
+      {"actor_id", entry.actor.id},    {"origin", entry.actor.origin},  {"subject", entry.change.subject},
+      {"record", entry.change.record}, {"action", entry.change.action}, {"before", entry.change.before},
+      {"after", entry.change.after},   {"reason", entry.change.reason}, {"hash", entry.hash}};
   auto text = json::serialize(line);
   if (text.size() <= archive::kLongestRaw) return text;
-  for (const auto* part : {"before", "after", "reason"}) line[part] = "sha256:" + sha256_hex(text_of(line, part));
+  for (const auto* part : {"before", "after", "reason"})
+    line[part] = "sha256:" + sha256_hex(text_of(line, part));
   return json::serialize(line);
 }
 
@@ -28,19 +32,22 @@ Status JournalFeed::feed() {
   std::vector<std::string> facilities;
   {
     auto lease = MAMORI_TRY(database_.read());
-    MAMORI_TRY(lease->each("SELECT id FROM r_facility", {}, [&](store::Row& row) { facilities.push_back(store::as_text(row[0])); }));
+    MAMORI_TRY(lease->each("SELECT id FROM r_facility", {},
+                           [&](store::Row& row) { facilities.push_back(store::as_text(row[0])); }));
   }
   Failures failures;
   for (const auto& facility : facilities) failures.add(facility + "/journal", feed(facility));
   return failures.status();
 }
 
-// The last entry in the stream says how far the journal is in it. Where the database does not have that one, an earlier state of it was put
-// back: the journal goes on from the last entry that both have, and says so; what the stream has of before stays there to be compared.
+// The last entry in the stream says how far the journal is in it. Where the database does not have that one,
+// an earlier state of it was put back: the journal goes on from the last entry that both have, and says so;
+// what the stream has of before stays there to be compared.
 Result<std::int64_t> JournalFeed::fed_until(const std::string& facility, const archive::Stream& stream) {
   const auto in_database = [&](std::int64_t sequence) -> Result<std::string> {
     auto lease = MAMORI_TRY(database_.read());
-    const auto rows = MAMORI_TRY(lease->query("SELECT hash FROM journal WHERE facility = ? AND sequence = ?", {facility, sequence}));
+    const auto rows = MAMORI_TRY(
+        lease->query("SELECT hash FROM journal WHERE facility = ? AND sequence = ?", {facility, sequence}));
     return rows.rows.empty() ? std::string() : store::as_text(rows.rows[0][0]);
   };
   std::int64_t newest = 0, common = 0;
@@ -54,9 +61,13 @@ Result<std::int64_t> JournalFeed::fed_until(const std::string& facility, const a
     if (MAMORI_TRY(in_database(sequence)) == text_of(*entry, "hash")) common = sequence;
   }
   if (common == newest) return common;
-  log::error(fmt::format("the journal of {} was put back: its stream goes on to entry {}, the database has the same up to {}", facility, newest, common));
+  log::error(fmt::format(
+      "the journal of {} was put back: its stream goes on to entry {}, the database has the same up to {}",
+      facility, newest, common));
   auto transaction = MAMORI_TRY(database_.begin());
-  transaction.journal({"", "log intake", "logs"}, {facility, "logs", "journal", "put_back", json::serialize(json::object{{"sequence", newest}}), json::serialize(json::object{{"sequence", common}}), ""});
+  transaction.journal({"", "log intake", "logs"}, {facility, "logs", "journal", "put_back",
+                                                   json::serialize(json::object{{"sequence", newest}}),
+                                                   json::serialize(json::object{{"sequence", common}}), ""});
   MAMORI_TRY(transaction.commit());
   return common;
 }
@@ -97,13 +108,15 @@ Status JournalFeed::feed(const std::string& facility) {
       event[Field::kind] = "journal";
       event[Field::user] = arena.keep(entry.actor.name.substr(0, archive::kLongestField));
       event[Field::action] = arena.keep(entry.change.action);
-      event[Field::object] = arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
+      event[Field::object] =
+          arena.keep(entry.change.subject + (entry.change.record.empty() ? "" : "/" + entry.change.record));
       last = entry.sequence;
     }
     const auto appended = keeping_.append(*stream, events);
     const std::lock_guard lock(mutex_);
     if (!appended) {
-      fed_.erase(facility);  // they may stand in the stream all the same: the next time its last entry says so
+      fed_.erase(
+          facility);  // they may stand in the stream all the same: the next time its last entry says so
       return appended.error();
     }
     fed_[facility] = last;

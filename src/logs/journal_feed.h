@@ -1,4 +1,5 @@
-// The ledger's journal as a stream of each facility: whoever has the database file cannot quietly rewrite the past.
+// The ledger's journal as a stream of each facility: whoever has the database file cannot quietly rewrite the
+// past.
 #pragma once
 
 #include <map>

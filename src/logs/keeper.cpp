@@ -5,12 +5,14 @@
 namespace mamori::logs {
 namespace {
 
-constexpr std::size_t kMostBytes = 4u << 20;                      // of one append, about
+constexpr std::size_t kMostBytes = 4u << 20;  // of one append, about
 constexpr std::chrono::milliseconds kFirstPause{50}, kLongestPause{2000}, kPauseAtEnd{100};
-constexpr std::chrono::seconds kLook{1};                          // how often the ledger is looked at for senders
-constexpr std::chrono::seconds kTell{60};                         // how often the log hears of the same trouble
+constexpr std::chrono::seconds kLook{1};   // how often the ledger is looked at for senders
+constexpr std::chrono::seconds kTell{60};  // how often the log hears of the same trouble
 
-std::chrono::milliseconds pause_after(int tries) { return std::min(kLongestPause, kFirstPause * (1 << std::min(tries, 6))); }
+std::chrono::milliseconds pause_after(int tries) {
+  return std::min(kLongestPause, kFirstPause * (1 << std::min(tries, 6)));
+}
 
 // Nothing about the events themselves: another time it may go well.
 bool passes(const Error& error) {
@@ -18,7 +20,7 @@ bool passes(const Error& error) {
     case ErrorKind::unavailable:
     case ErrorKind::exhausted:
     case ErrorKind::conflict:
-    case ErrorKind::corrupt:   // a stream that does not open: until someone has looked at it its senders wait
+    case ErrorKind::corrupt:  // a stream that does not open: until someone has looked at it its senders wait
     case ErrorKind::internal:
     case ErrorKind::not_found: return true;
     case ErrorKind::invalid:
@@ -28,7 +30,9 @@ bool passes(const Error& error) {
   MAMORI_UNREACHABLE();
 }
 
-bool is_refusal(const Error& error) { return error.kind == ErrorKind::forbidden || error.kind == ErrorKind::unauthenticated; }
+bool is_refusal(const Error& error) {
+  return error.kind == ErrorKind::forbidden || error.kind == ErrorKind::unauthenticated;
+}
 
 }  // namespace
 
@@ -102,7 +106,9 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   std::size_t bytes = 0;
   const auto limit = lane->trying_ != 0 ? lane->trying_ : Logs::kAppendedAtOnce;
   for (const auto& batch : lane->batches_)
-    for (auto i = batch.kept; i < batch.messages.size() && bodies.events.size() < limit && (lane->trying_ != 0 || bytes < kMostBytes); ++i) {
+    for (auto i = batch.kept; i < batch.messages.size() && bodies.events.size() < limit &&
+                              (lane->trying_ != 0 || bytes < kMostBytes);
+         ++i) {
       bodies.events.push_back({batch.messages[i], 0});
       bytes += batch.messages[i].size();
     }
@@ -113,9 +119,13 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   auto source = logs_.find_sender(lane->sender);
   if (source && !*source && !patient()) source = logs_.nameless_sender(lane->sender.address);
   Status done;
-  if (!source) done = source.error();
-  else if (!*source) done = Error{ErrorKind::unavailable, "collect.log.sender-waits", {{"address", lane->sender.address}}};
-  else if (const auto accepted = logs_.accept(**source, lane->sender.address, bodies, lane->received_); !accepted) done = accepted.error();
+  if (!source)
+    done = source.error();
+  else if (!*source)
+    done = Error{ErrorKind::unavailable, "collect.log.sender-waits", {{"address", lane->sender.address}}};
+  else if (const auto accepted = logs_.accept(**source, lane->sender.address, bodies, lane->received_);
+           !accepted)
+    done = accepted.error();
 
   const bool again = !done && passes(done.error()) && patient();
   const bool waits = source && !*source;
@@ -124,7 +134,8 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
       logs_.counting().count_turned_away(count);
     } else {
       logs_.counting().count_dropped(source && *source ? (*source)->id : "", count);
-      log::error(fmt::format("log intake: {} events of {} are lost: {}", count, lane->sender.address, describe(done.error())));
+      log::error(fmt::format("log intake: {} events of {} are lost: {}", count, lane->sender.address,
+                             describe(done.error())));
     }
   }
 
@@ -153,7 +164,11 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   lane->tries_ = 0;
   lane->trying_ = 0;
   ++progress_;
-  finish(*lane, count, done ? Outcome::kept : is_refusal(done.error()) ? Outcome::refused : Outcome::lost, told);
+  finish(*lane, count,
+         done                       ? Outcome::kept
+         : is_refusal(done.error()) ? Outcome::refused
+                                    : Outcome::lost,
+         told);
   if (lane->batches_.empty()) {
     lane->state_ = Lane::State::idle;
     if (--busy_ == 0 && ending_) wake_.notify_all();
@@ -166,7 +181,8 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
-void Keeper::finish(Lane& lane, std::size_t count, Outcome outcome, std::vector<std::pair<Done, Outcome>>& told) {
+void Keeper::finish(Lane& lane, std::size_t count, Outcome outcome,
+                    std::vector<std::pair<Done, Outcome>>& told) {
   events_ -= count;
   logs_.counting().count_waiting(events_);
   std::size_t bytes = 0;
@@ -214,8 +230,10 @@ void Keeper::take_in() {
       wake_.notify_all();
     }
     // Not at once where it failed: the database may be busy.
-    if (!done) wake_taker_.wait_for(lock, kLook, [this] { return ended_; });
-    else wake_taker_.wait_for(lock, kLook, [this] { return ended_ || asked_; });
+    if (!done)
+      wake_taker_.wait_for(lock, kLook, [this] { return ended_; });
+    else
+      wake_taker_.wait_for(lock, kLook, [this] { return ended_ || asked_; });
   }
 }
 

@@ -1,6 +1,7 @@
-// Between the network and the archive: what was read waits here until it is kept, in the order it came from each sender. Only these
-// threads wait for the disk or the database. What cannot be kept now (the disk is full, ClickHouse is away, the sender is not yet in the
-// ledger) is tried again until it can, and others go on meanwhile.
+// Between the network and the archive: what was read waits here until it is kept, in the order it came from
+// each sender. Only these threads wait for the disk or the database. What cannot be kept now (the disk is
+// full, ClickHouse is away, the sender is not yet in the ledger) is tried again until it can, and others go
+// on meanwhile.
 #pragma once
 
 #include <condition_variable>
@@ -46,22 +47,25 @@ class Keeper {
     std::deque<Batch> batches_;
     State state_ = State::idle;
     int tries_ = 0;
-    // The same messages and time of receipt are offered until they are kept: the archive knows them again, and has them once.
+    // The same messages and time of receipt are offered until they are kept: the archive knows them again,
+    // and has them once.
     std::size_t trying_ = 0;
     Instant received_;
-    bool asks_ = false;  // waits for its sender to be taken in
+    bool asks_ = false;                             // waits for its sender to be taken in
     std::chrono::steady_clock::time_point told_{};  // when the log last heard of its trouble
   };
-  using LanePtr = std::shared_ptr<Lane>;  // shared by who reads the sender and by what still waits when the sender has left
+  using LanePtr = std::shared_ptr<Lane>;  // shared by who reads the sender and by what still waits when the
+                                          // sender has left
 
   Keeper(Logs& logs, const Options& options);
   ~Keeper();
 
   static LanePtr lane(Sender sender, Flow flow) { return std::make_shared<Lane>(std::move(sender), flow); }
-  // `done` is called once, by a thread of the keeper, when all of them are kept or will never be. Not after stop() has begun.
+  // `done` is called once, by a thread of the keeper, when all of them are kept or will never be. Not after
+  // stop() has begun.
   void put(const LanePtr& lane, std::vector<std::string> messages, Done done = {});
-  // Whether `bytes` more may wait in the lane beside `gathered` that are on their way: each sender may take as much as is left for the
-  // others, so that one alone cannot take all.
+  // Whether `bytes` more may wait in the lane beside `gathered` that are on their way: each sender may take
+  // as much as is left for the others, so that one alone cannot take all.
   bool room(const Lane& lane, std::size_t bytes, std::size_t gathered) const;
 
   // From now on what still cannot be kept when `patience` is over is counted as dropped, and told in the log.
@@ -77,7 +81,9 @@ class Keeper {
   std::uint64_t progress() const { return progress_; }
 
   static std::size_t weight(const std::vector<std::string>& messages);
-  static std::size_t weight(std::string_view message) { return message.size() + 96; }  // with its share of the lane
+  static std::size_t weight(std::string_view message) {
+    return message.size() + 96;
+  }  // with its share of the lane
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -90,16 +96,16 @@ class Keeper {
 
   Logs& logs_;
   const Options options_;
-  std::atomic<std::size_t> waiting_{0};         // bytes in all lanes of Flow::comes
+  std::atomic<std::size_t> waiting_{0};  // bytes in all lanes of Flow::comes
   std::atomic<std::uint64_t> progress_{0};
-  mutable std::mutex mutex_;                    // guards what follows and the lanes
+  mutable std::mutex mutex_;  // guards what follows and the lanes
   std::condition_variable wake_, wake_taker_;
   std::deque<LanePtr> ready_;
   std::multimap<Steady::time_point, LanePtr> later_;
-  std::size_t events_ = 0;                      // waiting
-  std::size_t busy_ = 0;                        // lanes that are not idle
+  std::size_t events_ = 0;  // waiting
+  std::size_t busy_ = 0;    // lanes that are not idle
   bool ending_ = false, ended_ = false, asked_ = false;
-  std::optional<Steady::time_point> end_;       // of patience
+  std::optional<Steady::time_point> end_;  // of patience
   std::vector<std::thread> threads_;
   std::thread taker_;
 };

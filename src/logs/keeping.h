@@ -1,4 +1,5 @@
-// What is kept stays provable, whole, and within its room: signed heads and their copies, retention, verification.
+// What is kept stays provable, whole, and within its room: signed heads and their copies, retention,
+// verification.
 #pragma once
 
 #include <deque>
@@ -27,7 +28,7 @@ struct NewestHead {
 
 struct DiskState {
   std::uint64_t free = 0, total = 0;
-  std::optional<double> days_left;   // from how fast the archive grew lately
+  std::optional<double> days_left;  // from how fast the archive grew lately
 };
 
 // A stream that does not open, as damage.
@@ -55,17 +56,21 @@ class Keeping {
   Status mail_heads();
   // The time stamp of a head, asked for now where an authority is set and none is there yet.
   Result<std::optional<proof::TimeStamp>> stamp(const archive::StreamName& name, const proof::Head& head);
-  Result<std::optional<proof::TimeStamp>> stamp_kept(const archive::StreamName& name, const proof::Head& head) { return stamp_of(ledger_.database(), name, head); }
+  Result<std::optional<proof::TimeStamp>> stamp_kept(const archive::StreamName& name,
+                                                     const proof::Head& head) {
+    return stamp_of(ledger_.database(), name, head);
+  }
   // Of the streams that open: state() names the others.
   Result<std::vector<NewestHead>> newest_heads(const std::vector<std::string>& facilities);
 
   // --- retention (retention.cpp)
   // The streams that the register gives a time or a size; of `only`, where it is given.
-  Result<std::map<archive::StreamName, archive::Retention>> retentions(const archive::StreamName* only = nullptr);
+  Result<std::map<archive::StreamName, archive::Retention>> retentions(
+      const archive::StreamName* only = nullptr);
   // How many events of the stream went.
   Result<std::uint64_t> retain(const archive::StreamName& name, const archive::Retention& retention);
-  // Where the disk is nearly full: of the streams whose line says so, the oldest events go; every stream else stays and
-  // refuses. `full`: a disk has refused an event, whatever it says of its room.
+  // Where the disk is nearly full: of the streams whose line says so, the oldest events go; every stream else
+  // stays and refuses. `full`: a disk has refused an event, whatever it says of its room.
   Status make_room(bool full = false);
   // What went stands in the journal: now, or at the next call. At the first one also what went unseen.
   Status record_removals();
@@ -75,11 +80,15 @@ class Keeping {
   Result<bool> clock_is_sure();
 
   // --- verification (verification.cpp)
-  // Reads a stream again and keeps the result as a fact (LOG-03). `progress`: events done of how many; false ends it (archive.verify.stopped), without a fact.
+  // Reads a stream again and keeps the result as a fact (LOG-03). `progress`: events done of how many; false
+  // ends it (archive.verify.stopped), without a fact.
   using Progress = std::function<bool(std::uint64_t done, std::uint64_t all)>;
-  Result<archive::Verified> verify(const archive::StreamName& name, const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {},
-                                   const Progress& progress = {});
-  // The same for a name that may be of a stream that was signed once: that it is gone is a fact. Error: archive.damage.gone.
+  Result<archive::Verified> verify(
+      const archive::StreamName& name,
+      const std::function<void(const archive::Damage&)>& report = [](const archive::Damage&) {},
+      const Progress& progress = {});
+  // The same for a name that may be of a stream that was signed once: that it is gone is a fact. Error:
+  // archive.damage.gone.
   Result<archive::Verified> verify_if_there(const archive::StreamName& name, const Progress& progress = {});
   // Those that are there and those that were signed once, and when each was verified last.
   Result<std::map<archive::StreamName, std::optional<Instant>>> verified();
@@ -94,7 +103,8 @@ class Keeping {
  private:
   Status find_unrecorded_removals();
   Status note_growth(Instant now);
-  Result<std::optional<archive::Damage>> against_note(const archive::StreamName& name, const archive::Stream* stream);
+  Result<std::optional<archive::Damage>> against_note(const archive::StreamName& name,
+                                                      const archive::Stream* stream);
   Status keep_verdict(const archive::StreamName& name, json::object fact);
   static store::Actor actor() { return {"", "log intake", "logs"}; }
 
@@ -104,16 +114,16 @@ class Keeping {
   std::optional<Witness> witness_;  // set before anything runs
   const Texts* texts_ = nullptr;
   std::string language_;
-  mutable std::mutex mutex_;        // guards everything below; never held across database or disk
+  mutable std::mutex mutex_;  // guards everything below; never held across database or disk
   struct Removal {
     archive::StreamName name;
     std::uint64_t events = 0, first = 0;
     std::string reason;
   };
-  std::deque<Removal> removals_;    // not yet in the journal
+  std::deque<Removal> removals_;  // not yet in the journal
   bool removals_looked_for_ = false;
   Instant last_round_{};
-  int rounds_in_doubt_ = 0;         // since the clock jumped, counted down
+  int rounds_in_doubt_ = 0;                                // since the clock jumped, counted down
   std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
 };
 

@@ -12,8 +12,10 @@ namespace {
 
 constexpr store::Migration kSchema[] = {
     {"logs.1",
-     "CREATE TABLE log_token (source {text} PRIMARY KEY, hash {text} NOT NULL UNIQUE, made_at BIGINT NOT NULL);"
-     "CREATE TABLE log_usual (source {text} PRIMARY KEY, events DOUBLE PRECISION NOT NULL, days BIGINT NOT NULL, last_received_at BIGINT NOT NULL, drift DOUBLE PRECISION);"},
+     "CREATE TABLE log_token (source {text} PRIMARY KEY, hash {text} NOT NULL UNIQUE, made_at BIGINT NOT "
+     "NULL);"
+     "CREATE TABLE log_usual (source {text} PRIMARY KEY, events DOUBLE PRECISION NOT NULL, days BIGINT NOT "
+     "NULL, last_received_at BIGINT NOT NULL, drift DOUBLE PRECISION);"},
 };
 
 constexpr std::size_t kMostUsed = 4096;  // questions remembered
@@ -34,7 +36,8 @@ Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archiv
 Result<std::vector<LogSource>> Logs::sources(const std::vector<std::string>& facilities) {
   std::vector<LogSource> out;
   for (auto& source : MAMORI_TRY(senders_.all()))
-    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end()) out.push_back(std::move(source));
+    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end())
+      out.push_back(std::move(source));
   return out;
 }
 
@@ -47,16 +50,20 @@ std::vector<LogSource> Logs::known_sources(const std::string& facility) const {
 Result<LogSource> Logs::source_called(const std::string& facility, std::string_view name) {
   for (auto& source : MAMORI_TRY(sources({facility})))
     if (source.number == name || source.name == name) return std::move(source);
-  return Error{ErrorKind::not_found, "collect.log.source", {{"source", std::string(mamori::head(name, 100))}}};
+  return Error{
+      ErrorKind::not_found, "collect.log.source", {{"source", std::string(mamori::head(name, 100))}}};
 }
 
-Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& source) {
+Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std::string>& facilities,
+                                const std::string& source) {
   const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
   const auto record = MAMORI_TRY(ledger_.get(*reg, facilities, source));
   Secret token("mml_" + random_token(48));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  MAMORI_TRY(transaction->execute("INSERT INTO log_token VALUES (?,?,?) ON CONFLICT (source) DO UPDATE SET hash = excluded.hash, made_at = excluded.made_at",
-                                  {source, sha256_hex(token.reveal()), to_millis(ledger_.database().clock().now())}));
+  MAMORI_TRY(transaction->execute(
+      "INSERT INTO log_token VALUES (?,?,?) ON CONFLICT (source) DO UPDATE SET hash = excluded.hash, made_at "
+      "= excluded.made_at",
+      {source, sha256_hex(token.reveal()), to_millis(ledger_.database().clock().now())}));
   transaction.journal(actor, {record.facility, "log_source", source, "token_made", "", "", ""});
   MAMORI_TRY(transaction.commit());
   senders_.changed();
@@ -72,17 +79,21 @@ Result<Question> parse_question(std::string text, std::string_view from, std::st
   for (const auto& [given, into] : {std::pair{from, &out.from}, std::pair{to, &out.to}}) {
     if (given.empty()) continue;
     const auto parsed = parse_instant(given);
-    if (!parsed) return Error{ErrorKind::invalid, "collect.log.time", {{"value", std::string(mamori::head(given, 40))}}};
+    if (!parsed)
+      return Error{ErrorKind::invalid, "collect.log.time", {{"value", std::string(mamori::head(given, 40))}}};
     *into = *parsed;
   }
   return out;
 }
 
-Result<Logs::Streams> Logs::streams(const std::vector<std::string>& facilities, const std::vector<std::string>& wanted) {
+Result<Logs::Streams> Logs::streams(const std::vector<std::string>& facilities,
+                                    const std::vector<std::string>& wanted) {
   Streams out;
   std::optional<Error> failure;
   for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
-    if (wanted.empty() ? name.base() == "journal" : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end()) continue;
+    if (wanted.empty() ? name.base() == "journal"
+                       : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end())
+      continue;
     if (const auto stream = archive_.stream(name)) {
       out.open.push_back(*stream);
     } else {
@@ -97,31 +108,46 @@ Result<Logs::Streams> Logs::streams(const std::vector<std::string>& facilities, 
 bool Question::about_patient(std::string_view found) const {
   if (!query.values_of(archive::Field::patient).empty()) return true;
   if (found.empty()) return false;
-  // As a word, or in a field of the sender's own name: whoever asks for a number that turns out to be a patient's has looked for her.
+  // As a word, or in a field of the sender's own name: whoever asks for a number that turns out to be a
+  // patient's has looked for her.
   const auto patient = archive::searchable(found);
   const auto terms = query.terms();
-  return std::any_of(terms.begin(), terms.end(), [&](const archive::Term* term) { return term->kind != archive::Term::Kind::field && (term->is(patient) || (term->kind == archive::Term::Kind::text && term->in(patient))); });
+  return std::any_of(terms.begin(), terms.end(), [&](const archive::Term* term) {
+    return term->kind != archive::Term::Kind::field &&
+           (term->is(patient) || (term->kind == archive::Term::Kind::text && term->in(patient)));
+  });
 }
 
-Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std::string& facility, std::span<const archive::Stream* const> streams, const Question& question, archive::SearchOptions options) {
+Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std::string& facility,
+                                           std::span<const archive::Stream* const> streams,
+                                           const Question& question, archive::SearchOptions options) {
   options.from = question.from;
   options.to = question.to;
   auto result = MAMORI_TRY(archive_.search(streams, question.query, options));
   // What is known to be gone might have been an answer.
   for (const auto* stream : streams)
     for (auto& hole : archive::holes(*stream)) {
-      const auto same = [&](const archive::Damage& one) { return one.file == hole.file && one.first == hole.first; };
-      if (std::none_of(result.damage.begin(), result.damage.end(), same)) result.damage.push_back(std::move(hole));
+      const auto same = [&](const archive::Damage& one) {
+        return one.file == hole.file && one.first == hole.first;
+      };
+      if (std::none_of(result.damage.begin(), result.damage.end(), same))
+        result.damage.push_back(std::move(hole));
     }
   using archive::Field;
   const auto& counted = result.counts[static_cast<std::size_t>(Field::patient)];
-  const bool about = question.about_patient() || std::any_of(result.hits.begin(), result.hits.end(), [&](const archive::Hit& hit) { return question.about_patient(hit.event[Field::patient]); }) ||
-                     std::any_of(counted.begin(), counted.end(), [&](const archive::FieldCount& entry) { return question.about_patient(entry.value); });
+  const bool about =
+      question.about_patient() ||
+      std::any_of(
+          result.hits.begin(), result.hits.end(),
+          [&](const archive::Hit& hit) { return question.about_patient(hit.event[Field::patient]); }) ||
+      std::any_of(counted.begin(), counted.end(),
+                  [&](const archive::FieldCount& entry) { return question.about_patient(entry.value); });
   if (about) MAMORI_TRY(record_search(actor, facility, question.text));
   return result;
 }
 
-Status Logs::record_search(const store::Actor& actor, const std::string& facility, const std::string& question) {
+Status Logs::record_search(const store::Actor& actor, const std::string& facility,
+                           const std::string& question) {
   const auto now = ledger_.database().clock().now();
   const auto key = actor.id + "\n" + actor.name + "\n" + facility + "\n" + question;
   {
@@ -135,16 +161,19 @@ Status Logs::record_search(const store::Actor& actor, const std::string& facilit
   return {};
 }
 
-Status Logs::record_use(const store::Actor& actor, const std::string& facility, std::string_view action, std::string_view question) {
+Status Logs::record_use(const store::Actor& actor, const std::string& facility, std::string_view action,
+                        std::string_view question) {
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  transaction.journal(actor, {facility, "logs", "", std::string(action), "", json::serialize(json::object{{"question", question}}), ""});
+  transaction.journal(actor, {facility, "logs", "", std::string(action), "",
+                              json::serialize(json::object{{"question", question}}), ""});
   return transaction.commit();
 }
 
 std::string Logs::metrics() {
   std::string out = counting_.totals();
   out += "# TYPE mamori_log_stream_events gauge\n";
-  std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n", bytes = "# TYPE mamori_log_stream_bytes gauge\n";
+  std::string waiting = "# TYPE mamori_log_stream_waiting gauge\n",
+              bytes = "# TYPE mamori_log_stream_bytes gauge\n";
   const auto names = archive_.names();
   out += fmt::format("# TYPE mamori_log_archive_up gauge\nmamori_log_archive_up {}\n", names ? 1 : 0);
   for (const auto& name : names ? *names : std::vector<archive::StreamName>()) {
@@ -156,7 +185,9 @@ std::string Logs::metrics() {
     bytes += fmt::format("mamori_log_stream_bytes{} {}\n", label, (*stream)->bytes_on_disk());
   }
   const auto space = keeping_.disk();
-  return out + waiting + bytes + fmt::format("# TYPE mamori_log_disk_free_bytes gauge\nmamori_log_disk_free_bytes {}\n", space.free) + counting_.by_source();
+  return out + waiting + bytes +
+         fmt::format("# TYPE mamori_log_disk_free_bytes gauge\nmamori_log_disk_free_bytes {}\n", space.free) +
+         counting_.by_source();
 }
 
 }  // namespace mamori::logs

@@ -16,7 +16,8 @@ std::string login_of(std::string_view user) {
 
 }  // namespace
 
-Result<std::map<std::string, Owner>> Logs::owners(const std::string& facility, const std::set<std::string>& users) const {
+Result<std::map<std::string, Owner>> Logs::owners(const std::string& facility,
+                                                  const std::set<std::string>& users) const {
   std::map<std::string, std::vector<std::string>> by_login;  // → users
   for (const auto& user : users)
     if (auto login = login_of(user); !login.empty()) by_login[std::move(login)].push_back(user);
@@ -35,9 +36,14 @@ Result<std::map<std::string, Owner>> Logs::owners(const std::string& facility, c
         marks += marks.empty() ? "?" : ",?";
       }
       // Where several systems know the login, one with a person behind it comes last and stays.
-      const auto sql = std::string("SELECT LOWER(a.login), a.id, p.id, p.name FROM r_") + reg + " a LEFT JOIN r_person p ON p.id = a.person WHERE a.facility = ? AND a.retired_at IS NULL AND LOWER(a.login) IN (" + marks + ") ORDER BY p.id IS NOT NULL, a.id";
+      const auto sql = std::string("SELECT LOWER(a.login), a.id, p.id, p.name FROM r_") + reg +
+                       " a LEFT JOIN r_person p ON p.id = a.person WHERE a.facility = ? AND a.retired_at IS "
+                       "NULL AND LOWER(a.login) IN (" +
+                       marks + ") ORDER BY p.id IS NOT NULL, a.id";
       MAMORI_TRY(lease->each(sql, parameters, [&](store::Row& row) {
-        const auto text = [&](std::size_t i) { return store::is_null(row[i]) ? std::string() : store::as_text(row[i]); };
+        const auto text = [&](std::size_t i) {
+          return store::is_null(row[i]) ? std::string() : store::as_text(row[i]);
+        };
         for (const auto& user : by_login[text(0)]) out[user] = {reg, text(1), text(2), text(3)};
       }));
     }

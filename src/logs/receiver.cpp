@@ -1,5 +1,10 @@
 #include "logs/receiver.h"
 
+#include <netinet/in.h>
+#include <openssl/x509.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -10,11 +15,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <netinet/in.h>
-#include <openssl/x509.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <list>
@@ -35,11 +35,12 @@ using boost::system::error_code;
 
 constexpr std::size_t kRead = 512u << 10;
 constexpr std::size_t kDatagrams = 128, kLongestDatagram = 65536;
-constexpr std::chrono::milliseconds kGather{20};       // UDP: how long datagrams wait for company
+constexpr std::chrono::milliseconds kGather{20};  // UDP: how long datagrams wait for company
 constexpr std::size_t kMostGathered = 4096;
-constexpr std::size_t kMostOfOne = 8192;               // messages of one batch of a connection: short ones weigh more than their bytes
-constexpr std::size_t kMostShares = 4096;              // senders of datagrams that are remembered
-constexpr std::chrono::milliseconds kLastLook{300};    // at the end, for datagrams that lie in the socket
+constexpr std::size_t kMostOfOne =
+    8192;  // messages of one batch of a connection: short ones weigh more than their bytes
+constexpr std::size_t kMostShares = 4096;            // senders of datagrams that are remembered
+constexpr std::chrono::milliseconds kLastLook{300};  // at the end, for datagrams that lie in the socket
 
 std::string fingerprint(SSL* session) {
   X509* const certificate = SSL_get1_peer_certificate(session);
@@ -58,7 +59,8 @@ int open_udp(const std::string& address, int port, int& bound) {
   const int file = ::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (file < 0) return -1;
   const int room = 8 << 20, count = 1;
-  if (::setsockopt(file, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0) ::setsockopt(file, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);  // the first is for the administrator only
+  if (::setsockopt(file, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+    ::setsockopt(file, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);  // the first is for the administrator only
   ::setsockopt(file, SOL_SOCKET, SO_RXQ_OVFL, &count, sizeof count);  // how many the kernel had no room for
   if (::bind(file, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
     ::close(file);
@@ -71,7 +73,8 @@ int open_udp(const std::string& address, int port, int& bound) {
   return file;
 }
 
-// How many datagrams the kernel has dropped since the socket was opened, as it says beside each one; none where it says nothing.
+// How many datagrams the kernel has dropped since the socket was opened, as it says beside each one; none
+// where it says nothing.
 std::optional<std::uint32_t> overflow_of(msghdr& message) {
   for (auto* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SO_RXQ_OVFL) continue;
@@ -84,7 +87,8 @@ std::optional<std::uint32_t> overflow_of(msghdr& message) {
 
 // An IPv4 sender on a socket for both is shown as IPv4.
 std::string shown(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
   return address.to_string();
 }
 
@@ -99,8 +103,13 @@ std::string address_of(const sockaddr_storage& from, socklen_t size) {
 
 struct Receiver::State {
   State(const ReceiverOptions& given, Logs& given_logs)
-      : options(given), logs(given_logs), keeper(given_logs, {.bytes = given.datagram_bytes}), listening(asio::make_strand(io)),
-        tcp_acceptor(listening), tls_acceptor(listening), tls(asio::ssl::context::tls_server) {}
+      : options(given),
+        logs(given_logs),
+        keeper(given_logs, {.bytes = given.datagram_bytes}),
+        listening(asio::make_strand(io)),
+        tcp_acceptor(listening),
+        tls_acceptor(listening),
+        tls(asio::ssl::context::tls_server) {}
 
   // An open connection, so that its reading can be ended. `cut` is called on its executor only.
   struct Open {
@@ -117,12 +126,12 @@ struct Receiver::State {
   std::list<Open> connections;
   std::atomic<bool> stopping{false};
   bool stopping_began = false;
-  Keeper keeper;                                  // where events go to the archive; the network's threads never wait for it
+  Keeper keeper;  // where events go to the archive; the network's threads never wait for it
   asio::io_context io{2};
   asio::strand<asio::io_context::executor_type> listening;
   tcp::acceptor tcp_acceptor, tls_acceptor;
   asio::ssl::context tls;
-  std::vector<std::thread> threads;               // of `io`
+  std::vector<std::thread> threads;  // of `io`
   std::thread datagrams;
   int udp = -1, udp_bound = -1, tcp_bound = -1, tls_bound = -1;
 
@@ -145,7 +154,8 @@ struct Receiver::State {
     asio::steady_timer kept(executor, asio::steady_timer::time_point::max());
     error_code woken;
     while (!stopping) {
-      if (!asked || Clock::now() - *asked > std::chrono::seconds(10)) {  // what was decided about the sender meanwhile
+      if (!asked ||
+          Clock::now() - *asked > std::chrono::seconds(10)) {  // what was decided about the sender meanwhile
         asked = Clock::now();
         if (const auto known = logs.find_sender(lane->sender); !known) {
           log::warning("log sender " + address + ": " + describe(known.error()));
@@ -158,7 +168,8 @@ struct Receiver::State {
         error_code ignored;
         if (!cancelled && *alive) stream.lowest_layer().close(ignored);
       });
-      const auto count = co_await stream.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, failure));
+      const auto count = co_await stream.async_read_some(asio::buffer(buffer),
+                                                         asio::redirect_error(asio::use_awaitable, failure));
       idle.cancel();
       if (!failure) {
         framer.feed({buffer.data(), count});
@@ -168,13 +179,17 @@ struct Receiver::State {
         std::vector<std::string> messages;
         while (more && messages.size() < kMostOfOne) {
           const auto message = framer.next();
-          if (message) messages.emplace_back(*message);
-          else more = false;
+          if (message)
+            messages.emplace_back(*message);
+          else
+            more = false;
         }
-        if (!more && failure && !stopping)  // the sender has ended; where we end, it sends what is not whole again
+        if (!more && failure &&
+            !stopping)  // the sender has ended; where we end, it sends what is not whole again
           if (const auto last = framer.finish()) messages.emplace_back(*last);
         if (messages.empty()) break;
-        while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+        while (!keeping->has_value())
+          co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
         if (**keeping != Keeper::Outcome::kept) co_return;
         keeping->reset();
         keeper.put(lane, std::move(messages), [keeping, executor, &kept](Keeper::Outcome outcome) {
@@ -210,13 +225,15 @@ struct Receiver::State {
     const auto address = shown(peer.address());
     const std::lock_guard lock(mutex);
     if (stopping) return false;
-    if (const auto others = by_address.find(address); others != by_address.end() && others->second >= options.of_one_address) return false;
+    if (const auto others = by_address.find(address);
+        others != by_address.end() && others->second >= options.of_one_address)
+      return false;
     ++by_address[address];
     place.address = address;
     place.entry = connections.insert(connections.end(), {socket.get_executor(), [&socket] {
-      error_code ignored;
-      socket.cancel(ignored);
-    }});
+                                                           error_code ignored;
+                                                           socket.cancel(ignored);
+                                                         }});
     return true;
   }
 
@@ -231,18 +248,21 @@ struct Receiver::State {
     if (!enter(place, stream.lowest_layer())) co_return;
     error_code failure;
     const auto waiting = std::make_shared<bool>(true);
-    asio::steady_timer limit(co_await asio::this_coro::executor, std::chrono::seconds(options.handshake_seconds));
+    asio::steady_timer limit(co_await asio::this_coro::executor,
+                             std::chrono::seconds(options.handshake_seconds));
     limit.async_wait([&stream, waiting](error_code cancelled) {
       error_code ignored;
       if (!cancelled && *waiting) stream.lowest_layer().close(ignored);
     });
-    co_await stream.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, failure));
+    co_await stream.async_handshake(asio::ssl::stream_base::server,
+                                    asio::redirect_error(asio::use_awaitable, failure));
     *waiting = false;
     limit.cancel();
     if (failure) {
       if (stopping) co_return;
       const auto verdict = SSL_get_verify_result(stream.native_handle());
-      log::warning("log sender " + place.address + ": TLS " + failure.message() + (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
+      log::warning("log sender " + place.address + ": TLS " + failure.message() +
+                   (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
       co_return;
     }
     co_await read(stream, place.address, fingerprint(stream.native_handle()));
@@ -267,7 +287,8 @@ struct Receiver::State {
   asio::awaitable<void> accept(tcp::acceptor& acceptor, bool with_tls) {
     while (!stopping) {
       error_code failure;
-      auto socket = co_await acceptor.async_accept(asio::make_strand(io), asio::redirect_error(asio::use_awaitable, failure));
+      auto socket = co_await acceptor.async_accept(asio::make_strand(io),
+                                                   asio::redirect_error(asio::use_awaitable, failure));
       if (failure == asio::error::operation_aborted || stopping) co_return;
       if (failure || open >= options.connections) {
         asio::steady_timer pause(listening, std::chrono::milliseconds(100));
@@ -276,7 +297,8 @@ struct Receiver::State {
       }
       ++open;
       const auto executor = socket.get_executor();
-      asio::co_spawn(executor, with_tls ? encrypted(std::move(socket)) : plain(std::move(socket)), asio::detached);
+      asio::co_spawn(executor, with_tls ? encrypted(std::move(socket)) : plain(std::move(socket)),
+                     asio::detached);
     }
   }
 
@@ -312,7 +334,8 @@ struct Receiver::State {
       touched.clear();
       gathered = bytes = 0;
       // Who is silent now is forgotten; who still waits is not, so that nothing overtakes it.
-      if (shares.size() > kMostShares) std::erase_if(shares, [](const auto& entry) { return entry.second.lane->waiting() == 0; });
+      if (shares.size() > kMostShares)
+        std::erase_if(shares, [](const auto& entry) { return entry.second.lane->waiting() == 0; });
     };
     while (true) {
       if (stopping && !end) end = std::chrono::steady_clock::now() + kLastLook;
@@ -329,7 +352,8 @@ struct Receiver::State {
         headers[i].msg_hdr.msg_control = controls[i].bytes;
         headers[i].msg_hdr.msg_controllen = sizeof controls[i].bytes;
       }
-      const int got = ::recvmmsg(udp, headers.data(), static_cast<unsigned>(headers.size()), MSG_DONTWAIT, nullptr);
+      const int got =
+          ::recvmmsg(udp, headers.data(), static_cast<unsigned>(headers.size()), MSG_DONTWAIT, nullptr);
       for (int i = 0; i < got; ++i) {
         const auto number = static_cast<std::size_t>(i);
         if (const auto total = overflow_of(headers[number].msg_hdr); total && *total != overflow) {
@@ -337,7 +361,9 @@ struct Receiver::State {
           overflow = *total;
         }
         std::string_view message(buffers[number].data(), headers[number].msg_len);
-        while (!message.empty() && (message.back() == '\n' || message.back() == '\0' || message.back() == '\r')) message.remove_suffix(1);
+        while (!message.empty() &&
+               (message.back() == '\n' || message.back() == '\0' || message.back() == '\r'))
+          message.remove_suffix(1);
         if (message.empty()) continue;
         const auto address = address_of(froms[number], headers[number].msg_hdr.msg_namelen);
         auto& share = shares[address];
@@ -363,8 +389,10 @@ struct Receiver::State {
   void count_dropped(Share& share) {
     const auto source = logs.find_sender(share.lane->sender);
     const auto events = std::exchange(share.dropped, 0);
-    if (!source) logs.counting().count_turned_away(events);
-    else logs.counting().count_dropped(*source ? (*source)->id : "", events);
+    if (!source)
+      logs.counting().count_turned_away(events);
+    else
+      logs.counting().count_dropped(*source ? (*source)->id : "", events);
   }
 };
 
@@ -372,7 +400,11 @@ Receiver::Receiver(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiverOptions& options, Logs& logs) {
   auto state = std::make_unique<State>(options, logs);
-  const auto taken = [](int port, const std::string& reason) { return Error{ErrorKind::unavailable, "collect.receiver.taken", {{"port", std::to_string(port)}, {"reason", reason}}}; };
+  const auto taken = [](int port, const std::string& reason) {
+    return Error{ErrorKind::unavailable,
+                 "collect.receiver.taken",
+                 {{"port", std::to_string(port)}, {"reason", reason}}};
+  };
   error_code failure;
   const auto address = asio::ip::make_address(options.address, failure);
   if (failure) return Error{ErrorKind::invalid, "http.listen.address", {{"address", options.address}}};
@@ -388,14 +420,20 @@ Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiverOptions& options,
   if (options.tcp_port >= 0) MAMORI_TRY(listen(state->tcp_acceptor, options.tcp_port));
   if (options.tls_port >= 0) {
     auto& tls = state->tls;
-    tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, failure);
+    tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                        asio::ssl::context::no_tlsv1_1,
+                    failure);
     tls.use_certificate_chain_file(options.certificate_file, failure);
     if (!failure) tls.use_private_key_file(options.key_file, asio::ssl::context::pem, failure);
     if (!failure && !options.client_ca_file.empty()) {
       tls.load_verify_file(options.client_ca_file, failure);
-      tls.set_verify_mode(asio::ssl::verify_peer);  // a certificate that is shown must be good; none need be shown
+      tls.set_verify_mode(
+          asio::ssl::verify_peer);  // a certificate that is shown must be good; none need be shown
     }
-    if (failure) return Error{ErrorKind::invalid, "collect.receiver.certificate", {{"file", options.certificate_file}, {"reason", failure.message()}}};
+    if (failure)
+      return Error{ErrorKind::invalid,
+                   "collect.receiver.certificate",
+                   {{"file", options.certificate_file}, {"reason", failure.message()}}};
     MAMORI_TRY(listen(state->tls_acceptor, options.tls_port));
   }
   if (options.udp_port >= 0) {

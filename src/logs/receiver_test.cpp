@@ -1,4 +1,5 @@
-// What a receiver has read is kept: when it ends under load, when the archive is away, when the ledger is busy.
+// What a receiver has read is kept: when it ends under load, when the archive is away, when the ledger is
+// busy.
 #include "logs/receiver.h"
 
 #include <fstream>
@@ -14,7 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The test's time limit stands far above what is promised (five seconds), so that a busy machine does not decide.
+// The test's time limit stands far above what is promised (five seconds), so that a busy machine does not
+// decide.
 void must_end(const std::function<void()>& work, const char* what) {
   std::packaged_task<void()> task(work);
   auto done = task.get_future();
@@ -53,9 +55,12 @@ class Receiving : public Intake {
   void TearDown() override { close_archive(); }  // before its disk
   static void send_one(int file, const std::string& who, std::size_t number) {
     const auto text = line(who, number);
-    EXPECT_EQ(::send(file, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())) << number;
+    EXPECT_EQ(::send(file, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()))
+        << number;
   }
-  static std::string line(const std::string& who, std::size_t number) { return "<34>1 - " + who + " app - - - number " + std::to_string(number) + " of many"; }
+  static std::string line(const std::string& who, std::size_t number) {
+    return "<34>1 - " + who + " app - - - number " + std::to_string(number) + " of many";
+  }
   // The numbers that are kept of one sender, in the order of the archive.
   std::vector<std::size_t> kept_of(const std::string& who) {
     std::vector<std::size_t> out;
@@ -133,7 +138,8 @@ TEST_F(Receiving, KeepsTheDatagramsThatLieInItsSocketWhenItEnds) {
   EXPECT_EQ(holes(kept), 0u);
 }
 
-// Counted frames, cut by the writes at any place. What of each sender is kept has no hole and nothing that is not whole.
+// Counted frames, cut by the writes at any place. What of each sender is kept has no hole and nothing that is
+// not whole.
 TEST_F(Receiving, EndsWhileTcpSendersAreInTheMiddleOfAFrame) {
   auto receiver = *Receiver::open({.tcp_port = 0}, *logs_);
   std::vector<std::thread> senders;
@@ -171,7 +177,8 @@ TEST_F(Receiving, WaitsForAFullDiskAndLosesNothing) {
   use_files(disk);
   {
     const auto receiver = *Receiver::open({.udp_port = 0, .tcp_port = 0}, *logs_);
-    const int file = connect_tcp(receiver->tcp_port()), datagrams = udp_from("127.0.0.2", receiver->udp_port());
+    const int file = connect_tcp(receiver->tcp_port()),
+              datagrams = udp_from("127.0.0.2", receiver->udp_port());
     const auto both = [&](std::size_t from, std::size_t to) {
       for (auto i = from; i < to; ++i) {
         const auto text = line("tcp", i) + "\n";
@@ -226,7 +233,8 @@ TEST_F(Receiving, DatagramsThatFindNoRoomAreCountedAndTheOthersKept) {
   use_files(disk);
   constexpr std::size_t kSent = 3000;
   auto receiver = *Receiver::open({.udp_port = 0, .datagram_bytes = 64u << 10}, *logs_);
-  const int loud = udp_from("127.0.0.1", receiver->udp_port()), calm = udp_from("127.0.0.2", receiver->udp_port());
+  const int loud = udp_from("127.0.0.1", receiver->udp_port()),
+            calm = udp_from("127.0.0.2", receiver->udp_port());
   send_one(loud, "loud", 0);
   send_one(calm, "calm", 0);
   ASSERT_TRUE(wait_for(2));
@@ -239,7 +247,10 @@ TEST_F(Receiving, DatagramsThatFindNoRoomAreCountedAndTheOthersKept) {
   std::this_thread::sleep_for(200ms);
   disk.room = testing::LimitedDisk::kPlenty;
   const auto sent = kSent + 1 + (kSent - 1) / 100;
-  for (int i = 0; i < 1000 && events().size() + figure("mamori_log_dropped_total") + figure("mamori_log_overflow_total") < sent; ++i)
+  for (int i = 0;
+       i < 1000 &&
+       events().size() + figure("mamori_log_dropped_total") + figure("mamori_log_overflow_total") < sent;
+       ++i)
     std::this_thread::sleep_for(20ms);
   EXPECT_EQ(events().size() + figure("mamori_log_dropped_total") + figure("mamori_log_overflow_total"), sent);
   EXPECT_GT(figure("mamori_log_dropped_total"), 0u);
@@ -259,7 +270,8 @@ TEST_F(Receiving, ClickHouseAwayForAWhileLosesNoEvent) {
   const auto both = [&](std::size_t from, std::size_t to) {
     for (auto i = from; i < to; ++i) {
       const auto text = line("tcp", i) + "\n";
-      ASSERT_EQ(::send(file, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())) << "closed at " << i;
+      ASSERT_EQ(::send(file, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()))
+          << "closed at " << i;
       send_one(datagrams, "udp", i);
       if (i % 20 == 0) std::this_thread::sleep_for(2ms);
     }
@@ -282,11 +294,13 @@ TEST_F(Receiving, ClickHouseAwayForAWhileLosesNoEvent) {
   ::close(datagrams);
 }
 
-// SQLite has one writer: while a long import has it, known senders are kept, and unknown ones wait, in their order.
+// SQLite has one writer: while a long import has it, known senders are kept, and unknown ones wait, in their
+// order.
 TEST_F(Receiving, ABusyLedgerStopsNobodyWhoIsKnown) {
   ASSERT_TRUE(logs_->source_of({.address = "127.0.0.1"}));
   const auto receiver = *Receiver::open({.udp_port = 0}, *logs_);
-  const int known = udp_from("127.0.0.1", receiver->udp_port()), fresh = udp_from("127.0.0.2", receiver->udp_port());
+  const int known = udp_from("127.0.0.1", receiver->udp_port()),
+            fresh = udp_from("127.0.0.2", receiver->udp_port());
   {
     auto import = *database_->begin();
     for (std::size_t i = 0; i < 50; ++i) {
@@ -314,7 +328,8 @@ TEST_F(Receiving, WhoCouldNotBeTakenInBeforeTheEndIsKeptByItsAddress) {
   const int fresh = udp_from("127.0.0.2", receiver->udp_port());
   std::this_thread::sleep_for(1500ms);  // the ledger was seen once
   auto import = std::make_unique<store::Transaction>(*database_->begin());
-  for (std::size_t i = 0; i < 50; ++i) send_one(fresh, "fresh", i);  // its own name for itself is not what counts
+  for (std::size_t i = 0; i < 50; ++i)
+    send_one(fresh, "fresh", i);  // its own name for itself is not what counts
   std::thread later([&] {
     std::this_thread::sleep_for(3s);
     import.reset();
@@ -329,8 +344,11 @@ TEST_F(Receiving, WhoCouldNotBeTakenInBeforeTheEndIsKeptByItsAddress) {
 
 TEST_F(Receiving, MadeUpAddressesTakeNoRoomFromRealDevices) {
   const store::Actor actor{"", "t", "test"};
-  ASSERT_TRUE(ledger_->create(actor, **ledger_->find_register("asset"), facility_, {{{"kind", "pc"}, {"ip", "192.0.2.77"}}, ""}));
-  const auto address = [](std::size_t i) { return "10." + std::to_string(i / 250) + ".0." + std::to_string(i % 250 + 1); };
+  ASSERT_TRUE(ledger_->create(actor, **ledger_->find_register("asset"), facility_,
+                              {{{"kind", "pc"}, {"ip", "192.0.2.77"}}, ""}));
+  const auto address = [](std::size_t i) {
+    return "10." + std::to_string(i / 250) + ".0." + std::to_string(i % 250 + 1);
+  };
   std::set<std::string> sources;
   for (std::size_t i = 0; i < 600; ++i) {
     const auto source = logs_->source_of({.address = address(i)});
@@ -352,7 +370,8 @@ TEST_F(Receiving, MadeUpAddressesTakeNoRoomFromRealDevices) {
   EXPECT_EQ(first.event[archive::Field::host], "198.51.100.9");
   // A day later the made-up ones have been silent, and a new device finds room again.
   for (std::size_t i = 0; i < 260; ++i)
-    ASSERT_TRUE(ledger_->create(actor, **ledger_->find_register("log_source"), facility_, {{{"name", "more " + std::to_string(i)}, {"state", "unknown"}}, ""}));
+    ASSERT_TRUE(ledger_->create(actor, **ledger_->find_register("log_source"), facility_,
+                                {{{"name", "more " + std::to_string(i)}, {"state", "unknown"}}, ""}));
   {
     auto transaction = *database_->begin();
     ASSERT_TRUE(transaction->execute("UPDATE r_log_source SET created_at = created_at - 90000000", {}));
@@ -372,8 +391,10 @@ TEST_F(Receiving, AFullDiskTakesNewEventsWhereTheOldestMayGo) {
   use_files(disk);
   const auto* reg = *ledger_->find_register("log_source");
   const store::Actor actor{"", "t", "test"};
-  const auto line_of = *ledger_->create(actor, **ledger_->find_register("log_stream"), facility_, {{{"stream", "network"}, {"when_full", "refuse"}}, ""});
-  ASSERT_TRUE(ledger_->create(actor, *reg, facility_, {{{"name", "router"}, {"state", "accepted"}, {"stream", "network"}}, ""}));
+  const auto line_of = *ledger_->create(actor, **ledger_->find_register("log_stream"), facility_,
+                                        {{{"stream", "network"}, {"when_full", "refuse"}}, ""});
+  ASSERT_TRUE(ledger_->create(actor, *reg, facility_,
+                              {{{"name", "router"}, {"state", "accepted"}, {"stream", "network"}}, ""}));
   const auto source = *logs_->source_called(facility_, "router");
   auto* stream = *archive_->stream({facility_, "network"});
   for (int i = 0; i < 140; ++i) {  // more than one segment of 64 blocks
@@ -388,9 +409,11 @@ TEST_F(Receiving, AFullDiskTakesNewEventsWhereTheOldestMayGo) {
   ASSERT_TRUE(stream->settle());
   disk.size = disk.used();
   const std::vector<formats::Found> found = {{"<34>the newest", 1}};
-  EXPECT_EQ(logs_->accept(source, "192.0.2.9", {found, {}}).error().code, "os.disk.full") << "refuse is what the register says";
+  EXPECT_EQ(logs_->accept(source, "192.0.2.9", {found, {}}).error().code, "os.disk.full")
+      << "refuse is what the register says";
   EXPECT_EQ(stream->first(), 0u);
-  ASSERT_TRUE(ledger_->update(actor, **ledger_->find_register("log_stream"), {facility_}, line_of.id, 1, {{{"when_full", "oldest"}}, ""}));
+  ASSERT_TRUE(ledger_->update(actor, **ledger_->find_register("log_stream"), {facility_}, line_of.id, 1,
+                              {{{"when_full", "oldest"}}, ""}));
   const auto kept = logs_->accept(source, "192.0.2.9", {found, {}});
   ASSERT_TRUE(kept) << describe(kept.error());
   EXPECT_GT(stream->first(), 0u);
@@ -398,7 +421,11 @@ TEST_F(Receiving, AFullDiskTakesNewEventsWhereTheOldestMayGo) {
   disk.size = std::uint64_t{1} << 40;
   ASSERT_TRUE(round());
   const auto lease = *database_->read();
-  EXPECT_EQ(store::as_integer(lease->query("SELECT COUNT(*) FROM journal WHERE action = 'retention' AND reason = 'disk full'")->rows[0][0]), 1);
+  EXPECT_EQ(
+      store::as_integer(
+          lease->query("SELECT COUNT(*) FROM journal WHERE action = 'retention' AND reason = 'disk full'")
+              ->rows[0][0]),
+      1);
 }
 
 TEST_F(Receiving, OneStreamThatDoesNotOpenStopsNoOther) {
@@ -412,14 +439,18 @@ TEST_F(Receiving, OneStreamThatDoesNotOpenStopsNoOther) {
   ASSERT_FALSE(done);
   EXPECT_NE(describe(done.error()).find("access"), std::string::npos) << describe(done.error());
   EXPECT_FALSE(events().heads().empty());
-  const auto facts = [&](const char* reg) { return ledger_->list(**ledger_->find_register(reg), {.facilities = {facility_}, .sort = "label"})->items.size(); };
+  const auto facts = [&](const char* reg) {
+    return ledger_->list(**ledger_->find_register(reg), {.facilities = {facility_}, .sort = "label"})
+        ->items.size();
+  };
   EXPECT_EQ(facts("observed_log"), 1u);
   EXPECT_EQ(facts("observed_log_space"), 1u);
   for (int i = 0; i < 3; ++i) (void)round().has_value();
   EXPECT_EQ(facts("observed_archive"), 2u) << "events and journal are verified, one a round";
   const auto states = logs_->keeping().state({facility_});
   ASSERT_TRUE(states) << describe(states.error());
-  const auto broken = std::find_if(states->begin(), states->end(), [](const auto& state) { return state.name.name == "access"; });
+  const auto broken = std::find_if(states->begin(), states->end(),
+                                   [](const auto& state) { return state.name.name == "access"; });
   ASSERT_NE(broken, states->end());
   ASSERT_EQ(broken->damage.size(), 1u);
   EXPECT_EQ(broken->damage[0].what, "archive.stream.newer");

@@ -13,10 +13,12 @@ namespace {
 
 // So much of the disk stays free: 1 GiB, or of a small one a fiftieth.
 constexpr std::uint64_t kReserve = std::uint64_t{1} << 30, kReservePart = 50;
-constexpr std::uint64_t kRoomAtOnce = 10;       // at most this part of a stream goes at a time for want of room: one tenth
-// Between two rounds, or since what stands in the archive when it is opened: more than this, or backwards, is a clock that somebody set.
+constexpr std::uint64_t kRoomAtOnce =
+    10;  // at most this part of a stream goes at a time for want of room: one tenth
+// Between two rounds, or since what stands in the archive when it is opened: more than this, or backwards, is
+// a clock that somebody set.
 constexpr auto kJump = std::chrono::hours(1), kJumpAtStart = std::chrono::hours(24 * 30);
-constexpr int kRoundsInDoubt = 24 * 60;         // as many minutes nothing goes for its age after such a jump
+constexpr int kRoundsInDoubt = 24 * 60;  // as many minutes nothing goes for its age after such a jump
 
 }  // namespace
 
@@ -28,17 +30,21 @@ Status Keeping::append(archive::Stream& stream, std::span<const archive::Event> 
   return {};
 }
 
-Result<std::map<archive::StreamName, archive::Retention>> Keeping::retentions(const archive::StreamName* only) {
+Result<std::map<archive::StreamName, archive::Retention>> Keeping::retentions(
+    const archive::StreamName* only) {
   std::map<archive::StreamName, archive::Retention> wanted;
   auto lease = MAMORI_TRY(ledger_.database().read());
-  std::string sql = "SELECT facility, stream, keep_years, keep_gigabytes FROM r_log_stream WHERE retired_at IS NULL";
+  std::string sql =
+      "SELECT facility, stream, keep_years, keep_gigabytes FROM r_log_stream WHERE retired_at IS NULL";
   if (only) sql += " AND facility = ? AND stream = ?";
-  MAMORI_TRY(lease->each(sql, only ? store::Row{only->facility, only->name} : store::Row{}, [&](store::Row& row) {
-    archive::Retention retention;
-    if (!store::is_null(row[2])) retention.age = std::chrono::hours(24 * 366 * store::as_integer(row[2]));
-    if (!store::is_null(row[3])) retention.bytes = static_cast<std::uint64_t>(store::as_integer(row[3])) << 30;
-    wanted[{store::as_text(row[0]), store::as_text(row[1])}] = retention;
-  }));
+  MAMORI_TRY(
+      lease->each(sql, only ? store::Row{only->facility, only->name} : store::Row{}, [&](store::Row& row) {
+        archive::Retention retention;
+        if (!store::is_null(row[2])) retention.age = std::chrono::hours(24 * 366 * store::as_integer(row[2]));
+        if (!store::is_null(row[3]))
+          retention.bytes = static_cast<std::uint64_t>(store::as_integer(row[3])) << 30;
+        wanted[{store::as_text(row[0]), store::as_text(row[1])}] = retention;
+      }));
   return wanted;
 }
 
@@ -74,7 +80,12 @@ Status Keeping::make_room(bool full) {
   std::vector<archive::StreamName> yielding;
   {
     auto lease = MAMORI_TRY(ledger_.database().read());
-    MAMORI_TRY(lease->each("SELECT facility, stream FROM r_log_stream WHERE retired_at IS NULL AND when_full = 'oldest' ORDER BY facility, stream", {}, [&](store::Row& row) { yielding.push_back({store::as_text(row[0]), store::as_text(row[1])}); }));
+    MAMORI_TRY(
+        lease->each("SELECT facility, stream FROM r_log_stream WHERE retired_at IS NULL AND when_full = "
+                    "'oldest' ORDER BY facility, stream",
+                    {}, [&](store::Row& row) {
+                      yielding.push_back({store::as_text(row[0]), store::as_text(row[1])});
+                    }));
   }
   // Where the disk says that there is room and takes nothing all the same (a quota), a part goes at a time.
   const bool odd = full && (space.total == 0 || space.free >= reserve);
@@ -93,7 +104,8 @@ Status Keeping::make_room(bool full) {
     if (!removed) failures.add(label_of(name), removed.error());
     if (!removed || *removed == 0) continue;
     missing -= std::min(missing, before - std::min(before, (*stream)->bytes_on_disk()));
-    log::warning(fmt::format("the disk is nearly full: the {} oldest events of {} went", *removed, label_of(name)));
+    log::warning(
+        fmt::format("the disk is nearly full: the {} oldest events of {} went", *removed, label_of(name)));
     const std::lock_guard lock(mutex_);
     removals_.push_back({name, *removed, (*stream)->first(), "disk full"});
   }
@@ -111,14 +123,18 @@ Status Keeping::record_removals() {
       removal = removals_.front();
     }
     auto transaction = MAMORI_TRY(ledger_.database().begin());
-    transaction.journal(actor(), {removal.name.facility, "logs", removal.name.name, "retention", "", json::serialize(json::object{{"events", removal.events}, {"first", removal.first}}), removal.reason});
+    transaction.journal(actor(),
+                        {removal.name.facility, "logs", removal.name.name, "retention", "",
+                         json::serialize(json::object{{"events", removal.events}, {"first", removal.first}}),
+                         removal.reason});
     MAMORI_TRY(transaction.commit());
     const std::lock_guard lock(mutex_);
     removals_.pop_front();
   }
 }
 
-// What went while nobody could write it down: a removal that was interrupted and finished at the start, or one that is none of ours.
+// What went while nobody could write it down: a removal that was interrupted and finished at the start, or
+// one that is none of ours.
 Status Keeping::find_unrecorded_removals() {
   {
     const std::lock_guard lock(mutex_);
@@ -131,13 +147,17 @@ Status Keeping::find_unrecorded_removals() {
     std::uint64_t known = 0;
     {
       auto lease = MAMORI_TRY(ledger_.database().read());
-      const auto rows = MAMORI_TRY(lease->query("SELECT after_json FROM journal WHERE record = ? AND facility = ? AND subject = 'logs' AND"
-                                                " action = 'retention' ORDER BY sequence DESC LIMIT 1", {name.name, name.facility}));
+      const auto rows =
+          MAMORI_TRY(lease->query("SELECT after_json FROM journal WHERE record = ? AND facility = ? AND "
+                                  "subject = 'logs' AND action = 'retention' ORDER BY sequence DESC LIMIT 1",
+                                  {name.name, name.facility}));
       if (!rows.rows.empty())
-        if (const auto entry = parse_json_object(store::as_text(rows.rows[0][0]))) known = static_cast<std::uint64_t>(integer_of(*entry, "first"));
+        if (const auto entry = parse_json_object(store::as_text(rows.rows[0][0])))
+          known = static_cast<std::uint64_t>(integer_of(*entry, "first"));
     }
     if (first <= known) continue;
-    log::warning(fmt::format("the {} oldest events of {} went, and the journal did not say so", first - known, label_of(name)));
+    log::warning(fmt::format("the {} oldest events of {} went, and the journal did not say so", first - known,
+                             label_of(name)));
     const std::lock_guard lock(mutex_);
     removals_.push_back({name, first - known, first, "found at the start"});
   }
@@ -146,8 +166,9 @@ Status Keeping::find_unrecorded_removals() {
   return {};
 }
 
-// Whether time has gone on as it does since the last round; at the first one, since what the archive says was its last moment. Where the
-// clock was set, events look older than they are, or younger: for a day nothing goes for its age, and somebody may see it.
+// Whether time has gone on as it does since the last round; at the first one, since what the archive says was
+// its last moment. Where the clock was set, events look older than they are, or younger: for a day nothing
+// goes for its age, and somebody may see it.
 Status Keeping::watch_clock() {
   const auto now = ledger_.database().clock().now();
   Instant last;
@@ -162,16 +183,20 @@ Status Keeping::watch_clock() {
       if (!stream) continue;
       if (const auto heads = (*stream)->heads(); !heads.empty()) last = std::max(last, heads.back().at);
       if ((*stream)->size() == (*stream)->first()) continue;
-      if (const auto newest = (*stream)->event((*stream)->size() - 1)) last = std::max(last, newest->event.received);
+      if (const auto newest = (*stream)->event((*stream)->size() - 1))
+        last = std::max(last, newest->event.received);
     }
   const std::lock_guard lock(mutex_);
   last_round_ = now;
-  const bool jumped = last != Instant{} && (now < last - kJump || now > last + (first ? kJumpAtStart : kJump));
+  const bool jumped =
+      last != Instant{} && (now < last - kJump || now > last + (first ? kJumpAtStart : kJump));
   if (jumped) {
     rounds_in_doubt_ = kRoundsInDoubt;
-    log::warning(fmt::format("the clock went from {} to {}: is it right? For a day nothing is removed for its age",
-                             iso_instant(last), iso_instant(now)));
-  } else if (rounds_in_doubt_ > 0) --rounds_in_doubt_;
+    log::warning(
+        fmt::format("the clock went from {} to {}: is it right? For a day nothing is removed for its age",
+                    iso_instant(last), iso_instant(now)));
+  } else if (rounds_in_doubt_ > 0)
+    --rounds_in_doubt_;
   return {};
 }
 

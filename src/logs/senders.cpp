@@ -14,9 +14,9 @@ using Steady = std::chrono::steady_clock;
 constexpr store::Migration kSchema[] = {
     {"senders.1", "CREATE TABLE log_collecting (facility {text} PRIMARY KEY, source {text} NOT NULL);"},
 };
-constexpr std::chrono::milliseconds kFresh{500};   // how old what is known of the ledger may be
+constexpr std::chrono::milliseconds kFresh{500};  // how old what is known of the ledger may be
 constexpr std::size_t kMostWaiting = 1000;
-constexpr std::chrono::seconds kFullFor{2};       // then it is looked again whether there is room
+constexpr std::chrono::seconds kFullFor{2};  // then it is looked again whether there is room
 const char* const kCollecting = "その他の未承認の送信元 (other unknown senders)";
 
 const store::Actor kActor = {"", "log intake", "logs"};
@@ -37,8 +37,10 @@ LogSource source_in(const store::Row& row) {
   const auto text = store::is_null(row[11]) ? std::string() : store::as_text(row[11]);
   if (trim(text).empty()) return source;
   auto mapping = formats::parse_mapping(text);
-  if (mapping) source.mapping = std::make_shared<const formats::Mapping>(std::move(mapping).take());
-  else source.mapping_problem = mapping.error().facts.front().second;
+  if (mapping)
+    source.mapping = std::make_shared<const formats::Mapping>(std::move(mapping).take());
+  else
+    source.mapping_problem = mapping.error().facts.front().second;
   return source;
 }
 
@@ -56,10 +58,12 @@ void Senders::changed() {
   sequence_ = -1;
 }
 
-// The oldest facility that somebody looks after; where nobody has a role anywhere, the oldest: kept all the same. Empty: there is none.
+// The oldest facility that somebody looks after; where nobody has a role anywhere, the oldest: kept all the
+// same. Empty: there is none.
 Result<std::string> Senders::default_facility(store::Connection& connection) const {
   const auto seen = looked_after_ ? MAMORI_TRY(looked_after_()) : std::set<std::string>();
-  const auto rows = MAMORI_TRY(connection.query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id"));
+  const auto rows = MAMORI_TRY(
+      connection.query("SELECT id FROM r_facility WHERE retired_at IS NULL ORDER BY created_at, id"));
   for (const auto& row : rows.rows)
     if (seen.contains(store::as_text(row[0]))) return store::as_text(row[0]);
   return rows.rows.empty() ? std::string() : store::as_text(rows.rows[0][0]);
@@ -84,23 +88,28 @@ Status Senders::load() {
   }
   auto made = std::make_shared<Table>();
   std::map<std::string, std::size_t> by_id;
-  MAMORI_TRY(lease->each("SELECT id, facility, number, name, stream, state, asset, utc_offset_minutes, silent_after_hours, address,"
-                         " certificate, mapping FROM r_log_source WHERE retired_at IS NULL ORDER BY id", {}, [&](store::Row& row) {
-    const auto index = made->sources.size();
-    auto source = source_in(row);
-    by_id[source.id] = index;
-    if (source.state == "unknown") ++made->unknown;
-    if (!store::is_null(row[9])) made->by_address[store::as_text(row[9])] = index;
-    if (!store::is_null(row[10])) made->by_certificate[to_lower_ascii(store::as_text(row[10]))] = index;
-    made->sources.push_back(std::move(source));
-  }));
+  MAMORI_TRY(lease->each(
+      "SELECT id, facility, number, name, stream, state, asset, utc_offset_minutes, silent_after_hours, "
+      "address, certificate, mapping FROM r_log_source WHERE retired_at IS NULL ORDER BY id",
+      {}, [&](store::Row& row) {
+        const auto index = made->sources.size();
+        auto source = source_in(row);
+        by_id[source.id] = index;
+        if (source.state == "unknown") ++made->unknown;
+        if (!store::is_null(row[9])) made->by_address[store::as_text(row[9])] = index;
+        if (!store::is_null(row[10])) made->by_certificate[to_lower_ascii(store::as_text(row[10]))] = index;
+        made->sources.push_back(std::move(source));
+      }));
   MAMORI_TRY(lease->each("SELECT source, hash FROM log_token", {}, [&](store::Row& row) {
-    if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end()) made->by_token[store::as_text(row[1])] = found->second;
+    if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end())
+      made->by_token[store::as_text(row[1])] = found->second;
   }));
   made->facility = MAMORI_TRY(default_facility(*lease));
-  MAMORI_TRY(lease->each("SELECT source FROM log_collecting WHERE facility = ?", {made->facility}, [&](store::Row& row) {
-    if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end()) made->collecting = found->second;
-  }));
+  MAMORI_TRY(lease->each("SELECT source FROM log_collecting WHERE facility = ?", {made->facility},
+                         [&](store::Row& row) {
+                           if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end())
+                             made->collecting = found->second;
+                         }));
   if (made->collecting) made->sources[*made->collecting].shared = true;
   const std::lock_guard lock(mutex_);
   table_ = std::move(made);
@@ -115,7 +124,9 @@ const LogSource* Senders::Table::find(const Sender& sender) const {
     const auto entry = index.find(key);
     return entry == index.end() ? nullptr : &sources[entry->second];
   };
-  if (!sender.token.empty()) return in(by_token, sha256_hex(sender.token));  // by its hash: how long that takes says nothing about the token
+  if (!sender.token.empty())
+    return in(by_token,
+              sha256_hex(sender.token));  // by its hash: how long that takes says nothing about the token
   if (!sender.certificate.empty())
     if (const auto* found = in(by_certificate, sender.certificate)) return found;
   return in(by_address, sender.address);
@@ -190,7 +201,8 @@ Status Senders::admit() {
   for (const auto& sender : waiting) {
     if (const auto done = admit(sender, full); !done) {
       // One that the ledger does not take must not keep the others out.
-      if (done.error().kind == ErrorKind::unavailable || done.error().kind == ErrorKind::exhausted) return done.error();
+      if (done.error().kind == ErrorKind::unavailable || done.error().kind == ErrorKind::exhausted)
+        return done.error();
       log::error("log sender " + sender.address + ": " + describe(done.error()));
       full = true;
     }
@@ -216,9 +228,12 @@ Status Senders::admit(const Sender& sender, bool& full) {
   std::size_t unknown = 0;
   {
     auto lease = MAMORI_TRY(ledger_.database().read());
-    const auto assets = MAMORI_TRY(lease->query("SELECT id FROM r_asset WHERE facility = ? AND ip = ? AND retired_at IS NULL", {now->facility, sender.address}));
+    const auto assets =
+        MAMORI_TRY(lease->query("SELECT id FROM r_asset WHERE facility = ? AND ip = ? AND retired_at IS NULL",
+                                {now->facility, sender.address}));
     if (assets.rows.size() == 1) asset = store::as_text(assets.rows[0][0]);
-    const auto count = MAMORI_TRY(lease->query("SELECT COUNT(*) FROM r_log_source WHERE state = 'unknown' AND retired_at IS NULL"));
+    const auto count = MAMORI_TRY(
+        lease->query("SELECT COUNT(*) FROM r_log_source WHERE state = 'unknown' AND retired_at IS NULL"));
     unknown = static_cast<std::size_t>(store::as_integer(count.rows.at(0)[0]));
   }
   if (asset.empty()) {
@@ -228,8 +243,8 @@ Status Senders::admit(const Sender& sender, bool& full) {
       return {};
     }
   }
-  json::object fields = {{"name", sender.address}, {"address", sender.address}, {"state", "unknown"}, {"stream", "events"},
-                         {"silent_after_hours", 24}, {"utc_offset_minutes", 540}};
+  json::object fields = {{"name", sender.address}, {"address", sender.address}, {"state", "unknown"},
+                         {"stream", "events"},     {"silent_after_hours", 24},  {"utc_offset_minutes", 540}};
   if (!sender.certificate.empty()) fields["certificate"] = sender.certificate;
   if (!asset.empty()) fields["asset"] = asset;
   const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
@@ -245,24 +260,33 @@ Result<bool> Senders::forget_one(const std::string& facility) {
     const auto before = to_millis(ledger_.database().clock().now() - kForgotten);
     auto lease = MAMORI_TRY(ledger_.database().read());
     const auto found = MAMORI_TRY(lease->query(
-        "SELECT s.id FROM r_log_source s LEFT JOIN log_usual u ON u.source = s.id LEFT JOIN log_collecting c ON c.source = s.id"
-        " WHERE s.facility = ? AND s.state = 'unknown' AND s.retired_at IS NULL AND s.version = 1 AND c.source IS NULL"
-        " AND s.created_at < ? AND COALESCE(u.last_received_at, 0) < ? ORDER BY COALESCE(u.last_received_at, s.created_at), s.id LIMIT 1",
+        "SELECT s.id FROM r_log_source s LEFT JOIN log_usual u ON u.source = s.id LEFT JOIN log_collecting c "
+        "ON c.source = s.id WHERE s.facility = ? AND s.state = 'unknown' AND s.retired_at IS NULL AND "
+        "s.version = 1 AND c.source IS NULL AND s.created_at < ? AND COALESCE(u.last_received_at, 0) < ? "
+        "ORDER BY COALESCE(u.last_received_at, s.created_at), s.id LIMIT 1",
         {facility, before, before}));
     if (found.rows.empty()) return false;
     id = store::as_text(found.rows[0][0]);
   }
   const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
-  MAMORI_TRY(ledger_.retire(kActor, *reg, {facility}, id, 1, "silent, makes room for another unknown sender"));
+  MAMORI_TRY(
+      ledger_.retire(kActor, *reg, {facility}, id, 1, "silent, makes room for another unknown sender"));
   return true;
 }
 
 Status Senders::make_collecting(const std::string& facility) {
   const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const json::object fields = {{"name", kCollecting}, {"state", "unknown"}, {"stream", "events"}, {"silent_after_hours", 8760}, {"utc_offset_minutes", 540}};
-  const auto made = MAMORI_TRY(ledger_.create_in(transaction, kActor, *reg, facility, {fields, "more unknown senders than are listed"}));
-  MAMORI_TRY(transaction->execute("INSERT INTO log_collecting VALUES (?,?) ON CONFLICT (facility) DO UPDATE SET source = excluded.source", {facility, made.id}));
+  const json::object fields = {{"name", kCollecting},
+                               {"state", "unknown"},
+                               {"stream", "events"},
+                               {"silent_after_hours", 8760},
+                               {"utc_offset_minutes", 540}};
+  const auto made = MAMORI_TRY(ledger_.create_in(transaction, kActor, *reg, facility,
+                                                 {fields, "more unknown senders than are listed"}));
+  MAMORI_TRY(transaction->execute(
+      "INSERT INTO log_collecting VALUES (?,?) ON CONFLICT (facility) DO UPDATE SET source = excluded.source",
+      {facility, made.id}));
   return transaction.commit();
 }
 

@@ -1,4 +1,5 @@
-// Who may send: the log sources of the ledger, held in memory, so that nothing that reads the network waits for the database.
+// Who may send: the log sources of the ledger, held in memory, so that nothing that reads the network waits
+// for the database.
 #pragma once
 
 #include <map>
@@ -22,20 +23,20 @@ struct Sender {
 
 struct LogSource {
   std::string id, facility, number, name, stream;
-  std::string state;             // accepted, unknown, refused
+  std::string state;  // accepted, unknown, refused
   std::string asset;
   std::chrono::minutes zone{540};
   int silent_after_hours = 24;
-  std::shared_ptr<const formats::Mapping> mapping;          // of its fields; none declared: null
-  std::string mapping_problem;                     // what cannot be read in its declaration
-  bool shared = false;           // of several senders: its events name as their host the address that they came from
+  std::shared_ptr<const formats::Mapping> mapping;  // of its fields; none declared: null
+  std::string mapping_problem;                      // what cannot be read in its declaration
+  bool shared = false;  // of several senders: its events name as their host the address that they came from
 };
 
-// A sender that nobody knows becomes an unknown source, whose events are kept like anyone's. Addresses can be made up, so there are at
-// most kMostUnknown of them, and after the first kNewAtOnce one more a second; devices of the ledger are always taken. The events of all
-// others stand under one collecting source, with the address they came from. Unknown sources that nobody touched and that have been
-// silent for kForgotten make room for new ones.
-// Threads: all calls may come from several. The ledger outlives it.
+// A sender that nobody knows becomes an unknown source, whose events are kept like anyone's. Addresses can be
+// made up, so there are at most kMostUnknown of them, and after the first kNewAtOnce one more a second;
+// devices of the ledger are always taken. The events of all others stand under one collecting source, with
+// the address they came from. Unknown sources that nobody touched and that have been silent for kForgotten
+// make room for new ones. Threads: all calls may come from several. The ledger outlives it.
 class Senders {
  public:
   static constexpr std::size_t kMostUnknown = 500, kNewAtOnce = 250;
@@ -43,8 +44,11 @@ class Senders {
 
   explicit Senders(ledger::Ledger& ledger) : ledger_(ledger) {}
   static Status migrate(store::Database& database);
-  // Which facilities have a user: senders that appear by themselves go to the oldest of these. Before anything runs.
-  void looked_after(std::function<Result<std::set<std::string>>()> facilities) { looked_after_ = std::move(facilities); }
+  // Which facilities have a user: senders that appear by themselves go to the oldest of these. Before
+  // anything runs.
+  void looked_after(std::function<Result<std::set<std::string>>()> facilities) {
+    looked_after_ = std::move(facilities);
+  }
 
   // From memory alone: as admit() last saw the ledger. Nothing: not known yet, admit() will see to it.
   // Errors: collect.log.refused (the source is refused), collect.log.token (nobody has it).
@@ -53,8 +57,8 @@ class Senders {
   Result<LogSource> find_or_admit(const Sender& sender);
   // Looks at the ledger again and takes in those that find() did not know. Waits for the database.
   Status admit();
-  // Under what events are kept whose sender could not be taken in before the end: no source, the first facility. Nothing where there
-  // is no facility yet.
+  // Under what events are kept whose sender could not be taken in before the end: no source, the first
+  // facility. Nothing where there is no facility yet.
   std::optional<LogSource> nameless(const std::string& address) const;
 
   // As the ledger has them now.
@@ -67,7 +71,7 @@ class Senders {
   struct Table {
     std::vector<LogSource> sources;
     std::map<std::string, std::size_t> by_address, by_certificate, by_token;  // → sources
-    std::string facility;                                                     // of those that appear by themselves
+    std::string facility;  // of those that appear by themselves
     std::optional<std::size_t> collecting;
     std::size_t unknown = 0;
     const LogSource* find(const Sender& sender) const;
@@ -82,15 +86,15 @@ class Senders {
 
   ledger::Ledger& ledger_;
   std::function<Result<std::set<std::string>>()> looked_after_;
-  std::mutex loading_;    // one look at the ledger at a time; held while the database reads
-  std::mutex admitting_;  // one admission at a time; held while the database writes
-  std::size_t at_once_ = kNewAtOnce;                   // guarded by admitting_, as the next
+  std::mutex loading_;                // one look at the ledger at a time; held while the database reads
+  std::mutex admitting_;              // one admission at a time; held while the database writes
+  std::size_t at_once_ = kNewAtOnce;  // guarded by admitting_, as the next
   std::chrono::steady_clock::time_point refilled_ = std::chrono::steady_clock::now();
-  mutable std::mutex mutex_;                           // guards what follows; never held across the database
+  mutable std::mutex mutex_;  // guards what follows; never held across the database
   std::shared_ptr<const Table> table_;
-  std::int64_t sequence_ = -1;                         // of the journal, when the table was read
+  std::int64_t sequence_ = -1;  // of the journal, when the table was read
   std::chrono::steady_clock::time_point loaded_;
-  std::set<Sender> waiting_;                           // for admit()
+  std::set<Sender> waiting_;                                   // for admit()
   std::optional<std::chrono::steady_clock::time_point> full_;  // since when no more are taken in
 };
 

@@ -10,7 +10,8 @@ namespace mamori::logs {
 std::string label_of(const archive::StreamName& name) { return name.facility + "/" + name.name; }
 
 archive::Damage damage_of(const archive::StreamName& name, const Error& error) {
-  const auto file = std::find_if(error.facts.begin(), error.facts.end(), [](const auto& fact) { return fact.first == "file"; });
+  const auto file = std::find_if(error.facts.begin(), error.facts.end(),
+                                 [](const auto& fact) { return fact.first == "file"; });
   return {file == error.facts.end() ? name.name : file->second, error.code, 0, 0};
 }
 
@@ -34,11 +35,13 @@ Result<std::vector<StreamState>> Keeping::state(const std::vector<std::string>& 
       continue;
     }
     const auto* stream = *opened;
-    out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(), stream->raw_bytes(), stream->damage(), stream});
+    out.push_back({name, stream->size(), stream->first(), stream->waiting(), stream->bytes_on_disk(),
+                   stream->raw_bytes(), stream->damage(), stream});
     if (note)
       if (auto other = deviation(note.mapped(), stream)) out.back().damage.push_back(std::move(*other));
   }
-  for (const auto& [name, note] : noted) out.push_back({.name = name, .damage = {*deviation(note, nullptr)}, .stream = nullptr});
+  for (const auto& [name, note] : noted)
+    out.push_back({.name = name, .damage = {*deviation(note, nullptr)}, .stream = nullptr});
   return out;
 }
 
@@ -49,8 +52,10 @@ DiskState Keeping::disk() const {
   out.total = space.total;
   const std::lock_guard lock(mutex_);
   if (growth_.size() > 1 && growth_.back().second > growth_.front().second) {
-    const auto days = static_cast<double>((growth_.back().first - growth_.front().first).count()) / 86'400'000.0;
-    const auto per_day = static_cast<double>(growth_.back().second - growth_.front().second) / std::max(days, 1.0 / 24);
+    const auto days =
+        static_cast<double>((growth_.back().first - growth_.front().first).count()) / 86'400'000.0;
+    const auto per_day =
+        static_cast<double>(growth_.back().second - growth_.front().second) / std::max(days, 1.0 / 24);
     if (per_day > 0) out.days_left = static_cast<double>(out.free) / per_day;
   }
   return out;
@@ -77,11 +82,13 @@ Status Keeping::measure_space() {
   for (const auto& name : MAMORI_TRY(archive_.names()))
     if (facilities.empty() || facilities.back() != name.facility) facilities.push_back(name.facility);
   for (const auto& facility : facilities) {
-    json::object fact = {{"free_gigabytes", static_cast<std::int64_t>(space.free >> 30)}, {"free_percent", static_cast<std::int64_t>(space.free * 100 / space.total)}};
+    json::object fact = {{"free_gigabytes", static_cast<std::int64_t>(space.free >> 30)},
+                         {"free_percent", static_cast<std::int64_t>(space.free * 100 / space.total)}};
     if (space.days_left) fact["days_left"] = static_cast<std::int64_t>(std::min(*space.days_left, 36500.0));
     std::vector<json::object> facts;
     facts.push_back(std::move(fact));
-    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, "log disk", std::move(facts), now));
+    MAMORI_TRY(
+        ledger::write_observed(ledger_, transaction, *reg, facility, "log disk", std::move(facts), now));
   }
   return transaction.commit();
 }

@@ -10,15 +10,19 @@
 namespace mamori::logs {
 namespace {
 
-// RFC 3161 with OpenSSL's own authority behind a small server of Python's, mail with Python's mail server: both real, both on loopback.
+// RFC 3161 with OpenSSL's own authority behind a small server of Python's, mail with Python's mail server:
+// both real, both on loopback.
 class Witnessing : public Intake {
  protected:
   void SetUp() override {
     Intake::SetUp();
     const auto dir = folder_.path() / "tsa";
     std::filesystem::create_directory(dir);
-    std::ofstream(dir / "ts.cnf") << "[tsa]\ndefault_tsa=d\n[d]\nserial=" << dir.string() << "/serial\nsigner_digest=sha256\ndefault_policy=1.2.3.4.1\ndigests=sha256\naccuracy=secs:1\ntsa_name=yes\ness_cert_id_chain=no\n"
-                                      "[req]\ndistinguished_name=dn\n[dn]\n[ts]\nextendedKeyUsage=critical,timeStamping\nkeyUsage=digitalSignature\n";
+    std::ofstream(dir / "ts.cnf") << "[tsa]\ndefault_tsa=d\n[d]\nserial=" << dir.string()
+                                  << "/serial\nsigner_digest=sha256\ndefault_policy=1.2.3.4.1\ndigests="
+                                     "sha256\naccuracy=secs:1\ntsa_name=yes\ness_cert_id_chain=no\n"
+                                     "[req]\ndistinguished_name=dn\n[dn]\n[ts]\nextendedKeyUsage=critical,"
+                                     "timeStamping\nkeyUsage=digitalSignature\n";
     std::ofstream(dir / "serial") << "01\n";
     const auto run = [](std::vector<std::string> words) {
       const auto done = os::run_process(words);
@@ -26,8 +30,28 @@ class Witnessing : public Intake {
       ASSERT_EQ(done->exit_code, 0) << done->err;
     };
     for (const auto* name : {"tsa", "other"})
-      run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + std::string(name), "-config", (dir / "ts.cnf").string(), "-extensions", "ts", "-keyout", (dir / (std::string(name) + ".key")).string(), "-out", (dir / (std::string(name) + ".pem")).string()});
-    std::ofstream(dir / "serve.py") << R"(import http.server, subprocess, sys, smtpd, asyncore, threading, os, warnings
+      run({"openssl",
+           "req",
+           "-x509",
+           "-newkey",
+           "ec",
+           "-pkeyopt",
+           "ec_paramgen_curve:prime256v1",
+           "-nodes",
+           "-days",
+           "2",
+           "-subj",
+           "/CN=" + std::string(name),
+           "-config",
+           (dir / "ts.cnf").string(),
+           "-extensions",
+           "ts",
+           "-keyout",
+           (dir / (std::string(name) + ".key")).string(),
+           "-out",
+           (dir / (std::string(name) + ".pem")).string()});
+    std::ofstream(dir / "serve.py")
+        << R"(import http.server, subprocess, sys, smtpd, asyncore, threading, os, warnings
 home = sys.argv[1]
 class Tsa(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
@@ -48,8 +72,11 @@ os.rename(home + "/ports.new", home + "/ports")
 threading.Thread(target=web.serve_forever, daemon=True).start()
 asyncore.loop()
 )";
-    server_.emplace(std::vector<std::string>{"/usr/bin/python3", "-W", "ignore", (dir / "serve.py").string(), dir.string()}, dir / "log");
-    for (int i = 0; i < 200 && !std::filesystem::exists(dir / "ports"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    server_.emplace(std::vector<std::string>{"/usr/bin/python3", "-W", "ignore", (dir / "serve.py").string(),
+                                             dir.string()},
+                    dir / "log");
+    for (int i = 0; i < 200 && !std::filesystem::exists(dir / "ports"); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     std::ifstream(dir / "ports") >> web_port_ >> mail_port_;
     ASSERT_GT(mail_port_, 0) << read_file(dir / "log", 1 << 20).value_or("");
   }
@@ -80,16 +107,21 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
   EXPECT_EQ((*stamp)->authority, "tsa");
   EXPECT_LT(std::chrono::abs((*stamp)->at - clock_.now()), std::chrono::minutes(1));
   EXPECT_TRUE(proof::check_stamp((*stamp)->token, head.note, tsa("tsa.pem").string()));
-  // From the other side: another note, another authority, an altered token, an old answer played again, nobody there.
+  // From the other side: another note, another authority, an altered token, an old answer played again,
+  // nobody there.
   EXPECT_EQ(proof::check_stamp((*stamp)->token, head.note + "x", "").error().code, "archive.stamp.bad");
-  EXPECT_EQ(proof::check_stamp((*stamp)->token, head.note, tsa("other.pem").string()).error().code, "archive.stamp.bad");
+  EXPECT_EQ(proof::check_stamp((*stamp)->token, head.note, tsa("other.pem").string()).error().code,
+            "archive.stamp.bad");
   auto altered = (*stamp)->token;
   altered[altered.size() - 10] = static_cast<char>(altered[altered.size() - 10] ^ 1);
-  EXPECT_EQ(proof::check_stamp(altered, head.note, tsa("tsa.pem").string()).error().code, "archive.stamp.bad");
-  for (std::size_t cut = 0; cut < altered.size(); cut += 37) EXPECT_FALSE(proof::check_stamp(altered.substr(0, cut), head.note, ""));
+  EXPECT_EQ(proof::check_stamp(altered, head.note, tsa("tsa.pem").string()).error().code,
+            "archive.stamp.bad");
+  for (std::size_t cut = 0; cut < altered.size(); cut += 37)
+    EXPECT_FALSE(proof::check_stamp(altered.substr(0, cut), head.note, ""));
   std::filesystem::copy_file(tsa("a"), tsa("old"));
   EXPECT_EQ(proof::ask_for_stamp(url + "replay", head.note, "").error().facts.front().second, "nonce");
-  EXPECT_EQ(proof::ask_for_stamp("http://127.0.0.1:1/", head.note, "").error().code, "archive.stamp.unreachable");
+  EXPECT_EQ(proof::ask_for_stamp("http://127.0.0.1:1/", head.note, "").error().code,
+            "archive.stamp.unreachable");
   // The folder has note and stamp; OpenSSL's own check agrees.
   const auto place = folder_.path() / "elsewhere" / facility_ / "events";
   std::size_t files = 0;
@@ -98,14 +130,16 @@ TEST_F(Witnessing, HeadsAreStampedCopiedAndMailed) {
     if (entry.path().extension() != ".tsr") continue;
     auto note = entry.path();
     note.replace_extension(".note");
-    const auto checked = os::run_process({"openssl", "ts", "-verify", "-in", entry.path().string(), "-data", note.string(), "-CAfile", tsa("tsa.pem").string()});
+    const auto checked = os::run_process({"openssl", "ts", "-verify", "-in", entry.path().string(), "-data",
+                                          note.string(), "-CAfile", tsa("tsa.pem").string()});
     EXPECT_EQ(checked->exit_code, 0) << checked->err;
   }
   EXPECT_EQ(files, 2u);
   ASSERT_TRUE(logs_->keeping().mail_heads());
   const auto mail = read_file(tsa("mail"), 1 << 20);
   ASSERT_TRUE(mail);
-  EXPECT_NE(mail->find("mamori@example.jp ['director@example.jp', 'safety@example.jp']"), std::string::npos) << *mail;
+  EXPECT_NE(mail->find("mamori@example.jp ['director@example.jp', 'safety@example.jp']"), std::string::npos)
+      << *mail;
   // The mail as it was saved serves `verify --heads`.
   const auto mailed = proof::heads_in(*mail);
   ASSERT_EQ(mailed.size(), 1u) << *mail;

@@ -107,7 +107,10 @@ Result<WebAnswer> ask_web(const WebRequest& request, const std::function<bool(st
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
   }
   const auto code = curl_easy_perform(curl);
-  if (taking.large) return Error{ErrorKind::exhausted, "base.web.large", {{"host", host_of(request.url)}, {"reason", std::to_string(request.largest_answer)}}};
+  if (taking.large)
+    return Error{ErrorKind::exhausted,
+                 "base.web.large",
+                 {{"host", host_of(request.url)}, {"reason", std::to_string(request.largest_answer)}}};
   if (code != CURLE_OK && !taking.stopped) return failure(code, request.url, detail);
   WebAnswer answer;
   long status = 0;
@@ -120,7 +123,8 @@ Result<WebAnswer> ask_web(const WebRequest& request, const std::function<bool(st
   return answer;
 }
 
-Status send_mail(const MailServer& server, const std::string& from, const std::vector<std::string>& to, std::string_view message) {
+Status send_mail(const MailServer& server, const std::string& from, const std::vector<std::string>& to,
+                 std::string_view message) {
   const auto handle = make_handle();
   auto* curl = handle.get();
   char detail[CURL_ERROR_SIZE] = "";
@@ -136,7 +140,8 @@ Status send_mail(const MailServer& server, const std::string& from, const std::v
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 60000L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
   // With a password, never in the clear.
-  curl_easy_setopt(curl, CURLOPT_USE_SSL, static_cast<long>(server.user.empty() ? CURLUSESSL_TRY : CURLUSESSL_ALL));
+  curl_easy_setopt(curl, CURLOPT_USE_SSL,
+                   static_cast<long>(server.user.empty() ? CURLUSESSL_TRY : CURLUSESSL_ALL));
   if (!server.authority.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, server.authority.c_str());
   if (!server.user.empty()) {
     curl_easy_setopt(curl, CURLOPT_USERNAME, server.user.c_str());
@@ -151,7 +156,10 @@ Status send_mail(const MailServer& server, const std::string& from, const std::v
   if (code == CURLE_OK) return {};
   long answer = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
-  if (answer >= 400) return Error{ErrorKind::unavailable, "base.mail.refused", {{"host", host_of(server.url)}, {"reason", std::to_string(answer) + " " + detail}}};
+  if (answer >= 400)
+    return Error{ErrorKind::unavailable,
+                 "base.mail.refused",
+                 {{"host", host_of(server.url)}, {"reason", std::to_string(answer) + " " + detail}}};
   return failure(code, server.url, detail);
 }
 

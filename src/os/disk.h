@@ -1,5 +1,6 @@
-// The disk as everything sees it that keeps data: what can fail in earnest, or be cut off by a crash at any moment, so that a test can do
-// both at every single call (testing/simulated_disk.h). Nothing that keeps data goes past it.
+// The disk as everything sees it that keeps data: what can fail in earnest, or be cut off by a crash at any
+// moment, so that a test can do both at every single call (testing/simulated_disk.h). Nothing that keeps data
+// goes past it.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace mamori::os {
 
 // Errors of all calls: os.disk.full (no room, quota), os.file.missing, os.disk.failed (facts: file, reason).
 
-// A file that is open, at any place of it. What was written is durable when sync() has returned well, and not before; after a failed
-// sync() nobody knows what of it is. Threads: all calls may come from several.
+// A file that is open, at any place of it. What was written is durable when sync() has returned well, and not
+// before; after a failed sync() nobody knows what of it is. Threads: all calls may come from several.
 class File {
  public:
   virtual ~File() = default;
@@ -58,7 +59,8 @@ class Disk {
   virtual Status rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
   virtual Status remove(const std::filesystem::path& file) = 0;  // well where it is missing
   // One folder, in one that exists; well where it is there.
-  virtual Status make_folder(const std::filesystem::path& folder, Visibility visibility = Visibility::owner_only) = 0;
+  virtual Status make_folder(const std::filesystem::path& folder,
+                             Visibility visibility = Visibility::owner_only) = 0;
   virtual Status sync_folder(const std::filesystem::path& folder) = 0;
   // The names in it, sorted. Folders end with '/'.
   virtual Result<std::vector<std::string>> list(const std::filesystem::path& folder) const = 0;
@@ -69,13 +71,14 @@ class Disk {
   // Of a file made for it: none where another process, or another part of this one, has it.
   virtual Result<std::unique_ptr<Lock>> lock(const std::filesystem::path& file) = 0;
 
-  // The machine's. Of the files that are open, only so many hold a descriptor (see descriptors()): the others get one again when they
-  // are asked for, so that ten thousand streams do not take what connections need.
+  // The machine's. Of the files that are open, only so many hold a descriptor (see descriptors()): the others
+  // get one again when they are asked for, so that ten thousand streams do not take what connections need.
   static Disk& real();
 };
 
-// How many files may be open in this process. Raised to the most that the system allows, once, by raise_limits(), which also makes an
-// error of what would end the process: a file that reached the size it may have (ulimit -f).
+// How many files may be open in this process. Raised to the most that the system allows, once, by
+// raise_limits(), which also makes an error of what would end the process: a file that reached the size it
+// may have (ulimit -f).
 std::size_t file_limit();
 std::size_t raise_limits();
 // Descriptors that files of Disk::real() hold now, and the most they will: a quarter of file_limit().

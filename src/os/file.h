@@ -1,4 +1,5 @@
-// Files as they are kept: whole ones written at once, ones that grow, folders, blobs by content. All of it goes through a Disk.
+// Files as they are kept: whole ones written at once, ones that grow, folders, blobs by content. All of it
+// goes through a Disk.
 #pragma once
 
 #include <atomic>
@@ -33,9 +34,11 @@ class GrowingFile {
   std::uint64_t size() const { return size_; }
   // All or nothing. What a failure left behind is no part of it, and is written over by the next.
   Status append(std::string_view bytes);
-  // Durable when it returns well. After a failure all that came since the last good one must be written again: see again().
+  // Durable when it returns well. After a failure all that came since the last good one must be written
+  // again: see again().
   Status sync();
-  // Writes what stands at [from, size()) once more, from what can still be read of it, so that the next sync() takes it along.
+  // Writes what stands at [from, size()) once more, from what can still be read of it, so that the next
+  // sync() takes it along.
   Status again(std::uint64_t from);
   // It goes on behind `size` again. Requires: size <= size().
   void take_back(std::uint64_t size);
@@ -61,28 +64,31 @@ class ReadFile {
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  ReadFile(std::filesystem::path path, std::unique_ptr<File> file) : path_(std::move(path)), file_(std::move(file)) {}
+  ReadFile(std::filesystem::path path, std::unique_ptr<File> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
   std::filesystem::path path_;
   std::unique_ptr<File> file_;
 };
 
 // Errors: os.file.missing, os.file.too-large (facts: file, limit in MiB), os.disk.failed.
 Result<std::string> read_file(const std::filesystem::path& file, std::size_t limit, Disk& disk);
-// Writes beside the target, syncs, renames, syncs the folder: a reader, and whoever comes after a crash, sees the old file or the new one,
-// and the new one when it has returned well. Errors: os.disk.*.
-Status write_file(const std::filesystem::path& file, std::string_view bytes, Visibility visibility = Visibility::shared,
-                  Disk& disk = Disk::real());
+// Writes beside the target, syncs, renames, syncs the folder: a reader, and whoever comes after a crash, sees
+// the old file or the new one, and the new one when it has returned well. Errors: os.disk.*.
+Status write_file(const std::filesystem::path& file, std::string_view bytes,
+                  Visibility visibility = Visibility::shared, Disk& disk = Disk::real());
 // Removes what write_file() left unfinished in `folder` and those below it when its process ended. Only while
 // nobody writes there: who does gets an error, and nothing is lost.
 Status remove_unfinished(const std::filesystem::path& folder, Disk& disk = Disk::real());
 // With those above it, each durable.
-Status make_directory(const std::filesystem::path& folder, Visibility visibility = Visibility::owner_only, Disk& disk = Disk::real());
+Status make_directory(const std::filesystem::path& folder, Visibility visibility = Visibility::owner_only,
+                      Disk& disk = Disk::real());
 
 // Attachments and evidence, stored once under their SHA-256: DIR/ab/abcd… Threads: all calls may come from
 // several.
 class Blobs {
  public:
-  explicit Blobs(std::filesystem::path directory, Disk& disk = Disk::real()) : directory_(std::move(directory)), disk_(disk) {}
+  explicit Blobs(std::filesystem::path directory, Disk& disk = Disk::real())
+      : directory_(std::move(directory)), disk_(disk) {}
   // The hash, hex; durable when it returns.
   Result<std::string> put(std::string_view bytes) const;
   // The bytes, checked against their hash. Errors: os.blob.missing, os.blob.damaged, os.disk.failed.

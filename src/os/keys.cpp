@@ -15,7 +15,8 @@ Result<std::string> secret_in(const std::filesystem::path& file, std::size_t siz
   const auto hex = read_file(file, 4096, disk);
   if (hex) {
     const auto bytes = from_hex(std::string_view(*hex).substr(0, hex->find('\n')));
-    if (!bytes || bytes->size() != size) return Error{ErrorKind::corrupt, "base.key.damaged", {{"file", file.string()}}};
+    if (!bytes || bytes->size() != size)
+      return Error{ErrorKind::corrupt, "base.key.damaged", {{"file", file.string()}}};
     if (MAMORI_TRY(disk.exists(unsure))) {
       MAMORI_TRY(write_file(file, *hex, Visibility::owner_only, disk));
       MAMORI_TRY(disk.remove(unsure));

@@ -16,7 +16,8 @@ TEST(Process, ReportsOutputExitCodeAndTimeOut) {
   EXPECT_EQ(result->err, "err\n");
   EXPECT_EQ(result->exit_code, 3);
   EXPECT_EQ(run_process({"no-such-program-here"}).error().code, "base.process.missing");
-  EXPECT_EQ(run_process({"sleep", "30"}, {.limit = std::chrono::milliseconds(100)}).error().code, "base.process.timeout");
+  EXPECT_EQ(run_process({"sleep", "30"}, {.limit = std::chrono::milliseconds(100)}).error().code,
+            "base.process.timeout");
   EXPECT_EQ(run_process({"yes"}, {.largest_output = 1000}).error().code, "base.process.output");
 }
 
@@ -42,7 +43,8 @@ TEST(Keys, AreMadeOnceAndTheSameAfterwards) {
   const auto sealed = open_or_make_sealer(folder.path() / "s")->seal(Secret("合言葉"));
   EXPECT_EQ(open_or_make_sealer(folder.path() / "s")->open(sealed)->reveal(), "合言葉");
   ASSERT_TRUE(write_file(folder.path() / "k", "00ff\n"));
-  EXPECT_EQ(open_or_make_signing_key(folder.path() / "k").error().code, "base.key.damaged") << "never made anew over an old one";
+  EXPECT_EQ(open_or_make_signing_key(folder.path() / "k").error().code, "base.key.damaged")
+      << "never made anew over an old one";
 }
 
 TEST(Blobs, NoticeDamageAndMendItWhenTheSameIsPutAgain) {
@@ -107,7 +109,8 @@ TEST(RealDisk, GivesDescriptorsBackWhenConnectionsTookTheRest) {
     ASSERT_TRUE(files.back()->sync());
   }
   std::vector<int> taken;
-  for (int file = ::dup(0); file >= 0; file = ::dup(0)) taken.push_back(file);  // what a flood of connections does
+  for (int file = ::dup(0); file >= 0; file = ::dup(0))
+    taken.push_back(file);  // what a flood of connections does
   EXPECT_TRUE(disk.open(folder.path() / "another", Access::write));
   char byte = 0;
   for (const auto& file : files) EXPECT_TRUE(file->read(0, &byte, 1));

@@ -38,7 +38,8 @@ bool open_pipe(Pipe& pipe) {
 }
 
 // In the child, where only calls are allowed that a signal could make.
-[[noreturn]] void become(std::vector<char*>& argv, std::vector<char*>& envp, pid_t parent, int out, int err, int failure) {
+[[noreturn]] void become(std::vector<char*>& argv, std::vector<char*>& envp, pid_t parent, int out, int err,
+                         int failure) {
   ::setpgid(0, 0);  // so that a time-out ends its children too
   // Whatever ends us ends it: nobody takes over a scan whose first one still runs.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -48,7 +49,8 @@ bool open_pipe(Pipe& pipe) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   const int in = ::open("/dev/null", O_RDONLY);
-  if (in >= 0 && ::dup2(in, 0) >= 0 && ::dup2(out, 1) >= 0 && ::dup2(err, 2) >= 0) ::execvpe(argv[0], argv.data(), envp.data());
+  if (in >= 0 && ::dup2(in, 0) >= 0 && ::dup2(out, 1) >= 0 && ::dup2(err, 2) >= 0)
+    ::execvpe(argv[0], argv.data(), envp.data());
   const char why = 1;
   (void)!::write(failure, &why, 1);
   ::_exit(127);
@@ -62,7 +64,8 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
   Pipe out, err;
   if (!open_pipe(out) || !open_pipe(err)) return Error{ErrorKind::exhausted, "base.process.missing", facts};
 
-  std::map<std::string, std::string> environment = {{"LANG", "C.UTF-8"}, {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};
+  std::map<std::string, std::string> environment = {
+      {"LANG", "C.UTF-8"}, {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};
   if (const char* home = std::getenv("HOME")) environment["HOME"] = home;
   for (const auto& [key, value] : options.environment) environment[key] = value;
   std::vector<std::string> pairs;
@@ -96,16 +99,20 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
   const auto stop = [&](std::string code) {
     ::kill(-child, SIGKILL);
     ::waitpid(child, nullptr, 0);
-    return Error{ErrorKind::unavailable, std::move(code),
+    return Error{ErrorKind::unavailable,
+                 std::move(code),
                  {{"program", arguments[0]}, {"seconds", std::to_string(options.limit.count() / 1000)}}};
   };
   pollfd watched[2] = {{out.read, POLLIN, 0}, {err.read, POLLIN, 0}};
   int open = 2;
   while (open > 0) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())
+            .count();
     if (left <= 0) return stop("base.process.timeout");
     if (options.stop.stop_requested()) return stop("base.process.stopped");
-    const int ready = ::poll(watched, 2, static_cast<int>(std::min<long long>(left, options.stop.stop_possible() ? 100 : 1000)));
+    const int ready = ::poll(
+        watched, 2, static_cast<int>(std::min<long long>(left, options.stop.stop_possible() ? 100 : 1000)));
     if (ready < 0 && errno != EINTR) return stop("base.process.timeout");
     for (int i = 0; i < 2; ++i) {
       if (watched[i].fd < 0 || watched[i].revents == 0) continue;
@@ -113,7 +120,8 @@ Result<ProcessResult> run_process(const std::vector<std::string>& arguments, con
       const auto count = ::read(watched[i].fd, buffer, sizeof buffer);
       if (count > 0) {
         auto& target = i == 0 ? result.out : result.err;
-        if (i == 0 && target.size() + static_cast<std::size_t>(count) > options.largest_output) return stop("base.process.output");
+        if (i == 0 && target.size() + static_cast<std::size_t>(count) > options.largest_output)
+          return stop("base.process.output");
         if (i == 0 || target.size() < kLargestErr) target.append(buffer, static_cast<std::size_t>(count));
       } else if (count == 0 || errno != EINTR) {
         watched[i].fd = -1;

@@ -21,7 +21,8 @@ namespace {
 
 Error failed(const std::filesystem::path& file, int reason) {
   const Facts facts = {{"file", file.string()}, {"reason", std::strerror(reason)}};
-  if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) return {ErrorKind::exhausted, "os.disk.full", facts};
+  if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG)
+    return {ErrorKind::exhausted, "os.disk.full", facts};
   if (reason == ENOENT) return {ErrorKind::not_found, "os.file.missing", facts};
   if (reason == EEXIST) return {ErrorKind::conflict, "os.file.exists", facts};
   return {ErrorKind::unavailable, "os.disk.failed", facts};
@@ -55,8 +56,8 @@ class RealFile;
 // Opens; where connections took all descriptors, files that can give theirs back do.
 int open_with_room(const std::filesystem::path& path, int flags, mode_t mode = 0);
 
-// Which files hold a descriptor, the one used longest ago last. A file that was written and not synced is never taken its descriptor:
-// a new one might not be told of a write that failed since.
+// Which files hold a descriptor, the one used longest ago last. A file that was written and not synced is
+// never taken its descriptor: a new one might not be told of a write that failed since.
 class Descriptors {
  public:
   std::shared_ptr<Descriptor> of(const RealFile& file, int& reason);
@@ -99,7 +100,8 @@ class RealFile final : public File {
     const auto file = MAMORI_TRY(descriptor());
     std::size_t done = 0;
     while (done < count) {
-      const auto got = retry([&] { return ::pread(file->get(), to + done, count - done, static_cast<off_t>(at + done)); });
+      const auto got =
+          retry([&] { return ::pread(file->get(), to + done, count - done, static_cast<off_t>(at + done)); });
       if (got < 0) return failed(path_, errno);
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
@@ -111,7 +113,8 @@ class RealFile final : public File {
     ++written_;  // before: from here on it keeps its descriptor
     const auto file = MAMORI_TRY(descriptor());
     while (!bytes.empty()) {
-      const auto done = retry([&] { return ::pwrite(file->get(), bytes.data(), bytes.size(), static_cast<off_t>(at)); });
+      const auto done =
+          retry([&] { return ::pwrite(file->get(), bytes.data(), bytes.size(), static_cast<off_t>(at)); });
       if (done <= 0) return failed(path_, done == 0 ? ENOSPC : errno);
       bytes.remove_prefix(static_cast<std::size_t>(done));
       at += static_cast<std::uint64_t>(done);
@@ -123,7 +126,8 @@ class RealFile final : public File {
   Status truncate(std::uint64_t size) override {
     ++written_;
     const auto file = MAMORI_TRY(descriptor());
-    if (retry([&] { return ::ftruncate(file->get(), static_cast<off_t>(size)); }) != 0) return failed(path_, errno);
+    if (retry([&] { return ::ftruncate(file->get(), static_cast<off_t>(size)); }) != 0)
+      return failed(path_, errno);
     return {};
   }
 
@@ -158,9 +162,10 @@ class RealFile final : public File {
   }
 
   const std::filesystem::path path_;
-  const int flags_;                               // to open it again
+  const int flags_;  // to open it again
   std::atomic<bool> pinned_{false};
-  std::atomic<std::uint64_t> written_{0}, synced_{0};  // calls that changed it; how many of them were durable last
+  std::atomic<std::uint64_t> written_{0},
+      synced_{0};  // calls that changed it; how many of them were durable last
   // Guarded by the mutex of Descriptors.
   mutable std::shared_ptr<Descriptor> descriptor_;
   mutable std::list<const RealFile*>::iterator place_;
@@ -174,10 +179,12 @@ std::shared_ptr<Descriptor> Descriptors::of(const RealFile& file, int& reason) {
   }
   const auto limit = most == 0 ? most_descriptors() : most.load();
   make_room(limit - 1);
-  int number = retry([&] { return ::open(file.path_.c_str(), (file.flags_ & ~(O_CREAT | O_EXCL)) | O_CLOEXEC); });
+  int number =
+      retry([&] { return ::open(file.path_.c_str(), (file.flags_ & ~(O_CREAT | O_EXCL)) | O_CLOEXEC); });
   if (number < 0 && (errno == EMFILE || errno == ENFILE)) {  // connections took the rest
     make_room(used_.size() / 2);
-    number = retry([&] { return ::open(file.path_.c_str(), (file.flags_ & ~(O_CREAT | O_EXCL)) | O_CLOEXEC); });
+    number =
+        retry([&] { return ::open(file.path_.c_str(), (file.flags_ & ~(O_CREAT | O_EXCL)) | O_CLOEXEC); });
   }
   if (number < 0) {
     reason = errno;
@@ -215,7 +222,8 @@ class RealLock final : public Lock {
 
 class RealDisk final : public Disk {
  public:
-  Result<std::unique_ptr<File>> open(const std::filesystem::path& path, Access access, Visibility visibility) override {
+  Result<std::unique_ptr<File>> open(const std::filesystem::path& path, Access access,
+                                     Visibility visibility) override {
     int flags = 0;
     switch (access) {
       case Access::read: flags |= O_RDONLY; break;
@@ -290,13 +298,15 @@ class RealDisk final : public Disk {
     struct statvfs status {};
     if (::statvfs(path.c_str(), &status) != 0) return {};
     const auto unit = static_cast<std::uint64_t>(status.f_frsize);
-    return {static_cast<std::uint64_t>(status.f_bavail) * unit, static_cast<std::uint64_t>(status.f_blocks) * unit};
+    return {static_cast<std::uint64_t>(status.f_bavail) * unit,
+            static_cast<std::uint64_t>(status.f_blocks) * unit};
   }
 
   Result<std::unique_ptr<Lock>> lock(const std::filesystem::path& path) override {
     const int file = open_with_room(path, O_RDWR | O_CREAT, 0600);
     if (file < 0) return failed(path, errno);
-    // The folder too: a file can be removed and made again while it is locked. Not every file system locks folders.
+    // The folder too: a file can be removed and made again while it is locked. Not every file system locks
+    // folders.
     const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
     const int folder = open_with_room(parent, O_RDONLY | O_DIRECTORY, 0);
     auto lock = std::make_unique<RealLock>(file, folder);
@@ -304,7 +314,8 @@ class RealDisk final : public Disk {
       if (errno == EWOULDBLOCK) return std::unique_ptr<Lock>();
       return failed(path, errno);
     }
-    if (folder >= 0 && ::flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::unique_ptr<Lock>();
+    if (folder >= 0 && ::flock(folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      return std::unique_ptr<Lock>();
     return std::unique_ptr<Lock>(std::move(lock));
   }
 };

@@ -14,7 +14,11 @@ namespace {
 constexpr std::string_view kDash = "\xE2\x80\x94 ";  // "— "
 constexpr std::size_t kLongestNote = 64u << 10;
 
-bool is_base64_line(std::string_view line) { return !line.empty() && line.size() <= 76 && line.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == line.npos; }
+bool is_base64_line(std::string_view line) {
+  return !line.empty() && line.size() <= 76 &&
+         line.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") ==
+             line.npos;
+}
 
 // signed-note: the first four bytes of SHA-256(name, newline, algorithm 1 = Ed25519, key).
 std::string key_id(std::string_view name, std::string_view public_key) {
@@ -24,14 +28,17 @@ std::string key_id(std::string_view name, std::string_view public_key) {
 
 }  // namespace
 
-std::string Head::text() const { return fmt::format("{}\n{}\n{}\ntime {}\n", origin, size, proof::to_base64(root), to_millis(at)); }
+std::string Head::text() const {
+  return fmt::format("{}\n{}\n{}\ntime {}\n", origin, size, proof::to_base64(root), to_millis(at));
+}
 
 std::string key_name(std::string_view public_key) { return "mamori+" + sha256_hex(public_key).substr(0, 8); }
 
 Head sign_head(std::string origin, TreeSize size, const Hash& root, Instant at, const SigningKey& key) {
   Head head{std::move(origin), size, root, at, {}};
   const auto name = key_name(key.public_key());
-  head.note = head.text() + "\n" + std::string(kDash) + name + " " + mamori::to_base64(key_id(name, key.public_key()) + key.sign(head.text())) + "\n";
+  head.note = head.text() + "\n" + std::string(kDash) + name + " " +
+              mamori::to_base64(key_id(name, key.public_key()) + key.sign(head.text())) + "\n";
   return head;
 }
 
@@ -80,12 +87,15 @@ FoundHeads find_heads(std::string_view text) {
     if (lines[i].size() == 76 && is_base64_line(lines[i])) {  // the first full line of a mail's body
       std::string body;
       for (; i < lines.size() && is_base64_line(lines[i]); ++i) body += lines[i];
-      if (const auto inside = from_base64(body)) add(*inside);
-      else ++out.broken;
+      if (const auto inside = from_base64(body))
+        add(*inside);
+      else
+        ++out.broken;
       --i;
       continue;
     }
-    if (lines[i].starts_with(std::string(kDash) + "mamori+")) {  // every whole note's signatures are taken with it, below
+    if (lines[i].starts_with(std::string(kDash) +
+                             "mamori+")) {  // every whole note's signatures are taken with it, below
       ++out.broken;
       continue;
     }

@@ -16,8 +16,11 @@ Error bad_range() { return {ErrorKind::invalid, "archive.proof.range"}; }
 // The largest power of two below n. Requires: n > 1.
 TreeSize split_of(TreeSize n) { return std::bit_floor(n - 1); }
 
-// A subtree [start, end) can be proven only where it is a node of some tree: start is a multiple of the power of two at or above its length.
-bool is_subtree(TreeSize start, TreeSize end) { return start < end && end - start <= TreeSize{1} << 63 && start % std::bit_ceil(end - start) == 0; }
+// A subtree [start, end) can be proven only where it is a node of some tree: start is a multiple of the power
+// of two at or above its length.
+bool is_subtree(TreeSize start, TreeSize end) {
+  return start < end && end - start <= TreeSize{1} << 63 && start % std::bit_ceil(end - start) == 0;
+}
 
 }  // namespace
 
@@ -41,7 +44,9 @@ void hash_leaves(std::span<const std::string_view> leaves, std::span<Hash> out) 
   detail::sha256_leaves(leaves, out);
 }
 
-std::string to_base64(const Hash& hash) { return mamori::to_base64({reinterpret_cast<const char*>(hash.data()), hash.size()}); }
+std::string to_base64(const Hash& hash) {
+  return mamori::to_base64({reinterpret_cast<const char*>(hash.data()), hash.size()});
+}
 
 Result<Hash> parse_hash(std::string_view base64) {
   const auto bytes = from_base64(base64);
@@ -51,11 +56,13 @@ Result<Hash> parse_hash(std::string_view base64) {
   return hash;
 }
 
-bool verify_inclusion(LeafIndex index, TreeSize size, const Hash& leaf, std::span<const Hash> proof, const Hash& root) {
+bool verify_inclusion(LeafIndex index, TreeSize size, const Hash& leaf, std::span<const Hash> proof,
+                      const Hash& root) {
   return verify_subtree_inclusion(index, 0, size, leaf, proof, root);
 }
 
-bool verify_subtree_inclusion(LeafIndex index, TreeSize start, TreeSize end, const Hash& leaf, std::span<const Hash> proof, const Hash& root) {
+bool verify_subtree_inclusion(LeafIndex index, TreeSize start, TreeSize end, const Hash& leaf,
+                              std::span<const Hash> proof, const Hash& root) {
   if (!is_subtree(start, end) || index < start || index >= end) return false;
   // RFC 9162, 2.1.3.2
   auto position = index - start, last = end - start - 1;
@@ -77,12 +84,15 @@ bool verify_subtree_inclusion(LeafIndex index, TreeSize start, TreeSize end, con
   return last == 0 && hash == root;
 }
 
-bool verify_consistency(TreeSize size1, TreeSize size2, const Hash& root1, const Hash& root2, std::span<const Hash> proof) {
-  if (size1 == 0 || size1 > size2) return false;  // every tree is consistent with the empty one: there is nothing to prove
+bool verify_consistency(TreeSize size1, TreeSize size2, const Hash& root1, const Hash& root2,
+                        std::span<const Hash> proof) {
+  if (size1 == 0 || size1 > size2)
+    return false;  // every tree is consistent with the empty one: there is nothing to prove
   return verify_subtree_consistency(0, size1, size2, root1, root2, proof);
 }
 
-bool verify_subtree_consistency(TreeSize start, TreeSize end, TreeSize size, const Hash& node, const Hash& root, std::span<const Hash> proof) {
+bool verify_subtree_consistency(TreeSize start, TreeSize end, TreeSize size, const Hash& node,
+                                const Hash& root, std::span<const Hash> proof) {
   if (start == end && end <= size) return proof.empty() && node == empty_root();
   if (!is_subtree(start, end) || end > size) return false;
   if (start == 0 && end == size) return proof.empty() && node == root;
@@ -140,8 +150,8 @@ Hash perfect_root(std::span<const Hash> leaves) {
 
 namespace detail {
 
-// Hashes of one level, from `base` on. They lie in pieces of doubling size, so that none ever moves: whoever reads what was there at
-// some moment needs no lock.
+// Hashes of one level, from `base` on. They lie in pieces of doubling size, so that none ever moves: whoever
+// reads what was there at some moment needs no lock.
 class Row {
  public:
   std::uint64_t base = 0;
@@ -198,7 +208,8 @@ Result<Tree> Tree::after(TreeSize first, Nodes kept) {
   Tree tree;
   const auto chunks = first / kChunk;
   tree.rows_->base = chunks;
-  // The row of each level goes on behind its last whole node, which the next parent needs where it is a left child.
+  // The row of each level goes on behind its last whole node, which the next parent needs where it is a left
+  // child.
   for (std::size_t k = 0; k < tree.rows_->level.size() && chunks >> k != 0; ++k) {
     const auto count = chunks >> k;
     if ((count & 1) == 0) continue;
@@ -292,7 +303,8 @@ Result<Hash> TreeView::range(TreeSize first, TreeSize last, const Leaves& leaves
     std::vector<Hash> row;
     const auto whole = chunks * kChunk;
     if (first >= whole)
-      row.assign(tail_.begin() + static_cast<std::ptrdiff_t>(first - whole), tail_.begin() + static_cast<std::ptrdiff_t>(last - whole));
+      row.assign(tail_.begin() + static_cast<std::ptrdiff_t>(first - whole),
+                 tail_.begin() + static_cast<std::ptrdiff_t>(last - whole));
     else
       row = MAMORI_TRY(leaves(first, count));
     if (row.size() != count) return bad_range();
@@ -309,7 +321,8 @@ Result<Hash> TreeView::range(TreeSize first, TreeSize last, const Leaves& leaves
 }
 
 // Of the perfect node [first, last), in which a tree of `size` leaves ends: what its proofs ask for.
-Status TreeView::keep_in(TreeSize size, TreeSize first, TreeSize last, const Leaves& leaves, Nodes& out) const {
+Status TreeView::keep_in(TreeSize size, TreeSize first, TreeSize last, const Leaves& leaves,
+                         Nodes& out) const {
   const auto keep = [&](TreeSize from, TreeSize to) -> Status {
     const auto level = std::countr_zero(to - from);
     out[{level, from >> level}] = MAMORI_TRY(range(from, to, leaves));
@@ -328,7 +341,8 @@ Status TreeView::keep_in(TreeSize size, TreeSize first, TreeSize last, const Lea
   return keep(first, last);
 }
 
-Result<Nodes> TreeView::nodes_to_keep(TreeSize first, std::span<const TreeSize> sizes, const Leaves& leaves) const {
+Result<Nodes> TreeView::nodes_to_keep(TreeSize first, std::span<const TreeSize> sizes,
+                                      const Leaves& leaves) const {
   if (first > size_) return bad_range();
   Nodes out;
   const auto whole = first / kChunk * kChunk;
@@ -350,7 +364,8 @@ Result<Hash> TreeView::root_at(TreeSize size, const Leaves& leaves) const {
   return range(0, size, leaves);
 }
 
-Status TreeView::inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
+Status TreeView::inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves,
+                              std::vector<Hash>& out) const {
   if (last - first == 1) return {};
   const auto half = first + split_of(last - first);
   if (index < half) {
@@ -370,19 +385,22 @@ Result<std::vector<Hash>> TreeView::inclusion(LeafIndex index, TreeSize size, co
   return out;
 }
 
-Status TreeView::inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const {
+Status TreeView::inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last,
+                                     const Leaves& leaves, std::vector<Hash>& out) const {
   if (indices.empty()) {
     out.push_back(MAMORI_TRY(range(first, last, leaves)));
     return {};
   }
   if (last - first == 1) return {};
   const auto half = first + split_of(last - first);
-  const auto right = static_cast<std::size_t>(std::lower_bound(indices.begin(), indices.end(), half) - indices.begin());
+  const auto right =
+      static_cast<std::size_t>(std::lower_bound(indices.begin(), indices.end(), half) - indices.begin());
   MAMORI_TRY(inclusion_of_all_in(indices.first(right), first, half, leaves, out));
   return inclusion_of_all_in(indices.subspan(right), half, last, leaves, out);
 }
 
-Result<std::vector<Hash>> TreeView::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const {
+Result<std::vector<Hash>> TreeView::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size,
+                                                     const Leaves& leaves) const {
   std::vector<Hash> out;
   if (size > size_ || (!indices.empty() && indices.back() >= size)) return bad_range();
   if (size == 0) return out;
@@ -390,13 +408,16 @@ Result<std::vector<Hash>> TreeView::inclusion_of_all(std::span<const LeafIndex> 
   return out;
 }
 
-bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size, std::span<const Hash> proof, const Hash& root) {
-  if (indices.size() != leaves.size() || size == 0) return size == 0 && indices.empty() && proof.empty() && root == empty_root();
+bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size,
+                             std::span<const Hash> proof, const Hash& root) {
+  if (indices.size() != leaves.size() || size == 0)
+    return size == 0 && indices.empty() && proof.empty() && root == empty_root();
   for (std::size_t i = 0; i < indices.size(); ++i)
     if (indices[i] >= size || (i > 0 && indices[i] <= indices[i - 1])) return false;
   std::size_t used = 0;
   bool good = true;
-  const std::function<Hash(std::size_t, std::size_t, TreeSize, TreeSize)> fold = [&](std::size_t from, std::size_t to, TreeSize first, TreeSize last) -> Hash {
+  const std::function<Hash(std::size_t, std::size_t, TreeSize, TreeSize)> fold =
+      [&](std::size_t from, std::size_t to, TreeSize first, TreeSize last) -> Hash {
     if (from == to) {
       if (used == proof.size()) {
         good = false;
@@ -406,7 +427,10 @@ bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const
     }
     if (last - first == 1) return leaves[from];
     const auto half = first + split_of(last - first);
-    const auto right = static_cast<std::size_t>(std::lower_bound(indices.begin() + static_cast<std::ptrdiff_t>(from), indices.begin() + static_cast<std::ptrdiff_t>(to), half) - indices.begin());
+    const auto right =
+        static_cast<std::size_t>(std::lower_bound(indices.begin() + static_cast<std::ptrdiff_t>(from),
+                                                  indices.begin() + static_cast<std::ptrdiff_t>(to), half) -
+                                 indices.begin());
     const auto left = fold(from, right, first, half);
     return hash_children(left, fold(right, to, half, last));
   };
@@ -415,7 +439,8 @@ bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const
 }
 
 // RFC 9162, 2.1.4.1: SUBPROOF(size1, D[first:last], whole).
-Status TreeView::consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves, std::vector<Hash>& out) const {
+Status TreeView::consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole,
+                                const Leaves& leaves, std::vector<Hash>& out) const {
   if (first + size1 == last) {
     if (!whole) out.push_back(MAMORI_TRY(range(first, last, leaves)));
     return {};

@@ -1,6 +1,6 @@
-// The Merkle tree of RFC 9162, section 2.1 (SHA-256): a leaf is hashed with 0x00 before it, an inner node with 0x01 before its two
-// children; the tree of n leaves splits at the largest power of two below n. Subtree proofs follow
-// draft-ietf-plants-merkle-tree-certs: a subtree [start, end) of a larger tree.
+// The Merkle tree of RFC 9162, section 2.1 (SHA-256): a leaf is hashed with 0x00 before it, an inner node
+// with 0x01 before its two children; the tree of n leaves splits at the largest power of two below n. Subtree
+// proofs follow draft-ietf-plants-merkle-tree-certs: a subtree [start, end) of a larger tree.
 #pragma once
 
 #include <array>
@@ -24,25 +24,33 @@ using TreeSize = std::uint64_t;
 Hash empty_root();  // of the tree without leaves: SHA-256 of nothing
 Hash hash_leaf(std::string_view leaf);
 Hash hash_children(const Hash& left, const Hash& right);
-// Many leaves at once: as fast as the processor can (SHA instructions, or 16 or 8 at a time with AVX-512 or AVX2).
+// Many leaves at once: as fast as the processor can (SHA instructions, or 16 or 8 at a time with AVX-512 or
+// AVX2).
 void hash_leaves(std::span<const std::string_view> leaves, std::span<Hash> out);
 
 std::string to_base64(const Hash& hash);
 Result<Hash> parse_hash(std::string_view base64);  // error: archive.hash.bad
 
 // The checks of a reader who has only roots and proofs. Nothing is assumed of any argument.
-bool verify_inclusion(LeafIndex index, TreeSize size, const Hash& leaf, std::span<const Hash> proof, const Hash& root);
-bool verify_consistency(TreeSize size1, TreeSize size2, const Hash& root1, const Hash& root2, std::span<const Hash> proof);
+bool verify_inclusion(LeafIndex index, TreeSize size, const Hash& leaf, std::span<const Hash> proof,
+                      const Hash& root);
+bool verify_consistency(TreeSize size1, TreeSize size2, const Hash& root1, const Hash& root2,
+                        std::span<const Hash> proof);
 // Whether leaf `index` is in the subtree [start, end).
-bool verify_subtree_inclusion(LeafIndex index, TreeSize start, TreeSize end, const Hash& leaf, std::span<const Hash> proof, const Hash& root);
+bool verify_subtree_inclusion(LeafIndex index, TreeSize start, TreeSize end, const Hash& leaf,
+                              std::span<const Hash> proof, const Hash& root);
 // Whether the subtree [start, end) with root `node` is part of the tree of `size` leaves with root `root`.
-bool verify_subtree_consistency(TreeSize start, TreeSize end, TreeSize size, const Hash& node, const Hash& root, std::span<const Hash> proof);
+bool verify_subtree_consistency(TreeSize start, TreeSize end, TreeSize size, const Hash& node,
+                                const Hash& root, std::span<const Hash> proof);
 
-// The other side of Tree::inclusion_of_all(): whether the leaves, with their indices in rising order, and the given subtrees make `root`.
-bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size, std::span<const Hash> proof, const Hash& root);
+// The other side of Tree::inclusion_of_all(): whether the leaves, with their indices in rising order, and the
+// given subtrees make `root`.
+bool verify_inclusion_of_all(std::span<const LeafIndex> indices, std::span<const Hash> leaves, TreeSize size,
+                             std::span<const Hash> proof, const Hash& root);
 
-// A growing tree that keeps one hash for each chunk of kChunk leaves, and what is above; the hashes of single leaves are asked for
-// when a proof needs them. Of leaves that are gone for good it keeps only what proofs still need.
+// A growing tree that keeps one hash for each chunk of kChunk leaves, and what is above; the hashes of single
+// leaves are asked for when a proof needs them. Of leaves that are gone for good it keeps only what proofs
+// still need.
 constexpr int kChunkLevel = 8;
 constexpr TreeSize kChunk = TreeSize{1} << kChunkLevel;
 
@@ -58,7 +66,8 @@ namespace detail {
 struct Rows;  // the hashes of whole chunks and of what is above them; what was added once never moves
 }
 
-// The tree as it was at one moment. Threads: for any number, beside the Tree that it came from while that one grows.
+// The tree as it was at one moment. Threads: for any number, beside the Tree that it came from while that one
+// grows.
 class TreeView {
  public:
   // The hashes of leaves [first, first + count), count <= kChunk, all of one chunk.
@@ -71,19 +80,23 @@ class TreeView {
   Result<Hash> root_at(TreeSize size, const Leaves& leaves) const;
   Result<std::vector<Hash>> inclusion(LeafIndex index, TreeSize size, const Leaves& leaves) const;
   Result<std::vector<Hash>> consistency(TreeSize size1, TreeSize size2, const Leaves& leaves) const;
-  // The roots of all largest subtrees of the tree of `size` leaves in which none of `indices` lies, from left to right.
-  Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size, const Leaves& leaves) const;
+  // The roots of all largest subtrees of the tree of `size` leaves in which none of `indices` lies, from left
+  // to right.
+  Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size,
+                                             const Leaves& leaves) const;
 
-  // What must be kept when the leaves before `first` go: the nodes that make up the first `first` leaves, and those that proofs from a
-  // tree of one of `sizes` (each at most `first`) ask for. About log2(first) hashes for the tree and for each size.
+  // What must be kept when the leaves before `first` go: the nodes that make up the first `first` leaves, and
+  // those that proofs from a tree of one of `sizes` (each at most `first`) ask for. About log2(first) hashes
+  // for the tree and for each size.
   Result<Nodes> nodes_to_keep(TreeSize first, std::span<const TreeSize> sizes, const Leaves& leaves) const;
 
  private:
   friend class Tree;
   Result<Hash> range(TreeSize first, TreeSize last, const Leaves& leaves) const;
-  Status inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves, std::vector<Hash>& out) const;
-  Status inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last, const Leaves& leaves,
-                             std::vector<Hash>& out) const;
+  Status inclusion_in(LeafIndex index, TreeSize first, TreeSize last, const Leaves& leaves,
+                      std::vector<Hash>& out) const;
+  Status inclusion_of_all_in(std::span<const LeafIndex> indices, TreeSize first, TreeSize last,
+                             const Leaves& leaves, std::vector<Hash>& out) const;
   Status consistency_in(TreeSize size1, TreeSize first, TreeSize last, bool whole, const Leaves& leaves,
                         std::vector<Hash>& out) const;
   Status keep_in(TreeSize size, TreeSize first, TreeSize last, const Leaves& leaves, Nodes& out) const;

@@ -29,17 +29,19 @@ Hash naive_root(std::span<const Hash> leaves) {
   return hash_children(naive_root(leaves.first(k)), naive_root(leaves.subspan(k)));
 }
 
-
 TEST(Sha256, EveryWayGivesWhatOpenSslGives) {
   std::mt19937_64 random(7);
   for (const std::size_t count : {1u, 7u, 8u, 15u, 16u, 17u, 100u}) {
     std::vector<std::string> texts;
-    for (std::size_t i = 0; i < count; ++i) texts.push_back(std::string(random() % 300, static_cast<char>(random())));
-    for (const std::size_t length : {0u, 54u, 55u, 56u, 62u, 63u, 64u, 118u, 119u, 127u}) texts.push_back(std::string(length, 'x'));
+    for (std::size_t i = 0; i < count; ++i)
+      texts.push_back(std::string(random() % 300, static_cast<char>(random())));
+    for (const std::size_t length : {0u, 54u, 55u, 56u, 62u, 63u, 64u, 118u, 119u, 127u})
+      texts.push_back(std::string(length, 'x'));
     const std::vector<std::string_view> views(texts.begin(), texts.end());
     std::vector<Hash> expected(views.size()), found(views.size());
     detail::sha256_leaves(detail::Way::openssl, views, expected);
-    for (std::size_t i = 0; i < views.size(); ++i) EXPECT_EQ(expected[i], detail::sha256(std::string(1, '\0') + texts[i]));
+    for (std::size_t i = 0; i < views.size(); ++i)
+      EXPECT_EQ(expected[i], detail::sha256(std::string(1, '\0') + texts[i]));
     for (const auto way : {detail::Way::lanes8, detail::Way::lanes16}) {
       if (!detail::possible(way)) continue;
       detail::sha256_leaves(way, views, found);
@@ -51,7 +53,10 @@ TEST(Sha256, EveryWayGivesWhatOpenSslGives) {
 TEST(Tree, EveryProofOfEverySmallTreeHolds) {
   std::vector<Hash> leaves;
   for (std::uint64_t i = 0; i < 40; ++i) leaves.push_back(leaf_number(i));
-  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> { return std::vector<Hash>(leaves.begin() + static_cast<std::ptrdiff_t>(first), leaves.begin() + static_cast<std::ptrdiff_t>(first + count)); };
+  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    return std::vector<Hash>(leaves.begin() + static_cast<std::ptrdiff_t>(first),
+                             leaves.begin() + static_cast<std::ptrdiff_t>(first + count));
+  };
   Tree tree;
   for (std::size_t size = 0; size <= leaves.size(); ++size) {
     const auto root = naive_root(std::span(leaves).first(size));
@@ -83,7 +88,10 @@ TEST(Tree, EveryProofOfEverySmallTreeHolds) {
 TEST(Tree, IsTheSameAcrossChunkBordersHoweverItGrew) {
   std::vector<Hash> leaves;
   for (std::uint64_t i = 0; i < 3 * kChunk + 77; ++i) leaves.push_back(leaf_number(i));
-  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> { return std::vector<Hash>(leaves.begin() + static_cast<std::ptrdiff_t>(first), leaves.begin() + static_cast<std::ptrdiff_t>(first + count)); };
+  const auto load = [&](LeafIndex first, std::size_t count) -> Result<std::vector<Hash>> {
+    return std::vector<Hash>(leaves.begin() + static_cast<std::ptrdiff_t>(first),
+                             leaves.begin() + static_cast<std::ptrdiff_t>(first + count));
+  };
   Tree whole, pieces, chunks;
   whole.append(leaves);
   std::mt19937 random(3);
@@ -92,17 +100,21 @@ TEST(Tree, IsTheSameAcrossChunkBordersHoweverItGrew) {
     pieces.append(rest.first(take));
     rest = rest.subspan(take);
   }
-  for (std::size_t i = 0; i < 3; ++i) chunks.append_chunk(perfect_root(std::span(leaves).subspan(i * kChunk, kChunk)));
+  for (std::size_t i = 0; i < 3; ++i)
+    chunks.append_chunk(perfect_root(std::span(leaves).subspan(i * kChunk, kChunk)));
   chunks.append(std::span(leaves).subspan(3 * kChunk));
   EXPECT_EQ(whole.root(), naive_root(leaves));
   EXPECT_EQ(pieces.root(), whole.root());
   EXPECT_EQ(chunks.root(), whole.root());
-  for (const TreeSize size : {TreeSize{1}, kChunk - 1, kChunk, kChunk + 1, 2 * kChunk, 2 * kChunk + 130, whole.size()}) {
+  for (const TreeSize size :
+       {TreeSize{1}, kChunk - 1, kChunk, kChunk + 1, 2 * kChunk, 2 * kChunk + 130, whole.size()}) {
     const auto root = whole.view().root_at(size, load);
     ASSERT_TRUE(root);
     EXPECT_EQ(*root, naive_root(std::span(leaves).first(size)));
-    EXPECT_TRUE(verify_consistency(size, whole.size(), *root, whole.root(), *whole.view().consistency(size, whole.size(), load)));
-    for (const LeafIndex i : {LeafIndex{0}, size / 2, size - 1}) EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *whole.view().inclusion(i, size, load), *root));
+    EXPECT_TRUE(verify_consistency(size, whole.size(), *root, whole.root(),
+                                   *whole.view().consistency(size, whole.size(), load)));
+    for (const LeafIndex i : {LeafIndex{0}, size / 2, size - 1})
+      EXPECT_TRUE(verify_inclusion(i, size, leaves[i], *whole.view().inclusion(i, size, load), *root));
   }
 }
 
@@ -120,7 +132,8 @@ TEST(Tree, ProvesTheSameWhenItsBeginningIsForgotten) {
         continue;
       }
       const auto found = kept_leaves ? kept_leaves->find({0, i}) : Nodes::const_iterator();
-      if (!kept_leaves || found == kept_leaves->end()) return Error{ErrorKind::not_found, "archive.event.missing"};
+      if (!kept_leaves || found == kept_leaves->end())
+        return Error{ErrorKind::not_found, "archive.event.missing"};
       out.push_back(found->second);
     }
     return out;
@@ -128,7 +141,8 @@ TEST(Tree, ProvesTheSameWhenItsBeginningIsForgotten) {
   const std::vector<TreeSize> heads = {1, 3, 255, 256, 257, 700, 1024, 1500, 1536, 1999, 2500};
   Tree tree;
   TreeSize grown = 0;
-  for (const TreeSize first : {TreeSize{300}, TreeSize{512}, TreeSize{1537}, TreeSize{1790}, TreeSize{2048}, TreeSize{2560}}) {
+  for (const TreeSize first :
+       {TreeSize{300}, TreeSize{512}, TreeSize{1537}, TreeSize{1790}, TreeSize{2048}, TreeSize{2560}}) {
     SCOPED_TRACE(first);
     tree.append(std::span(leaves).subspan(grown, first + 130 - grown));
     grown = first + 130;
@@ -159,7 +173,8 @@ TEST(Tree, ProvesTheSameWhenItsBeginningIsForgotten) {
         EXPECT_TRUE(verify_consistency(head, grown, *old_root, root, *proof)) << head;
       }
       for (const auto index : {first, first + 1, first + 99, grown - 1})
-        EXPECT_TRUE(verify_inclusion(index, grown, leaves[index], *view.inclusion(index, grown, load), root)) << index;
+        EXPECT_TRUE(verify_inclusion(index, grown, leaves[index], *view.inclusion(index, grown, load), root))
+            << index;
     }
     kept_leaves = nullptr;
     for (const TreeSize lost : {TreeSize{5}, TreeSize{130}})
@@ -180,7 +195,8 @@ TEST(Tree, AViewStaysAsItWasWhileTheTreeGrows) {
   const auto root = view.root();
   const auto proof = *view.inclusion(77, 1000, load);
   std::thread grower([&] {
-    for (std::size_t i = 1000; i < leaves.size(); i += 100) tree.append(std::span(leaves).subspan(i, std::min<std::size_t>(100, leaves.size() - i)));
+    for (std::size_t i = 1000; i < leaves.size(); i += 100)
+      tree.append(std::span(leaves).subspan(i, std::min<std::size_t>(100, leaves.size() - i)));
   });
   for (int i = 0; i < 200; ++i) {
     EXPECT_EQ(view.root(), root);
@@ -204,7 +220,8 @@ TEST(Conformance, TransparencyDevProofVectors) {
       if (!value) return 0;
       return value->is_uint64() ? value->get_uint64() : static_cast<std::uint64_t>(value->get_int64());
     };
-    // Some vectors hold words instead of hashes where it does not matter: another hash stands for them. An empty one never fits.
+    // Some vectors hold words instead of hashes where it does not matter: another hash stands for them. An
+    // empty one never fits.
     bool readable = true;
     const auto hash = [&](std::string_view text) {
       readable = readable && !text.empty();
@@ -217,11 +234,18 @@ TEST(Conformance, TransparencyDevProofVectors) {
     const auto of = [&](const char* name) { return hash(text_of(vector, name)); };
     bool holds = false;
     const auto path = entry.path().string();
-    if (path.find("/subtreeinclusion/") != path.npos) holds = verify_subtree_inclusion(number("leafIdx"), number("start"), number("end"), of("leafHash"), proof, of("root"));
-    else if (path.find("/subtreeconsistency/") != path.npos) holds = verify_subtree_consistency(number("start"), number("end"), number("size"), of("root1"), of("root2"), proof);
-    else if (path.find("/inclusion/") != path.npos) holds = verify_inclusion(number("leafIdx"), number("treeSize"), of("leafHash"), proof, of("root"));
-    else if (path.find("/consistency/") != path.npos) holds = verify_consistency(number("size1"), number("size2"), of("root1"), of("root2"), proof);
-    else continue;
+    if (path.find("/subtreeinclusion/") != path.npos)
+      holds = verify_subtree_inclusion(number("leafIdx"), number("start"), number("end"), of("leafHash"),
+                                       proof, of("root"));
+    else if (path.find("/subtreeconsistency/") != path.npos)
+      holds = verify_subtree_consistency(number("start"), number("end"), number("size"), of("root1"),
+                                         of("root2"), proof);
+    else if (path.find("/inclusion/") != path.npos)
+      holds = verify_inclusion(number("leafIdx"), number("treeSize"), of("leafHash"), proof, of("root"));
+    else if (path.find("/consistency/") != path.npos)
+      holds = verify_consistency(number("size1"), number("size2"), of("root1"), of("root2"), proof);
+    else
+      continue;
     EXPECT_EQ(holds && readable, !boolean_of(vector, "wantErr")) << text_of(vector, "desc");
     ++checked;
   }

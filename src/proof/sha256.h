@@ -1,5 +1,5 @@
-// SHA-256 (FIPS 180-4) of one message, and of many at once. The portable way is OpenSSL's; where the processor has AVX-512 or AVX2
-// but no SHA instructions, 16 or 8 messages are hashed side by side.
+// SHA-256 (FIPS 180-4) of one message, and of many at once. The portable way is OpenSSL's; where the
+// processor has AVX-512 or AVX2 but no SHA instructions, 16 or 8 messages are hashed side by side.
 #pragma once
 
 #include <span>

@@ -27,7 +27,9 @@ using Owned = std::unique_ptr<T, Free>;
 
 constexpr std::size_t kLargestToken = 64 << 10;
 
-Error bad(std::string reason) { return {ErrorKind::corrupt, "archive.stamp.bad", {{"reason", std::move(reason)}}}; }
+Error bad(std::string reason) {
+  return {ErrorKind::corrupt, "archive.stamp.bad", {{"reason", std::move(reason)}}};
+}
 
 std::string openssl_reason() {
   const auto code = ERR_peek_last_error();
@@ -38,7 +40,8 @@ std::string openssl_reason() {
 
 std::string digest_of(const std::string& note) {
   std::string out(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(note.data()), note.size(), reinterpret_cast<unsigned char*>(out.data()));
+  SHA256(reinterpret_cast<const unsigned char*>(note.data()), note.size(),
+         reinterpret_cast<unsigned char*>(out.data()));
   return out;
 }
 
@@ -51,9 +54,15 @@ Result<std::string> request_of(const std::string& note) {
   const auto random = random_bytes(8);
   std::uint64_t number = 0;
   for (const char c : random) number = number << 8 | static_cast<unsigned char>(c);
-  if (!request || !imprint || !algorithm || !nonce || X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(NID_sha256), V_ASN1_NULL, nullptr) != 1 || TS_MSG_IMPRINT_set_algo(imprint.get(), algorithm.get()) != 1 ||
-      TS_MSG_IMPRINT_set_msg(imprint.get(), reinterpret_cast<unsigned char*>(digest.data()), static_cast<int>(digest.size())) != 1 || TS_REQ_set_version(request.get(), 1) != 1 || TS_REQ_set_msg_imprint(request.get(), imprint.get()) != 1 ||
-      ASN1_INTEGER_set_uint64(nonce.get(), number >> 1) != 1 || TS_REQ_set_nonce(request.get(), nonce.get()) != 1 || TS_REQ_set_cert_req(request.get(), 1) != 1)
+  if (!request || !imprint || !algorithm || !nonce ||
+      X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(NID_sha256), V_ASN1_NULL, nullptr) != 1 ||
+      TS_MSG_IMPRINT_set_algo(imprint.get(), algorithm.get()) != 1 ||
+      TS_MSG_IMPRINT_set_msg(imprint.get(), reinterpret_cast<unsigned char*>(digest.data()),
+                             static_cast<int>(digest.size())) != 1 ||
+      TS_REQ_set_version(request.get(), 1) != 1 ||
+      TS_REQ_set_msg_imprint(request.get(), imprint.get()) != 1 ||
+      ASN1_INTEGER_set_uint64(nonce.get(), number >> 1) != 1 ||
+      TS_REQ_set_nonce(request.get(), nonce.get()) != 1 || TS_REQ_set_cert_req(request.get(), 1) != 1)
     return bad(openssl_reason());
   unsigned char* bytes = nullptr;
   const int size = i2d_TS_REQ(request.get(), &bytes);
@@ -70,14 +79,17 @@ Owned<TS_RESP> parse(const std::string& token) {
 
 }  // namespace
 
-Result<TimeStamp> check_stamp(const std::string& token, const std::string& note, const std::string& authority_file) {
+Result<TimeStamp> check_stamp(const std::string& token, const std::string& note,
+                              const std::string& authority_file) {
   const auto response = parse(token);
   auto* info = response ? TS_RESP_get_tst_info(response.get()) : nullptr;
   if (!info) return bad(response ? "status" : "form");
   const auto digest = digest_of(note);
   auto* imprint = TS_TST_INFO_get_msg_imprint(info);
   const auto* said = imprint ? TS_MSG_IMPRINT_get_msg(imprint) : nullptr;
-  if (!said || std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(said)), static_cast<std::size_t>(ASN1_STRING_length(said))) != digest) return bad("imprint");
+  if (!said || std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(said)),
+                                static_cast<std::size_t>(ASN1_STRING_length(said))) != digest)
+    return bad("imprint");
   if (!authority_file.empty()) {
     const Owned<TS_VERIFY_CTX> context(TS_VERIFY_CTX_new());
     auto* store = X509_STORE_new();  // the context's from here on
@@ -102,7 +114,8 @@ Result<TimeStamp> check_stamp(const std::string& token, const std::string& note,
   return out;
 }
 
-Result<TimeStamp> ask_for_stamp(const std::string& url, const std::string& note, const std::string& authority_file) {
+Result<TimeStamp> ask_for_stamp(const std::string& url, const std::string& note,
+                                const std::string& authority_file) {
   const auto request = MAMORI_TRY(request_of(note));
   net::WebRequest web;
   web.url = url;
@@ -114,9 +127,14 @@ Result<TimeStamp> ask_for_stamp(const std::string& url, const std::string& note,
   const auto answer = net::ask_web(web);
   if (!answer) return Error{ErrorKind::unavailable, "archive.stamp.unreachable", answer.error().facts};
   const auto response = answer->status == 200 ? parse(answer->body) : nullptr;
-  if (!response) return Error{ErrorKind::unavailable, "archive.stamp.refused", {{"reason", "HTTP " + std::to_string(answer->status)}}};
+  if (!response)
+    return Error{ErrorKind::unavailable,
+                 "archive.stamp.refused",
+                 {{"reason", "HTTP " + std::to_string(answer->status)}}};
   const auto status = ASN1_INTEGER_get(TS_STATUS_INFO_get0_status(TS_RESP_get_status_info(response.get())));
-  if (status != TS_STATUS_GRANTED && status != TS_STATUS_GRANTED_WITH_MODS) return Error{ErrorKind::unavailable, "archive.stamp.refused", {{"reason", "status " + std::to_string(status)}}};
+  if (status != TS_STATUS_GRANTED && status != TS_STATUS_GRANTED_WITH_MODS)
+    return Error{
+        ErrorKind::unavailable, "archive.stamp.refused", {{"reason", "status " + std::to_string(status)}}};
   // The nonce of the question must be in the answer, or an old answer could be played again.
   const auto* from = reinterpret_cast<const unsigned char*>(request.data());
   const Owned<TS_REQ> asked(d2i_TS_REQ(nullptr, &from, static_cast<long>(request.size())));

@@ -12,7 +12,8 @@ const Reader* find_reader(std::string_view kind) {
       nmap::make_reader(),
       backup::make_reader(),
   };
-  const auto* const found = std::find_if(std::begin(kReaders), std::end(kReaders), [&](const auto& reader) { return reader->kind() == kind; });
+  const auto* const found = std::find_if(std::begin(kReaders), std::end(kReaders),
+                                         [&](const auto& reader) { return reader->kind() == kind; });
   return found == std::end(kReaders) ? nullptr : found->get();
 }
 

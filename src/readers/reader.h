@@ -1,4 +1,5 @@
-// One way of reading the outside. Each has a folder of its own behind this interface, and a line in reader.cpp.
+// One way of reading the outside. Each has a folder of its own behind this interface, and a line in
+// reader.cpp.
 #pragma once
 
 #include <memory>
@@ -13,10 +14,10 @@ namespace mamori::readers {
 // What is to be read, as somebody set it up.
 struct Order {
   std::string facility;
-  std::string name;          // of the source
+  std::string name;  // of the source
   json::object settings;
   Secret secret;
-  store::Database& ledger;   // for what it must allow
+  store::Database& ledger;  // for what it must allow
   std::stop_token stop;
 };
 
@@ -32,7 +33,10 @@ class Reader {
   // From a file that somebody brought. Error: what is wrong with it.
   virtual Result<Reading> parse(std::string_view bytes, const Order& order) const = 0;
   // After its facts were written, in the same transaction: what people decided of them stays so.
-  virtual Status settle(store::Transaction&, const std::string& facility, const std::string& source) const { (void)facility, (void)source; return {}; }
+  virtual Status settle(store::Transaction&, const std::string& facility, const std::string& source) const {
+    (void)facility, (void)source;
+    return {};
+  }
 };
 
 // The one of this kind, or none.
@@ -41,8 +45,14 @@ const Reader* find_reader(std::string_view kind);
 // Several words in one setting: between commas and line ends, and where `spaces`, between spaces too.
 std::vector<std::string> words_of(const json::object& settings, std::string_view key, bool spaces = true);
 
-namespace ldap { std::unique_ptr<Reader> make_reader(); }
-namespace nmap { std::unique_ptr<Reader> make_reader(); }
-namespace backup { std::unique_ptr<Reader> make_reader(); }
+namespace ldap {
+std::unique_ptr<Reader> make_reader();
+}
+namespace nmap {
+std::unique_ptr<Reader> make_reader();
+}
+namespace backup {
+std::unique_ptr<Reader> make_reader();
+}
 
 }  // namespace mamori::readers

@@ -1,17 +1,17 @@
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <cstdlib>
+#include <fstream>
 #include <thread>
 
+#include "os/file.h"
+#include "os/keys.h"
 #include "os/process.h"
 #include "readers/backup/backup.h"
 #include "readers/ldap/entry.h"
 #include "readers/nmap/candidates.h"
 #include "readers/nmap/nmap.h"
 #include "readers/sources.h"
-#include "os/file.h"
-#include "os/keys.h"
 #include "testing/child.h"
 #include "testing/clock.h"
 #include "testing/postgres.h"
@@ -26,17 +26,21 @@ const std::filesystem::path kSource = MAMORI_SOURCE_DIR;
 
 std::string shell(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(120)) {
   const auto run = os::run_process({"sh", "-c", command}, {.limit = limit});
-  EXPECT_TRUE(run && run->exit_code == 0) << command << "\n" << (run ? run->err + run->out : describe(run.error()));
+  EXPECT_TRUE(run && run->exit_code == 0) << command << "\n"
+                                          << (run ? run->err + run->out : describe(run.error()));
   return run ? run->out : "";
 }
 
 // Hash of every name and byte below a folder: proof that nothing was written.
 std::string fingerprint(const std::filesystem::path& folder) {
-  return shell("cd '" + folder.string() + "' && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum");
+  return shell("cd '" + folder.string() +
+               "' && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum");
 }
 
 void make_ca(const std::filesystem::path& folder) {
-  shell("cd '" + folder.string() + "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+  shell("cd '" + folder.string() +
+        "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out "
+        "cert.pem -days 2 -subj /CN=localhost"
         " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null && chmod 644 key.pem");
 }
 
@@ -47,30 +51,52 @@ class Slapd {
     const auto dir = folder_.path();
     make_ca(dir);
     std::filesystem::create_directory(dir / "db");
-    std::ofstream(dir / "slapd.conf") << "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n"
-                                      << "modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload ppolicy\nTLSCertificateFile " << (dir / "cert.pem").string() << "\nTLSCertificateKeyFile " << (dir / "key.pem").string()
-                                      << "\nsizelimit 5\ndatabase mdb\nsuffix dc=h,dc=example\nrootdn cn=admin,dc=h,dc=example\nrootpw adminpw\ndirectory " << (dir / "db").string()
-                                      << "\nlimits dn.exact=\"cn=reader,dc=h,dc=example\" size.soft=unlimited size.hard=unlimited size.pr=unlimited\n"
-                                      << "access to attrs=userPassword by anonymous auth by * none\naccess to * by dn.exact=\"cn=reader,dc=h,dc=example\" read by * none\n"
-                                      << "overlay ppolicy\nppolicy_default cn=default,dc=h,dc=example\n";
+    std::ofstream(dir / "slapd.conf")
+        << "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude "
+           "/etc/ldap/schema/inetorgperson.schema\n"
+        << "modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload ppolicy\nTLSCertificateFile "
+        << (dir / "cert.pem").string() << "\nTLSCertificateKeyFile " << (dir / "key.pem").string()
+        << "\nsizelimit 5\ndatabase mdb\nsuffix dc=h,dc=example\nrootdn cn=admin,dc=h,dc=example\nrootpw "
+           "adminpw\ndirectory "
+        << (dir / "db").string()
+        << "\nlimits dn.exact=\"cn=reader,dc=h,dc=example\" size.soft=unlimited size.hard=unlimited "
+           "size.pr=unlimited\n"
+        << "access to attrs=userPassword by anonymous auth by * none\naccess to * by "
+           "dn.exact=\"cn=reader,dc=h,dc=example\" read by * none\n"
+        << "overlay ppolicy\nppolicy_default cn=default,dc=h,dc=example\n";
     std::ofstream ldif(dir / "data.ldif");
-    ldif << "dn: dc=h,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: h\ndc: h\n\ndn: cn=reader,dc=h,dc=example\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: readerpw\n\n"
-         << "dn: cn=default,dc=h,dc=example\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: default\npwdAttribute: userPassword\npwdMinLength: 14\npwdCheckQuality: 2\npwdLockout: TRUE\npwdMaxFailure: 5\npwdLockoutDuration: 900\npwdMaxAge: 0\n\n";
+    ldif << "dn: dc=h,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: h\ndc: h\n\ndn: "
+            "cn=reader,dc=h,dc=example\nobjectClass: organizationalRole\nobjectClass: "
+            "simpleSecurityObject\ncn: reader\nuserPassword: readerpw\n\n"
+         << "dn: cn=default,dc=h,dc=example\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: "
+            "default\npwdAttribute: userPassword\npwdMinLength: 14\npwdCheckQuality: 2\npwdLockout: "
+            "TRUE\npwdMaxFailure: 5\npwdLockoutDuration: 900\npwdMaxAge: 0\n\n";
     for (int i = 0; i < 1203; ++i)
-      ldif << "dn: uid=u" << i << ",dc=h,dc=example\nobjectClass: inetOrgPerson\nuid: u" << i << "\ncn:: " << to_base64("職員" + std::to_string(i)) << "\nsn: x\nemployeeNumber: " << 1000 + i
-           << "\nuserPassword: secret-hash\n" << (i == 7 ? "pwdAccountLockedTime: 000001010000Z\n" : "") << "\n";
-    ldif << "dn: cn=admins,dc=h,dc=example\nobjectClass: groupOfNames\ncn: admins\nmember: uid=u3,dc=h,dc=example\n";
+      ldif << "dn: uid=u" << i << ",dc=h,dc=example\nobjectClass: inetOrgPerson\nuid: u" << i
+           << "\ncn:: " << to_base64("職員" + std::to_string(i)) << "\nsn: x\nemployeeNumber: " << 1000 + i
+           << "\nuserPassword: secret-hash\n"
+           << (i == 7 ? "pwdAccountLockedTime: 000001010000Z\n" : "") << "\n";
+    ldif << "dn: cn=admins,dc=h,dc=example\nobjectClass: groupOfNames\ncn: admins\nmember: "
+            "uid=u3,dc=h,dc=example\n";
     ldif.close();
     shell("slapadd -q -f '" + (dir / "slapd.conf").string() + "' -l '" + (dir / "data.ldif").string() + "'");
-    process_ = std::make_unique<Child>(std::vector<std::string>{"slapd", "-d", "0", "-f", dir / "slapd.conf", "-h", "ldap://127.0.0.1:" + std::to_string(plain_) + " ldaps://127.0.0.1:" + std::to_string(tls_)});
+    process_ = std::make_unique<Child>(std::vector<std::string>{
+        "slapd", "-d", "0", "-f", dir / "slapd.conf", "-h",
+        "ldap://127.0.0.1:" + std::to_string(plain_) + " ldaps://127.0.0.1:" + std::to_string(tls_)});
     for (int i = 0; i < 100; ++i) {
-      const auto up = os::run_process({"ldapsearch", "-x", "-H", "ldap://127.0.0.1:" + std::to_string(plain_), "-b", "", "-s", "base"});
+      const auto up = os::run_process(
+          {"ldapsearch", "-x", "-H", "ldap://127.0.0.1:" + std::to_string(plain_), "-b", "", "-s", "base"});
       if (up && up->exit_code == 0) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
   }
   ldap::Settings settings(bool tls) const {
-    return {tls ? "ldaps://127.0.0.1:" + std::to_string(tls_) : "ldap://127.0.0.1:" + std::to_string(plain_), "dc=h,dc=example", "cn=reader,dc=h,dc=example", Secret("readerpw"), folder_.path() / "cert.pem", {}};
+    return {tls ? "ldaps://127.0.0.1:" + std::to_string(tls_) : "ldap://127.0.0.1:" + std::to_string(plain_),
+            "dc=h,dc=example",
+            "cn=reader,dc=h,dc=example",
+            Secret("readerpw"),
+            folder_.path() / "cert.pem",
+            {}};
   }
 
  private:
@@ -97,7 +123,8 @@ TEST(OpenLdap, IsReadOverLdapsAndStartTls) {
     ASSERT_EQ(sets[1].facts.size(), 1u);
     EXPECT_EQ(integer_of(sets[1].facts[0], "min_length"), 14);
     EXPECT_EQ(integer_of(sets[1].facts[0], "lockout_threshold"), 5);
-    EXPECT_EQ(ldap::write_ldif(*directory).find("secret-hash"), std::string::npos) << "no password leaves the directory";
+    EXPECT_EQ(ldap::write_ldif(*directory).find("secret-hash"), std::string::npos)
+        << "no password leaves the directory";
     const auto again = ldap::parse_ldif(ldap::write_ldif(*directory));
     ASSERT_TRUE(again);
     EXPECT_EQ(again->entries.size(), directory->entries.size());
@@ -114,10 +141,15 @@ TEST(OpenLdap, IsReadOverLdapsAndStartTls) {
 }
 
 TEST(Ldap, AServerThatHangsOrIsAbsentEndsWithAnError) {
-  ldap::Settings settings{"ldap://127.0.0.1:" + std::to_string(testing::free_port()), "dc=h", "", Secret(), "", {}};
+  ldap::Settings settings{
+      "ldap://127.0.0.1:" + std::to_string(testing::free_port()), "dc=h", "", Secret(), "", {}};
   EXPECT_EQ(code_of(ldap::read_directory(settings)), "collect.ldap.unreachable");
   const int port = testing::free_port();
-  const Child silent({"python3", "-c", "import socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind(('127.0.0.1'," + std::to_string(port) + "))\ns.listen()\nc=s.accept()\ntime.sleep(60)"});
+  const Child silent({"python3", "-c",
+                      "import "
+                      "socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)"
+                      "\ns.bind(('127.0.0.1'," +
+                          std::to_string(port) + "))\ns.listen()\nc=s.accept()\ntime.sleep(60)"});
   std::this_thread::sleep_for(std::chrono::milliseconds(800));
   settings.url = "ldap://127.0.0.1:" + std::to_string(port);
   const auto started = std::chrono::steady_clock::now();
@@ -125,7 +157,8 @@ TEST(Ldap, AServerThatHangsOrIsAbsentEndsWithAnError) {
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(30));
 }
 
-// It has a good certificate and lets us in, and then: bytes that are no LDAP; a message of two gigabytes; pages without end.
+// It has a good certificate and lets us in, and then: bytes that are no LDAP; a message of two gigabytes;
+// pages without end.
 TEST(Ldap, AServerThatLiesEndsWithAnError) {
   const TemporaryFolder folder;
   make_ca(folder.path());
@@ -154,15 +187,23 @@ for lie in lies:
                 message += 1
     except OSError: pass
 )";
-  const Child liar({"python3", (folder.path() / "liar.py").string(), folder.path().string(), std::to_string(port)});
+  const Child liar(
+      {"python3", (folder.path() / "liar.py").string(), folder.path().string(), std::to_string(port)});
   std::this_thread::sleep_for(std::chrono::milliseconds(800));
-  ldap::Settings settings{"ldaps://127.0.0.1:" + std::to_string(port), "dc=h", "cn=reader", Secret("x"), folder.path() / "cert.pem", {}};
+  ldap::Settings settings{"ldaps://127.0.0.1:" + std::to_string(port),
+                          "dc=h",
+                          "cn=reader",
+                          Secret("x"),
+                          folder.path() / "cert.pem",
+                          {}};
   settings.limit = std::chrono::seconds(2);
   for (const auto* lie : {"no LDAP", "two gigabytes", "pages without end"}) {
     const auto started = std::chrono::steady_clock::now();
     const auto read = ldap::read_directory(settings);
     ASSERT_FALSE(read) << lie;
-    EXPECT_EQ(read.error().code, std::string(lie) == "no LDAP" ? "collect.ldap.unreachable" : "collect.ldap.timeout") << lie;
+    EXPECT_EQ(read.error().code,
+              std::string(lie) == "no LDAP" ? "collect.ldap.unreachable" : "collect.ldap.timeout")
+        << lie;
     EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20)) << lie;
   }
 }
@@ -171,21 +212,46 @@ for lie in lies:
 TEST(ActiveDirectory, ASambaDomainIsRead) {
   const TemporaryFolder folder;
   const auto dir = folder.path().string();
-  if (!std::filesystem::exists("/usr/sbin/samba") && !std::filesystem::exists("/usr/sbin/samba-ad-dc")) GTEST_SKIP() << "Samba's AD DC is not installed";
-  const auto provisioned = os::run_process({"samba-tool", "domain", "provision", "--targetdir=" + dir, "--realm=MINATO.EXAMPLE", "--domain=MINATO", "--adminpass=Start-Pass-2026!", "--server-role=dc", "--dns-backend=NONE", "--host-name=dc1", "--host-ip=127.0.0.1",
-                                        "--option=interfaces=lo", "--option=bind interfaces only=yes"}, {.limit = std::chrono::seconds(180)});
-  if (!provisioned || provisioned->exit_code != 0) GTEST_SKIP() << "samba-tool domain provision: " << (provisioned ? provisioned->err.substr(provisioned->err.size() > 600 ? provisioned->err.size() - 600 : 0) : describe(provisioned.error()));
+  if (!std::filesystem::exists("/usr/sbin/samba") && !std::filesystem::exists("/usr/sbin/samba-ad-dc"))
+    GTEST_SKIP() << "Samba's AD DC is not installed";
+  const auto provisioned = os::run_process(
+      {"samba-tool", "domain", "provision", "--targetdir=" + dir, "--realm=MINATO.EXAMPLE", "--domain=MINATO",
+       "--adminpass=Start-Pass-2026!", "--server-role=dc", "--dns-backend=NONE", "--host-name=dc1",
+       "--host-ip=127.0.0.1", "--option=interfaces=lo", "--option=bind interfaces only=yes"},
+      {.limit = std::chrono::seconds(180)});
+  if (!provisioned || provisioned->exit_code != 0)
+    GTEST_SKIP() << "samba-tool domain provision: "
+                 << (provisioned ? provisioned->err.substr(
+                                       provisioned->err.size() > 600 ? provisioned->err.size() - 600 : 0)
+                                 : describe(provisioned.error()));
   const auto conf = dir + "/etc/smb.conf";
-  shell("samba-tool user create tanaka 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir + "/private/sam.ldb --employee-number=10231 2>&1 || samba-tool user create tanaka 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir + "/private/sam.ldb");
-  shell("samba-tool user create leaver 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir + "/private/sam.ldb && samba-tool user disable leaver --configfile=" + conf + " -H " + dir + "/private/sam.ldb");
-  shell("samba-tool domain passwordsettings set --min-pwd-length=13 --account-lockout-threshold=6 --configfile=" + conf + " -H " + dir + "/private/sam.ldb");
+  shell("samba-tool user create tanaka 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir +
+        "/private/sam.ldb --employee-number=10231 2>&1 || samba-tool user create tanaka 'Mizu-Umi7-kaze' "
+        "--configfile=" +
+        conf + " -H " + dir + "/private/sam.ldb");
+  shell("samba-tool user create leaver 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir +
+        "/private/sam.ldb && samba-tool user disable leaver --configfile=" + conf + " -H " + dir +
+        "/private/sam.ldb");
+  shell(
+      "samba-tool domain passwordsettings set --min-pwd-length=13 --account-lockout-threshold=6 "
+      "--configfile=" +
+      conf + " -H " + dir + "/private/sam.ldb");
   make_ca(folder.path());
   shell("chmod 600 " + dir + "/key.pem");
-  const Child server({"/usr/sbin/samba", "--interactive", "--configfile=" + conf, "--option=server services=ldap", "--option=tls enabled=yes", "--option=tls certfile=" + dir + "/cert.pem", "--option=tls keyfile=" + dir + "/key.pem", "--option=tls cafile=" + dir + "/cert.pem", "--option=tls dh params file="});
+  const Child server({"/usr/sbin/samba", "--interactive", "--configfile=" + conf,
+                      "--option=server services=ldap", "--option=tls enabled=yes",
+                      "--option=tls certfile=" + dir + "/cert.pem",
+                      "--option=tls keyfile=" + dir + "/key.pem", "--option=tls cafile=" + dir + "/cert.pem",
+                      "--option=tls dh params file="});
   Result<ldap::Directory> directory = Error{ErrorKind::unavailable, "not tried"};
   for (int i = 0; i < 100 && !directory; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    directory = ldap::read_directory({"ldaps://127.0.0.1", "DC=minato,DC=example", "tanaka@MINATO.EXAMPLE", Secret("Mizu-Umi7-kaze"), dir + "/cert.pem", {}});
+    directory = ldap::read_directory({"ldaps://127.0.0.1",
+                                      "DC=minato,DC=example",
+                                      "tanaka@MINATO.EXAMPLE",
+                                      Secret("Mizu-Umi7-kaze"),
+                                      dir + "/cert.pem",
+                                      {}});
   }
   if (!directory) GTEST_SKIP() << "Samba's LDAP server did not answer here: " << describe(directory.error());
   const auto sets = ldap::interpret(*directory, {});
@@ -213,15 +279,28 @@ TEST(Ldif, NamesTheLineThatCannotBeRead) {
 
 TEST(Nmap, ARealScanOfHostsInNetworkNamespacesIsRead) {
   if (::geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
-  const auto made = os::run_process({"sh", "-c", "ip netns add mamori-a && ip netns add mamori-b && ip link add mva type veth peer name mvb && ip link set mva netns mamori-a && ip link set mvb netns mamori-b"
-                                             " && ip -n mamori-a addr add 10.77.0.1/24 dev mva && ip -n mamori-b addr add 10.77.0.2/24 dev mvb && ip -n mamori-a link set mva up && ip -n mamori-b link set mvb address 02:00:00:aa:bb:cc && ip -n mamori-b link set mvb up"});
+  const auto made =
+      os::run_process({"sh", "-c",
+                       "ip netns add mamori-a && ip netns add mamori-b && ip link add mva type veth peer "
+                       "name mvb && ip link set mva netns mamori-a && ip link set mvb netns mamori-b"
+                       " && ip -n mamori-a addr add 10.77.0.1/24 dev mva && ip -n mamori-b addr add "
+                       "10.77.0.2/24 dev mvb && ip -n mamori-a link set mva up && ip -n mamori-b link set "
+                       "mvb address 02:00:00:aa:bb:cc && ip -n mamori-b link set mvb up"});
   struct Away {
-    ~Away() { static_cast<void>(os::run_process({"sh", "-c", "ip netns del mamori-a; ip netns del mamori-b"}).has_value()); }
+    ~Away() {
+      static_cast<void>(
+          os::run_process({"sh", "-c", "ip netns del mamori-a; ip netns del mamori-b"}).has_value());
+    }
   } away;
-  if (!made || made->exit_code != 0) GTEST_SKIP() << "no network namespaces here: " << (made ? made->err : describe(made.error()));
-  const Child listener({"ip", "netns", "exec", "mamori-b", "python3", "-c", "import socket,time\ns=socket.socket()\ns.bind(('10.77.0.2',23))\ns.listen()\ntime.sleep(60)"});
+  if (!made || made->exit_code != 0)
+    GTEST_SKIP() << "no network namespaces here: " << (made ? made->err : describe(made.error()));
+  const Child listener(
+      {"ip", "netns", "exec", "mamori-b", "python3", "-c",
+       "import socket,time\ns=socket.socket()\ns.bind(('10.77.0.2',23))\ns.listen()\ntime.sleep(60)"});
   std::this_thread::sleep_for(std::chrono::seconds(1));
-  const auto run = os::run_process({"ip", "netns", "exec", "mamori-a", "nmap", "-oX", "-", "-n", "--top-ports", "100", "10.77.0.2"}, {.limit = std::chrono::seconds(120)});
+  const auto run = os::run_process(
+      {"ip", "netns", "exec", "mamori-a", "nmap", "-oX", "-", "-n", "--top-ports", "100", "10.77.0.2"},
+      {.limit = std::chrono::seconds(120)});
   ASSERT_TRUE(run && run->exit_code == 0) << (run ? run->err : "");
   const auto reading = nmap::parse_xml(run->out);
   ASSERT_TRUE(reading) << describe(reading.error()) << run->out;
@@ -236,7 +315,8 @@ TEST(Nmap, ScansLoopbackItselfAndRefusesWhatIsNoTarget) {
   const auto reading = nmap::scan({{"127.0.0.1"}, false});
   ASSERT_TRUE(reading) << describe(reading.error());
   EXPECT_EQ(reading->sets[0].facts.size(), 1u);
-  for (const auto* bad : {"-oN/tmp/x", "example.com", "127.0.0.1;id", "", "10.0.0.0/x"}) EXPECT_EQ(code_of(nmap::scan({{bad}, false})), "collect.nmap.target") << bad;
+  for (const auto* bad : {"-oN/tmp/x", "example.com", "127.0.0.1;id", "", "10.0.0.0/x"})
+    EXPECT_EQ(code_of(nmap::scan({{bad}, false})), "collect.nmap.target") << bad;
 }
 
 TEST(Nmap, RefusesEntitiesAndCutOffFiles) {
@@ -260,7 +340,9 @@ TEST(Restic, ARealRepositoryIsReadAndNotWritten) {
   const auto repo = folder.path() / "repo", data = folder.path() / "data";
   std::filesystem::create_directory(data);
   std::ofstream(data / "a") << std::string(100'000, 'x');
-  shell("export RESTIC_PASSWORD=pw; restic -q init -r '" + repo.string() + "' && restic -q --no-cache -r '" + repo.string() + "' backup '" + data.string() + "' && restic -q --no-cache -r '" + repo.string() + "' backup '" + data.string() + "'");
+  shell("export RESTIC_PASSWORD=pw; restic -q init -r '" + repo.string() + "' && restic -q --no-cache -r '" +
+        repo.string() + "' backup '" + data.string() + "' && restic -q --no-cache -r '" + repo.string() +
+        "' backup '" + data.string() + "'");
   const auto before = fingerprint(repo);
   const auto reading = backup::read_repository(repository(backup::Kind::restic, repo));
   ASSERT_TRUE(reading) << describe(reading.error());
@@ -272,9 +354,11 @@ TEST(Restic, ARealRepositoryIsReadAndNotWritten) {
   auto wrong = repository(backup::Kind::restic, repo);
   wrong.password = Secret("no");
   EXPECT_EQ(code_of(backup::read_repository(wrong)), "collect.backup.password");
-  EXPECT_EQ(code_of(backup::read_repository(repository(backup::Kind::restic, folder.path() / "none"))), "collect.backup.not-found");
+  EXPECT_EQ(code_of(backup::read_repository(repository(backup::Kind::restic, folder.path() / "none"))),
+            "collect.backup.not-found");
   shell("for f in '" + repo.string() + "'/snapshots/*; do chmod u+w $f; printf broken > $f; done");
-  EXPECT_NE(code_of(backup::read_repository(repository(backup::Kind::restic, repo))), "ok") << "a damaged repository is no success";
+  EXPECT_NE(code_of(backup::read_repository(repository(backup::Kind::restic, repo))), "ok")
+      << "a damaged repository is no success";
 }
 
 TEST(Borg, ARealRepositoryIsReadAndNotWrittenAlsoWhileLocked) {
@@ -282,7 +366,9 @@ TEST(Borg, ARealRepositoryIsReadAndNotWrittenAlsoWhileLocked) {
   const auto repo = folder.path() / "repo", data = folder.path() / "data";
   std::filesystem::create_directory(data);
   std::ofstream(data / "a") << std::string(100'000, 'x');
-  shell("export BORG_PASSPHRASE=pw BORG_BASE_DIR='" + folder.path().string() + "/base'; borg init -e repokey '" + repo.string() + "' && borg create '" + repo.string() + "::one' '" + data.string() + "' && borg create '" + repo.string() + "::two' '" + data.string() + "'");
+  shell("export BORG_PASSPHRASE=pw BORG_BASE_DIR='" + folder.path().string() +
+        "/base'; borg init -e repokey '" + repo.string() + "' && borg create '" + repo.string() + "::one' '" +
+        data.string() + "' && borg create '" + repo.string() + "::two' '" + data.string() + "'");
   std::filesystem::create_directory(repo / "lock.exclusive");  // as a crashed or running backup leaves it
   const auto before = fingerprint(repo);
   const auto reading = backup::read_repository(repository(backup::Kind::borg, repo));
@@ -293,7 +379,8 @@ TEST(Borg, ARealRepositoryIsReadAndNotWrittenAlsoWhileLocked) {
   auto wrong = repository(backup::Kind::borg, repo);
   wrong.password = Secret("no");
   EXPECT_EQ(code_of(backup::read_repository(wrong)), "collect.backup.password");
-  EXPECT_EQ(code_of(backup::read_repository(repository(backup::Kind::borg, folder.path() / "none"))), "collect.backup.not-found");
+  EXPECT_EQ(code_of(backup::read_repository(repository(backup::Kind::borg, folder.path() / "none"))),
+            "collect.backup.not-found");
 }
 
 TEST(Folder, CountsDumpsThatHoldSomething) {
@@ -322,16 +409,25 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   std::unique_ptr<jobs::Jobs> jobs_ = std::move(jobs::Jobs::open(*database_)).take();
   std::unique_ptr<Sources> sources_ = std::move(Sources::open(*ledger_, sealer_, blobs_, *jobs_)).take();
 
-  ledger::Record make(std::string_view reg, json::object fields) { return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""}); }
-  ledger::RecordPage hosts() { return *ledger_->list(**ledger_->find_register("observed_host"), {.facilities = {"f1"}, .sort = "ip"}); }
+  ledger::Record make(std::string_view reg, json::object fields) {
+    return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""});
+  }
+  ledger::RecordPage hosts() {
+    return *ledger_->list(**ledger_->find_register("observed_host"), {.facilities = {"f1"}, .sort = "ip"});
+  }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 std::string scan_of(const std::vector<std::pair<std::string, std::string>>& found) {
   std::string xml = "<nmaprun>";
-  for (const auto& [ip, mac] : found) xml += "<host><status state=\"up\"/><address addr=\"" + ip + "\" addrtype=\"ipv4\"/><address addr=\"" + mac + "\" addrtype=\"mac\"/></host>";
+  for (const auto& [ip, mac] : found)
+    xml += "<host><status state=\"up\"/><address addr=\"" + ip + "\" addrtype=\"ipv4\"/><address addr=\"" +
+           mac + "\" addrtype=\"mac\"/></host>";
   return xml + "<runstats><finished/></runstats></nmaprun>";
 }
 
@@ -341,12 +437,17 @@ TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidat
   ASSERT_TRUE(ledger_->retire(kActor, **ledger_->find_register("asset"), {"f1"}, retired.id, 1, "廃棄"));
   const auto source = sources_->create(kActor, "f1", {"scan", "network", {}, std::nullopt, 0, true});
   ASSERT_TRUE(source) << describe(source.error());
-  const auto run = sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.1", "02:00:00:00:00:01"}, {"10.0.0.2", "02:00:00:00:00:02"}, {"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}}));
+  const auto run = sources_->run_file(kActor, {"f1"}, source->id,
+                                      scan_of({{"10.0.0.1", "02:00:00:00:00:01"},
+                                               {"10.0.0.2", "02:00:00:00:00:02"},
+                                               {"10.0.0.3", "02:00:00:00:00:03"},
+                                               {"10.0.0.4", "02:00:00:00:00:04"}}));
   ASSERT_TRUE(run) << describe(run.error());
   auto page = hosts();
   ASSERT_EQ(page.total, 4);
   EXPECT_EQ(text_of(page.items[0].fields, "asset"), by_mac.id);
-  EXPECT_EQ(text_of(page.items[1].fields, "asset"), retired.id) << "a retired device that answers is recognised";
+  EXPECT_EQ(text_of(page.items[1].fields, "asset"), retired.id)
+      << "a retired device that answers is recognised";
   EXPECT_EQ(text_of(page.items[2].fields, "decision"), "open");
 
   const auto accepted = nmap::accept_candidate(*ledger_, kActor, {"f1"}, page.items[2].id, {{"kind", "iot"}});
@@ -357,16 +458,26 @@ TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidat
   ASSERT_TRUE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, page.items[3].id, "検証機"));
 
   clock_.advance(std::chrono::hours(1));
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}})));
+  ASSERT_TRUE(
+      sources_->run_file(kActor, {"f1"}, source->id,
+                         scan_of({{"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}})));
   page = hosts();
   EXPECT_FALSE(boolean_of(page.items[0].fields, "present", true)) << "it no longer answers";
   EXPECT_EQ(text_of(page.items[2].fields, "asset"), accepted->id);
   EXPECT_EQ(text_of(page.items[3].fields, "decision"), "explained") << "what was explained stays explained";
-  EXPECT_EQ(nmap::explain_candidate(*ledger_, kActor, {"f2"}, page.items[3].id, "x").error().code, "ledger.record.missing");
+  EXPECT_EQ(nmap::explain_candidate(*ledger_, kActor, {"f2"}, page.items[3].id, "x").error().code,
+            "ledger.record.missing");
 }
 
 TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {
-  const auto source = sources_->create(kActor, "f1", {"repo", "backup", {{"kind", "folder"}, {"repository", (folder_.path() / "none").string()}}, Secret("pw"), 60, true});
+  const auto source =
+      sources_->create(kActor, "f1",
+                       {"repo",
+                        "backup",
+                        {{"kind", "folder"}, {"repository", (folder_.path() / "none").string()}},
+                        Secret("pw"),
+                        60,
+                        true});
   ASSERT_TRUE(source);
   const auto first = sources_->run(kActor, {"f1"}, source->id);
   ASSERT_TRUE(first);
@@ -386,8 +497,10 @@ TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {
 }
 
 TEST_P(OnBothEngines, AScanOfASegmentThatIsNotAllowedIsRefused) {
-  make("segment", {{"name", "医療機器系"}, {"purpose", "medical"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", false}});
-  const auto source = sources_->create(kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 0, true});
+  make("segment",
+       {{"name", "医療機器系"}, {"purpose", "medical"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", false}});
+  const auto source = sources_->create(
+      kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 0, true});
   EXPECT_EQ(sources_->run(kActor, {"f1"}, source->id)->error, "collect.nmap.not-allowed");
 }
 
@@ -399,15 +512,18 @@ TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSourc
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const std::string path = std::getenv("PATH");
   ::setenv("PATH", (program.parent_path().string() + ":" + path).c_str(), 1);
-  make("segment", {{"name", "事務系"}, {"purpose", "business"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", true}});
-  const auto source = *sources_->create(kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 60, true});
+  make("segment",
+       {{"name", "事務系"}, {"purpose", "business"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", true}});
+  const auto source = *sources_->create(
+      kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 60, true});
   std::string outcome;
   const auto start = std::chrono::steady_clock::now();
   std::thread reading([&] {
     const auto run = sources_->run(kActor, {"f1"}, source.id);
     outcome = run ? "ran: " + run->error : run.error().code;
   });
-  for (int i = 0; i < 3000 && !std::filesystem::exists(begun); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 3000 && !std::filesystem::exists(begun); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   const auto again = sources_->run(kActor, {"f1"}, source.id);
   EXPECT_EQ(again.error().code, "jobs.busy") << "one reading of one source at a time";
   jobs_->stop();
@@ -429,10 +545,18 @@ TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {
   make("person", {{"name", "鈴木 花子"}});
   make("person", {{"name", "鈴木 花子"}});
   const auto mail = make("person", {{"name", "佐藤"}, {"email", "s@example.jp"}});
-  const auto source = sources_->create(kActor, "f1", {"ad", "directory", {{"url", "ldaps://x"}, {"base", "dc=x"}}, std::nullopt, 0, true});
-  const auto person = [](const std::string& login, const std::string& more) { return "dn: cn=" + login + ",dc=x\nobjectClass: user\nobjectClass: person\nsAMAccountName: " + login + "\nuserAccountControl: 512\n" + more + "\n"; };
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, person("a", "employeeID: 77\n") + person("b", "displayName:: " + to_base64("鈴木　花子") + "\n") + person("c", "mail: S@Example.jp\n")));
-  const auto page = ledger_->list(**ledger_->find_register("observed_account"), {.facilities = {"f1"}, .sort = "login"});
+  const auto source = sources_->create(
+      kActor, "f1", {"ad", "directory", {{"url", "ldaps://x"}, {"base", "dc=x"}}, std::nullopt, 0, true});
+  const auto person = [](const std::string& login, const std::string& more) {
+    return "dn: cn=" + login + ",dc=x\nobjectClass: user\nobjectClass: person\nsAMAccountName: " + login +
+           "\nuserAccountControl: 512\n" + more + "\n";
+  };
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id,
+                                 person("a", "employeeID: 77\n") +
+                                     person("b", "displayName:: " + to_base64("鈴木　花子") + "\n") +
+                                     person("c", "mail: S@Example.jp\n")));
+  const auto page =
+      ledger_->list(**ledger_->find_register("observed_account"), {.facilities = {"f1"}, .sort = "login"});
   EXPECT_EQ(text_of(page->items[0].fields, "person"), numbered.id);
   EXPECT_EQ(text_of(page->items[1].fields, "person"), "") << "two of that name: nothing is guessed";
   EXPECT_EQ(text_of(page->items[2].fields, "person"), mail.id);

@@ -9,14 +9,14 @@
 namespace mamori::readers {
 
 struct FactSet {
-  std::string reg;                    // observed_account, observed_policy, observed_host, observed_backup
-  std::vector<json::object> facts;    // kept form of ledger/field_value.h
+  std::string reg;                  // observed_account, observed_policy, observed_host, observed_backup
+  std::vector<json::object> facts;  // kept form of ledger/field_value.h
 };
 
 struct Reading {
   std::vector<FactSet> sets;
-  std::string raw;                    // evidence: kept as a blob
-  std::string raw_kind;               // "ldif", "xml", "json"
+  std::string raw;       // evidence: kept as a blob
+  std::string raw_kind;  // "ldif", "xml", "json"
 };
 
 }  // namespace mamori::readers

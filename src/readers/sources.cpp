@@ -12,16 +12,19 @@ namespace {
 
 constexpr store::Migration kSchema[] = {
     {"collect.1",
-     "CREATE TABLE source (id {text} PRIMARY KEY, facility {text} NOT NULL, name {text} NOT NULL, kind {text} NOT NULL, settings {text} NOT NULL, secret {text},"
-     " every_minutes BIGINT NOT NULL, enabled BOOLEAN NOT NULL, last_run_at BIGINT, last_success_at BIGINT, failing_since BIGINT, last_error {text} NOT NULL, last_facts {text} NOT NULL,"
-     " UNIQUE (facility, name));"
-     "CREATE TABLE source_run (id {text} PRIMARY KEY, source {text} NOT NULL REFERENCES source (id), started_at BIGINT NOT NULL, finished_at BIGINT NOT NULL, run_by {text} NOT NULL,"
-     " error {text} NOT NULL, error_facts {text} NOT NULL, counts {text} NOT NULL, evidence {text} NOT NULL);"
+     "CREATE TABLE source (id {text} PRIMARY KEY, facility {text} NOT NULL, name {text} NOT NULL, kind "
+     "{text} NOT NULL, settings {text} NOT NULL, secret {text}, every_minutes BIGINT NOT NULL, enabled "
+     "BOOLEAN NOT NULL, last_run_at BIGINT, last_success_at BIGINT, failing_since BIGINT, last_error {text} "
+     "NOT NULL, last_facts {text} NOT NULL, UNIQUE (facility, name));"
+     "CREATE TABLE source_run (id {text} PRIMARY KEY, source {text} NOT NULL REFERENCES source (id), "
+     "started_at BIGINT NOT NULL, finished_at BIGINT NOT NULL, run_by {text} NOT NULL, error {text} NOT "
+     "NULL, error_facts {text} NOT NULL, counts {text} NOT NULL, evidence {text} NOT NULL);"
      "CREATE INDEX source_run_source ON source_run (source, started_at);"},
 };
 
 constexpr std::string_view kColumns =
-    "id, facility, name, kind, settings, secret, every_minutes, enabled, last_run_at, last_success_at, failing_since, last_error, last_facts";
+    "id, facility, name, kind, settings, secret, every_minutes, enabled, last_run_at, last_success_at, "
+    "failing_since, last_error, last_facts";
 
 Facts parse_facts(const std::string& text) {
   const auto object = parse_json_object(text.empty() ? "{}" : text);
@@ -58,11 +61,15 @@ Error no_source() { return {ErrorKind::not_found, "collect.source.missing"}; }
 
 Status check(const SourceWrite& write) {
   Error bad{ErrorKind::invalid, "collect.source.invalid"};
-  const auto complain = [&](std::string field, std::string code) { bad.problems.push_back({std::move(field), "collect.source." + code, {}}); };
+  const auto complain = [&](std::string field, std::string code) {
+    bad.problems.push_back({std::move(field), "collect.source." + code, {}});
+  };
   const auto* reader = find_reader(write.kind);
   if (trim(write.name).empty() || length(write.name) > 100) complain("name", "name");
   if (!reader) complain("kind", "kind");
-  if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) || write.every_minutes > 525600) complain("every_minutes", "every");
+  if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) ||
+      write.every_minutes > 525600)
+    complain("every_minutes", "every");
   if (reader)
     for (auto& problem : reader->check(write.settings)) bad.problems.push_back(std::move(problem));
   if (!bad.problems.empty()) return bad;
@@ -88,31 +95,40 @@ Result<Source> read_source(store::Connection& connection, const std::vector<std:
   const auto rows = MAMORI_TRY(connection.query(sql, {id}));
   if (rows.rows.empty()) return no_source();
   auto source = source_of(rows.rows[0]);
-  if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end()) return no_source();
+  if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end())
+    return no_source();
   return source;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs) {
+Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer,
+                                               const os::Blobs& blobs, jobs::Jobs& jobs) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
   return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs, jobs));
 }
 
-Result<Source> Sources::create(const store::Actor& actor, const std::string& facility, const SourceWrite& write) {
+Result<Source> Sources::create(const store::Actor& actor, const std::string& facility,
+                               const SourceWrite& write) {
   MAMORI_TRY(check(write));
   const auto id = new_id(to_millis(ledger_.database().clock().now()));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const auto made = transaction->execute("INSERT INTO source (id, facility, name, kind, settings, secret, every_minutes, enabled, last_error, last_facts) VALUES (?,?,?,?,?,?,?,?,'','{}')",
-                                         {id, facility, std::string(trim(write.name)), write.kind, json::serialize(write.settings),
-                                          write.secret && !write.secret->empty() ? store::Value(sealer_.seal(*write.secret)) : store::Value(), write.every_minutes, write.enabled});
+  const auto made = transaction->execute(
+      "INSERT INTO source (id, facility, name, kind, settings, secret, every_minutes, enabled, last_error, "
+      "last_facts) VALUES (?,?,?,?,?,?,?,?,'','{}')",
+      {id, facility, std::string(trim(write.name)), write.kind, json::serialize(write.settings),
+       write.secret && !write.secret->empty() ? store::Value(sealer_.seal(*write.secret)) : store::Value(),
+       write.every_minutes, write.enabled});
   if (!made) {
     if (made.error().code != "store.duplicate") return made.error();
     Error taken{ErrorKind::conflict, "collect.source.invalid"};
     taken.problems.push_back({"name", "collect.source.taken", {{"name", write.name}}});
     return taken;
   }
-  transaction.journal(actor, {facility, "source", id, "created", "", json::serialize(json::object{{"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}), ""});
+  transaction.journal(actor, {facility, "source", id, "created", "",
+                              json::serialize(json::object{
+                                  {"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}),
+                              ""});
   // Before the commit: after it nothing may fail any more.
   auto source = MAMORI_TRY(read_source(*transaction, {facility}, id));
   MAMORI_TRY(transaction.commit());
@@ -120,13 +136,21 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
   return source;
 }
 
-Result<Source> Sources::update(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, const SourceWrite& write) {
+Result<Source> Sources::update(const store::Actor& actor, const std::vector<std::string>& facilities,
+                               const std::string& id, const SourceWrite& write) {
   MAMORI_TRY(check(write));
   const auto before = MAMORI_TRY(get(facilities, id));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  MAMORI_TRY(transaction->execute("UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?", {std::string(trim(write.name)), json::serialize(write.settings), write.every_minutes, write.enabled, id}));
-  if (write.secret) MAMORI_TRY(transaction->execute("UPDATE source SET secret = ? WHERE id = ?", {write.secret->empty() ? store::Value() : store::Value(sealer_.seal(*write.secret)), id}));
-  transaction.journal(actor, {before.facility, "source", id, "updated", json::serialize(before.settings), json::serialize(write.settings), ""});
+  MAMORI_TRY(transaction->execute(
+      "UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?",
+      {std::string(trim(write.name)), json::serialize(write.settings), write.every_minutes, write.enabled,
+       id}));
+  if (write.secret)
+    MAMORI_TRY(transaction->execute(
+        "UPDATE source SET secret = ? WHERE id = ?",
+        {write.secret->empty() ? store::Value() : store::Value(sealer_.seal(*write.secret)), id}));
+  transaction.journal(actor, {before.facility, "source", id, "updated", json::serialize(before.settings),
+                              json::serialize(write.settings), ""});
   auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
   MAMORI_TRY(transaction.commit());
   jobs_.changed(kJob);
@@ -141,23 +165,36 @@ Result<Source> Sources::get(const std::vector<std::string>& facilities, const st
 Result<std::vector<Source>> Sources::list(const std::vector<std::string>& facilities) const {
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Source> out;
-  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source ORDER BY name", kColumns), {}, [&](store::Row& row) {
-    auto source = source_of(row);
-    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end()) out.push_back(std::move(source));
-  }));
+  MAMORI_TRY(
+      lease->each(fmt::format("SELECT {} FROM source ORDER BY name", kColumns), {}, [&](store::Row& row) {
+        auto source = source_of(row);
+        if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end())
+          out.push_back(std::move(source));
+      }));
   return out;
 }
 
-Result<std::vector<Run>> Sources::runs(const std::vector<std::string>& facilities, const std::string& id, std::size_t limit) const {
+Result<std::vector<Run>> Sources::runs(const std::vector<std::string>& facilities, const std::string& id,
+                                       std::size_t limit) const {
   MAMORI_TRY(get(facilities, id));
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Run> out;
-  MAMORI_TRY(lease->each("SELECT id, started_at, finished_at, run_by, error, error_facts, counts, evidence FROM source_run WHERE source = ? ORDER BY started_at DESC LIMIT ?",
-                         {id, static_cast<std::int64_t>(limit)}, [&](store::Row& row) {
-                           Run run{store::as_text(row[0]), from_millis(store::as_integer(row[1])), from_millis(store::as_integer(row[2])), store::as_text(row[3]), store::as_text(row[4]), parse_facts(store::as_text(row[5])), {}, store::as_text(row[7])};
-                           if (auto counts = parse_json_object(store::as_text(row[6]))) run.counts = std::move(counts).take();
-                           out.push_back(std::move(run));
-                         }));
+  MAMORI_TRY(
+      lease->each("SELECT id, started_at, finished_at, run_by, error, error_facts, counts, evidence FROM "
+                  "source_run WHERE source = ? ORDER BY started_at DESC LIMIT ?",
+                  {id, static_cast<std::int64_t>(limit)}, [&](store::Row& row) {
+                    Run run{store::as_text(row[0]),
+                            from_millis(store::as_integer(row[1])),
+                            from_millis(store::as_integer(row[2])),
+                            store::as_text(row[3]),
+                            store::as_text(row[4]),
+                            parse_facts(store::as_text(row[5])),
+                            {},
+                            store::as_text(row[7])};
+                    if (auto counts = parse_json_object(store::as_text(row[6])))
+                      run.counts = std::move(counts).take();
+                    out.push_back(std::move(run));
+                  }));
   return out;
 }
 
@@ -168,14 +205,17 @@ Result<Order> Sources::order_of(const Source& source, std::stop_token stop) cons
     const auto rows = MAMORI_TRY(lease->query("SELECT secret FROM source WHERE id = ?", {source.id}));
     secret = MAMORI_TRY(sealer_.open(store::as_text(rows.rows.at(0)[0])));
   }
-  return Order{source.facility, source.name, source.settings, std::move(secret), ledger_.database(), std::move(stop)};
+  return Order{source.facility,   source.name,        source.settings,
+               std::move(secret), ledger_.database(), std::move(stop)};
 }
 
-Result<Run> Sources::record(const store::Actor& actor, const Source& source, const Result<Reading>& outcome, Instant at) {
+Result<Run> Sources::record(const store::Actor& actor, const Source& source, const Result<Reading>& outcome,
+                            Instant at) {
   return write(actor, source, outcome, at, nullptr);
 }
 
-Result<Run> Sources::write(const store::Actor& actor, const Source& source, const Result<Reading>& outcome, Instant at, jobs::Turn* turn) {
+Result<Run> Sources::write(const store::Actor& actor, const Source& source, const Result<Reading>& outcome,
+                           Instant at, jobs::Turn* turn) {
   Run run;
   run.id = new_id(to_millis(at));
   run.started_at = at;
@@ -183,44 +223,66 @@ Result<Run> Sources::write(const store::Actor& actor, const Source& source, cons
   run.by = actor.name;
   if (outcome && !outcome->raw.empty()) run.evidence = MAMORI_TRY(blobs_.put(outcome->raw));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  if (turn) MAMORI_TRY(turn->keep_cursor(transaction, run.id));  // nothing of it is kept where another has the source by now
+  if (turn)
+    MAMORI_TRY(
+        turn->keep_cursor(transaction, run.id));  // nothing of it is kept where another has the source by now
   if (outcome) {
     auto reading = *outcome;
     for (auto& set : reading.sets) {
       const auto* reg = MAMORI_TRY(ledger_.find_register(set.reg));
       MAMORI_TRY(ledger::match_facts(*transaction, *reg, source.facility, set.facts));
-      const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility, source.name, std::move(set.facts), at));
-      run.counts[set.reg] = json::object{{"fresh", counts.fresh}, {"known", counts.known}, {"gone", counts.gone}};
+      const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility,
+                                                            source.name, std::move(set.facts), at));
+      run.counts[set.reg] =
+          json::object{{"fresh", counts.fresh}, {"known", counts.known}, {"gone", counts.gone}};
     }
-    if (const auto* reader = find_reader(source.kind)) MAMORI_TRY(reader->settle(transaction, source.facility, source.name));
+    if (const auto* reader = find_reader(source.kind))
+      MAMORI_TRY(reader->settle(transaction, source.facility, source.name));
   } else {
     run.error = outcome.error().code;
     run.error_facts = outcome.error().facts;
   }
-  MAMORI_TRY(transaction->execute("INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?)", {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at), run.by, run.error, json::serialize(facts_json(run.error_facts)), json::serialize(run.counts), run.evidence}));
-  MAMORI_TRY(transaction->execute("UPDATE source SET last_run_at = ?, last_error = ?, last_facts = ? WHERE id = ?", {to_millis(at), run.error, json::serialize(facts_json(run.error_facts)), source.id}));
-  if (run.error.empty()) MAMORI_TRY(transaction->execute("UPDATE source SET last_success_at = ?, failing_since = NULL WHERE id = ?", {to_millis(at), source.id}));
-  else MAMORI_TRY(transaction->execute("UPDATE source SET failing_since = COALESCE(failing_since, ?) WHERE id = ?", {to_millis(at), source.id}));
-  transaction.journal(actor, {source.facility, "source", source.id, run.error.empty() ? "read" : "read_failed", "", json::serialize(run_summary(run)), source.name});
+  MAMORI_TRY(transaction->execute(
+      "INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?)",
+      {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at), run.by, run.error,
+       json::serialize(facts_json(run.error_facts)), json::serialize(run.counts), run.evidence}));
+  MAMORI_TRY(transaction->execute(
+      "UPDATE source SET last_run_at = ?, last_error = ?, last_facts = ? WHERE id = ?",
+      {to_millis(at), run.error, json::serialize(facts_json(run.error_facts)), source.id}));
+  if (run.error.empty())
+    MAMORI_TRY(
+        transaction->execute("UPDATE source SET last_success_at = ?, failing_since = NULL WHERE id = ?",
+                             {to_millis(at), source.id}));
+  else
+    MAMORI_TRY(
+        transaction->execute("UPDATE source SET failing_since = COALESCE(failing_since, ?) WHERE id = ?",
+                             {to_millis(at), source.id}));
+  transaction.journal(actor,
+                      {source.facility, "source", source.id, run.error.empty() ? "read" : "read_failed", "",
+                       json::serialize(run_summary(run)), source.name});
   MAMORI_TRY(transaction.commit());
   return run;
 }
 
 Result<Run> Sources::read(const store::Actor& actor, const Source& source, jobs::Turn& turn) {
   const auto started = ledger_.database().clock().now();
-  const auto ask = [&]() -> Result<Reading> { return MAMORI_TRY(reader_of(source))->read(MAMORI_TRY(order_of(source, turn.stop()))); };
+  const auto ask = [&]() -> Result<Reading> {
+    return MAMORI_TRY(reader_of(source))->read(MAMORI_TRY(order_of(source, turn.stop())));
+  };
   const auto reading = ask();
   if (!reading && turn.stopped()) return reading.error();
   return write(actor, source, reading, started, &turn);
 }
 
-Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id) {
+Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::string>& facilities,
+                         const std::string& id) {
   const auto source = MAMORI_TRY(get(facilities, id));
   std::optional<Run> run;
-  const auto done = jobs_.now(actor, kJob, {source.facility, source.id, source.name, {}, {}}, [&](jobs::Turn& turn) -> Result<jobs::Done> {
-    run = MAMORI_TRY(read(actor, source, turn));
-    return done_of(*run);
-  });
+  const auto done = jobs_.now(actor, kJob, {source.facility, source.id, source.name, {}, {}},
+                              [&](jobs::Turn& turn) -> Result<jobs::Done> {
+                                run = MAMORI_TRY(read(actor, source, turn));
+                                return done_of(*run);
+                              });
   if (run) return std::move(*run);
   return done.error();
 }
@@ -229,7 +291,8 @@ void Sources::add_duties() {
   jobs::Kind kind;
   kind.name = kJob;
   kind.pool = jobs::Pool::slow;
-  kind.again = std::chrono::hours(24 * 366);  // at its next turn: nothing is asked more often than somebody allowed
+  kind.again =
+      std::chrono::hours(24 * 366);  // at its next turn: nothing is asked more often than somebody allowed
   kind.tasks = [this]() -> Result<std::vector<jobs::Task>> {
     std::vector<jobs::Task> out;
     auto lease = MAMORI_TRY(ledger_.database().read());
@@ -249,16 +312,33 @@ void Sources::add_duties() {
   jobs_.add(std::move(kind));
 }
 
-Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes) {
+Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::string>& facilities,
+                              const std::string& id, std::string_view bytes) {
   const auto source = MAMORI_TRY(get(facilities, id));
-  const auto reading = MAMORI_TRY(MAMORI_TRY(reader_of(source))->parse(bytes, {source.facility, source.name, source.settings, {}, ledger_.database(), {}}));  // a bad file is the sender's error, not a failure of the source
+  const auto reading =
+      MAMORI_TRY(MAMORI_TRY(reader_of(source))
+                     ->parse(bytes, {source.facility,
+                                     source.name,
+                                     source.settings,
+                                     {},
+                                     ledger_.database(),
+                                     {}}));  // a bad file is the sender's error, not a failure of the source
   return record(actor, source, reading, ledger_.database().clock().now());
 }
 
 json::object to_json(const Source& source) {
-  json::object out = {{"id", source.id}, {"name", source.name}, {"kind", source.kind}, {"settings", source.settings}, {"has_secret", source.has_secret},
-                      {"every_minutes", source.every_minutes}, {"enabled", source.enabled}, {"last_error", source.last_error}, {"last_facts", facts_json(source.last_facts)}};
-  const auto put = [&](std::string_view name, const std::optional<Instant>& at) { out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr); };
+  json::object out = {{"id", source.id},
+                      {"name", source.name},
+                      {"kind", source.kind},
+                      {"settings", source.settings},
+                      {"has_secret", source.has_secret},
+                      {"every_minutes", source.every_minutes},
+                      {"enabled", source.enabled},
+                      {"last_error", source.last_error},
+                      {"last_facts", facts_json(source.last_facts)}};
+  const auto put = [&](std::string_view name, const std::optional<Instant>& at) {
+    out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr);
+  };
   put("last_run_at", source.last_run_at);
   put("last_success_at", source.last_success_at);
   put("failing_since", source.failing_since);
@@ -266,7 +346,14 @@ json::object to_json(const Source& source) {
 }
 
 json::object to_json(const Run& run) {
-  return {{"id", run.id}, {"started_at", iso_instant(run.started_at)}, {"finished_at", iso_instant(run.finished_at)}, {"by", run.by}, {"error", run.error}, {"error_facts", facts_json(run.error_facts)}, {"counts", run.counts}, {"evidence", run.evidence}};
+  return {{"id", run.id},
+          {"started_at", iso_instant(run.started_at)},
+          {"finished_at", iso_instant(run.finished_at)},
+          {"by", run.by},
+          {"error", run.error},
+          {"error_facts", facts_json(run.error_facts)},
+          {"counts", run.counts},
+          {"evidence", run.evidence}};
 }
 
 }  // namespace mamori::readers

@@ -14,13 +14,13 @@ struct Source {
   std::string id;
   std::string facility;
   std::string name;
-  std::string kind;        // of its reader
-  json::object settings;   // as its reader declares them
+  std::string kind;       // of its reader
+  json::object settings;  // as its reader declares them
   bool has_secret = false;
   std::int64_t every_minutes = 0;  // 0 = by hand only
   bool enabled = true;
   std::optional<Instant> last_run_at, last_success_at, failing_since;
-  std::string last_error;      // code of data/texts
+  std::string last_error;  // code of data/texts
   Facts last_facts;
 };
 
@@ -28,10 +28,10 @@ struct Run {
   std::string id;
   Instant started_at, finished_at;
   std::string by;
-  std::string error;          // "" = success
+  std::string error;  // "" = success
   Facts error_facts;
-  json::object counts;        // register → {fresh, known, gone}
-  std::string evidence;       // blob hash of the raw bytes
+  json::object counts;   // register → {fresh, known, gone}
+  std::string evidence;  // blob hash of the raw bytes
 };
 
 struct SourceWrite {
@@ -43,35 +43,42 @@ struct SourceWrite {
   bool enabled = true;
 };
 
-// Threads: all calls may come from several; two runs of one source never overlap, on whichever server (jobs.busy).
-// What it is given outlives it.
+// Threads: all calls may come from several; two runs of one source never overlap, on whichever server
+// (jobs.busy). What it is given outlives it.
 class Sources {
  public:
-  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs);
+  static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer,
+                                               const os::Blobs& blobs, jobs::Jobs& jobs);
   // What is read by itself, each source a job of its own. Before the jobs start.
   void add_duties();
 
   // Errors: collect.source.invalid with problems per field.
   Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
-  Result<Source> update(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, const SourceWrite& write);
+  Result<Source> update(const store::Actor& actor, const std::vector<std::string>& facilities,
+                        const std::string& id, const SourceWrite& write);
   Result<Source> get(const std::vector<std::string>& facilities, const std::string& id) const;
   Result<std::vector<Source>> list(const std::vector<std::string>& facilities) const;
-  Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id, std::size_t limit = 20) const;
+  Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id,
+                                std::size_t limit = 20) const;
 
-  // Reads now. A failure of the source is a Run with an error, not an Error; but jobs.ended or jobs.stopping where it
-  // was told to end.
-  Result<Run> run(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id);
+  // Reads now. A failure of the source is a Run with an error, not an Error; but jobs.ended or jobs.stopping
+  // where it was told to end.
+  Result<Run> run(const store::Actor& actor, const std::vector<std::string>& facilities,
+                  const std::string& id);
   // The same from a file: LDIF, nmap XML, restic or borg listing, by the source's kind.
-  Result<Run> run_file(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id, std::string_view bytes);
+  Result<Run> run_file(const store::Actor& actor, const std::vector<std::string>& facilities,
+                       const std::string& id, std::string_view bytes);
   // Facts as if just read; for the demonstration and for readers outside this class.
-  Result<Run> record(const store::Actor& actor, const Source& source, const Result<Reading>& reading, Instant at);
+  Result<Run> record(const store::Actor& actor, const Source& source, const Result<Reading>& reading,
+                     Instant at);
 
  private:
   Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs)
       : ledger_(ledger), sealer_(sealer), blobs_(blobs), jobs_(jobs) {}
   Result<Order> order_of(const Source& source, std::stop_token stop) const;
   Result<Run> read(const store::Actor& actor, const Source& source, jobs::Turn& turn);
-  Result<Run> write(const store::Actor& actor, const Source& source, const Result<Reading>& reading, Instant at, jobs::Turn* turn);
+  Result<Run> write(const store::Actor& actor, const Source& source, const Result<Reading>& reading,
+                    Instant at, jobs::Turn* turn);
 
   ledger::Ledger& ledger_;
   const Sealer& sealer_;

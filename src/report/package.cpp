@@ -18,18 +18,23 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
   auto frameworks = request.frameworks;
   std::vector<std::pair<std::string, std::string>> vendors;
   const auto* vendor_register = MAMORI_TRY(context.ledger.find_register("vendor"));
-  MAMORI_TRY(context.ledger.each(*vendor_register, {.facilities = {request.request.facility}}, [&](const ledger::Record& record) {
-    vendors.emplace_back(record.number, record.id);
-    return true;
-  }));
+  MAMORI_TRY(context.ledger.each(*vendor_register, {.facilities = {request.request.facility}},
+                                 [&](const ledger::Record& record) {
+                                   vendors.emplace_back(record.number, record.id);
+                                   return true;
+                                 }));
   if (frameworks.empty()) {
     for (const auto& framework : context.assessor.catalog().frameworks()) {
       if (framework.per_vendor) {
         frameworks.push_back(framework.id);
         continue;
       }
-      const auto result = MAMORI_TRY(context.assessor.frameworks().state(request.request.facility, framework.id));
-      if (std::any_of(result.items.begin(), result.items.end(), [](const assess::ItemResult& item) { return item.verdict != assess::Verdict::not_applicable; })) frameworks.push_back(framework.id);
+      const auto result =
+          MAMORI_TRY(context.assessor.frameworks().state(request.request.facility, framework.id));
+      if (std::any_of(result.items.begin(), result.items.end(), [](const assess::ItemResult& item) {
+            return item.verdict != assess::Verdict::not_applicable;
+          }))
+        frameworks.push_back(framework.id);
     }
   }
   const int all = static_cast<int>(frameworks.size()) + 3;
@@ -40,17 +45,22 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
     const std::vector<std::pair<std::string, std::string>> nobody = {{"", ""}};
     for (const auto& [number, vendor] : framework->per_vendor ? vendors : nobody) {
       // Of vendor forms those that have been answered; all of them where the form was asked for by name.
-      if (framework->per_vendor && request.frameworks.empty() && MAMORI_TRY(context.assessor.declarations().list(request.request.facility, id, vendor)).empty()) continue;
+      if (framework->per_vendor && request.frameworks.empty() &&
+          MAMORI_TRY(context.assessor.declarations().list(request.request.facility, id, vendor)).empty())
+        continue;
       const auto base = "checklists/" + id + (number.empty() ? "" : "-" + number);
       auto one = request.request;
       one.format = Format::pdf;
       files.emplace_back(base + ".pdf", MAMORI_TRY(checklist(context, one, id, vendor)));
       one.format = Format::xlsx;
       files.emplace_back(base + ".xlsx", MAMORI_TRY(checklist(context, one, id, vendor)));
-      const auto result = MAMORI_TRY(context.assessor.frameworks().state(request.request.facility, id, vendor));
+      const auto result =
+          MAMORI_TRY(context.assessor.frameworks().state(request.request.facility, id, vendor));
       json::array items;
       for (const auto& item : result.items) items.push_back(assess::to_json(item));
-      files.emplace_back(base + ".json", pretty(json::object{{"framework", id}, {"at", iso_instant(result.at)}, {"items", std::move(items)}}));
+      files.emplace_back(base + ".json", pretty(json::object{{"framework", id},
+                                                             {"at", iso_instant(result.at)},
+                                                             {"items", std::move(items)}}));
     }
     request.progress(++done, all);
   }
@@ -71,7 +81,10 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
 Status add_evidence(const Context& context, const PackageRequest& request, document::ZipFiles& files) {
   if (!request.blobs) return {};
   auto lease = MAMORI_TRY(context.ledger.database().read());
-  const auto rows = MAMORI_TRY(lease->query("SELECT s.name, s.kind, r.evidence, r.started_at FROM source s JOIN source_run r ON r.source = s.id WHERE s.facility = ? AND r.error = '' AND r.evidence <> '' ORDER BY r.started_at DESC", {request.request.facility}));
+  const auto rows = MAMORI_TRY(lease->query(
+      "SELECT s.name, s.kind, r.evidence, r.started_at FROM source s JOIN source_run r ON r.source = s.id "
+      "WHERE s.facility = ? AND r.error = '' AND r.evidence <> '' ORDER BY r.started_at DESC",
+      {request.request.facility}));
   std::set<std::string> seen, written;
   json::array index;
   for (const auto& row : rows.rows) {
@@ -79,8 +92,14 @@ Status add_evidence(const Context& context, const PackageRequest& request, docum
     if (!seen.insert(name).second) continue;
     const auto hash = store::as_text(row[2]);
     const auto kind = store::as_text(row[1]);
-    const auto file = fmt::format("evidence/{}-{}.{}", kind, hash.substr(0, 12), kind == "directory" ? "ldif" : kind == "network" ? "xml" : "json");
-    index.push_back(json::object{{"source", name}, {"kind", kind}, {"file", file}, {"read_at", iso_instant(from_millis(store::as_integer(row[3])))}});
+    const auto file = fmt::format("evidence/{}-{}.{}", kind, hash.substr(0, 12),
+                                  kind == "directory" ? "ldif"
+                                  : kind == "network" ? "xml"
+                                                      : "json");
+    index.push_back(json::object{{"source", name},
+                                 {"kind", kind},
+                                 {"file", file},
+                                 {"read_at", iso_instant(from_millis(store::as_integer(row[3])))}});
     if (!written.insert(file).second) continue;  // two sources may say the same, byte for byte
     files.emplace_back(file, MAMORI_TRY(request.blobs->get(hash)));
   }
@@ -96,14 +115,22 @@ Result<std::string> inspection_package(const Context& context, const PackageRequ
   MAMORI_TRY(add_documents(context, request, files));
   MAMORI_TRY(add_evidence(context, request, files));
   const auto& language = request.request.language;
-  files.emplace_back("README.txt", context.texts.get("report.package.readme", language, {{"fingerprint", fingerprint_of(request.key->public_key())}}));
+  files.emplace_back("README.txt",
+                     context.texts.get("report.package.readme", language,
+                                       {{"fingerprint", fingerprint_of(request.key->public_key())}}));
 
   const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
-  const auto facility = MAMORI_TRY(context.ledger.get(*reg, {request.request.facility}, request.request.facility));
+  const auto facility =
+      MAMORI_TRY(context.ledger.get(*reg, {request.request.facility}, request.request.facility));
   json::array listed;
-  for (const auto& [name, content] : files) listed.push_back(json::object{{"name", name}, {"size", content.size()}, {"sha256", sha256_hex(content)}});
-  const auto manifest = pretty(json::object{{"format", "mamori-inspection-package 1"}, {"facility", facility.label}, {"made_at", iso_instant(context.ledger.database().clock().now())},
-                                            {"made_by", request.request.printed_by}, {"public_key", to_hex(request.key->public_key())}, {"files", std::move(listed)}});
+  for (const auto& [name, content] : files)
+    listed.push_back(json::object{{"name", name}, {"size", content.size()}, {"sha256", sha256_hex(content)}});
+  const auto manifest = pretty(json::object{{"format", "mamori-inspection-package 1"},
+                                            {"facility", facility.label},
+                                            {"made_at", iso_instant(context.ledger.database().clock().now())},
+                                            {"made_by", request.request.printed_by},
+                                            {"public_key", to_hex(request.key->public_key())},
+                                            {"files", std::move(listed)}});
   files.emplace_back(kManifest, manifest);
   files.emplace_back(kSignature, to_base64(request.key->sign(manifest)) + "\n");
   return document::write_zip(files);
@@ -123,8 +150,10 @@ Result<Verified> verify_package(std::string_view bytes, const std::string& expec
   if (!manifest) return Error{ErrorKind::corrupt, "report.verify.signature"};
   const auto key = from_hex(text_of(*manifest, "public_key"));
   const auto signature = from_base64(std::string_view(*signature_text).substr(0, signature_text->find('\n')));
-  if (!key || !signature || !verify_signature(*manifest_text, *signature, *key)) return Error{ErrorKind::corrupt, "report.verify.signature"};
-  if (!expected_key.empty() && expected_key != to_hex(*key)) return Error{ErrorKind::corrupt, "report.verify.key", {{"fingerprint", fingerprint_of(*key)}}};
+  if (!key || !signature || !verify_signature(*manifest_text, *signature, *key))
+    return Error{ErrorKind::corrupt, "report.verify.signature"};
+  if (!expected_key.empty() && expected_key != to_hex(*key))
+    return Error{ErrorKind::corrupt, "report.verify.key", {{"fingerprint", fingerprint_of(*key)}}};
 
   std::set<std::string> listed = {std::string(kManifest), std::string(kSignature)};
   const auto* list = manifest->if_contains("files");
@@ -134,13 +163,16 @@ Result<Verified> verify_package(std::string_view bytes, const std::string& expec
     const auto name = text_of(entry.get_object(), "name");
     const auto* content = find(name);
     if (!content) return Error{ErrorKind::corrupt, "report.verify.missing", {{"file", name}}};
-    if (sha256_hex(*content) != text_of(entry.get_object(), "sha256")) return Error{ErrorKind::corrupt, "report.verify.altered", {{"file", name}}};
+    if (sha256_hex(*content) != text_of(entry.get_object(), "sha256"))
+      return Error{ErrorKind::corrupt, "report.verify.altered", {{"file", name}}};
     listed.insert(name);
   }
   std::set<std::string> seen;
   for (const auto& [name, content] : files)
-    if (!listed.contains(name) || !seen.insert(name).second) return Error{ErrorKind::corrupt, "report.verify.added", {{"file", name}}};
-  return Verified{text_of(*manifest, "facility"), text_of(*manifest, "made_at"), fingerprint_of(*key), list->get_array().size()};
+    if (!listed.contains(name) || !seen.insert(name).second)
+      return Error{ErrorKind::corrupt, "report.verify.added", {{"file", name}}};
+  return Verified{text_of(*manifest, "facility"), text_of(*manifest, "made_at"), fingerprint_of(*key),
+                  list->get_array().size()};
 }
 
 }  // namespace mamori::report

@@ -25,7 +25,9 @@ std::string both_dates(const std::string& iso) {
   return date ? japanese_date(*date) : iso;
 }
 
-std::string shown_date(const std::string& iso, const std::string& language) { return language == "en" ? iso : both_dates(iso); }
+std::string shown_date(const std::string& iso, const std::string& language) {
+  return language == "en" ? iso : both_dates(iso);
+}
 
 // The short hash lets a reader see whether two printed pages come from the same content.
 std::string content_hash(const TableDocument& table) {
@@ -71,22 +73,32 @@ Result<std::string> render(const Context& context, const Request& request, Table
   return document::draw_pdf(pdf);
 }
 
-std::string measured_text(const Context& context, const assess::ItemResult& item, const std::string& language) {
-  std::string text = std::string(assess::sign_of(item.verdict)) + " " + context.texts.get("verdict." + std::string(assess::name_of(item.verdict)), language);
+std::string measured_text(const Context& context, const assess::ItemResult& item,
+                          const std::string& language) {
+  std::string text = std::string(assess::sign_of(item.verdict)) + " " +
+                     context.texts.get("verdict." + std::string(assess::name_of(item.verdict)), language);
   if (!item.item->levels.empty()) text += fmt::format(" (Lv{})", item.level);
-  if (item.contradiction != assess::Contradiction::none) text = "⚠ " + context.texts.get("contradiction." + std::string(assess::name_of(item.contradiction)), language) + "\n" + text;
+  if (item.contradiction != assess::Contradiction::none)
+    text = "⚠ " +
+           context.texts.get("contradiction." + std::string(assess::name_of(item.contradiction)), language) +
+           "\n" + text;
   return text;
 }
 
-std::string evidence_text(const Context& context, const assess::ItemResult& item, const std::string& language) {
+std::string evidence_text(const Context& context, const assess::ItemResult& item,
+                          const std::string& language) {
   std::string text;
   if (item.declared && !item.declared->remark.empty()) text += item.declared->remark + "\n";
   for (const auto* control : item.controls) {
     if (control->verdict == assess::Verdict::not_applicable) continue;
-    std::string line = std::string(assess::sign_of(control->verdict)) + " " + control->control->title.in(language);
-    if (control->violations > 0) line += context.texts.get("report.violations", language, {{"count", std::to_string(control->violations)}});
+    std::string line =
+        std::string(assess::sign_of(control->verdict)) + " " + control->control->title.in(language);
+    if (control->violations > 0)
+      line +=
+          context.texts.get("report.violations", language, {{"count", std::to_string(control->violations)}});
     for (const auto& evidence : control->evidence)
-      if (evidence.observed_at) line += context.texts.get("report.observed", language, {{"at", local_minute(*evidence.observed_at)}});
+      if (evidence.observed_at)
+        line += context.texts.get("report.observed", language, {{"at", local_minute(*evidence.observed_at)}});
     text += line + "\n";
   }
   while (text.ends_with('\n')) text.pop_back();
@@ -103,42 +115,57 @@ Result<std::string> facility_name(const Context& context, const std::string& fac
 
 std::string printed_line(const Context& context, const Request& request) {
   const auto now = context.ledger.database().clock().now();
-  const auto at = request.language == "en" ? local_minute(now) : japanese_date(date_of(now)) + " " + local_minute(now).substr(11);
+  const auto at = request.language == "en" ? local_minute(now)
+                                           : japanese_date(date_of(now)) + " " + local_minute(now).substr(11);
   return context.texts.get("report.printed", request.language, {{"at", at}, {"by", request.printed_by}});
 }
 
-Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework, const std::string& vendor) {
+Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework,
+                              const std::string& vendor) {
   const auto result = MAMORI_TRY(context.assessor.frameworks().state(request.facility, framework, vendor));
   const auto& language = request.language;
-  const auto heading = [&](std::string_view key) { return context.texts.get("report.checklist." + std::string(key), language); };
+  const auto heading = [&](std::string_view key) {
+    return context.texts.get("report.checklist." + std::string(key), language);
+  };
   TableDocument table;
   table.title = result.framework->title.in(language);
   table.subtitle = {result.framework->source.in(language)};
   if (!vendor.empty()) {
     const auto* reg = MAMORI_TRY(context.ledger.find_register("vendor"));
-    table.subtitle.push_back(context.texts.get("report.vendor", language, {{"vendor", MAMORI_TRY(context.ledger.get(*reg, {request.facility}, vendor)).label}}));
+    table.subtitle.push_back(context.texts.get(
+        "report.vendor", language,
+        {{"vendor", MAMORI_TRY(context.ledger.get(*reg, {request.facility}, vendor)).label}}));
   }
-  table.columns = {{heading("number"), 0.7}, {heading("object"), 0.9}, {heading("item"), 3.2}, {heading("first"), 1.2}, {heading("target"), 1.1}, {heading("second"), 1.2}, {heading("measured"), 1.2}, {heading("remark"), 4.0}};
+  table.columns = {{heading("number"), 0.7},   {heading("object"), 0.9}, {heading("item"), 3.2},
+                   {heading("first"), 1.2},    {heading("target"), 1.1}, {heading("second"), 1.2},
+                   {heading("measured"), 1.2}, {heading("remark"), 4.0}};
   for (const auto& item : result.items) {
     std::array<std::string, assess::kRounds> answers;
     std::string target;
     for (const auto& declared : item.rounds) {
-      answers[static_cast<std::size_t>(declared.round - 1)] = context.texts.get("answer." + std::string(assess::name_of(declared.answer)), language) + "\n" + shown_date(declared.confirmed_on, language) + "\n" + declared.by;
+      answers[static_cast<std::size_t>(declared.round - 1)] =
+          context.texts.get("answer." + std::string(assess::name_of(declared.answer)), language) + "\n" +
+          shown_date(declared.confirmed_on, language) + "\n" + declared.by;
       if (!declared.target_on.empty()) target = shown_date(declared.target_on, language);
     }
-    table.rows.push_back({item.item->number, item.item->object.in(language), item.item->text.in(language), answers[0], target, answers[1], measured_text(context, item, language), evidence_text(context, item, language)});
+    table.rows.push_back({item.item->number, item.item->object.in(language), item.item->text.in(language),
+                          answers[0], target, answers[1], measured_text(context, item, language),
+                          evidence_text(context, item, language)});
   }
   return render(context, request, std::move(table));
 }
 
 Result<std::string> register_list(const Context& context, const Request& request, const std::string& name) {
   const auto* reg = MAMORI_TRY(context.ledger.find_register(name));
-  const auto exported = MAMORI_TRY(ledger::export_table(context.ledger, *reg, {.facilities = {request.facility}, .sort = reg->numbering ? "number" : "label"}, ledger::ExportColumns::printed, request.language));
+  const auto exported = MAMORI_TRY(ledger::export_table(
+      context.ledger, *reg, {.facilities = {request.facility}, .sort = reg->numbering ? "number" : "label"},
+      ledger::ExportColumns::printed, request.language));
   TableDocument table;
   table.title = reg->label.in(request.language);
   if (name == "asset") table.title = context.texts.get("report.title.asset", request.language);
   if (name == "usage_log") table.title = context.texts.get("report.title.usage_log", request.language);
-  table.subtitle = {context.texts.get("report.count", request.language, {{"count", std::to_string(exported.rows.size())}})};
+  table.subtitle = {
+      context.texts.get("report.count", request.language, {{"count", std::to_string(exported.rows.size())}})};
   for (const auto& heading : exported.headings) table.columns.push_back({heading, 1});
   table.rows = exported.rows;
   return render(context, request, std::move(table));
@@ -148,20 +175,22 @@ Result<std::string> access_matrix(const Context& context, const Request& request
   const auto* rights = MAMORI_TRY(context.ledger.find_register("access_right"));
   const auto* classes = MAMORI_TRY(context.ledger.find_register("information_class"));
   std::vector<std::pair<std::string, std::string>> columns;  // id, label
-  MAMORI_TRY(context.ledger.each(*classes, {.facilities = {request.facility}, .sort = "label"}, [&](const ledger::Record& record) {
-    columns.emplace_back(record.id, record.label);
-    return true;
-  }));
+  MAMORI_TRY(context.ledger.each(*classes, {.facilities = {request.facility}, .sort = "label"},
+                                 [&](const ledger::Record& record) {
+                                   columns.emplace_back(record.id, record.label);
+                                   return true;
+                                 }));
   std::map<std::string, std::map<std::string, std::string>> cells;  // job → class → right
   const auto& level = *rights->find("level");
-  MAMORI_TRY(context.ledger.each(*rights, {.facilities = {request.facility}, .sort = "label"}, [&](const ledger::Record& record) {
-    auto& cell = cells[text_of(record.fields, "job")][text_of(record.fields, "information_class")];
-    const auto* value = record.fields.if_contains("level");
-    std::string shown = value ? ledger::display(level, *value, request.language) : "";
-    if (const auto duty = text_of(record.fields, "duty"); !duty.empty()) shown += "（" + duty + "）";
-    cell += (cell.empty() ? "" : "\n") + shown;
-    return true;
-  }));
+  MAMORI_TRY(context.ledger.each(
+      *rights, {.facilities = {request.facility}, .sort = "label"}, [&](const ledger::Record& record) {
+        auto& cell = cells[text_of(record.fields, "job")][text_of(record.fields, "information_class")];
+        const auto* value = record.fields.if_contains("level");
+        std::string shown = value ? ledger::display(level, *value, request.language) : "";
+        if (const auto duty = text_of(record.fields, "duty"); !duty.empty()) shown += "（" + duty + "）";
+        cell += (cell.empty() ? "" : "\n") + shown;
+        return true;
+      }));
   TableDocument table;
   table.title = context.texts.get("report.title.access_matrix", request.language);
   table.columns.push_back({rights->find("job")->label.in(request.language), 1.4});

@@ -29,18 +29,22 @@ struct Request {
 Result<std::string> facility_name(const Context& context, const std::string& facility);
 std::string printed_line(const Context& context, const Request& request);
 
-// A checklist in the official column order, with the measured answer beside the declared one. `vendor` for vendor forms.
-Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework, const std::string& vendor = "");
+// A checklist in the official column order, with the measured answer beside the declared one. `vendor` for
+// vendor forms.
+Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework,
+                              const std::string& vendor = "");
 // Any register as a printed ledger (the handbook's forms of articles 5 and 6 for asset and usage_log).
 Result<std::string> register_list(const Context& context, const Request& request, const std::string& reg);
 // Jobs × information classes (ACC-02).
 Result<std::string> access_matrix(const Context& context, const Request& request);
 
-// The inspection package: checklists, ledger, usage log, matrix as PDF and XLSX, the answers as JSON, the raw evidence of the newest
-// runs, and manifest.json (name, size and SHA-256 of each file) with its Ed25519 signature in manifest.sig.
+// The inspection package: checklists, ledger, usage log, matrix as PDF and XLSX, the answers as JSON, the raw
+// evidence of the newest runs, and manifest.json (name, size and SHA-256 of each file) with its Ed25519
+// signature in manifest.sig.
 struct PackageRequest {
   Request request;
-  std::vector<std::string> frameworks;   // empty: those that apply to the facility, and the vendor forms that have been answered
+  std::vector<std::string>
+      frameworks;  // empty: those that apply to the facility, and the vendor forms that have been answered
   const SigningKey* key = nullptr;
   const os::Blobs* blobs = nullptr;
   std::function<void(int done, int all)> progress = [](int, int) {};
@@ -50,11 +54,12 @@ Result<std::string> inspection_package(const Context& context, const PackageRequ
 struct Verified {
   std::string facility;
   std::string made_at;
-  std::string fingerprint;   // of the signing key: first 16 hex digits of its SHA-256
+  std::string fingerprint;  // of the signing key: first 16 hex digits of its SHA-256
   std::size_t files = 0;
 };
-// Needs nothing but the package. `expected_key` (hex) pins the signer. Errors: report.verify.no-manifest, report.verify.signature,
-// report.verify.key, report.verify.altered, report.verify.missing, report.verify.added (fact: file, the first one).
+// Needs nothing but the package. `expected_key` (hex) pins the signer. Errors: report.verify.no-manifest,
+// report.verify.signature, report.verify.key, report.verify.altered, report.verify.missing,
+// report.verify.added (fact: file, the first one).
 Result<Verified> verify_package(std::string_view bytes, const std::string& expected_key = "");
 
 }  // namespace mamori::report

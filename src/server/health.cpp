@@ -13,13 +13,15 @@ constexpr int kSilence = 3;  // rounds without an answer
 
 Status read(store::Database& database) {
   auto lease = MAMORI_TRY(database.read());
-  return lease->query("SELECT 1").has_value() ? Status() : Status(Error{ErrorKind::unavailable, "store.unreachable"});
+  return lease->query("SELECT 1").has_value() ? Status()
+                                              : Status(Error{ErrorKind::unavailable, "store.unreachable"});
 }
 
 Status write(store::Database& database, const std::string& server) {
   auto transaction = MAMORI_TRY(database.begin());
-  MAMORI_TRY(transaction->execute("INSERT INTO alive VALUES (?,?) ON CONFLICT (server) DO UPDATE SET at = excluded.at",
-                                  {server, to_millis(database.clock().now())}));
+  MAMORI_TRY(transaction->execute(
+      "INSERT INTO alive VALUES (?,?) ON CONFLICT (server) DO UPDATE SET at = excluded.at",
+      {server, to_millis(database.clock().now())}));
   return transaction.commit();
 }
 
@@ -58,12 +60,13 @@ bool Check::holds() const {
 
 Status Health::migrate(store::Database& database) { return database.migrate(kSchema); }
 
-Health::Health(store::Database& database, const std::string& server,
-               const std::filesystem::path& directory, std::chrono::milliseconds every)
+Health::Health(store::Database& database, const std::string& server, const std::filesystem::path& directory,
+               std::chrono::milliseconds every)
     : reads_("reads", {every, kSilence * every}, [&database] { return read(database); }),
       // A long import lets others wait for their turn: only what is refused counts.
       writes_("writes", {every, {}}, [&database, server] { return write(database, server); }),
-      disk_("disk", {every, kSilence * every}, [file = directory / "alive"] { return os::write_file(file, "\n"); }) {}
+      disk_("disk", {every, kSilence * every},
+            [file = directory / "alive"] { return os::write_file(file, "\n"); }) {}
 
 json::object Health::state() const {
   json::object out;

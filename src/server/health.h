@@ -1,5 +1,5 @@
-// Whether the ledger can be read and written and the disk takes something: looked at again and again by threads of its own, so that the
-// answer comes from memory, also while a database hangs.
+// Whether the ledger can be read and written and the disk takes something: looked at again and again by
+// threads of its own, so that the answer comes from memory, also while a database hangs.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,8 @@ namespace mamori::server {
 class Check {
  public:
   using Steady = std::chrono::steady_clock;
-  // `silence`: after so long without an answer it counts as failed; none: who waits for his turn has not failed.
+  // `silence`: after so long without an answer it counts as failed; none: who waits for his turn has not
+  // failed.
   struct Pace {
     std::chrono::milliseconds every{15'000};
     std::optional<std::chrono::milliseconds> silence{};

@@ -25,14 +25,19 @@ class HealthOnBothEngines : public ::testing::TestWithParam<store::Engine> {
   testing::FreshDatabase database_{GetParam(), clock_};
   TemporaryFolder folder_;
 };
-INSTANTIATE_TEST_SUITE_P(Engines, HealthOnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, HealthOnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(HealthOnBothEngines, SaysWhatCannotBeWrittenAndWhenItCanAgain) {
   ASSERT_TRUE(Health::migrate(*database_));
   const Health health(*database_, "one", folder_.path(), 20ms);
   EXPECT_TRUE(comes([&] { return std::filesystem::exists(folder_.path() / "alive"); }));
-  const auto says = [&](const json::object& expected) { return comes([&] { return health.state() == expected; }); };
+  const auto says = [&](const json::object& expected) {
+    return comes([&] { return health.state() == expected; });
+  };
   EXPECT_TRUE(says({{"reads", true}, {"writes", true}, {"disk", true}, {"status", "ok"}}));
   const auto script = [&](const char* sql) {
     auto transaction = database_->begin();
@@ -49,7 +54,8 @@ TEST_P(HealthOnBothEngines, SaysWhatCannotBeWrittenAndWhenItCanAgain) {
     EXPECT_EQ(health.state().at("writes"), true);
     EXPECT_TRUE(says({{"reads", true}, {"writes", true}, {"disk", true}, {"status", "ok"}}));
   }
-  std::filesystem::rename(folder_.path(), folder_.path().string() + ".gone");  // a removal could meet a file being written
+  std::filesystem::rename(folder_.path(),
+                          folder_.path().string() + ".gone");  // a removal could meet a file being written
   EXPECT_TRUE(says({{"reads", true}, {"writes", true}, {"disk", false}, {"status", "failing"}}));
   std::filesystem::rename(folder_.path().string() + ".gone", folder_.path());
   EXPECT_TRUE(says({{"reads", true}, {"writes", true}, {"disk", true}, {"status", "ok"}}));

@@ -12,8 +12,9 @@ Result<Home> find_home(const std::filesystem::path& given) {
     if (const char* variable = std::getenv("MAMORI_HOME")) candidates.emplace_back(variable);
     std::error_code failure;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
-    candidates.push_back(program.parent_path().parent_path() / "share/mamori");              // PREFIX/bin/mamori
-    candidates.push_back(program.parent_path().parent_path().parent_path().parent_path());  // build/PRESET/bin/mamori
+    candidates.push_back(program.parent_path().parent_path() / "share/mamori");  // PREFIX/bin/mamori
+    candidates.push_back(
+        program.parent_path().parent_path().parent_path().parent_path());  // build/PRESET/bin/mamori
   }
   for (const auto& candidate : candidates) {
     if (!std::filesystem::exists(candidate / "data/registers")) continue;

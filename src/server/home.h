@@ -12,7 +12,8 @@ struct Home {
   std::filesystem::path web;   // index.html …; may be absent (API only)
 };
 
-// `given`, else $MAMORI_HOME, else beside the program (an installed prefix or a build tree). Error: server.home.missing.
+// `given`, else $MAMORI_HOME, else beside the program (an installed prefix or a build tree). Error:
+// server.home.missing.
 Result<Home> find_home(const std::filesystem::path& given);
 
 }  // namespace mamori::server

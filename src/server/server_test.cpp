@@ -5,9 +5,9 @@
 #include "api/handlers.h"
 #include "api/problem.h"
 #include "api/routes.h"
-#include "os/process.h"
 #include "document/zip.h"
 #include "os/file.h"
+#include "os/process.h"
 #include "report/report.h"
 #include "server/serve.h"
 #include "testing/clock.h"
@@ -27,40 +27,56 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   TemporaryFolder folder_;
   Home home_{kSource / "data", kSource / "web"};
   std::unique_ptr<Installation> installation_ = open();
-  api::FirstUseDone first_ = *api::first_use(services(), {"みなと病院", "hospital", 300, true, "manager", "企画管理者", Secret(kPassword)}, "test");
+  api::FirstUseDone first_ = *api::first_use(
+      services(), {"みなと病院", "hospital", 300, true, "manager", "企画管理者", Secret(kPassword)}, "test");
 
   std::unique_ptr<Installation> open() {
-    auto opened = Installation::open(folder_.path(), GetParam() == store::Engine::sqlite ? "" : database_.url(), "", home_, clock_);
+    auto opened = Installation::open(
+        folder_.path(), GetParam() == store::Engine::sqlite ? "" : database_.url(), "", home_, clock_);
     if (!opened) ADD_FAILURE() << describe(opened.error());
     return std::move(opened).take();
   }
   api::Services& services() { return installation_->services(); }
 
-  http::Request request(http::Method method, const std::string& target, const std::string& cookie = "", const std::string& body = "") {
+  http::Request request(http::Method method, const std::string& target, const std::string& cookie = "",
+                        const std::string& body = "") {
     http::Request made;
     made.method = method;
     made.path = target.substr(0, target.find('?'));
     if (const auto at = target.find('?'); at != target.npos)
-      for (const auto pair : split(std::string_view(target).substr(at + 1), '&')) made.query[std::string(pair.substr(0, pair.find('=')))] = *http::percent_decode(pair.substr(pair.find('=') + 1), true);
+      for (const auto pair : split(std::string_view(target).substr(at + 1), '&'))
+        made.query[std::string(pair.substr(0, pair.find('=')))] =
+            *http::percent_decode(pair.substr(pair.find('=') + 1), true);
     made.body = body;
     made.remote = "127.0.0.1";
     made.headers["x-mamori"] = "1";
     if (!cookie.empty()) made.headers["cookie"] = std::string(api::kSessionCookie) + "=" + cookie;
     return made;
   }
-  http::Reply send(http::Method method, const std::string& target, const std::string& cookie = "", const std::string& body = "") { return answer(request(method, target, cookie, body), *installation_); }
+  http::Reply send(http::Method method, const std::string& target, const std::string& cookie = "",
+                   const std::string& body = "") {
+    return answer(request(method, target, cookie, body), *installation_);
+  }
   std::string user_with(Role role, const std::string& facility) {
     const auto login = "u-" + std::string(identity::name_of(role)) + random_token(4);
-    EXPECT_TRUE(services().users.create({"", "t", "test"}, {login, "利用者", Secret(kPassword), {{facility, {role}}}}, {}));
+    EXPECT_TRUE(services().users.create({"", "t", "test"},
+                                        {login, "利用者", Secret(kPassword), {{facility, {role}}}}, {}));
     return services().users.sign_in(login, Secret(kPassword), "", "127.0.0.1", "test")->token.reveal();
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines,
+                         ::testing::Values(store::Engine::sqlite, store::Engine::postgresql),
+                         [](const auto& chosen) {
+                           return chosen.param == store::Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 std::string filled(std::string path) {
-  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"{register}", "asset"}, {"{framework}", "mhlw-facility-r7"}, {"{item}", "1(1)"}, {"{control}", "assets.ledger"}})
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"{register}", "asset"},
+                                                        {"{framework}", "mhlw-facility-r7"},
+                                                        {"{item}", "1(1)"},
+                                                        {"{control}", "assets.ledger"}})
     if (const auto at = path.find(name); at != path.npos) path.replace(at, name.size(), value);
   while (path.find('{') != path.npos) path.replace(path.find('{'), path.find('}') - path.find('{') + 1, "x");
   return path;
@@ -90,26 +106,40 @@ TEST_P(OnBothEngines, EveryRouteRefusesEveryRoleThatLacksItsPermissionAndAdmitsT
   for (const auto& route : api::routes()) {
     SCOPED_TRACE(std::string(http::name_of(route.method)) + " " + std::string(route.path));
     if (route.permission == identity::Permission::none_needed) {
-      EXPECT_NE(send(route.method, filled(std::string(route.path)), "", "{}").body.find("identity.session.none") != std::string::npos, true);
-      EXPECT_LE(admit(request(route.method, filled(std::string(route.path))), *installation_).body, api::kStrangersBody) << "of a stranger";
+      EXPECT_NE(
+          send(route.method, filled(std::string(route.path)), "", "{}").body.find("identity.session.none") !=
+              std::string::npos,
+          true);
+      EXPECT_LE(admit(request(route.method, filled(std::string(route.path))), *installation_).body,
+                api::kStrangersBody)
+          << "of a stranger";
       continue;
     }
     EXPECT_EQ(send(route.method, filled(std::string(route.path)), "", "{}").status, 401) << "nobody";
-    EXPECT_EQ(send(route.method, filled(std::string(route.path)), "0123", "{}").status, 401) << "a made-up session";
+    EXPECT_EQ(send(route.method, filled(std::string(route.path)), "0123", "{}").status, 401)
+        << "a made-up session";
     for (const auto* cookie : {"", "0123"}) {
-      const auto admission = admit(request(route.method, filled(std::string(route.path)), cookie), *installation_);
+      const auto admission =
+          admit(request(route.method, filled(std::string(route.path)), cookie), *installation_);
       EXPECT_EQ(admission.refusal ? admission.refusal->status : 0, 401) << "by the header alone";
       EXPECT_EQ(admission.body, 0u);
     }
     for (const auto role : identity::kRoles) {
-      if (route.path == "/api/v1/session" && route.method == http::Method::delete_) continue;  // would end the session
+      if (route.path == "/api/v1/session" && route.method == http::Method::delete_)
+        continue;  // would end the session
       // The package takes seconds: made once on the allowed side.
-      if (route.path == "/api/v1/documents/inspection-package" && identity::allows(role, route.permission) && role != Role::inspector) continue;
+      if (route.path == "/api/v1/documents/inspection-package" && identity::allows(role, route.permission) &&
+          role != Role::inspector)
+        continue;
       const auto reply = send(route.method, filled(std::string(route.path)), cookies[role], "{}");
-      const auto admission = admit(request(route.method, filled(std::string(route.path)), cookies[role]), *installation_);
-      EXPECT_EQ(admission.refusal.has_value(), !identity::allows(role, route.permission)) << "by the header alone: " << identity::name_of(role);
+      const auto admission =
+          admit(request(route.method, filled(std::string(route.path)), cookies[role]), *installation_);
+      EXPECT_EQ(admission.refusal.has_value(), !identity::allows(role, route.permission))
+          << "by the header alone: " << identity::name_of(role);
       if (identity::allows(role, route.permission)) {
-        const bool by_register = route.path.find("{register}") != std::string_view::npos || route.path == "/api/v1/imports" || route.path == "/api/v1/views";  // Register::readers and writers decide further
+        const bool by_register =
+            route.path.find("{register}") != std::string_view::npos || route.path == "/api/v1/imports" ||
+            route.path == "/api/v1/views";  // Register::readers and writers decide further
         if (!by_register) {
           EXPECT_NE(reply.status, 403) << identity::name_of(role) << " " << reply.body;
         }
@@ -121,7 +151,8 @@ TEST_P(OnBothEngines, EveryRouteRefusesEveryRoleThatLacksItsPermissionAndAdmitsT
       ++checked;
     }
     if (route.method != http::Method::get) {
-      auto forged = request(route.method, filled(std::string(route.path)), cookies[Role::planning_manager], "{}");
+      auto forged =
+          request(route.method, filled(std::string(route.path)), cookies[Role::planning_manager], "{}");
       forged.headers.erase("x-mamori");
       EXPECT_EQ(answer(forged, *installation_).status, 403) << "from a foreign page";
     }
@@ -130,58 +161,100 @@ TEST_P(OnBothEngines, EveryRouteRefusesEveryRoleThatLacksItsPermissionAndAdmitsT
 }
 
 TEST_P(OnBothEngines, ARegistersOwnReadersAndWritersAreKept) {
-  const auto staff = user_with(Role::staff, first_.facility), inspector = user_with(Role::inspector, first_.facility), operator_ = user_with(Role::operator_, first_.facility);
+  const auto staff = user_with(Role::staff, first_.facility),
+             inspector = user_with(Role::inspector, first_.facility),
+             operator_ = user_with(Role::operator_, first_.facility);
   EXPECT_EQ(send(http::Method::get, "/api/v1/registers/usage_log/records", staff).status, 200);
   EXPECT_EQ(send(http::Method::get, "/api/v1/registers/account/records", staff).status, 403);
-  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", staff, R"({"fields":{"kind":"pc"}})").status, 403);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", staff, R"({"fields":{"kind":"pc"}})")
+                .status,
+            403);
   EXPECT_EQ(send(http::Method::get, "/api/v1/registers/account/records", inspector).status, 200);
-  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", operator_, R"({"fields":{"kind":"pc"}})").status, 201);
-  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/fee_item/records", operator_, R"({"fields":{"code":"FEE-01"}})").status, 403) << "its writers are others";
-  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/observed_host/records", operator_, R"({"fields":{"source":"x"}})").status, 403) << "nobody writes measured facts";
-  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/facility/records", operator_, R"({"fields":{"name":"x","kind":"clinic"}})").status, 403);
+  EXPECT_EQ(
+      send(http::Method::post, "/api/v1/registers/asset/records", operator_, R"({"fields":{"kind":"pc"}})")
+          .status,
+      201);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/fee_item/records", operator_,
+                 R"({"fields":{"code":"FEE-01"}})")
+                .status,
+            403)
+      << "its writers are others";
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/observed_host/records", operator_,
+                 R"({"fields":{"source":"x"}})")
+                .status,
+            403)
+      << "nobody writes measured facts";
+  EXPECT_EQ(send(http::Method::post, "/api/v1/registers/facility/records", operator_,
+                 R"({"fields":{"name":"x","kind":"clinic"}})")
+                .status,
+            403);
 }
 
 TEST_P(OnBothEngines, AUserOfOneFacilitySeesNothingOfAnother) {
   auto& ledger = services().ledger;
-  const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "", {{{"name", "ほか"}, {"kind", "clinic"}}, ""});
+  const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "",
+                                   {{{"name", "ほか"}, {"kind", "clinic"}}, ""});
   ASSERT_TRUE(other);
-  const auto here = user_with(Role::planning_manager, first_.facility), there = user_with(Role::planning_manager, other->id);
-  const auto made = send(http::Method::post, "/api/v1/registers/asset/records", here, R"({"fields":{"kind":"pc"}})");
+  const auto here = user_with(Role::planning_manager, first_.facility),
+             there = user_with(Role::planning_manager, other->id);
+  const auto made =
+      send(http::Method::post, "/api/v1/registers/asset/records", here, R"({"fields":{"kind":"pc"}})");
   const auto id = text_of(*parse_json_object(made.body), "id");
   EXPECT_EQ(send(http::Method::get, "/api/v1/registers/asset/records/" + id, here).status, 200);
   EXPECT_EQ(send(http::Method::get, "/api/v1/registers/asset/records/" + id, there).status, 404);
-  EXPECT_EQ(integer_of(*parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records", there).body), "total"), 0);
-  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/asset/records?facility=" + first_.facility, there).status, 403);
-  for (const auto* path : {"/api/v1/today", "/api/v1/frameworks", "/api/v1/journal", "/api/v1/users", "/api/v1/sources", "/api/v1/documents/registers/asset"})
-    EXPECT_EQ(send(http::Method::get, std::string(path) + "?facility=" + first_.facility, there).status, 403) << path;
+  EXPECT_EQ(
+      integer_of(*parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records", there).body),
+                 "total"),
+      0);
+  EXPECT_EQ(
+      send(http::Method::get, "/api/v1/registers/asset/records?facility=" + first_.facility, there).status,
+      403);
+  for (const auto* path : {"/api/v1/today", "/api/v1/frameworks", "/api/v1/journal", "/api/v1/users",
+                           "/api/v1/sources", "/api/v1/documents/registers/asset"})
+    EXPECT_EQ(send(http::Method::get, std::string(path) + "?facility=" + first_.facility, there).status, 403)
+        << path;
   const auto users = send(http::Method::get, "/api/v1/users", there);
   EXPECT_EQ(users.body.find("\"login\":\"manager\""), std::string::npos);
-  EXPECT_EQ(send(http::Method::patch, "/api/v1/users/" + first_.user, there, R"({"enabled":false})").status, 404);
+  EXPECT_EQ(send(http::Method::patch, "/api/v1/users/" + first_.user, there, R"({"enabled":false})").status,
+            404);
   EXPECT_EQ(send(http::Method::get, "/api/v1/search?text=PC-001", there).body, R"({"items":[]})");
 }
 
 TEST_P(OnBothEngines, AnAttachmentIsReachedThroughItsRecordOnly) {
   auto& ledger = services().ledger;
-  const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "", {{{"name", "ほか"}, {"kind", "clinic"}}, ""});
+  const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "",
+                                   {{{"name", "ほか"}, {"kind", "clinic"}}, ""});
   ASSERT_TRUE(other);
-  const auto here = user_with(Role::planning_manager, first_.facility), staff = user_with(Role::staff, first_.facility), there = user_with(Role::planning_manager, other->id);
-  const auto hash = text_of(*parse_json_object(send(http::Method::post, "/api/v1/blobs", here, "規程の本文").body), "hash");
-  const auto made = send(http::Method::post, "/api/v1/registers/document/records", here, R"({"fields":{"title":"規程","kind":"rules","document":")" + hash + R"(:kitei.pdf"}})");
+  const auto here = user_with(Role::planning_manager, first_.facility),
+             staff = user_with(Role::staff, first_.facility),
+             there = user_with(Role::planning_manager, other->id);
+  const auto hash =
+      text_of(*parse_json_object(send(http::Method::post, "/api/v1/blobs", here, "規程の本文").body), "hash");
+  const auto made =
+      send(http::Method::post, "/api/v1/registers/document/records", here,
+           R"({"fields":{"title":"規程","kind":"rules","document":")" + hash + R"(:kitei.pdf"}})");
   ASSERT_EQ(made.status, 201) << made.body;
-  const auto path = "/api/v1/registers/document/records/" + text_of(*parse_json_object(made.body), "id") + "/files/";
+  const auto path =
+      "/api/v1/registers/document/records/" + text_of(*parse_json_object(made.body), "id") + "/files/";
   const auto reply = send(http::Method::get, path + "document", here);
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.body, "規程の本文");
   EXPECT_EQ(send(http::Method::get, path + "document", staff).status, 403);
   EXPECT_EQ(send(http::Method::get, path + "document", there).status, 404);
   EXPECT_EQ(send(http::Method::get, path + "title", here).status, 404) << "not a file";
-  EXPECT_EQ(send(http::Method::get, "/api/v1/blobs/" + hash, here).status, 404) << "the hash alone opens nothing";
+  EXPECT_EQ(send(http::Method::get, "/api/v1/blobs/" + hash, here).status, 404)
+      << "the hash alone opens nothing";
 }
 
 TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
-  const auto operator_ = user_with(Role::operator_, first_.facility), staff = user_with(Role::staff, first_.facility);
-  const auto asked = [&](http::Method method, const std::string& target, const std::string& cookie = "") { return admit(request(method, target, cookie), *installation_); };
-  const auto status = [](const http::Admission& admission) { return admission.refusal ? admission.refusal->status : 0; };
+  const auto operator_ = user_with(Role::operator_, first_.facility),
+             staff = user_with(Role::staff, first_.facility);
+  const auto asked = [&](http::Method method, const std::string& target, const std::string& cookie = "") {
+    return admit(request(method, target, cookie), *installation_);
+  };
+  const auto status = [](const http::Admission& admission) {
+    return admission.refusal ? admission.refusal->status : 0;
+  };
   const auto post = http::Method::post;
   EXPECT_EQ(asked(post, "/api/v1/imports", operator_).body, api::kUpload);
   EXPECT_EQ(asked(post, "/api/v1/imports/x/plan", operator_).body, api::kSmallBody);
@@ -195,7 +268,9 @@ TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
   sender.headers["authorization"] = "Bearer mml_made-up";
   EXPECT_EQ(status(admit(sender, *installation_)), 401);
   const store::Actor actor{"", "t", "test"};
-  const auto source = *services().ledger.create(actor, **services().ledger.find_register("log_source"), first_.facility, {{{"name", "app"}, {"state", "accepted"}}, ""});
+  const auto source =
+      *services().ledger.create(actor, **services().ledger.find_register("log_source"), first_.facility,
+                                {{{"name", "app"}, {"state", "accepted"}}, ""});
   const auto token = *services().logs.make_token(actor, {first_.facility}, source.id);
   sender.headers["authorization"] = "Bearer " + token.reveal();
   EXPECT_EQ(admit(sender, *installation_).body, api::kUpload);
@@ -206,11 +281,17 @@ TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
 }
 
 TEST_P(OnBothEngines, WhatWeHaveRunOutOfIsToldAsSomethingThatPasses) {
-  for (const auto& [kind, code] : std::vector<std::pair<ErrorKind, std::string>>{{ErrorKind::exhausted, "os.disk.full"}, {ErrorKind::unavailable, "archive.cluster.unreachable"}, {ErrorKind::unavailable, "os.disk.failed"},
-                                                                                 {ErrorKind::unavailable, "store.busy"}, {ErrorKind::exhausted, "store.disk-full"}}) {
+  for (const auto& [kind, code] :
+       std::vector<std::pair<ErrorKind, std::string>>{{ErrorKind::exhausted, "os.disk.full"},
+                                                      {ErrorKind::unavailable, "archive.cluster.unreachable"},
+                                                      {ErrorKind::unavailable, "os.disk.failed"},
+                                                      {ErrorKind::unavailable, "store.busy"},
+                                                      {ErrorKind::exhausted, "store.disk-full"}}) {
     const auto reply = api::problem_reply({kind, code}, services().texts);
     EXPECT_EQ(reply.status, 503) << code;
-    EXPECT_TRUE(std::any_of(reply.headers.begin(), reply.headers.end(), [](const auto& header) { return header.first == "Retry-After"; })) << code;
+    EXPECT_TRUE(std::any_of(reply.headers.begin(), reply.headers.end(), [](const auto& header) {
+      return header.first == "Retry-After";
+    })) << code;
   }
   EXPECT_EQ(api::problem_reply({ErrorKind::exhausted, "sheet.too-large"}, services().texts).status, 413);
 }
@@ -235,14 +316,23 @@ TEST_P(OnBothEngines, AnImportSentTwiceAtOnceIsWrittenOnceAndLivesOnAfterARestar
   installation_ = open();
   std::vector<int> statuses(4);
   std::vector<std::thread> threads;
-  for (auto& status : statuses) threads.emplace_back([&] { status = send(http::Method::post, "/api/v1/imports/" + id + "/apply", manager, "{}").status; });
+  for (auto& status : statuses)
+    threads.emplace_back(
+        [&] { status = send(http::Method::post, "/api/v1/imports/" + id + "/apply", manager, "{}").status; });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(std::count(statuses.begin(), statuses.end(), 200), 1);
   EXPECT_EQ(std::count(statuses.begin(), statuses.end(), 409), 3);
-  const auto total = [&] { return integer_of(*parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records?limit=1", manager).body), "total"); };
+  const auto total = [&] {
+    return integer_of(
+        *parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records?limit=1", manager).body),
+        "total");
+  };
   EXPECT_EQ(total(), 50);
-  const auto page = *parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records?limit=1", manager).body);
-  auto edit = request(http::Method::patch, "/api/v1/registers/asset/records/" + text_of(page.at("items").at(0).as_object(), "id"), manager, R"({"fields":{"place":"医局"}})");
+  const auto page =
+      *parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records?limit=1", manager).body);
+  auto edit = request(http::Method::patch,
+                      "/api/v1/registers/asset/records/" + text_of(page.at("items").at(0).as_object(), "id"),
+                      manager, R"({"fields":{"place":"医局"}})");
   edit.headers["if-match"] = "\"1\"";
   ASSERT_EQ(answer(edit, *installation_).status, 200);
   installation_.reset();
@@ -270,16 +360,24 @@ TEST_P(OnBothEngines, TheZeroCharacterIsRefusedWithTheFieldsName) {
     ASSERT_EQ(problem.at("errors").as_array().size(), 1u) << reply.body;
     EXPECT_EQ(text_of(problem.at("errors").at(0).as_object(), "field"), field);
   }
-  EXPECT_EQ(send(http::Method::post, "/api/v1/views", manager, R"({"register":"asset","name":"a)" + zero + R"(","query":""})").status, 422);
-  EXPECT_EQ(send(http::Method::post, "/api/v1/session", "", R"({"login":"a)" + zero + R"(","password":"x"})").status, 422);
-  for (const auto& text : {std::string("a\0b", 3), std::string("\xFF")}) {  // the listener refuses some of it before
+  EXPECT_EQ(send(http::Method::post, "/api/v1/views", manager,
+                 R"({"register":"asset","name":"a)" + zero + R"(","query":""})")
+                .status,
+            422);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/session", "", R"({"login":"a)" + zero + R"(","password":"x"})")
+                .status,
+            422);
+  for (const auto& text :
+       {std::string("a\0b", 3), std::string("\xFF")}) {  // the listener refuses some of it before
     auto asked = request(http::Method::get, "/api/v1/registers/asset/records", manager);
     asked.query["text"] = text;
     EXPECT_EQ(answer(asked, *installation_).status, 422);
   }
-  const auto import = send(http::Method::post, "/api/v1/imports?register=asset&file=x.csv", manager, std::string("種別,管理番号,型番\nパソコン,A-1,a\0b\n", 43));
+  const auto import = send(http::Method::post, "/api/v1/imports?register=asset&file=x.csv", manager,
+                           std::string("種別,管理番号,型番\nパソコン,A-1,a\0b\n", 43));
   EXPECT_NE(import.status, 500) << import.body;
-  auto odd = request(http::Method::post, "/api/v1/session", "", R"({"login":"manager","password":")" + std::string(kPassword) + R"("})");
+  auto odd = request(http::Method::post, "/api/v1/session", "",
+                     R"({"login":"manager","password":")" + std::string(kPassword) + R"("})");
   odd.headers["user-agent"] = "\xFF odd";
   EXPECT_LT(answer(odd, *installation_).status, 300);
   auto lease = services().database.read();
@@ -292,8 +390,11 @@ TEST_P(OnBothEngines, AFailedFirstSetUpLeavesNothing) {
     return store::as_integer((*lease)->query(std::string("SELECT COUNT(*) FROM ") + table)->rows[0][0]);
   };
   const auto before = count("journal");
-  for (const auto& given : {api::FirstUse{"別の病院", "hospital", 0, true, "a b", "名前", Secret(kPassword)}, api::FirstUse{"別の病院", "hospital", 0, true, "manager", "名前", Secret(kPassword)},
-                            api::FirstUse{"別の病院", "no such kind", 0, true, "other", "名前", Secret(kPassword)}, api::FirstUse{"", "hospital", 0, true, "other", "名前", Secret(kPassword)}})
+  for (const auto& given :
+       {api::FirstUse{"別の病院", "hospital", 0, true, "a b", "名前", Secret(kPassword)},
+        api::FirstUse{"別の病院", "hospital", 0, true, "manager", "名前", Secret(kPassword)},
+        api::FirstUse{"別の病院", "no such kind", 0, true, "other", "名前", Secret(kPassword)},
+        api::FirstUse{"", "hospital", 0, true, "other", "名前", Secret(kPassword)}})
     EXPECT_FALSE(api::first_use(services(), given, "test"));
   EXPECT_EQ(count("r_facility"), 1);
   EXPECT_EQ(count("users"), 1);
@@ -304,7 +405,10 @@ TEST_P(OnBothEngines, AnUnknownSendersMessagesGoToAFacilityThatSomebodyLooksAfte
   // As an earlier set-up may have left it: older than the one in use, and nobody's.
   {
     auto transaction = services().database.begin();
-    ASSERT_TRUE((*transaction)->execute("INSERT INTO r_facility (id, facility, number, label, version, created_at, updated_at, retired_reason, search, name, kind) VALUES ('0orphan','0orphan','','x',1,0,0,'','x','x','clinic')"));
+    ASSERT_TRUE((*transaction)
+                    ->execute("INSERT INTO r_facility (id, facility, number, label, version, created_at, "
+                              "updated_at, retired_reason, search, name, kind) VALUES "
+                              "('0orphan','0orphan','','x',1,0,0,'','x','x','clinic')"));
     ASSERT_TRUE(transaction->commit());
   }
   const auto source = services().logs.source_of({.address = "127.0.0.9"});
@@ -314,15 +418,20 @@ TEST_P(OnBothEngines, AnUnknownSendersMessagesGoToAFacilityThatSomebodyLooksAfte
 
 TEST_P(OnBothEngines, ErrorsSpeakBothLanguagesAndNameTheField) {
   const auto manager = user_with(Role::planning_manager, first_.facility);
-  const auto reply = send(http::Method::post, "/api/v1/registers/asset/records", manager, R"({"fields":{"kind":"pc","bought_on":"5/32"}})");
+  const auto reply = send(http::Method::post, "/api/v1/registers/asset/records", manager,
+                          R"({"fields":{"kind":"pc","bought_on":"5/32"}})");
   EXPECT_EQ(reply.status, 422);
   const auto problem = *parse_json_object(reply.body);
   const auto& error = problem.at("errors").as_array().at(0).as_object();
   EXPECT_EQ(text_of(error, "field"), "bought_on");
-  EXPECT_EQ(text_of(error, "ja"), "「購入日」の「5/32」は日付として読めません。2023/5/31 や 令和5年5月31日 のように直してください。");
+  EXPECT_EQ(
+      text_of(error, "ja"),
+      "「購入日」の「5/32」は日付として読めません。2023/5/31 や 令和5年5月31日 のように直してください。");
   EXPECT_EQ(text_of(error, "en"), "Bought: 5/32 is not a date. Write it like 2023/5/31.");
   EXPECT_EQ(send(http::Method::post, "/api/v1/registers/asset/records", manager, "{").status, 422);
-  EXPECT_EQ(send(http::Method::patch, "/api/v1/registers/asset/records/x", manager, R"({"fields":{}})").status, 422) << "without If-Match";
+  EXPECT_EQ(
+      send(http::Method::patch, "/api/v1/registers/asset/records/x", manager, R"({"fields":{}})").status, 422)
+      << "without If-Match";
   EXPECT_EQ(send(http::Method::get, "/api/v1/nothing", manager).status, 404);
   EXPECT_EQ(send(http::Method::put, "/api/v1/today", manager).status, 405);
   EXPECT_EQ(send(http::Method::get, "/../../etc/passwd").status, 404);
@@ -332,10 +441,13 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
   // Two sources whose readings are the same, byte for byte.
   const store::Actor actor{"", "t", "test"};
   for (const auto* name : {"走査1", "走査2"}) {
-    const auto source = services().sources.create(actor, first_.facility, {.name = name, .kind = "network", .settings = {{"targets", "10.9.0.0/24"}}, .secret = {}});
+    const auto source = services().sources.create(
+        actor, first_.facility,
+        {.name = name, .kind = "network", .settings = {{"targets", "10.9.0.0/24"}}, .secret = {}});
     ASSERT_TRUE(source) << describe(source.error());
-    const auto run = services().sources.run_file(actor, {first_.facility}, source->id,
-                                                 R"(<?xml version="1.0"?><nmaprun scanner="nmap" start="1795230000"><host><status state="up"/><address addr="10.9.0.7" addrtype="ipv4"/></host><runstats><finished time="1795230010"/></runstats></nmaprun>)");
+    const auto run = services().sources.run_file(
+        actor, {first_.facility}, source->id,
+        R"(<?xml version="1.0"?><nmaprun scanner="nmap" start="1795230000"><host><status state="up"/><address addr="10.9.0.7" addrtype="ipv4"/></host><runstats><finished time="1795230010"/></runstats></nmaprun>)");
     ASSERT_TRUE(run) << describe(run.error());
     ASSERT_EQ(run->error, "");
   }
@@ -344,7 +456,8 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
   package.frameworks = {"minimum-measures-2024"};
   package.key = &services().signing_key;
   package.blobs = &services().blobs;
-  const auto bytes = report::inspection_package({services().ledger, services().assessor, services().texts}, package);
+  const auto bytes =
+      report::inspection_package({services().ledger, services().assessor, services().texts}, package);
   ASSERT_TRUE(bytes) << describe(bytes.error());
   const auto verified = report::verify_package(*bytes);
   ASSERT_TRUE(verified) << describe(verified.error());
@@ -354,14 +467,18 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
     auto copy = files;
     change(copy);
     const auto result = report::verify_package(*document::write_zip(copy));
-    return result ? std::string("whole") : result.error().code + " " + (result.error().facts.empty() ? "" : result.error().facts[0].second);
+    return result ? std::string("whole")
+                  : result.error().code + " " +
+                        (result.error().facts.empty() ? "" : result.error().facts[0].second);
   };
   EXPECT_EQ(outcome([](auto&) {}), "whole");
   for (std::size_t i = 0; i + 2 < files.size(); ++i) {
     EXPECT_EQ(outcome([&](auto& copy) { copy[i].second += " "; }), "report.verify.altered " + files[i].first);
-    EXPECT_EQ(outcome([&](auto& copy) { copy.erase(copy.begin() + static_cast<std::ptrdiff_t>(i)); }), "report.verify.missing " + files[i].first);
+    EXPECT_EQ(outcome([&](auto& copy) { copy.erase(copy.begin() + static_cast<std::ptrdiff_t>(i)); }),
+              "report.verify.missing " + files[i].first);
   }
-  EXPECT_EQ(outcome([](auto& copy) { copy.emplace_back("extra.txt", "x"); }), "report.verify.added extra.txt");
+  EXPECT_EQ(outcome([](auto& copy) { copy.emplace_back("extra.txt", "x"); }),
+            "report.verify.added extra.txt");
   EXPECT_EQ(outcome([&](auto& copy) { copy[files.size() - 2].second += " "; }), "report.verify.signature ");
   EXPECT_EQ(report::verify_package(*bytes, std::string(64, '0')).error().code, "report.verify.key");
   EXPECT_EQ(report::verify_package("no zip").error().code, "document.zip.broken");
@@ -370,13 +487,17 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
 TEST_P(OnBothEngines, ThePackageHasTheFormsOfVendorsThatAnswered) {
   const store::Actor actor{"", "t", "test"};
   const auto& vendors = **services().ledger.find_register("vendor");
-  const auto answered = *services().ledger.create(actor, vendors, first_.facility, {{{"name", "答えた事業者"}}, ""});
+  const auto answered =
+      *services().ledger.create(actor, vendors, first_.facility, {{{"name", "答えた事業者"}}, ""});
   ASSERT_TRUE(services().ledger.create(actor, vendors, first_.facility, {{{"name", "まだの事業者"}}, ""}));
-  ASSERT_TRUE(services().assessor.declarations().declare(actor, first_.facility, {.framework = "mhlw-vendor-r7", .item = "1(1)", .vendor = answered.id, .answer = assess::Answer::yes}));
+  ASSERT_TRUE(services().assessor.declarations().declare(
+      actor, first_.facility,
+      {.framework = "mhlw-vendor-r7", .item = "1(1)", .vendor = answered.id, .answer = assess::Answer::yes}));
   report::PackageRequest package;
   package.request = {first_.facility, "ja", "試験"};
   package.key = &services().signing_key;
-  const auto bytes = report::inspection_package({services().ledger, services().assessor, services().texts}, package);
+  const auto bytes =
+      report::inspection_package({services().ledger, services().assessor, services().texts}, package);
   ASSERT_TRUE(bytes) << describe(bytes.error());
   std::set<std::string> forms;
   const auto files = *document::read_zip(*bytes, 1u << 30);
@@ -391,11 +512,14 @@ TEST(Texts, EveryCodeInTheSourceHasItsSentencesInBothLanguages) {
     EXPECT_FALSE(words.ja.empty()) << key;
     EXPECT_FALSE(words.en.empty()) << key;
   }
-  const std::set<std::string> modules = {"base", "store", "sheet", "ledger", "identity", "assess", "collect", "logs", "archive", "report", "document", "api", "http", "server", "cli"};
+  const std::set<std::string> modules = {"base",     "store",   "sheet", "ledger",  "identity",
+                                         "assess",   "collect", "logs",  "archive", "report",
+                                         "document", "api",     "http",  "server",  "cli"};
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kSource / "src")) {
     if (entry.path().extension() != ".cpp" || entry.path().string().ends_with("_test.cpp")) continue;
     const auto source = *read_file(entry.path(), 1u << 20);
-    for (std::size_t at = source.find("Error{ErrorKind::"); at != source.npos; at = source.find("Error{ErrorKind::", at + 1)) {
+    for (std::size_t at = source.find("Error{ErrorKind::"); at != source.npos;
+         at = source.find("Error{ErrorKind::", at + 1)) {
       const auto quote = source.find('"', at), end = source.find('"', quote + 1);
       if (quote == source.npos || quote > source.find('\n', at)) continue;
       const auto code = source.substr(quote + 1, end - quote - 1);

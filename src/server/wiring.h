@@ -10,8 +10,11 @@ namespace mamori::server {
 // The one directory that Mamori owns: ledger.db (unless PostgreSQL), blobs/, keys/, tls/, archive/.
 class Installation {
  public:
-  // `database`: "" = DIR/ledger.db, else postgresql://…; `archive`: "" = DIR/archive, else clickhouse://… Creates what is missing. Errors: base.*, store.*, and what the data files say.
-  static Result<std::unique_ptr<Installation>> open(const std::filesystem::path& directory, const std::string& database, const std::string& archive, const Home& home, const Clock& clock);
+  // `database`: "" = DIR/ledger.db, else postgresql://…; `archive`: "" = DIR/archive, else clickhouse://…
+  // Creates what is missing. Errors: base.*, store.*, and what the data files say.
+  static Result<std::unique_ptr<Installation>> open(const std::filesystem::path& directory,
+                                                    const std::string& database, const std::string& archive,
+                                                    const Home& home, const Clock& clock);
 
   ~Installation();
 

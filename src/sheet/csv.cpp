@@ -27,14 +27,18 @@ char find_separator(std::string_view text) {
     for (std::size_t i = 0; i < counts.size(); ++i)
       if (c == kSeparators[i]) ++counts[i];
   }
-  return kSeparators[static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin())];
+  return kSeparators[static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) -
+                                              counts.begin())];
 }
 
 }  // namespace
 
 Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
-  if (bytes.size() > limits.bytes) return Error{ErrorKind::exhausted, "sheet.too-large", {{"limit", std::to_string(limits.bytes >> 20)}}};
-  if (std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 4096)), '\0') > 0 &&
+  if (bytes.size() > limits.bytes)
+    return Error{ErrorKind::exhausted, "sheet.too-large", {{"limit", std::to_string(limits.bytes >> 20)}}};
+  if (std::count(bytes.begin(),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 4096)),
+                 '\0') > 0 &&
       !bytes.starts_with("\xFF\xFE") && !bytes.starts_with("\xFE\xFF"))
     return Error{ErrorKind::invalid, "sheet.binary"};
   const auto decoded = MAMORI_TRY(decode_japanese(bytes));
@@ -47,26 +51,34 @@ Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
   std::size_t line = 1, quote_line = 0;
   bool quoted = false, was_quoted = false;
   const auto end_cell = [&] {
-    if (cell.size() > 1 && cell[0] == '\'' && looks_like_formula(std::string_view(cell).substr(1))) cell.erase(0, 1);
+    if (cell.size() > 1 && cell[0] == '\'' && looks_like_formula(std::string_view(cell).substr(1)))
+      cell.erase(0, 1);
     row.push_back(std::move(cell));
     cell.clear();
     was_quoted = false;
   };
   const auto end_row = [&]() -> Status {
     end_cell();
-    if (row.size() > limits.columns) return Error{ErrorKind::invalid, "sheet.too-wide", {{"line", std::to_string(line)}, {"limit", std::to_string(limits.columns)}}};
+    if (row.size() > limits.columns)
+      return Error{ErrorKind::invalid,
+                   "sheet.too-wide",
+                   {{"line", std::to_string(line)}, {"limit", std::to_string(limits.columns)}}};
     table.rows.push_back(std::move(row));
     row.clear();
-    if (table.rows.size() > limits.rows) return Error{ErrorKind::exhausted, "sheet.too-many-rows", {{"limit", std::to_string(limits.rows)}}};
+    if (table.rows.size() > limits.rows)
+      return Error{ErrorKind::exhausted, "sheet.too-many-rows", {{"limit", std::to_string(limits.rows)}}};
     return {};
   };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '\n') ++line;
     if (quoted) {
-      if (c != '"') cell += c;
-      else if (i + 1 < text.size() && text[i + 1] == '"') cell += text[++i];
-      else quoted = false;
+      if (c != '"')
+        cell += c;
+      else if (i + 1 < text.size() && text[i + 1] == '"')
+        cell += text[++i];
+      else
+        quoted = false;
     } else if (c == '"' && cell.empty() && !was_quoted) {
       quoted = was_quoted = true;
       quote_line = line;
@@ -82,7 +94,9 @@ Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
     } else {
       cell += c;
     }
-    if (cell.size() > limits.cell) return Error{ErrorKind::invalid, "sheet.cell-too-long", {{"line", std::to_string(quoted ? quote_line : line)}}};
+    if (cell.size() > limits.cell)
+      return Error{
+          ErrorKind::invalid, "sheet.cell-too-long", {{"line", std::to_string(quoted ? quote_line : line)}}};
   }
   if (quoted) return Error{ErrorKind::invalid, "sheet.csv.quote", {{"line", std::to_string(quote_line)}}};
   if (!cell.empty() || !row.empty()) MAMORI_TRY(end_row());
@@ -91,7 +105,8 @@ Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
 }
 
 Result<std::vector<Table>> read_tables(std::string_view bytes, const Limits& limits) {
-  if (bytes.size() > limits.bytes) return Error{ErrorKind::exhausted, "sheet.too-large", {{"limit", std::to_string(limits.bytes >> 20)}}};
+  if (bytes.size() > limits.bytes)
+    return Error{ErrorKind::exhausted, "sheet.too-large", {{"limit", std::to_string(limits.bytes >> 20)}}};
   if (bytes.starts_with("PK\x03\x04")) return read_xlsx(bytes, limits);
   // The compound file of Excel 97–2003, and of an XLSX under a password.
   if (bytes.starts_with("\xD0\xCF\x11\xE0")) return Error{ErrorKind::invalid, "sheet.xls"};

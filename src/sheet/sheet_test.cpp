@@ -16,15 +16,20 @@ std::string zip_of(const std::vector<std::pair<std::string, std::string>>& parts
   const auto file = folder.path() / "a.zip";
   int failure = 0;
   auto* archive = zip_open(file.c_str(), ZIP_CREATE, &failure);
-  for (const auto& [name, text] : parts) zip_file_add(archive, name.c_str(), zip_source_buffer(archive, text.data(), text.size(), 0), ZIP_FL_ENC_UTF_8);
+  for (const auto& [name, text] : parts)
+    zip_file_add(archive, name.c_str(), zip_source_buffer(archive, text.data(), text.size(), 0),
+                 ZIP_FL_ENC_UTF_8);
   EXPECT_EQ(zip_close(archive), 0);
   return *read_file(file, 1u << 30);
 }
 
-std::string workbook_with(const std::string& sheet, const std::string& shared = "", const std::string& styles = "") {
+std::string workbook_with(const std::string& sheet, const std::string& shared = "",
+                          const std::string& styles = "") {
   std::vector<std::pair<std::string, std::string>> parts = {
-      {"xl/workbook.xml", R"(<workbook xmlns:r="x"><sheets><sheet name="機器" r:id="rId1"/></sheets></workbook>)"},
-      {"xl/_rels/workbook.xml.rels", R"(<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>)"},
+      {"xl/workbook.xml",
+       R"(<workbook xmlns:r="x"><sheets><sheet name="機器" r:id="rId1"/></sheets></workbook>)"},
+      {"xl/_rels/workbook.xml.rels",
+       R"(<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>)"},
       {"xl/worksheets/sheet1.xml", sheet}};
   if (!shared.empty()) parts.emplace_back("xl/sharedStrings.xml", shared);
   if (!styles.empty()) parts.emplace_back("xl/styles.xml", styles);
@@ -68,12 +73,14 @@ TEST(Csv, LimitsAreKept) {
 }
 
 TEST(Xlsx, WrittenAndReadAgainIsTheSame) {
-  const auto bytes = write_xlsx({{"台帳", {"機器台帳"}, {{"種別"}, {"管理番号"}}, {{"PC", "PC-001"}, {"USB", "U-001"}}}});
+  const auto bytes =
+      write_xlsx({{"台帳", {"機器台帳"}, {{"種別"}, {"管理番号"}}, {{"PC", "PC-001"}, {"USB", "U-001"}}}});
   ASSERT_TRUE(bytes);
   const auto tables = read_tables(*bytes);
   ASSERT_TRUE(tables) << describe(tables.error());
   EXPECT_EQ((*tables)[0].name, "台帳");
-  EXPECT_EQ((*tables)[0].rows, (std::vector<Cells>{{"機器台帳"}, {"種別", "管理番号"}, {"PC", "PC-001"}, {"USB", "U-001"}}));
+  EXPECT_EQ((*tables)[0].rows,
+            (std::vector<Cells>{{"機器台帳"}, {"種別", "管理番号"}, {"PC", "PC-001"}, {"USB", "U-001"}}));
 }
 
 TEST(Xlsx, ReadsDatesMergedCellsAndSkipsFurigana) {
@@ -93,7 +100,8 @@ TEST(Xlsx, ReadsDatesMergedCellsAndSkipsFurigana) {
 TEST(Xlsx, RefusesHostileAndBrokenFilesWithTheirReason) {
   EXPECT_EQ(read_tables("PK\x03\x04 nonsense").error().code, "sheet.xlsx.broken");
   EXPECT_EQ(read_tables("\xD0\xCF\x11\xE0....").error().code, "sheet.xls");
-  EXPECT_EQ(read_tables(workbook_with("<!DOCTYPE a [<!ENTITY b \"c\">]><worksheet/>")).error().code, "sheet.xlsx.entities");
+  EXPECT_EQ(read_tables(workbook_with("<!DOCTYPE a [<!ENTITY b \"c\">]><worksheet/>")).error().code,
+            "sheet.xlsx.entities");
   EXPECT_EQ(read_tables(workbook_with("<worksheet><sheetData>")).error().code, "sheet.xlsx.broken");
   EXPECT_EQ(read_tables(zip_of({{"a.txt", "b"}})).error().code, "sheet.xlsx.broken");
   const auto bomb = workbook_with("<worksheet>" + std::string(3u << 20, ' ') + "</worksheet>");

@@ -19,7 +19,9 @@ namespace {
 constexpr std::size_t kMostParts = 4000;
 constexpr std::size_t kMostMergedCells = 100'000;
 
-Error broken(std::string part) { return {ErrorKind::invalid, "sheet.xlsx.broken", {{"part", std::move(part)}}}; }
+Error broken(std::string part) {
+  return {ErrorKind::invalid, "sheet.xlsx.broken", {{"part", std::move(part)}}};
+}
 
 struct ZipClose {
   void operator()(zip_t* archive) const { zip_discard(archive); }
@@ -28,7 +30,8 @@ struct ZipFileClose {
   void operator()(zip_file_t* file) const { zip_fclose(file); }
 };
 
-// The parts of an XLSX (ISO/IEC 29500), unpacked under a limit for all of them together: a ZIP bomb ends here.
+// The parts of an XLSX (ISO/IEC 29500), unpacked under a limit for all of them together: a ZIP bomb ends
+// here.
 class Package {
  public:
   static Result<Package> open(std::string_view bytes, const Limits& limits) {
@@ -42,7 +45,8 @@ class Package {
     Package package;
     package.archive_.reset(handle);
     package.left_ = limits.unpacked;
-    if (zip_get_num_entries(handle, 0) > static_cast<zip_int64_t>(kMostParts)) return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
+    if (zip_get_num_entries(handle, 0) > static_cast<zip_int64_t>(kMostParts))
+      return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
     return package;
   }
 
@@ -60,7 +64,8 @@ class Package {
       const auto count = zip_fread(file.get(), buffer, sizeof buffer);
       if (count < 0) return broken(name);
       if (count == 0) break;
-      if (static_cast<std::size_t>(count) > left_) return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};  // whatever the directory said
+      if (static_cast<std::size_t>(count) > left_)
+        return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};  // whatever the directory said
       left_ -= static_cast<std::size_t>(count);
       text.append(buffer, static_cast<std::size_t>(count));
     }
@@ -70,8 +75,10 @@ class Package {
   Status xml(const std::string& name, pugi::xml_document& document, bool required) {
     const auto text = MAMORI_TRY(part(name));
     if (text.empty()) return required ? Status(broken(name)) : Status();
-    if (text.find("<!DOCTYPE") != text.npos || text.find("<!ENTITY") != text.npos) return Error{ErrorKind::invalid, "sheet.xlsx.entities", {{"part", name}}};
-    if (!document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_ws_pcdata_single)) return broken(name);
+    if (text.find("<!DOCTYPE") != text.npos || text.find("<!ENTITY") != text.npos)
+      return Error{ErrorKind::invalid, "sheet.xlsx.entities", {{"part", name}}};
+    if (!document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_ws_pcdata_single))
+      return broken(name);
     return {};
   }
 
@@ -97,8 +104,10 @@ pugi::xml_node child(const pugi::xml_node& parent, std::string_view name) {
 std::string rich_text(const pugi::xml_node& node) {
   std::string text;
   for (const auto part : node) {
-    if (local(part) == "t") text += part.text().get();
-    else if (local(part) == "r") text += child(part, "t").text().get();
+    if (local(part) == "t")
+      text += part.text().get();
+    else if (local(part) == "r")
+      text += child(part, "t").text().get();
   }
   return text;
 }
@@ -107,12 +116,18 @@ bool is_date_format(std::string_view code) {
   bool quoted = false, bracketed = false;
   for (std::size_t i = 0; i < code.size(); ++i) {
     const char c = code[i];
-    if (c == '\\') ++i;
-    else if (c == '"') quoted = !quoted;
-    else if (quoted) continue;
-    else if (c == '[') bracketed = true;
-    else if (c == ']') bracketed = false;
-    else if (!bracketed && (c == 'y' || c == 'd' || c == 'e' || c == 'Y' || c == 'D')) return code.find("E+") == code.npos && code.find("General") == code.npos;
+    if (c == '\\')
+      ++i;
+    else if (c == '"')
+      quoted = !quoted;
+    else if (quoted)
+      continue;
+    else if (c == '[')
+      bracketed = true;
+    else if (c == ']')
+      bracketed = false;
+    else if (!bracketed && (c == 'y' || c == 'd' || c == 'e' || c == 'Y' || c == 'D'))
+      return code.find("E+") == code.npos && code.find("General") == code.npos;
   }
   return false;
 }
@@ -123,12 +138,15 @@ struct Styles {
 
 Styles read_styles(const pugi::xml_node& root) {
   std::map<int, bool> custom;
-  for (const auto format : child(root, "numFmts")) custom[format.attribute("numFmtId").as_int()] = is_date_format(format.attribute("formatCode").as_string());
+  for (const auto format : child(root, "numFmts"))
+    custom[format.attribute("numFmtId").as_int()] =
+        is_date_format(format.attribute("formatCode").as_string());
   Styles styles;
   for (const auto xf : child(root, "cellXfs")) {
     const int id = xf.attribute("numFmtId").as_int();
     // 14–22 are dates everywhere, 27–36 and 50–58 in Japanese Excel.
-    const bool built_in = (id >= 14 && id <= 17) || id == 22 || (id >= 27 && id <= 36) || (id >= 50 && id <= 58);
+    const bool built_in =
+        (id >= 14 && id <= 17) || id == 22 || (id >= 27 && id <= 36) || (id >= 50 && id <= 58);
     const auto found = custom.find(id);
     styles.is_date.push_back(found != custom.end() ? found->second : built_in);
   }
@@ -139,7 +157,8 @@ Styles read_styles(const pugi::xml_node& root) {
 bool parse_cell_name(std::string_view name, std::size_t& row, std::size_t& column) {
   std::size_t i = 0;
   column = 0;
-  for (; i < name.size() && name[i] >= 'A' && name[i] <= 'Z' && i < 4; ++i) column = column * 26 + static_cast<std::size_t>(name[i] - 'A' + 1);
+  for (; i < name.size() && name[i] >= 'A' && name[i] <= 'Z' && i < 4; ++i)
+    column = column * 26 + static_cast<std::size_t>(name[i] - 'A' + 1);
   if (i == 0 || i == name.size()) return false;
   const auto [end, failure] = std::from_chars(name.data() + i, name.data() + name.size(), row);
   if (failure != std::errc{} || end != name.data() + name.size() || row == 0) return false;
@@ -151,17 +170,20 @@ bool parse_cell_name(std::string_view name, std::size_t& row, std::size_t& colum
 std::string number_text(std::string_view raw, bool date, bool from_1904) {
   double value = 0;
   const auto [end, failure] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
-  if (failure != std::errc{} || end != raw.data() + raw.size() || !std::isfinite(value)) return std::string(raw);
+  if (failure != std::errc{} || end != raw.data() + raw.size() || !std::isfinite(value))
+    return std::string(raw);
   if (date && value >= 1 && value < 200'000) {
     using namespace std::chrono;
     const auto whole = static_cast<int>(value);
     const sys_days day = sys_days{1899y / 12 / 30} + days{whole + (from_1904 ? 1462 : 0)};
     const auto seconds_of_day = static_cast<int>(std::lround((value - whole) * 86400));
     std::string text = iso_date(Date{day});
-    if (seconds_of_day > 0) text += fmt::format(" {:02}:{:02}", seconds_of_day / 3600, seconds_of_day / 60 % 60);
+    if (seconds_of_day > 0)
+      text += fmt::format(" {:02}:{:02}", seconds_of_day / 3600, seconds_of_day / 60 % 60);
     return text;
   }
-  if (value == std::floor(value) && std::fabs(value) < 1e15) return fmt::format("{}", static_cast<long long>(value));
+  if (value == std::floor(value) && std::fabs(value) < 1e15)
+    return fmt::format("{}", static_cast<long long>(value));
   return fmt::format("{}", value);
 }
 
@@ -177,7 +199,9 @@ Status fill_merged(const pugi::xml_node& root, Table& table) {
     const std::string_view range = merge.attribute("ref").as_string();
     const auto colon = range.find(':');
     std::size_t r1, c1, r2, c2;
-    if (colon == range.npos || !parse_cell_name(range.substr(0, colon), r1, c1) || !parse_cell_name(range.substr(colon + 1), r2, c2)) continue;
+    if (colon == range.npos || !parse_cell_name(range.substr(0, colon), r1, c1) ||
+        !parse_cell_name(range.substr(colon + 1), r2, c2))
+      continue;
     if (r1 >= table.rows.size() || c1 >= table.rows[r1].size()) continue;
     const std::string text = table.rows[r1][c1];
     if (text.empty()) continue;
@@ -192,13 +216,15 @@ Status fill_merged(const pugi::xml_node& root, Table& table) {
   return {};
 }
 
-Result<Table> read_sheet(const pugi::xml_node& root, std::string name, const Book& book, const Limits& limits) {
+Result<Table> read_sheet(const pugi::xml_node& root, std::string name, const Book& book,
+                         const Limits& limits) {
   Table table;
   table.name = std::move(name);
   std::size_t row_index = 0;
   for (const auto row : child(root, "sheetData")) {
     if (const auto number = row.attribute("r").as_uint(); number > 0) row_index = number - 1;
-    if (row_index >= limits.rows) return Error{ErrorKind::exhausted, "sheet.too-many-rows", {{"limit", std::to_string(limits.rows)}}};
+    if (row_index >= limits.rows)
+      return Error{ErrorKind::exhausted, "sheet.too-many-rows", {{"limit", std::to_string(limits.rows)}}};
     if (table.rows.size() <= row_index) table.rows.resize(row_index + 1);
     auto& cells = table.rows[row_index];
     std::size_t column = 0;
@@ -225,7 +251,8 @@ Result<Table> read_sheet(const pugi::xml_node& root, std::string name, const Boo
         text = raw == "1" ? "TRUE" : "FALSE";
       } else if (!raw.empty()) {
         const auto style = cell.attribute("s").as_uint();
-        text = number_text(raw, style < book.styles.is_date.size() && book.styles.is_date[style], book.from_1904);
+        text = number_text(raw, style < book.styles.is_date.size() && book.styles.is_date[style],
+                           book.from_1904);
       }
       if (text.size() > limits.cell) text = std::string(head(text, limits.cell / 4));
       if (!text.empty()) {
@@ -257,11 +284,13 @@ Result<std::vector<Table>> read_xlsx(std::string_view bytes, const Limits& limit
   book.from_1904 = child(root, "workbookPr").attribute("date1904").as_bool();
 
   std::map<std::string, std::string> targets;
-  for (const auto relation : child(relations, "Relationships")) targets[relation.attribute("Id").as_string()] = relation.attribute("Target").as_string();
+  for (const auto relation : child(relations, "Relationships"))
+    targets[relation.attribute("Id").as_string()] = relation.attribute("Target").as_string();
 
   std::vector<Table> tables;
   for (const auto entry : child(root, "sheets")) {
-    if (std::string_view(entry.attribute("state").as_string()).find("idden") != std::string_view::npos) continue;
+    if (std::string_view(entry.attribute("state").as_string()).find("idden") != std::string_view::npos)
+      continue;
     std::string id;
     for (const auto attribute : entry.attributes())
       if (std::string_view(attribute.name()).ends_with(":id")) id = attribute.value();
@@ -270,7 +299,8 @@ Result<std::vector<Table>> read_xlsx(std::string_view bytes, const Limits& limit
     target = target.starts_with("/") ? target.substr(1) : "xl/" + target;
     pugi::xml_document document;
     MAMORI_TRY(package.xml(target, document, true));
-    auto table = MAMORI_TRY(read_sheet(child(document, "worksheet"), entry.attribute("name").as_string(), book, limits));
+    auto table = MAMORI_TRY(
+        read_sheet(child(document, "worksheet"), entry.attribute("name").as_string(), book, limits));
     if (!table.rows.empty()) tables.push_back(std::move(table));
   }
   if (tables.empty()) return Error{ErrorKind::invalid, "sheet.empty"};
@@ -302,7 +332,8 @@ Result<std::string> write_xlsx(const std::vector<Page>& pages) {
 
   for (const auto& page : pages) {
     std::string name;
-    for (const char c : page.name) name += std::string_view("[]:*?/\\'").find(c) == std::string_view::npos ? c : '-';
+    for (const char c : page.name)
+      name += std::string_view("[]:*?/\\'").find(c) == std::string_view::npos ? c : '-';
     auto* sheet = workbook_add_worksheet(book, std::string(head(name, 31)).c_str());
     if (!sheet) {
       workbook_close(book);

@@ -16,17 +16,20 @@ namespace mamori::store {
 
 enum class Engine { sqlite, postgresql };
 
-// Threads: used by one at a time. Errors of all calls: store.duplicate and store.reference (conflict), store.timeout,
-// store.read-only, store.disk-full, store.unreachable, store.corrupt, store.failed (fact: reason), store.text (a parameter holds U+0000 or
-// is no UTF-8: an engine would keep something else than it was given).
+// Threads: used by one at a time. Errors of all calls: store.duplicate and store.reference (conflict),
+// store.timeout, store.read-only, store.disk-full, store.unreachable, store.corrupt, store.failed (fact:
+// reason), store.text (a parameter holds U+0000 or is no UTF-8: an engine would keep something else than it
+// was given).
 class Connection {
  public:
   virtual ~Connection() = default;
   virtual Engine engine() const = 0;
 
-  // A transaction. One that was lost on the way (connection gone, rolled back by the engine) refuses everything until rollback().
+  // A transaction. One that was lost on the way (connection gone, rolled back by the engine) refuses
+  // everything until rollback().
   virtual Status begin() = 0;
-  // Error store.outcome-unknown: the connection was lost while committing; all of it may be there, or nothing.
+  // Error store.outcome-unknown: the connection was lost while committing; all of it may be there, or
+  // nothing.
   virtual Status commit() = 0;
   virtual void rollback() = 0;
   // Whether whoever comes next may have it: still connected, in no transaction, nothing half done.
@@ -51,7 +54,8 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk
 // How long a server may say nothing at all before its connection is given up (store.unreachable).
 struct Patience {
   std::chrono::milliseconds statement = std::chrono::seconds(60);
-  std::chrono::milliseconds script = std::chrono::minutes(10);  // a migration says nothing while it makes an index
+  std::chrono::milliseconds script =
+      std::chrono::minutes(10);  // a migration says nothing while it makes an index
   std::chrono::milliseconds beyond_limit = std::chrono::seconds(5);  // behind that of restrict_to_reading()
 };
 Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url, const Patience& patience = {});

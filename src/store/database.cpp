@@ -9,9 +9,10 @@ constexpr std::size_t kIdleKept = 4;
 
 constexpr Migration kJournalSchema[] = {
     {"store.1",
-     "CREATE TABLE journal (sequence BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor {text} NOT NULL, actor_name {text} NOT NULL,"
-     " origin {text} NOT NULL, facility {text} NOT NULL, subject {text} NOT NULL, record {text} NOT NULL, action {text} NOT NULL,"
-     " before_json {text} NOT NULL, after_json {text} NOT NULL, reason {text} NOT NULL, hash {text} NOT NULL);"
+     "CREATE TABLE journal (sequence BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor {text} NOT NULL, "
+     "actor_name {text} NOT NULL, origin {text} NOT NULL, facility {text} NOT NULL, subject {text} NOT NULL, "
+     "record {text} NOT NULL, action {text} NOT NULL, before_json {text} NOT NULL, after_json {text} NOT "
+     "NULL, reason {text} NOT NULL, hash {text} NOT NULL);"
      "CREATE INDEX journal_record ON journal (record, sequence);"
      "CREATE TABLE journal_head (sequence BIGINT NOT NULL, hash {text} NOT NULL);"
      "INSERT INTO journal_head VALUES (0, '');"},
@@ -22,7 +23,8 @@ constexpr Migration kJournalSchema[] = {
 
 std::string_view text_type(Engine engine) { return engine == Engine::sqlite ? "TEXT" : "TEXT COLLATE \"C\""; }
 
-Lease::Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home, std::unique_ptr<Connection> connection)
+Lease::Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home,
+             std::unique_ptr<Connection> connection)
     : database_(&database), home_(&home), connection_(std::move(connection)) {}
 Lease::Lease(Lease&&) noexcept = default;
 Lease::~Lease() {
@@ -38,7 +40,11 @@ Snapshot::~Snapshot() {
 Transaction::Transaction(Database& database, std::unique_lock<std::mutex> writer, Lease lease)
     : database_(&database), writer_(std::move(writer)), lease_(std::move(lease)) {}
 Transaction::Transaction(Transaction&& other) noexcept
-    : database_(other.database_), writer_(std::move(other.writer_)), lease_(std::move(other.lease_)), entries_(std::move(other.entries_)), open_(std::exchange(other.open_, false)) {}
+    : database_(other.database_),
+      writer_(std::move(other.writer_)),
+      lease_(std::move(other.lease_)),
+      entries_(std::move(other.entries_)),
+      open_(std::exchange(other.open_, false)) {}
 Transaction::~Transaction() {
   if (open_) lease_->rollback();
 }
@@ -53,7 +59,8 @@ void Transaction::journal(const Actor& actor, Change change) {
 Status Transaction::write_journal() {
   if (entries_.empty()) return {};
   const bool server = lease_->engine() == Engine::postgresql;  // SQLite's write lock is already held
-  const auto head = MAMORI_TRY(lease_->query(server ? "SELECT sequence, hash FROM journal_head FOR UPDATE" : "SELECT sequence, hash FROM journal_head"));
+  const auto head = MAMORI_TRY(lease_->query(server ? "SELECT sequence, hash FROM journal_head FOR UPDATE"
+                                                    : "SELECT sequence, hash FROM journal_head"));
   if (head.rows.size() != 1) return Error{ErrorKind::corrupt, "store.journal.broken", {{"sequence", "0"}}};
   auto sequence = as_integer(head.rows[0][0]);
   auto hash = as_text(head.rows[0][1]);
@@ -65,9 +72,10 @@ Status Transaction::write_journal() {
     entry.at = now;
     hash = journal_hash(hash, entry);
     auto& change = entry.change;
-    rows.push_back({sequence, to_millis(now), entry.actor.id, entry.actor.name, entry.actor.origin, std::move(change.facility),
-                    std::move(change.subject), std::move(change.record), std::move(change.action), std::move(change.before),
-                    std::move(change.after), std::move(change.reason), hash});
+    rows.push_back({sequence, to_millis(now), entry.actor.id, entry.actor.name, entry.actor.origin,
+                    std::move(change.facility), std::move(change.subject), std::move(change.record),
+                    std::move(change.action), std::move(change.before), std::move(change.after),
+                    std::move(change.reason), hash});
   }
   entries_.clear();
   MAMORI_TRY(lease_->execute_many("INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", rows));
@@ -84,8 +92,10 @@ Status Transaction::commit() {
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& url, const Clock& clock, os::Disk& disk) {
-  const auto engine = url.starts_with("postgresql://") || url.starts_with("postgres://") ? Engine::postgresql : Engine::sqlite;
-  if (engine == Engine::sqlite && !url.starts_with("sqlite:")) return Error{ErrorKind::invalid, "store.url", {}};
+  const auto engine = url.starts_with("postgresql://") || url.starts_with("postgres://") ? Engine::postgresql
+                                                                                         : Engine::sqlite;
+  if (engine == Engine::sqlite && !url.starts_with("sqlite:"))
+    return Error{ErrorKind::invalid, "store.url", {}};
   std::unique_ptr<Database> database(new Database(url, engine, clock, disk));
   MAMORI_TRY(database->read());  // tells at once whether it can be reached
   if (engine == Engine::sqlite) MAMORI_TRY(database->make_durable());
@@ -106,7 +116,8 @@ Status Database::make_durable() {
 }
 
 Result<std::unique_ptr<Connection>> Database::connect() const {
-  return engine_ == Engine::sqlite ? open_sqlite(url_.substr(std::string_view("sqlite:").size()), disk_) : open_postgresql(url_);
+  return engine_ == Engine::sqlite ? open_sqlite(url_.substr(std::string_view("sqlite:").size()), disk_)
+                                   : open_postgresql(url_);
 }
 
 Result<Lease> Database::lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted) {
@@ -139,20 +150,26 @@ Result<Transaction> Database::begin() {
 
 Result<Snapshot> Database::snapshot() {
   auto lease = MAMORI_TRY(lend(idle_, false));
-  MAMORI_TRY(lease->execute(engine_ == Engine::sqlite ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
+  MAMORI_TRY(lease->execute(engine_ == Engine::sqlite ? "BEGIN"
+                                                      : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
   return Snapshot(std::move(lease));
 }
 
 Status Database::migrate(std::span<const Migration> migrations) {
   const Facts types = {{"text", std::string(text_type(engine_))}};
   auto transaction = MAMORI_TRY(begin());
-  if (engine_ == Engine::postgresql) MAMORI_TRY(transaction->script("SELECT pg_advisory_xact_lock(8270641)"));  // several servers may start at once
-  MAMORI_TRY(transaction->script(fill("CREATE TABLE IF NOT EXISTS schema_migration (name {text} PRIMARY KEY, at BIGINT NOT NULL)", types)));
+  if (engine_ == Engine::postgresql)
+    MAMORI_TRY(
+        transaction->script("SELECT pg_advisory_xact_lock(8270641)"));  // several servers may start at once
+  MAMORI_TRY(transaction->script(fill(
+      "CREATE TABLE IF NOT EXISTS schema_migration (name {text} PRIMARY KEY, at BIGINT NOT NULL)", types)));
   for (const auto& migration : migrations) {
-    const auto done = MAMORI_TRY(transaction->query("SELECT name FROM schema_migration WHERE name = ?", {std::string(migration.name)}));
+    const auto done = MAMORI_TRY(transaction->query("SELECT name FROM schema_migration WHERE name = ?",
+                                                    {std::string(migration.name)}));
     if (!done.rows.empty()) continue;
     MAMORI_TRY(transaction->script(fill(migration.sql, types)));
-    MAMORI_TRY(transaction->execute("INSERT INTO schema_migration VALUES (?, ?)", {std::string(migration.name), to_millis(clock_.now())}));
+    MAMORI_TRY(transaction->execute("INSERT INTO schema_migration VALUES (?, ?)",
+                                    {std::string(migration.name), to_millis(clock_.now())}));
   }
   return transaction.commit();
 }

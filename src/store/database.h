@@ -14,8 +14,8 @@
 
 namespace mamori::store {
 
-// One step of a module's schema: runs once, in the order given, inside a transaction. Written in the common subset of both engines;
-// {text} stands for a text type that compares by bytes on both.
+// One step of a module's schema: runs once, in the order given, inside a transaction. Written in the common
+// subset of both engines; {text} stands for a text type that compares by bytes on both.
 struct Migration {
   std::string_view name;  // "identity.1"
   std::string_view sql;
@@ -26,7 +26,8 @@ class Database;
 // A connection on loan; goes back when the lease ends.
 class Lease {
  public:
-  Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home, std::unique_ptr<Connection> connection);
+  Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home,
+        std::unique_ptr<Connection> connection);
   ~Lease();
   Lease(Lease&&) noexcept;
   Lease& operator=(Lease&&) = delete;
@@ -82,8 +83,10 @@ class Transaction {
 class Database {
  public:
   // `url`: "sqlite:FILE" or "postgresql://…" (libpq's connection URI).
-  // What is read from now on is durable, also where the process before ended while it wrote. `disk` outlives the Database.
-  static Result<std::unique_ptr<Database>> open(const std::string& url, const Clock& clock, os::Disk& disk = os::Disk::real());
+  // What is read from now on is durable, also where the process before ended while it wrote. `disk` outlives
+  // the Database.
+  static Result<std::unique_ptr<Database>> open(const std::string& url, const Clock& clock,
+                                                os::Disk& disk = os::Disk::real());
 
   Engine engine() const { return engine_; }
   const Clock& clock() const { return clock_; }
@@ -91,7 +94,8 @@ class Database {
   Result<Lease> read();
   Result<Transaction> begin();
   Result<Snapshot> snapshot();
-  // A connection that can only read, whose statements are ended after kQuestionLimit: for SQL that comes from data files.
+  // A connection that can only read, whose statements are ended after kQuestionLimit: for SQL that comes from
+  // data files.
   Result<Lease> question();
   Status migrate(std::span<const Migration> migrations);
 

@@ -33,14 +33,19 @@ class OnBothEngines : public ::testing::TestWithParam<Engine> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines, ::testing::Values(Engine::sqlite, Engine::postgresql),
-                         [](const auto& chosen) { return chosen.param == Engine::sqlite ? "SQLite" : "PostgreSQL"; });
+                         [](const auto& chosen) {
+                           return chosen.param == Engine::sqlite ? "SQLite" : "PostgreSQL";
+                         });
 
 TEST_P(OnBothEngines, GivesBackEveryKindOfValueAsItWasStored) {
   ASSERT_TRUE(run("CREATE TABLE t (a TEXT, b BIGINT, c DOUBLE PRECISION, d BOOLEAN)"));
   auto transaction = database_->begin();
   ASSERT_TRUE(transaction);
-  ASSERT_TRUE((*transaction)->execute("INSERT INTO t VALUES (?,?,?,?)", {std::string("令和'; --"), std::int64_t{1} << 60, 2.5, true}));
-  ASSERT_TRUE((*transaction)->execute("INSERT INTO t VALUES (?,?,?,?)", {Value{}, Value{}, Value{}, Value{}}));
+  ASSERT_TRUE((*transaction)
+                  ->execute("INSERT INTO t VALUES (?,?,?,?)",
+                            {std::string("令和'; --"), std::int64_t{1} << 60, 2.5, true}));
+  ASSERT_TRUE(
+      (*transaction)->execute("INSERT INTO t VALUES (?,?,?,?)", {Value{}, Value{}, Value{}, Value{}}));
   ASSERT_TRUE(transaction->commit());
   auto lease = database_->read();
   const auto rows = (*lease)->query("SELECT a, b, c, d FROM t WHERE d OR d IS NULL ORDER BY b IS NULL");
@@ -72,7 +77,8 @@ TEST_P(OnBothEngines, ManyRowsInOneCallAreAllThereOrNone) {
   }
   {
     auto transaction = database_->begin();
-    const auto again = (*transaction)->execute_many("INSERT INTO t VALUES (?)", {{std::int64_t{5000}}, {std::int64_t{7}}});
+    const auto again =
+        (*transaction)->execute_many("INSERT INTO t VALUES (?)", {{std::int64_t{5000}}, {std::int64_t{7}}});
     ASSERT_FALSE(again);
     EXPECT_EQ(again.error().code, "store.duplicate");
   }
@@ -84,9 +90,15 @@ TEST_P(OnBothEngines, ManyRowsInOneCallAreAllThereOrNone) {
 void end_connections(const std::string& url) {
   const auto other = open_postgresql(url);
   ASSERT_TRUE(other) << describe(other.error());
-  ASSERT_TRUE((*other)->query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()", {}));
+  ASSERT_TRUE(
+      (*other)->query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                      "current_database() AND pid <> pg_backend_pid()",
+                      {}));
   for (int i = 0; i < 600; ++i) {
-    const auto left = (*other)->query("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()", {});
+    const auto left = (*other)->query(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+        "pg_backend_pid()",
+        {});
     if (as_integer(left->rows[0][0]) == 0) return;
     ::usleep(50'000);
   }
@@ -168,9 +180,12 @@ TEST_F(OnPostgreSql, ACommitInWhichSomethingHadFailedIsNoSuccess) {
 }
 
 TEST_F(OnPostgreSql, AConnectionLostWhileCommittingLeavesTheOutcomeOpen) {
-  ASSERT_TRUE(run("CREATE TABLE t (a BIGINT);"
-                  "CREATE FUNCTION fall() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';"
-                  "CREATE CONSTRAINT TRIGGER falls AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fall()"));
+  ASSERT_TRUE(
+      run("CREATE TABLE t (a BIGINT);"
+          "CREATE FUNCTION fall() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM "
+          "pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';"
+          "CREATE CONSTRAINT TRIGGER falls AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+          "EXECUTE FUNCTION fall()"));
   {
     auto transaction = database_->begin();
     ASSERT_TRUE((*transaction)->execute("INSERT INTO t VALUES (1)"));
@@ -182,9 +197,11 @@ TEST_F(OnPostgreSql, AConnectionLostWhileCommittingLeavesTheOutcomeOpen) {
 }
 
 TEST_F(OnPostgreSql, AConnectionLostAmongManyRowsIsNotUsedAgain) {
-  ASSERT_TRUE(run("CREATE TABLE t (a BIGINT);"
-                  "CREATE FUNCTION fall() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.a = 700 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NEW; END';"
-                  "CREATE TRIGGER falls BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fall()"));
+  ASSERT_TRUE(
+      run("CREATE TABLE t (a BIGINT);"
+          "CREATE FUNCTION fall() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.a = 700 THEN PERFORM "
+          "pg_terminate_backend(pg_backend_pid()); END IF; RETURN NEW; END';"
+          "CREATE TRIGGER falls BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fall()"));
   std::vector<Row> rows;
   for (std::int64_t i = 0; i < 2000; ++i) rows.push_back({i});
   {
@@ -232,7 +249,8 @@ class Tunnel {
     return out;
   }
   void accept_one() {
-    const int client = ::accept(listener_, nullptr, nullptr), server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int client = ::accept(listener_, nullptr, nullptr),
+              server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const auto to = address(server_);
     EXPECT_EQ(::connect(server, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
     pairs_.emplace_back(client, server);
@@ -247,7 +265,9 @@ class Tunnel {
       for (std::size_t i = 1; i < files.size(); ++i) {
         if (files[i].revents == 0) continue;
         const auto count = ::recv(files[i].fd, piece, sizeof piece, MSG_DONTWAIT);
-        if (count > 0 && !swallows) static_cast<void>(::send(pairs_[i - 1].second, piece, static_cast<std::size_t>(count), MSG_NOSIGNAL));
+        if (count > 0 && !swallows)
+          static_cast<void>(
+              ::send(pairs_[i - 1].second, piece, static_cast<std::size_t>(count), MSG_NOSIGNAL));
         if (count == 0) ::shutdown(pairs_[i - 1].second, SHUT_WR);
       }
       if (files[0].revents != 0) accept_one();
@@ -284,7 +304,8 @@ class BehindATunnel : public OnPostgreSql {
   }
 
   Tunnel tunnel_{std::stoi(port_of(database_.url()))};
-  static constexpr Patience kShort{std::chrono::milliseconds(300), std::chrono::milliseconds(600), std::chrono::milliseconds(200)};
+  static constexpr Patience kShort{std::chrono::milliseconds(300), std::chrono::milliseconds(600),
+                                   std::chrono::milliseconds(200)};
 };
 
 TEST_F(BehindATunnel, AServerThatSaysNothingMoreIsGivenUpAndUsedAgainWhenItIsBack) {
@@ -321,7 +342,8 @@ TEST_F(BehindATunnel, ACommitWithoutAnAnswerLeavesTheOutcomeOpen) {
 }
 
 TEST_F(BehindATunnel, AQuestionWaitsLittleLongerThanItsLimitAndLongStatementsMayTakeTheirTime) {
-  const auto connection = connect({std::chrono::seconds(60), std::chrono::seconds(60), std::chrono::milliseconds(200)});
+  const auto connection =
+      connect({std::chrono::seconds(60), std::chrono::seconds(60), std::chrono::milliseconds(200)});
   ASSERT_TRUE(connection->query("SELECT pg_sleep(1)"));
   ASSERT_TRUE(connection->restrict_to_reading(std::chrono::milliseconds(200)));
   tunnel_.swallows = true;
@@ -335,7 +357,8 @@ TEST_P(OnBothEngines, TextThatAnEngineWouldCutOrChangeIsRefused) {
     const auto one = (*transaction)->execute("INSERT INTO t VALUES (?)", {bad});
     ASSERT_FALSE(one);
     EXPECT_EQ(one.error().code, "store.text");
-    const auto many = (*transaction)->execute_many("INSERT INTO t VALUES (?)", {{std::string("good")}, {bad}});
+    const auto many =
+        (*transaction)->execute_many("INSERT INTO t VALUES (?)", {{std::string("good")}, {bad}});
     ASSERT_FALSE(many);
     EXPECT_EQ(many.error().code, "store.text");
   }
@@ -344,10 +367,12 @@ TEST_P(OnBothEngines, TextThatAnEngineWouldCutOrChangeIsRefused) {
 TEST_P(OnBothEngines, TheJournalsHashIsAlwaysOverWhatIsStored) {
   const auto write = [&](const std::string& reason) -> Status {
     auto transaction = MAMORI_TRY(database_->begin());
-    transaction.journal({"u", "田中", "web"}, {"f", "asset", "1", "created", "", R"({"n":1.10,"e":1e300,"s":"\u0000é"})", reason});
+    transaction.journal({"u", "田中", "web"},
+                        {"f", "asset", "1", "created", "", R"({"n":1.10,"e":1e300,"s":"\u0000é"})", reason});
     return transaction.commit();
   };
-  EXPECT_FALSE(write(std::string("a\0b", 3))) << "a hash over what the engine does not keep breaks the chain for good";
+  EXPECT_FALSE(write(std::string("a\0b", 3)))
+      << "a hash over what the engine does not keep breaks the chain for good";
   EXPECT_FALSE(write("\xFF"));
   EXPECT_TRUE(write(" a\r\n\tb\\ 'c' $1 ? \xF0\x9F\x98\x80 "));
   auto lease = database_->read();
@@ -370,7 +395,8 @@ TEST(Sqlite, AFullDiskWithinATransactionLeavesNothingBehind) {
     ASSERT_TRUE((*transaction)->query("PRAGMA max_page_count = 1"));  // no page more than there are
     Status full;
     for (int i = 0; i < 1000 && full; ++i)
-      if (auto one = (*transaction)->execute("INSERT INTO t VALUES (?)", {std::string(100'000, 'x')}); !one) full = std::move(one).take_error();
+      if (auto one = (*transaction)->execute("INSERT INTO t VALUES (?)", {std::string(100'000, 'x')}); !one)
+        full = std::move(one).take_error();
     ASSERT_FALSE(full);
     EXPECT_EQ(full.error().code, "store.disk-full");
     ASSERT_TRUE((*transaction)->query("PRAGMA max_page_count = 1000000") || true);
@@ -399,7 +425,7 @@ TEST(Sqlite, AnErrorOfTheDiskAtTheCommitIsToldAndTheNextWriterSucceeds) {
   {
     auto transaction = database->begin();
     ASSERT_TRUE((*transaction)->execute("INSERT INTO t VALUES (?)", {std::string(400'000, 'x')}));
-    const struct rlimit small {64u << 10, before.rlim_max};
+    const struct rlimit small { 64u << 10, before.rlim_max };
     ::setrlimit(RLIMIT_FSIZE, &small);
     const auto committed = transaction->commit();
     ::setrlimit(RLIMIT_FSIZE, &before);
@@ -413,7 +439,8 @@ TEST(Sqlite, AnErrorOfTheDiskAtTheCommitIsToldAndTheNextWriterSucceeds) {
   EXPECT_EQ((*lease)->query("SELECT a FROM t")->rows.size(), 1u);
 }
 
-// SQLite opens a log for reading that it cannot open for writing, for want of a descriptor, and stays with that.
+// SQLite opens a log for reading that it cannot open for writing, for want of a descriptor, and stays with
+// that.
 TEST(Sqlite, AConnectionThatCannotWriteForAMomentsLackOfDescriptorsIsNotUsedAgain) {
   const testing::ManualClock clock;
   for (std::uint64_t at = 0; at < 60; ++at) {
@@ -455,7 +482,8 @@ TEST(Sqlite, AFileThatCannotBeOpenedIsNamed) {
 TEST_P(OnBothEngines, TheJournalNamesTheFirstEntryThatWasTamperedWith) {
   for (int i = 0; i < 5; ++i) {
     auto transaction = database_->begin();
-    transaction->journal({"u", "田中", "web"}, {"f", "asset", std::to_string(i), "created", "", R"({"a":1})", "なぜ"});
+    transaction->journal({"u", "田中", "web"},
+                         {"f", "asset", std::to_string(i), "created", "", R"({"a":1})", "なぜ"});
     ASSERT_TRUE(transaction->commit());
   }
   {
@@ -486,7 +514,8 @@ TEST_P(OnBothEngines, AQuestionCannotWriteEvenWhereTheTextCheckIsPassedBy) {
   ASSERT_TRUE(run("CREATE TABLE t (a BIGINT)"));
   auto lease = database_->question();
   ASSERT_TRUE(lease);
-  for (const auto* sql : {"INSERT INTO t VALUES (1)", "DELETE FROM t", "CREATE TABLE u (a BIGINT)", "DROP TABLE t"}) {
+  for (const auto* sql :
+       {"INSERT INTO t VALUES (1)", "DELETE FROM t", "CREATE TABLE u (a BIGINT)", "DROP TABLE t"}) {
     const auto refused = (*lease)->execute(sql);
     ASSERT_FALSE(refused) << sql;
     EXPECT_EQ(refused.error().code, "store.read-only") << sql << " " << describe(refused.error());
@@ -503,7 +532,8 @@ TEST_P(OnBothEngines, AQuestionThatRunsTooLongIsEnded) {
   }
   auto lease = database_->question();
   ASSERT_TRUE((*lease)->restrict_to_reading(std::chrono::milliseconds(200)));
-  const auto slow = (*lease)->query("SELECT COUNT(*) FROM t a, t b, t c, t d WHERE a.a + b.a + c.a + d.a > 4");
+  const auto slow =
+      (*lease)->query("SELECT COUNT(*) FROM t a, t b, t c, t d WHERE a.a + b.a + c.a + d.a > 4");
   ASSERT_FALSE(slow);
   EXPECT_EQ(slow.error().code, "store.timeout");
   EXPECT_TRUE((*lease)->query("SELECT COUNT(*) FROM t"));
@@ -511,15 +541,18 @@ TEST_P(OnBothEngines, AQuestionThatRunsTooLongIsEnded) {
 
 TEST(Question, RefusesWhatOneEngineLacksOrWhatDoesMoreThanRead) {
   for (const std::string_view bad :
-       {"", "DELETE FROM t", "SELECT 1; DROP TABLE t", "SELECT load_extension('x')", "SELECT a::text FROM t", "SELECT a FROM t WHERE a ILIKE 'x'",
-        "SELECT strftime('%s')", "SELECT pg_sleep(9)", "SELECT \"a\" FROM t", "SELECT a -- x", "SELECT a /* x */", "SELECT 'x",
-        "SELECT a->'b' FROM t", "SELECT a FROM t LIMIT 5", "WITH RECURSIVE r AS (SELECT 1) SELECT 1", "SELECT a FROM t FOR UPDATE", "SELECT `a`", "SELECT :"}) {
+       {"", "DELETE FROM t", "SELECT 1; DROP TABLE t", "SELECT load_extension('x')", "SELECT a::text FROM t",
+        "SELECT a FROM t WHERE a ILIKE 'x'", "SELECT strftime('%s')", "SELECT pg_sleep(9)",
+        "SELECT \"a\" FROM t", "SELECT a -- x", "SELECT a /* x */", "SELECT 'x", "SELECT a->'b' FROM t",
+        "SELECT a FROM t LIMIT 5", "WITH RECURSIVE r AS (SELECT 1) SELECT 1", "SELECT a FROM t FOR UPDATE",
+        "SELECT `a`", "SELECT :"}) {
     EXPECT_FALSE(parse_question(bad)) << bad;
   }
 }
 
 TEST(Question, ListsItsParametersAndWords) {
-  const auto question = parse_question("SELECT a.id FROM asset a WHERE a.seen < :ago_P7D AND a.kind = ':no' AND a.ended <= :today");
+  const auto question = parse_question(
+      "SELECT a.id FROM asset a WHERE a.seen < :ago_P7D AND a.kind = ':no' AND a.ended <= :today");
   ASSERT_TRUE(question);
   EXPECT_EQ(question->parameters, (std::vector<std::string>{"ago_P7D", "today"}));
   EXPECT_TRUE(question->words.contains("asset"));

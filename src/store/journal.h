@@ -1,6 +1,7 @@
-// The change journal: who changed what, when, from where, what before, what after, why; written in the transaction of the
-// change itself. Each entry carries the SHA-256 of its predecessor's hash and its own content, so that an entry altered,
-// removed or slipped in later breaks the chain (verify_journal names the first).
+// The change journal: who changed what, when, from where, what before, what after, why; written in the
+// transaction of the change itself. Each entry carries the SHA-256 of its predecessor's hash and its own
+// content, so that an entry altered, removed or slipped in later breaks the chain (verify_journal names the
+// first).
 #pragma once
 
 #include <string>
@@ -49,7 +50,8 @@ struct JournalFilter {
 // Newest first.
 Result<std::vector<JournalEntry>> read_journal(Connection& connection, const JournalFilter& filter);
 // Those after `sequence`, oldest first: for whoever follows the journal.
-Result<std::vector<JournalEntry>> read_journal_after(Connection& connection, const std::string& facility, std::int64_t sequence, std::size_t limit);
+Result<std::vector<JournalEntry>> read_journal_after(Connection& connection, const std::string& facility,
+                                                     std::int64_t sequence, std::size_t limit);
 Result<JournalEntry> read_journal_entry(Connection& connection, std::int64_t sequence);
 
 struct JournalState {

@@ -12,7 +12,8 @@
 namespace mamori::store {
 namespace {
 
-constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kFloat4 = 700, kFloat8 = 701, kNumeric = 1700;
+constexpr Oid kBool = 16, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kFloat4 = 700, kFloat8 = 701,
+              kNumeric = 1700;
 constexpr std::size_t kPipelineBatch = 500;
 
 struct ResultDeleter {
@@ -61,8 +62,10 @@ Result<Bound> bind(const Row& parameters) {
       bound.lengths.push_back(static_cast<int>(text->size()));
       continue;
     }
-    if (const auto* truth = std::get_if<bool>(&value)) bound.kept.emplace_back(*truth ? "t" : "f");
-    else bound.kept.push_back(as_text(value));
+    if (const auto* truth = std::get_if<bool>(&value))
+      bound.kept.emplace_back(*truth ? "t" : "f");
+    else
+      bound.kept.push_back(as_text(value));
     bound.values.push_back(bound.kept.back().c_str());
     bound.lengths.push_back(static_cast<int>(bound.kept.back().size()));
   }
@@ -105,20 +108,24 @@ class PostgreSql final : public Connection {
 
   // What holds for the whole connection; again after each reset, which forgets it.
   Status set_up() {
-    PQsetNoticeProcessor(handle_, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        handle_, [](void*, const char*) {}, nullptr);
     PQsetnonblocking(handle_, 1);  // next() waits, and not for ever
     const char* encoding = PQparameterStatus(handle_, "server_encoding");
     if (!encoding || std::string_view(encoding) != "UTF8")
       return Error{ErrorKind::invalid, "store.encoding", {{"encoding", encoding ? encoding : "?"}}};
     MAMORI_TRY(send("SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET client_min_messages = warning"));
     if (!limit_) return {};
-    return send(fmt::format("SET default_transaction_read_only = on; SET statement_timeout = {0}; SET lock_timeout = {0}", limit_->count()));
+    return send(fmt::format(
+        "SET default_transaction_read_only = on; SET statement_timeout = {0}; SET lock_timeout = {0}",
+        limit_->count()));
   }
 
   Status begin() override {
     MAMORI_TRY(ready());
     auto begun = send("BEGIN");
-    // Nothing has been done yet: the one statement that may be sent again when the server went away meanwhile.
+    // Nothing has been done yet: the one statement that may be sent again when the server went away
+    // meanwhile.
     if (!begun && !silent_ && PQstatus(handle_) == CONNECTION_BAD) {
       MAMORI_TRY(ready());
       begun = send("BEGIN");
@@ -133,7 +140,8 @@ class PostgreSql final : public Connection {
     const auto result = ask("COMMIT", patience_.statement);
     if (!result || PQresultStatus(result->get()) != PGRES_COMMAND_OK) {
       const auto failure = result ? error(result->get()) : result.error();
-      // The word was sent; whether it was heard is not known. Also where the server said that it ends: it may have committed before.
+      // The word was sent; whether it was heard is not known. Also where the server said that it ends: it may
+      // have committed before.
       if (failure.code == "store.unreachable" || PQstatus(handle_) == CONNECTION_BAD) {
         const auto reason = failure.facts.empty() ? std::string() : failure.facts[0].second;
         return Error{ErrorKind::unavailable, "store.outcome-unknown", {{"reason", reason}}};
@@ -142,7 +150,8 @@ class PostgreSql final : public Connection {
     }
     in_transaction_ = false;
     // To a transaction in which something had failed the server answers ROLLBACK, as if that were a success.
-    if (std::string_view(PQcmdStatus(result->get())) != "COMMIT") return Error{ErrorKind::unavailable, "store.rolled-back"};
+    if (std::string_view(PQcmdStatus(result->get())) != "COMMIT")
+      return Error{ErrorKind::unavailable, "store.rolled-back"};
     return {};
   }
 
@@ -198,7 +207,9 @@ class PostgreSql final : public Connection {
     if (PQenterPipelineMode(handle_) != 1) return error(nullptr);
     Status outcome;
     for (std::size_t start = 0; start < parameters.size() && outcome; start += kPipelineBatch)
-      outcome = send_batch(numbered, std::span(parameters).subspan(start, std::min(kPipelineBatch, parameters.size() - start)));
+      outcome = send_batch(
+          numbered,
+          std::span(parameters).subspan(start, std::min(kPipelineBatch, parameters.size() - start)));
     // Where this fails the connection stays in pipeline mode, and is_fit() keeps it from whoever comes next.
     if (PQexitPipelineMode(handle_) != 1 && outcome) outcome = error(nullptr);
     return outcome;
@@ -227,14 +238,18 @@ class PostgreSql final : public Connection {
     if (code == "25006" || code == "42501") return {ErrorKind::forbidden, "store.read-only", facts};
     if (code == "53100") return {ErrorKind::exhausted, "store.disk-full", facts};
     if (code.starts_with("40")) return {ErrorKind::unavailable, "store.busy", facts};
-    if (code.empty() || code.starts_with("08") || code.starts_with("57P")) return {ErrorKind::unavailable, "store.unreachable", facts};
+    if (code.empty() || code.starts_with("08") || code.starts_with("57P"))
+      return {ErrorKind::unavailable, "store.unreachable", facts};
     if (code.starts_with("XX")) return {ErrorKind::corrupt, "store.corrupt", facts};
     return {ErrorKind::internal, "store.failed", facts};
   }
 
-  std::chrono::milliseconds patience() const { return limit_ ? *limit_ + patience_.beyond_limit : patience_.statement; }
+  std::chrono::milliseconds patience() const {
+    return limit_ ? *limit_ + patience_.beyond_limit : patience_.statement;
+  }
 
-  // Waits until something has come, or something that has not been sent yet can go. The server may be gone without a word.
+  // Waits until something has come, or something that has not been sent yet can go. The server may be gone
+  // without a word.
   Status wait(bool unsent, std::chrono::milliseconds patience) {
     pollfd file{PQsocket(handle_), static_cast<short>(unsent ? POLLIN | POLLOUT : POLLIN), 0};
     const int count = ::poll(&file, 1, static_cast<int>(patience.count()));
@@ -249,14 +264,17 @@ class PostgreSql final : public Connection {
     silent_ = true;
     ::shutdown(PQsocket(handle_), SHUT_RDWR);
     static_cast<void>(PQconsumeInput(handle_));  // so that libpq knows that the connection is gone
-    return {ErrorKind::unavailable, "store.unreachable", {{"reason", fmt::format("no answer for {} s", patience.count() / 1000)}}};
+    return {ErrorKind::unavailable,
+            "store.unreachable",
+            {{"reason", fmt::format("no answer for {} s", patience.count() / 1000)}}};
   }
 
   // The next result; none behind the last one.
   Result<PgResult> next(std::chrono::milliseconds patience) {
     while (true) {
       const bool unsent = PQflush(handle_) > 0;
-      if (PQisBusy(handle_) == 0 || PQstatus(handle_) == CONNECTION_BAD) return PgResult{PQgetResult(handle_)};
+      if (PQisBusy(handle_) == 0 || PQstatus(handle_) == CONNECTION_BAD)
+        return PgResult{PQgetResult(handle_)};
       MAMORI_TRY(wait(unsent, patience));
     }
   }
@@ -276,7 +294,8 @@ class PostgreSql final : public Connection {
     return answer(patience);
   }
 
-  // Connected, if need be anew: the server may have been restarted. Never within a transaction, whose first half would be missing.
+  // Connected, if need be anew: the server may have been restarted. Never within a transaction, whose first
+  // half would be missing.
   Status ready() {
     if (PQpipelineStatus(handle_) != PQ_PIPELINE_OFF) return lost();
     if (PQstatus(handle_) == CONNECTION_OK) return {};
@@ -294,7 +313,8 @@ class PostgreSql final : public Connection {
   Status send(std::string_view sql, std::chrono::milliseconds patience) {
     const auto result = MAMORI_TRY(ask(sql, patience));
     const auto status = PQresultStatus(result.get());
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) return error(result.get());
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY)
+      return error(result.get());
     return {};
   }
 
@@ -306,8 +326,8 @@ class PostgreSql final : public Connection {
       const auto bound = MAMORI_TRY(bind(row));
       std::vector<Oid> types;
       for (const auto& value : row) types.push_back(type_of(value));
-      if (PQsendQueryParams(handle_, numbered.c_str(), static_cast<int>(row.size()), types.data(), bound.values.data(),
-                            bound.lengths.data(), nullptr, 0) != 1) {
+      if (PQsendQueryParams(handle_, numbered.c_str(), static_cast<int>(row.size()), types.data(),
+                            bound.values.data(), bound.lengths.data(), nullptr, 0) != 1) {
         outcome = error(nullptr);
         break;
       }
@@ -317,7 +337,8 @@ class PostgreSql final : public Connection {
     for (std::size_t i = 0; i < sent; ++i) {
       while (const auto result = MAMORI_TRY(next(patience()))) {
         const auto status = PQresultStatus(result.get());
-        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED && outcome)
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_ABORTED &&
+            outcome)
           outcome = error(result.get());
         if (PQstatus(handle_) == CONNECTION_BAD) return outcome ? error(nullptr) : outcome;
       }
@@ -343,14 +364,15 @@ class PostgreSql final : public Connection {
         prepared_.clear();
       }
       const auto name = fmt::format("q{}", next_name_++);
-      if (PQsendPrepare(handle_, name.c_str(), number_parameters(sql).c_str(), static_cast<int>(types.size()), types.data()) != 1)
+      if (PQsendPrepare(handle_, name.c_str(), number_parameters(sql).c_str(), static_cast<int>(types.size()),
+                        types.data()) != 1)
         return error(nullptr);
       const auto made = MAMORI_TRY(answer(patience()));
       if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) return error(made.get());
       found = prepared_.emplace(std::move(key), name).first;
     }
-    if (PQsendQueryPrepared(handle_, found->second.c_str(), static_cast<int>(parameters.size()), bound.values.data(), bound.lengths.data(),
-                            nullptr, 0) != 1)
+    if (PQsendQueryPrepared(handle_, found->second.c_str(), static_cast<int>(parameters.size()),
+                            bound.values.data(), bound.lengths.data(), nullptr, 0) != 1)
       return error(nullptr);
     auto result = MAMORI_TRY(answer(patience()));
     const auto status = PQresultStatus(result.get());
@@ -369,10 +391,12 @@ class PostgreSql final : public Connection {
 
 }  // namespace
 
-// A server that lost its power says nothing more: without these a connection would wait for it for a quarter of an hour or two hours.
-// What stands in the address comes later and counts.
-constexpr std::pair<const char*, const char*> kPatience[] = {{"connect_timeout", "10"},    {"keepalives_idle", "10"},
-                                                             {"keepalives_interval", "5"}, {"keepalives_count", "3"},
+// A server that lost its power says nothing more: without these a connection would wait for it for a quarter
+// of an hour or two hours. What stands in the address comes later and counts.
+constexpr std::pair<const char*, const char*> kPatience[] = {{"connect_timeout", "10"},
+                                                             {"keepalives_idle", "10"},
+                                                             {"keepalives_interval", "5"},
+                                                             {"keepalives_count", "3"},
                                                              {"tcp_user_timeout", "25000"}};
 
 Result<std::unique_ptr<Connection>> open_postgresql(const std::string& url, const Patience& patience) {

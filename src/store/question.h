@@ -1,5 +1,6 @@
-// Questions: SELECT statements that come from data files (controls). They must mean the same on both engines and can do nothing
-// but read. Two fences: this check of the text, and a connection that refuses everything else (Database::question).
+// Questions: SELECT statements that come from data files (controls). They must mean the same on both engines
+// and can do nothing but read. Two fences: this check of the text, and a connection that refuses everything
+// else (Database::question).
 #pragma once
 
 #include <map>
@@ -20,9 +21,9 @@ struct Question {
   std::set<std::string> words;  // every identifier in it, lower case: which views it may be about
 };
 
-// Refuses what one engine lacks or what could do more than read: other statements, several statements, comments, quoted identifiers,
-// functions outside the common list, LIKE on unfolded text is allowed and case-sensitive on both.
-// Error: store.question.refused (facts: reason, position).
+// Refuses what one engine lacks or what could do more than read: other statements, several statements,
+// comments, quoted identifiers, functions outside the common list, LIKE on unfolded text is allowed and
+// case-sensitive on both. Error: store.question.refused (facts: reason, position).
 Result<Question> parse_question(std::string_view sql);
 
 Result<Rows> ask(Database& database, const Question& question, const std::map<std::string, Value>& values);

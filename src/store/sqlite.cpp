@@ -17,12 +17,9 @@ int authorise(void*, int action, const char*, const char* name, const char*, con
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_READ:
-    case SQLITE_RECURSIVE:
-      return SQLITE_OK;
-    case SQLITE_FUNCTION:
-      return name && std::string_view(name) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
-    default:
-      return SQLITE_DENY;
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    case SQLITE_FUNCTION: return name && std::string_view(name) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
+    default: return SQLITE_DENY;
   }
 }
 
@@ -42,7 +39,8 @@ class Sqlite final : public Connection {
     return {};
   }
 
-  // Where it fails the transaction may still be open (SQLITE_FULL, SQLITE_BUSY) or be gone: rollback() ends both.
+  // Where it fails the transaction may still be open (SQLITE_FULL, SQLITE_BUSY) or be gone: rollback() ends
+  // both.
   Status commit() override {
     const auto done = script("COMMIT");
     // All of it may stand in the log already: a connection that looks at it next takes it for committed.
@@ -71,7 +69,8 @@ class Sqlite final : public Connection {
     const Guard guard(statement);
     MAMORI_TRY(bind(statement, parameters));
     Rows rows;
-    for (int i = 0; i < sqlite3_column_count(statement); ++i) rows.columns.emplace_back(sqlite3_column_name(statement, i));
+    for (int i = 0; i < sqlite3_column_count(statement); ++i)
+      rows.columns.emplace_back(sqlite3_column_name(statement, i));
     MAMORI_TRY(step_all(statement, [&](Row& row) { rows.rows.push_back(std::move(row)); }));
     return rows;
   }
@@ -97,7 +96,8 @@ class Sqlite final : public Connection {
 
   Status script(std::string_view sql) override {
     MAMORI_TRY(still_open());
-    if (sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return error();
+    if (sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+      return error();
     return {};
   }
 
@@ -107,7 +107,9 @@ class Sqlite final : public Connection {
     limit_ = limit;
     only_reads_ = true;
     sqlite3_set_authorizer(handle_, authorise, nullptr);
-    sqlite3_progress_handler(handle_, 1000, [](void* self) { return Steady::now() > static_cast<Sqlite*>(self)->deadline_ ? 1 : 0; }, this);
+    sqlite3_progress_handler(
+        handle_, 1000,
+        [](void* self) { return Steady::now() > static_cast<Sqlite*>(self)->deadline_ ? 1 : 0; }, this);
     return {};
   }
 
@@ -123,9 +125,11 @@ class Sqlite final : public Connection {
     sqlite3_stmt* statement;
   };
 
-  // SQLite rolls a whole transaction back by itself where the disk is full or fails. What came after would each be kept by itself.
+  // SQLite rolls a whole transaction back by itself where the disk is full or fails. What came after would
+  // each be kept by itself.
   Status still_open() const {
-    if (in_transaction_ && sqlite3_get_autocommit(handle_) != 0) return Error{ErrorKind::unavailable, "store.rolled-back"};
+    if (in_transaction_ && sqlite3_get_autocommit(handle_) != 0)
+      return Error{ErrorKind::unavailable, "store.rolled-back"};
     return {};
   }
 
@@ -134,18 +138,17 @@ class Sqlite final : public Connection {
     const Facts facts = {{"reason", sqlite3_errmsg(handle_)}};
     switch (code) {
       case SQLITE_CONSTRAINT_UNIQUE:
-      case SQLITE_CONSTRAINT_PRIMARYKEY:
-        return {ErrorKind::conflict, "store.duplicate", facts};
-      case SQLITE_CONSTRAINT_FOREIGNKEY:
-        return {ErrorKind::conflict, "store.reference", facts};
-      default:
-        break;
+      case SQLITE_CONSTRAINT_PRIMARYKEY: return {ErrorKind::conflict, "store.duplicate", facts};
+      case SQLITE_CONSTRAINT_FOREIGNKEY: return {ErrorKind::conflict, "store.reference", facts};
+      default: break;
     }
     const int kind = code & 0xFF;
-    // After these the handle's own state is not to be trusted: it is closed instead of going back to the pool.
-    // One that is there for changes and cannot make any has opened its log for reading, for want of a descriptor.
+    // After these the handle's own state is not to be trusted: it is closed instead of going back to the
+    // pool. One that is there for changes and cannot make any has opened its log for reading, for want of a
+    // descriptor.
     const bool cannot_write = kind == SQLITE_READONLY && !only_reads_;
-    broken_ = broken_ || cannot_write || kind == SQLITE_IOERR || kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_CANTOPEN;
+    broken_ = broken_ || cannot_write || kind == SQLITE_IOERR || kind == SQLITE_CORRUPT ||
+              kind == SQLITE_NOTADB || kind == SQLITE_CANTOPEN;
     if (cannot_write) return {ErrorKind::unavailable, "store.unreachable", facts};
     switch (kind) {
       case SQLITE_INTERRUPT: return {ErrorKind::exhausted, "store.timeout", facts};
@@ -167,13 +170,16 @@ class Sqlite final : public Connection {
     deadline_ = Steady::now() + limit_;
     const auto found = statements_.find(std::string(sql));
     if (found != statements_.end()) return found->second;
-    if (statements_.size() >= 256) {  // questions come in many forms; forget them all rather than grow for ever
+    if (statements_.size() >=
+        256) {  // questions come in many forms; forget them all rather than grow for ever
       for (auto& [text, old] : statements_) sqlite3_finalize(old);
       statements_.clear();
     }
     sqlite3_stmt* statement = nullptr;
     const char* rest = nullptr;
-    if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, &rest) != SQLITE_OK) return error();
+    if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                           &statement, &rest) != SQLITE_OK)
+      return error();
     if (!statement) return Error{ErrorKind::internal, "store.failed", {{"reason", "empty statement"}}};
     statements_.emplace(sql, statement);
     return statement;
@@ -188,11 +194,16 @@ class Sqlite final : public Connection {
       ++index;
       int code = SQLITE_OK;
       if (const auto* text = std::get_if<std::string>(&value))
-        code = sqlite3_bind_text(statement, index, text->data(), static_cast<int>(text->size()), SQLITE_STATIC);
-      else if (const auto* number = std::get_if<std::int64_t>(&value)) code = sqlite3_bind_int64(statement, index, *number);
-      else if (const auto* real = std::get_if<double>(&value)) code = sqlite3_bind_double(statement, index, *real);
-      else if (const auto* truth = std::get_if<bool>(&value)) code = sqlite3_bind_int(statement, index, *truth ? 1 : 0);
-      else code = sqlite3_bind_null(statement, index);
+        code =
+            sqlite3_bind_text(statement, index, text->data(), static_cast<int>(text->size()), SQLITE_STATIC);
+      else if (const auto* number = std::get_if<std::int64_t>(&value))
+        code = sqlite3_bind_int64(statement, index, *number);
+      else if (const auto* real = std::get_if<double>(&value))
+        code = sqlite3_bind_double(statement, index, *real);
+      else if (const auto* truth = std::get_if<bool>(&value))
+        code = sqlite3_bind_int(statement, index, *truth ? 1 : 0);
+      else
+        code = sqlite3_bind_null(statement, index);
       if (code != SQLITE_OK) return error();
     }
     return {};
@@ -213,7 +224,8 @@ class Sqlite final : public Connection {
           case SQLITE_FLOAT: cell = sqlite3_column_double(statement, i); break;
           case SQLITE_TEXT:
           case SQLITE_BLOB:
-            cell = std::string(reinterpret_cast<const char*>(sqlite3_column_text(statement, i)), static_cast<std::size_t>(sqlite3_column_bytes(statement, i)));
+            cell = std::string(reinterpret_cast<const char*>(sqlite3_column_text(statement, i)),
+                               static_cast<std::size_t>(sqlite3_column_bytes(statement, i)));
             break;
           default: break;
         }
@@ -225,7 +237,7 @@ class Sqlite final : public Connection {
   sqlite3* handle_;
   bool in_transaction_ = false;
   bool broken_ = false;
-  bool only_reads_ = false;               // as it should: see restrict_to_reading()
+  bool only_reads_ = false;  // as it should: see restrict_to_reading()
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
   std::chrono::milliseconds limit_ = std::chrono::hours(24);
   Steady::time_point deadline_ = Steady::time_point::max();
@@ -238,16 +250,20 @@ Result<std::unique_ptr<Connection>> open_sqlite(const std::string& url, os::Disk
   const auto file = url.substr(0, parameter);
   const auto vfs = parameter == url.npos ? std::string() : url.substr(parameter + kVfs.size());
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                   vfs.empty() ? nullptr : vfs.c_str());
+  const int code =
+      sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                      vfs.empty() ? nullptr : vfs.c_str());
   auto connection = std::make_unique<Sqlite>(handle);
-  const auto closed = [&](const std::string& reason) { return Error{ErrorKind::unavailable, "store.file", {{"file", file}, {"reason", reason}}}; };
+  const auto closed = [&](const std::string& reason) {
+    return Error{ErrorKind::unavailable, "store.file", {{"file", file}, {"reason", reason}}};
+  };
   if (code != SQLITE_OK) return closed(handle ? sqlite3_errmsg(handle) : "out of memory");
   sqlite3_busy_timeout(handle, 10'000);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   // FULL: what was acknowledged survives a power cut, also in WAL mode.
-  const auto set = connection->script("PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
-                                "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;");
+  const auto set = connection->script(
+      "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;"
+      "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;");
   // On a disk that may only be read the file opens, and the first of these fails.
   if (!set && set.error().code == "store.unreachable") return closed(sqlite3_errmsg(handle));
   MAMORI_TRY(set);

@@ -10,9 +10,11 @@
 
 namespace mamori::testing {
 
-Child::Child(const std::vector<std::string>& words, const std::filesystem::path& output) : process_(::fork()) {
+Child::Child(const std::vector<std::string>& words, const std::filesystem::path& output)
+    : process_(::fork()) {
   if (process_ != 0) return;
-  const int null = ::open("/dev/null", O_RDONLY), out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const int null = ::open("/dev/null", O_RDONLY),
+            out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::dup2(null, 0);
   ::dup2(out, 1);
   ::dup2(out, 2);

@@ -9,7 +9,8 @@
 
 namespace mamori::testing {
 
-// Its output goes to the end of a file; nothing comes in. For a variable of its environment let `env` start it: {"env", "NAME=value", …}.
+// Its output goes to the end of a file; nothing comes in. For a variable of its environment let `env` start
+// it: {"env", "NAME=value", …}.
 class Child {
  public:
   Child(const std::vector<std::string>& words, const std::filesystem::path& output = "/dev/null");

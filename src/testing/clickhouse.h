@@ -10,12 +10,12 @@
 
 namespace mamori::testing {
 
-// One server with tables of its own; or several as the cluster "test" with replicated tables on a real ZooKeeper: a shard for each server,
-// or one shard that each of them holds.
+// One server with tables of its own; or several as the cluster "test" with replicated tables on a real
+// ZooKeeper: a shard for each server, or one shard that each of them holds.
 struct ClickHouseSetup {
   std::size_t servers = 1;
   bool replicas = false;
-  bool tls = false;          // over HTTPS only, with a certificate of its own (authority())
+  bool tls = false;  // over HTTPS only, with a certificate of its own (authority())
 };
 
 class ClickHouseServers {
@@ -25,7 +25,8 @@ class ClickHouseServers {
   explicit ClickHouseServers(const ClickHouseSetup& setup);
   ~ClickHouseServers();
 
-  // "clickhouse://127.0.0.1:PORT,…/mamori", with the cluster's name where there are several, clickhouses:// and its authority with TLS.
+  // "clickhouse://127.0.0.1:PORT,…/mamori", with the cluster's name where there are several, clickhouses://
+  // and its authority with TLS.
   std::string url() const;
   std::filesystem::path authority() const { return folder_.path() / "certificate.pem"; }
   std::string url_of(std::size_t server) const;

@@ -85,42 +85,24 @@ std::string answer(std::string_view status, std::string_view type, std::string_v
 
 std::string_view name_of(Fault fault) {
   switch (fault) {
-    case Fault::none:
-      return "none";
-    case Fault::refuse:
-      return "refuse";
-    case Fault::cut_before:
-      return "cut_before";
-    case Fault::cut_within:
-      return "cut_within";
-    case Fault::cut_after:
-      return "cut_after";
-    case Fault::late:
-      return "late";
-    case Fault::slow:
-      return "slow";
-    case Fault::twice:
-      return "twice";
-    case Fault::error_500:
-      return "error_500";
-    case Fault::error_503:
-      return "error_503";
-    case Fault::done_503:
-      return "done_503";
-    case Fault::garbage:
-      return "garbage";
-    case Fault::page:
-      return "page";
-    case Fault::half_answer:
-      return "half_answer";
-    case Fault::half_header:
-      return "half_header";
-    case Fault::stop_before:
-      return "stop_before";
-    case Fault::stop_after:
-      return "stop_after";
-    case Fault::held:
-      return "held";
+    case Fault::none: return "none";
+    case Fault::refuse: return "refuse";
+    case Fault::cut_before: return "cut_before";
+    case Fault::cut_within: return "cut_within";
+    case Fault::cut_after: return "cut_after";
+    case Fault::late: return "late";
+    case Fault::slow: return "slow";
+    case Fault::twice: return "twice";
+    case Fault::error_500: return "error_500";
+    case Fault::error_503: return "error_503";
+    case Fault::done_503: return "done_503";
+    case Fault::garbage: return "garbage";
+    case Fault::page: return "page";
+    case Fault::half_answer: return "half_answer";
+    case Fault::half_header: return "half_header";
+    case Fault::stop_before: return "stop_before";
+    case Fault::stop_after: return "stop_after";
+    case Fault::held: return "held";
   }
   MAMORI_UNREACHABLE();
 }
@@ -239,8 +221,7 @@ void FaultProxy::serve(int client) {
       }
       return;
     case Fault::refuse:
-    case Fault::cut_before:
-      return reset(client);
+    case Fault::cut_before: return reset(client);
     case Fault::cut_within: {
       forward(std::string_view(request).substr(0, body + (request.size() - body) / 2));
       return reset(client);
@@ -270,9 +251,7 @@ void FaultProxy::serve(int client) {
     case Fault::error_500:
       send_all(client, answer("500 Internal Server Error", "text/plain", "out of order"));
       return;
-    case Fault::error_503:
-      send_all(client, answer("503 Service Unavailable", "text/plain", ""));
-      return;
+    case Fault::error_503: send_all(client, answer("503 Service Unavailable", "text/plain", "")); return;
     case Fault::done_503: {
       forward(request);
       send_all(client, answer("503 Service Unavailable", "text/html", "<h1>No server is available</h1>"));

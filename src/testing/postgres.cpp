@@ -57,10 +57,13 @@ class Server {
       MAMORI_ASSERT(user && ::chown(folder_.path().c_str(), user->pw_uid, user->pw_gid) == 0);
     }
     int status = 0;
-    ::waitpid(spawn({bin / "initdb", "-D", data, "-U", "mamori", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"}), &status, 0);
+    ::waitpid(spawn({bin / "initdb", "-D", data, "-U", "mamori", "-A", "trust", "-E", "UTF8",
+                     "--locale=C.UTF-8", "-N"}),
+              &status, 0);
     MAMORI_ASSERT(status == 0);
-    process_ = spawn({bin / "postgres", "-D", data, "-k", folder_.path(), "-p", std::to_string(port_), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
-                      "-c", "max_connections=40", "-c", "shared_buffers=32MB"});
+    process_ = spawn({bin / "postgres", "-D", data, "-k", folder_.path(), "-p", std::to_string(port_), "-c",
+                      "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=40", "-c",
+                      "shared_buffers=32MB"});
     for (int i = 0; i < 300; ++i) {
       if (PQping(url("postgres").c_str()) == PQPING_OK) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -74,7 +77,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  std::string url(const std::string& database) const { return "postgresql://mamori@127.0.0.1:" + std::to_string(port_) + "/" + database; }
+  std::string url(const std::string& database) const {
+    return "postgresql://mamori@127.0.0.1:" + std::to_string(port_) + "/" + database;
+  }
 
   std::string make_database() {
     const auto name = "t" + random_token(10);

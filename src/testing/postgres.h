@@ -1,4 +1,5 @@
-// A real PostgreSQL server from Debian's package, started once per test program on a free loopback port and stopped at its end.
+// A real PostgreSQL server from Debian's package, started once per test program on a free loopback port and
+// stopped at its end.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,8 @@ namespace mamori::testing {
 // A free TCP port on 127.0.0.1.
 int free_port();
 
-// A fresh, empty database of the given engine. For PostgreSQL the server must be installed; the test fails otherwise.
+// A fresh, empty database of the given engine. For PostgreSQL the server must be installed; the test fails
+// otherwise.
 class FreshDatabase {
  public:
   FreshDatabase(store::Engine engine, const Clock& clock);

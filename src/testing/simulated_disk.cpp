@@ -22,7 +22,8 @@ struct Inode {
   bool folder = false;
 };
 
-// A change of names that is not synced: done as a whole or not at all, in its order as far as the same name is concerned.
+// A change of names that is not synced: done as a whole or not at all, in its order as far as the same name
+// is concerned.
 struct Naming {
   std::uint64_t number = 0;
   std::string folder;
@@ -72,8 +73,9 @@ bool changes_something(Operation operation) {
 }  // namespace
 
 const char* name_of(Operation operation) {
-  static constexpr const char* kNames[kOperations] = {"open",   "read",        "write",       "truncate", "sync",   "size", "rename",
-                                                      "remove", "make_folder", "sync_folder", "list",     "exists", "lock"};
+  static constexpr const char* kNames[kOperations] = {
+      "open",   "read",        "write",       "truncate", "sync",   "size", "rename",
+      "remove", "make_folder", "sync_folder", "list",     "exists", "lock"};
   return kNames[static_cast<std::size_t>(operation)];
 }
 
@@ -106,7 +108,8 @@ struct SimulatedDisk::State {
     trace.push_back(operation);
     if (crash && number >= *crash) crashed = true;
     if (crashed) return {true, {}};
-    if (failure && number >= fail_first && number < fail_end && (number == fail_first || changes_something(operation)))
+    if (failure && number >= fail_first && number < fail_end &&
+        (number == fail_first || changes_something(operation)))
       return {false, failure};
     return {};
   }
@@ -116,18 +119,21 @@ struct SimulatedDisk::State {
   }
   void name(const std::string& folder, std::vector<std::pair<std::string, std::shared_ptr<Inode>>> sets) {
     for (const auto& [path, inode] : sets) {
-      if (inode) names[path] = inode;
-      else names.erase(path);
+      if (inode)
+        names[path] = inode;
+      else
+        names.erase(path);
     }
     namings.push_back({next_number++, folder, std::move(sets)});
   }
 };
 
 // An error that says nothing was done, or for the two late ones that it was.
-#define MAMORI_SIMULATE(verdict, path)                                                                                     \
-  if ((verdict).dead) return broken(path);                                                                                 \
-  if ((verdict).failure == Failure::io || (verdict).failure == Failure::io_gone || (verdict).failure == Failure::busy)     \
-    return broken(path);                                                                                                   \
+#define MAMORI_SIMULATE(verdict, path)                                             \
+  if ((verdict).dead) return broken(path);                                         \
+  if ((verdict).failure == Failure::io || (verdict).failure == Failure::io_gone || \
+      (verdict).failure == Failure::busy)                                          \
+    return broken(path);                                                           \
   if ((verdict).failure == Failure::full) return no_room(path);
 
 class SimulatedDisk::Handle final : public os::File {
@@ -150,7 +156,9 @@ class SimulatedDisk::Handle final : public os::File {
     const std::lock_guard lock(state_->mutex);
     const auto verdict = state_->begin(Operation::write, path_);
     if (verdict.dead) return broken(path_);
-    if (verdict.failure == Failure::io || verdict.failure == Failure::io_gone || verdict.failure == Failure::busy) return broken(path_);
+    if (verdict.failure == Failure::io || verdict.failure == Failure::io_gone ||
+        verdict.failure == Failure::busy)
+      return broken(path_);
     if (verdict.failure == Failure::full) bytes = bytes.substr(0, bytes.size() / 2);
     Change change{state_->next_number++, false, at, std::string(bytes)};
     do_change(inode_->now, change);
@@ -175,9 +183,11 @@ class SimulatedDisk::Handle final : public os::File {
     const auto verdict = state_->begin(Operation::sync, path_);
     if (verdict.dead) return broken(path_);
     if (verdict.failure == Failure::busy) return broken(path_);
-    if (verdict.failure == Failure::io || verdict.failure == Failure::io_gone || verdict.failure == Failure::full) {
+    if (verdict.failure == Failure::io || verdict.failure == Failure::io_gone ||
+        verdict.failure == Failure::full) {
       // Half of it got there; of the rest the kernel thinks no more.
-      for (std::size_t i = 0; i < inode_->changes.size() / 2; ++i) do_change(inode_->durable, inode_->changes[i]);
+      for (std::size_t i = 0; i < inode_->changes.size() / 2; ++i)
+        do_change(inode_->durable, inode_->changes[i]);
       inode_->changes.clear();
       if (verdict.failure == Failure::io_gone) inode_->now = inode_->durable;
       return verdict.failure == Failure::full ? no_room(path_) : broken(path_);
@@ -288,7 +298,8 @@ std::size_t SimulatedDisk::unsynced() const {
   return count;
 }
 
-std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fate(std::size_t)>& fate, std::uint64_t seed) const {
+std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fate(std::size_t)>& fate,
+                                                         std::uint64_t seed) const {
   const auto before = process_died();
   auto out = std::make_unique<SimulatedDisk>();
   std::mt19937_64 random(seed);
@@ -296,7 +307,8 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fat
   auto& to = *out->state_;
   // All that was not synced, in the order in which it was done.
   std::set<std::uint64_t> numbers;
-  std::vector<std::shared_ptr<Inode>> inodes;  // as their names come, not by address: chance falls on them in this order
+  std::vector<std::shared_ptr<Inode>>
+      inodes;  // as their names come, not by address: chance falls on them in this order
   const auto look = [&](const std::shared_ptr<Inode>& inode) {
     if (!inode || std::find(inodes.begin(), inodes.end(), inode) != inodes.end()) return;
     inodes.push_back(inode);
@@ -316,8 +328,10 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fat
   for (const auto& naming : from.namings) {
     if (fates[naming.number] == Fate::lost) continue;  // a name is never torn
     for (const auto& [path, inode] : naming.sets) {
-      if (inode) to.names[path] = inode;
-      else to.names.erase(path);
+      if (inode)
+        to.names[path] = inode;
+      else
+        to.names.erase(path);
     }
   }
   for (const auto& inode : inodes) {
@@ -336,10 +350,12 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::power_lost(const std::function<Fat
             if (how == Fate::torn) return random() % 2 == 0;
             return how == Fate::without_last ? at + kSector < change.bytes.size() : at != 0;
           };
-          if ((how != Fate::torn || random() % 2 == 0) && bytes.size() < change.at + change.bytes.size()) bytes.resize(change.at + change.bytes.size(), '\0');
+          if ((how != Fate::torn || random() % 2 == 0) && bytes.size() < change.at + change.bytes.size())
+            bytes.resize(change.at + change.bytes.size(), '\0');
           for (std::size_t at = 0; at < change.bytes.size();) {
             const auto place = change.at + at;
-            const auto count = std::min<std::size_t>(change.bytes.size() - at, kSector - static_cast<std::size_t>(place % kSector));
+            const auto count = std::min<std::size_t>(change.bytes.size() - at,
+                                                     kSector - static_cast<std::size_t>(place % kSector));
             if (there(at)) do_change(bytes, {0, false, place, change.bytes.substr(at, count)});
             at += count;
           }
@@ -393,7 +409,8 @@ std::map<std::string, std::string> SimulatedDisk::files() const {
   return out;
 }
 
-Result<std::unique_ptr<os::File>> SimulatedDisk::open(const std::filesystem::path& path, os::Access access, os::Visibility) {
+Result<std::unique_ptr<os::File>> SimulatedDisk::open(const std::filesystem::path& path, os::Access access,
+                                                      os::Visibility) {
   const std::lock_guard lock(state_->mutex);
   const auto verdict = state_->begin(Operation::open, path);
   if (verdict.dead) return broken(path);
@@ -405,7 +422,8 @@ Result<std::unique_ptr<os::File>> SimulatedDisk::open(const std::filesystem::pat
   const auto found = state_->names.find(name);
   std::shared_ptr<Inode> inode = found == state_->names.end() ? nullptr : found->second;
   if (inode && inode->folder) return broken(path);
-  if (inode && access == os::Access::create) return Error{ErrorKind::conflict, "os.file.exists", {{"file", name}}};
+  if (inode && access == os::Access::create)
+    return Error{ErrorKind::conflict, "os.file.exists", {{"file", name}}};
   if (!inode) {
     const auto* folder = state_->find(parent_of(name));
     if (access == os::Access::read || !folder || !folder->folder) return missing(path);
@@ -441,7 +459,8 @@ Status SimulatedDisk::make_folder(const std::filesystem::path& folder, os::Visib
   const std::lock_guard lock(state_->mutex);
   const auto verdict = state_->begin(Operation::make_folder, folder);
   MAMORI_SIMULATE(verdict, folder)
-  if (const auto* there = state_->find(folder.string())) return there->folder ? Status() : Status(broken(folder));
+  if (const auto* there = state_->find(folder.string()))
+    return there->folder ? Status() : Status(broken(folder));
   const auto* parent = state_->find(parent_of(folder.string()));
   if (!parent || !parent->folder) return missing(folder);
   auto inode = std::make_shared<Inode>();
@@ -470,8 +489,10 @@ Status SimulatedDisk::sync_folder(const std::filesystem::path& folder) {
     }
     if (lost && done++ % 2 == 1) continue;  // the kernel thinks no more of it
     for (const auto& [path, inode] : naming.sets) {
-      if (inode) state_->durable_names[path] = inode;
-      else state_->durable_names.erase(path);
+      if (inode)
+        state_->durable_names[path] = inode;
+      else
+        state_->durable_names.erase(path);
     }
   }
   state_->namings = std::move(rest);
@@ -509,7 +530,9 @@ Result<bool> SimulatedDisk::exists(const std::filesystem::path& path) const {
   return state_->find(path.string()) != nullptr;
 }
 
-os::Space SimulatedDisk::space(const std::filesystem::path&) const { return {std::uint64_t{1} << 40, std::uint64_t{1} << 41}; }
+os::Space SimulatedDisk::space(const std::filesystem::path&) const {
+  return {std::uint64_t{1} << 40, std::uint64_t{1} << 41};
+}
 
 Result<std::unique_ptr<os::Lock>> SimulatedDisk::lock(const std::filesystem::path& file) {
   const std::lock_guard lock(state_->mutex);

@@ -1,5 +1,6 @@
-// A disk in memory that fails and crashes where a test says, and that keeps only what it must: everything that was not synced may be
-// lost, torn or kept, each on its own, whatever the order it was written in. Deterministic: the same calls and seed, the same disk.
+// A disk in memory that fails and crashes where a test says, and that keeps only what it must: everything
+// that was not synced may be lost, torn or kept, each on its own, whatever the order it was written in.
+// Deterministic: the same calls and seed, the same disk.
 #pragma once
 
 #include <functional>
@@ -13,15 +14,29 @@
 
 namespace mamori::testing {
 
-enum class Operation { open, read, write, truncate, sync, size, rename, remove, make_folder, sync_folder, list, exists, lock };
+enum class Operation {
+  open,
+  read,
+  write,
+  truncate,
+  sync,
+  size,
+  rename,
+  remove,
+  make_folder,
+  sync_folder,
+  list,
+  exists,
+  lock
+};
 constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::lock) + 1;
 const char* name_of(Operation operation);
 
 // How an operation fails.
 enum class Failure {
-  io,         // EIO; a write does nothing, a sync loses what it should have synced, though it can still be read
-  io_gone,    // EIO; a sync loses what it should have synced, and it cannot be read any more either
-  full,       // ENOSPC; a write writes half of it
+  io,       // EIO; a write does nothing, a sync loses what it should have synced, though it can still be read
+  io_gone,  // EIO; a sync loses what it should have synced, and it cannot be read any more either
+  full,     // ENOSPC; a write writes half of it
   full_late,  // ENOSPC after everything was done (a file system that finds room only later)
   busy,       // EMFILE and the like: nothing done
 };
@@ -51,9 +66,11 @@ class SimulatedDisk final : public os::Disk {
   // How many choices a crash has: each thing that was not synced, kept or not.
   std::size_t unsynced() const;
   // The disk after the power came back. `kept` chooses for each unsynced thing, by its number.
-  // What becomes of a write: all of it there, nothing, some of its sectors by chance, all but its last or all but its first.
+  // What becomes of a write: all of it there, nothing, some of its sectors by chance, all but its last or all
+  // but its first.
   enum class Fate { kept, lost, torn, without_last, without_first };
-  std::unique_ptr<SimulatedDisk> power_lost(const std::function<Fate(std::size_t)>& fate, std::uint64_t seed) const;
+  std::unique_ptr<SimulatedDisk> power_lost(const std::function<Fate(std::size_t)>& fate,
+                                            std::uint64_t seed) const;
   std::unique_ptr<SimulatedDisk> power_lost(std::uint64_t seed) const;  // fates from the seed
 
   // Turns bits of a byte of a file, as a disk does in the course of years.
@@ -62,7 +79,8 @@ class SimulatedDisk final : public os::Disk {
   // For checks: all files and their bytes as they are read now.
   std::map<std::string, std::string> files() const;
 
-  Result<std::unique_ptr<os::File>> open(const std::filesystem::path& file, os::Access access, os::Visibility visibility) override;
+  Result<std::unique_ptr<os::File>> open(const std::filesystem::path& file, os::Access access,
+                                         os::Visibility visibility) override;
   Status rename(const std::filesystem::path& from, const std::filesystem::path& to) override;
   Status remove(const std::filesystem::path& file) override;
   Status make_folder(const std::filesystem::path& folder, os::Visibility visibility) override;

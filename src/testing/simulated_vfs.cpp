@@ -9,8 +9,9 @@
 namespace mamori::testing {
 namespace {
 
-constexpr int kSectorSize = 4096;                   // as SQLite's own says
-constexpr sqlite3_int64 kNow = 212'660'000'000'000;  // milliseconds since the Julian epoch; nothing kept depends on it
+constexpr int kSectorSize = 4096;  // as SQLite's own says
+constexpr sqlite3_int64 kNow =
+    212'660'000'000'000;  // milliseconds since the Julian epoch; nothing kept depends on it
 
 struct Open;
 
@@ -20,7 +21,7 @@ struct Node {
   const Open* reserved = nullptr;  // who may write next, or writes
   bool pending = false;            // no new readers
 
-  int users = 0;                   // of the index
+  int users = 0;  // of the index
   std::vector<std::unique_ptr<char[]>> regions;
   std::array<int, SQLITE_SHM_NLOCK> readers{};
   std::array<const Open*, SQLITE_SHM_NLOCK> writers{};
@@ -37,7 +38,7 @@ struct Open {
   Shared& shared;
   std::filesystem::path path;
   std::unique_ptr<os::File> file;
-  bool sync_folder = false;        // its name is not durable yet
+  bool sync_folder = false;  // its name is not durable yet
   int level = SQLITE_LOCK_NONE;
   bool maps = false;
   std::array<bool, SQLITE_SHM_NLOCK> reads{};
@@ -110,7 +111,8 @@ int truncate(sqlite3_file* file, sqlite3_int64 size) {
 int sync(sqlite3_file* file, int) {
   auto& open = of(file);
   if (!open.file->sync()) return SQLITE_IOERR_FSYNC;
-  if (std::exchange(open.sync_folder, false)) (void)open.shared.disk.sync_folder(open.path.parent_path()).has_value();
+  if (std::exchange(open.sync_folder, false))
+    (void)open.shared.disk.sync_folder(open.path.parent_path()).has_value();
   return SQLITE_OK;
 }
 
@@ -167,7 +169,8 @@ int shm_map(sqlite3_file* file, int region, int size, int extend, void volatile*
   const auto wanted = static_cast<std::size_t>(region);
   *out = nullptr;
   if (wanted >= node.regions.size() && !extend) return SQLITE_OK;
-  while (node.regions.size() <= wanted) node.regions.push_back(std::make_unique<char[]>(static_cast<std::size_t>(size)));
+  while (node.regions.size() <= wanted)
+    node.regions.push_back(std::make_unique<char[]>(static_cast<std::size_t>(size)));
   *out = node.regions[wanted].get();
   return SQLITE_OK;
 }
@@ -190,8 +193,10 @@ int shm_lock(sqlite3_file* file, int offset, int count, int flags) {
     if (alone && node.readers[i] > (open.reads[i] ? 1 : 0)) return SQLITE_BUSY;
   }
   for (auto i = first; i < end; ++i) {
-    if (alone) node.writers[i] = &open;
-    else if (!std::exchange(open.reads[i], true)) ++node.readers[i];
+    if (alone)
+      node.writers[i] = &open;
+    else if (!std::exchange(open.reads[i], true))
+      ++node.readers[i];
   }
   return SQLITE_OK;
 }
@@ -206,8 +211,9 @@ int shm_unmap(sqlite3_file* file, int) {
 }
 
 constexpr sqlite3_io_methods kMethods = {
-    2,         close,          read,    write,       truncate,        sync,    file_size, lock,        unlock_to,
-    check_reserved, control, sector_size, characteristics, shm_map, shm_lock,  shm_barrier, shm_unmap, nullptr, nullptr,
+    2,         close,          read,    write,       truncate,        sync,    file_size, lock,
+    unlock_to, check_reserved, control, sector_size, characteristics, shm_map, shm_lock,  shm_barrier,
+    shm_unmap, nullptr,        nullptr,
 };
 
 Shared& of(sqlite3_vfs* vfs) { return *static_cast<Shared*>(vfs->pAppData); }
@@ -222,15 +228,18 @@ int open_file(sqlite3_vfs* vfs, sqlite3_filename name, sqlite3_file* file, int f
     const auto there = shared.disk.exists(path);
     if (!there || !*there) return SQLITE_CANTOPEN;
   }
-  auto opened = shared.disk.open(path, writes ? os::Access::write : os::Access::read, os::Visibility::owner_only);
+  auto opened =
+      shared.disk.open(path, writes ? os::Access::write : os::Access::read, os::Visibility::owner_only);
   if (!opened && writes) {
     opened = shared.disk.open(path, os::Access::read, os::Visibility::owner_only);
     flags = (flags & ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)) | SQLITE_OPEN_READONLY;
   }
   if (!opened) return SQLITE_CANTOPEN;
-  const bool journal = (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL)) != 0;
+  const bool journal =
+      (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL)) != 0;
   auto* const made = reinterpret_cast<VfsFile*>(file);
-  made->open = new Open{.shared = shared, .path = path, .file = std::move(*opened), .sync_folder = makes && journal};
+  made->open =
+      new Open{.shared = shared, .path = path, .file = std::move(*opened), .sync_folder = makes && journal};
   made->base.pMethods = &kMethods;
   if (out_flags) *out_flags = flags;
   return SQLITE_OK;
@@ -258,7 +267,9 @@ int randomness(sqlite3_vfs*, int count, char* out) {
   sqlite3_randomness(count, out);
   return count;
 }
-int sleep(sqlite3_vfs*, int microseconds) { return microseconds; }  // who waits here waits for nobody but itself
+int sleep(sqlite3_vfs*, int microseconds) {
+  return microseconds;
+}  // who waits here waits for nobody but itself
 int current_time(sqlite3_vfs*, double* out) {
   *out = static_cast<double>(kNow) / 86'400'000.0;
   return SQLITE_OK;

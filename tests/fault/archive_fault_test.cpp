@@ -1,4 +1,5 @@
-// The archive under every fault: live appends, imports, sealing, heads, retention and restarts, in an order that a seed chooses.
+// The archive under every fault: live appends, imports, sealing, heads, retention and restarts, in an order
+// that a seed chooses.
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -24,7 +25,8 @@ const SigningKey& key() {
 }
 
 std::string text_of(std::uint64_t number) {
-  return fmt::format("host sshd[{}]: Failed password for user{} from 192.0.2.{} unique{:08}x", 100 + number % 7, number % 5, number % 250, number);
+  return fmt::format("host sshd[{}]: Failed password for user{} from 192.0.2.{} unique{:08}x",
+                     100 + number % 7, number % 5, number % 250, number);
 }
 
 class ArchiveScenario : public Scenario {
@@ -39,15 +41,23 @@ class ArchiveScenario : public Scenario {
       const auto what = random_() % 20;
       const auto size = 1 + random_() % 6;
       if (std::getenv("MAMORI_FAULT"))
-        std::printf("step %d, choice %d, size %d, before it: %zu events, %s\n", step, static_cast<int>(what), static_cast<int>(size),
-                    stream_ ? static_cast<std::size_t>(stream_->size()) : 0, why_.c_str());
-      if (what < 9) append(size);
-      else if (what < 13) import_blocks(1 + size % 4, random_() % 4 != 0);
-      else if (what < 15) publish();
-      else if (what < 16) seal();
-      else if (what < 17) settle();
-      else if (what < 18) retain();
-      else restart();
+        std::printf("step %d, choice %d, size %d, before it: %zu events, %s\n", step, static_cast<int>(what),
+                    static_cast<int>(size), stream_ ? static_cast<std::size_t>(stream_->size()) : 0,
+                    why_.c_str());
+      if (what < 9)
+        append(size);
+      else if (what < 13)
+        import_blocks(1 + size % 4, random_() % 4 != 0);
+      else if (what < 15)
+        publish();
+      else if (what < 16)
+        seal();
+      else if (what < 17)
+        settle();
+      else if (what < 18)
+        retain();
+      else
+        restart();
       clock_.advance(std::chrono::minutes(10));
     }
     publish();
@@ -59,7 +69,8 @@ class ArchiveScenario : public Scenario {
     if (!stream_) return "cannot be opened though nothing fails any more: " + why_;
     append(2);
     if (why_ == "archive.block.damaged" || why_ == "os.file.short") {
-      // What an import wrote can neither be synced nor read any more: the stream says so, and is well when it is opened anew.
+      // What an import wrote can neither be synced nor read any more: the stream says so, and is well when it
+      // is opened anew.
       restart();
       if (!stream_) return "cannot be opened anew: " + why_;
       append(2);
@@ -83,10 +94,12 @@ class ArchiveScenario : public Scenario {
       auto opened = EmbeddedStream::open(kFolder, kOrigin, key(), clock_, disk, workers, options());
       if (!opened) return "cannot be opened: " + describe(opened.error());
       auto& stream = **opened;
-      if (auto wrong = look(stream, false); !wrong.empty()) return fmt::format("start {}: {}", round + 1, wrong);
+      if (auto wrong = look(stream, false); !wrong.empty())
+        return fmt::format("start {}: {}", round + 1, wrong);
       for (const auto& [index, text] : mine) {
         const auto there = stream.event(index);
-        if (!there || there->event.raw != text) return fmt::format("start {}: what the last start acknowledged is gone: {}", round + 1, index);
+        if (!there || there->event.raw != text)
+          return fmt::format("start {}: what the last start acknowledged is gone: {}", round + 1, index);
       }
       Arena arena;
       const auto number = 0x90000000 + checks_++;
@@ -98,7 +111,8 @@ class ArchiveScenario : public Scenario {
       const auto head = stream.publish_head();
       if (!head) return "signs nothing more: " + describe(head.error());
       if (round == 0) continue;
-      if (const auto sealed = stream.seal(); !sealed) return "seals nothing more: " + describe(sealed.error());
+      if (const auto sealed = stream.seal(); !sealed)
+        return "seals nothing more: " + describe(sealed.error());
       const auto verified = stream.verify([](const Damage&) {});
       if (!verified) return "is not whole after it went on: " + describe(verified.error());
     }
@@ -106,7 +120,9 @@ class ArchiveScenario : public Scenario {
   }
 
   const Clock& clock() const { return clock_; }
-  static StreamOptions options() { return {.level = 1, .events = 8, .bytes = 1 << 20, .backlog = 2, .segment = 3}; }
+  static StreamOptions options() {
+    return {.level = 1, .events = 8, .bytes = 1 << 20, .backlog = 2, .segment = 3};
+  }
 
  protected:
   Event event(std::uint64_t number, Arena& arena) const {
@@ -203,25 +219,31 @@ class ArchiveScenario : public Scenario {
 
   // What is wrong with what a stream shows.
   std::string look(EmbeddedStream& stream, bool same_process) {
-    for (const auto& damage : stream.damage()) return fmt::format("damage {} {}-{} of {}", damage.what, damage.first, damage.last, damage.file);
-    if (stream.first() > may_go_) return fmt::format("events before {} are gone, and nobody let them go", stream.first());
+    for (const auto& damage : stream.damage())
+      return fmt::format("damage {} {}-{} of {}", damage.what, damage.first, damage.last, damage.file);
+    if (stream.first() > may_go_)
+      return fmt::format("events before {} are gone, and nobody let them go", stream.first());
     std::map<LeafIndex, std::string> found;
     std::set<std::string> seen;
     std::string wrong;
-    const auto read = stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex index, const Event& one) -> Result<bool> {
-      std::string text(one.raw);
-      if (!seen.insert(text).second) wrong = fmt::format("twice: {}", text);
-      else if (!submitted_.contains(text)) wrong = fmt::format("never sent: {}", text);
-      found[index] = std::move(text);
-      return wrong.empty();
-    });
+    const auto read = stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                                        [&](LeafIndex index, const Event& one) -> Result<bool> {
+                                          std::string text(one.raw);
+                                          if (!seen.insert(text).second)
+                                            wrong = fmt::format("twice: {}", text);
+                                          else if (!submitted_.contains(text))
+                                            wrong = fmt::format("never sent: {}", text);
+                                          found[index] = std::move(text);
+                                          return wrong.empty();
+                                        });
     if (!read) return "cannot be read: " + describe(read.error());
     if (!wrong.empty()) return wrong;
     for (const auto& [index, text] : acknowledged_) {
       if (index < stream.first()) continue;
       const auto there = found.find(index);
       if (there == found.end()) return fmt::format("acknowledged and gone: {} ({})", index, text);
-      if (there->second != text) return fmt::format("acknowledged and another: {} ({} is {})", index, text, there->second);
+      if (there->second != text)
+        return fmt::format("acknowledged and another: {} ({} is {})", index, text, there->second);
     }
     if (!same_process && stream.first() + found.size() != stream.size()) return "places without events";
     const auto verified = stream.verify([](const Damage&) {});
@@ -232,9 +254,11 @@ class ArchiveScenario : public Scenario {
       if (std::none_of(heads.begin(), heads.end(), [&](const Head& one) { return one.note == head.note; }))
         return fmt::format("a signed head of {} is gone", head.size);
       const auto root = stream.root_at(head.size);
-      if (!root || *root != head.root) return fmt::format("a signed head of {} does not fit any more", head.size);
+      if (!root || *root != head.root)
+        return fmt::format("a signed head of {} does not fit any more", head.size);
       const auto proof = stream.consistency(head.size, stream.size());
-      if (!proof || !verify_consistency(head.size, stream.size(), head.root, *stream.root_at(stream.size()), *proof))
+      if (!proof ||
+          !verify_consistency(head.size, stream.size(), head.root, *stream.root_at(stream.size()), *proof))
         return fmt::format("from a signed head of {} nothing can be proven", head.size);
     }
     // By their words, so that the filters are asked.
@@ -264,7 +288,8 @@ class ArchiveScenario : public Scenario {
   LeafIndex may_go_ = 0;
 };
 
-// Years later: a bit turns somewhere. Nothing else goes, and what is lost is said, at this start and at every later one.
+// Years later: a bit turns somewhere. Nothing else goes, and what is lost is said, at this start and at every
+// later one.
 class RottenArchive : public ArchiveScenario {
  public:
   using ArchiveScenario::ArchiveScenario;
@@ -277,21 +302,26 @@ class RottenArchive : public ArchiveScenario {
       const auto verified = stream.verify([](const Damage&) {});
       const bool named = !stream.damage().empty() || !verified;
       std::map<LeafIndex, std::string> found;
-      const auto read = stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex index, const Event& one) -> Result<bool> {
-        found[index] = std::string(one.raw);
-        return true;
-      });
+      const auto read = stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                                          [&](LeafIndex index, const Event& one) -> Result<bool> {
+                                            found[index] = std::string(one.raw);
+                                            return true;
+                                          });
       if (!read && !named) return "cannot be read, and nothing says why";
       for (const auto& [index, text] : acknowledged_) {
         if (index < first_before) continue;
         const auto there = found.find(index);
-        if (there != found.end() && there->second != text && verified) return fmt::format("start {}: another event at {}", round + 1, index);
-        if (there == found.end() && !named) return fmt::format("start {}: {} is gone, and nothing says so", round + 1, index);
+        if (there != found.end() && there->second != text && verified)
+          return fmt::format("start {}: another event at {}", round + 1, index);
+        if (there == found.end() && !named)
+          return fmt::format("start {}: {} is gone, and nothing says so", round + 1, index);
       }
       std::set<std::string> signed_once, there;
       for (const auto& head : heads_) signed_once.insert(head.note);
       for (const auto& head : stream.heads()) there.insert(head.note);
-      if (!std::includes(there.begin(), there.end(), signed_once.begin(), signed_once.end()) && !named && round == 0) return "a signed head is gone, and nothing says so";
+      if (!std::includes(there.begin(), there.end(), signed_once.begin(), signed_once.end()) && !named &&
+          round == 0)
+        return "a signed head is gone, and nothing says so";
       Arena arena;
       const std::vector<Event> events = {event(0x80000000 + checks_++, arena)};
       if (!stream.append(events)) return "takes nothing more";
@@ -313,11 +343,14 @@ TEST(Faults, ATurnedBitTakesNothingElseAlongAndWhatIsLostIsNamed) {
     {
       const auto copy = disk.process_died();
       Workers workers{0};
-      scenario.first_before = (*EmbeddedStream::open(kFolder, kOrigin, key(), scenario.clock(), *copy, workers, ArchiveScenario::options()))->first();
+      scenario.first_before = (*EmbeddedStream::open(kFolder, kOrigin, key(), scenario.clock(), *copy,
+                                                     workers, ArchiveScenario::options()))
+                                  ->first();
     }
     std::mt19937_64 random(seed);
     // As it was left, and as a power cut leaves it: logs that went may be there again.
-    const auto left = disk.process_died(), cut = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
+    const auto left = disk.process_died(),
+               cut = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
     for (const auto* const state : {left.get(), cut.get()}) {
       for (const auto& [file, bytes] : state->files()) {
         const auto step = std::max<std::size_t>(1, bytes.size() / 60);
@@ -329,7 +362,8 @@ TEST(Faults, ATurnedBitTakesNothingElseAlongAndWhatIsLostIsNamed) {
           const auto wrong = scenario.look_at(*copy);
           if (wrong.empty()) continue;
           ++wrongs;
-          ADD_FAILURE() << "seed " << seed << ", byte " << at << " of " << file << " ^ " << static_cast<int>(bits) << ": " << wrong;
+          ADD_FAILURE() << "seed " << seed << ", byte " << at << " of " << file << " ^ "
+                        << static_cast<int>(bits) << ": " << wrong;
         }
       }
     }
@@ -339,7 +373,8 @@ TEST(Faults, ATurnedBitTakesNothingElseAlongAndWhatIsLostIsNamed) {
 
 TEST(Faults, TheArchiveKeepsWhatItAcknowledgedWhateverFailsAndWheneverThePowerGoes) {
   crypto_ready();
-  const auto count = run_all("archive", [](std::uint64_t seed) { return std::make_unique<ArchiveScenario>(seed); }, 4, 3);
+  const auto count = run_all(
+      "archive", [](std::uint64_t seed) { return std::make_unique<ArchiveScenario>(seed); }, 4, 3);
   if (std::getenv("MAMORI_FAULT") || std::getenv("MAMORI_FAULT_SEEDS")) return;
   EXPECT_GE(count.runs, 10'000u);
 }

@@ -26,10 +26,14 @@ class FilesScenario final : public Scenario {
     (void)start(disk).has_value();
     for (int step = 0; step < 16; ++step) {
       const auto what = random_() % 10, which = random_();
-      if (what < 4) put(which % 6);
-      else if (what < 7) write(which);
-      else if (what < 9) use_key(which % 2);
-      else (void)start(disk).has_value();
+      if (what < 4)
+        put(which % 6);
+      else if (what < 7)
+        write(which);
+      else if (what < 9)
+        use_key(which % 2);
+      else
+        (void)start(disk).has_value();
     }
   }
 
@@ -66,7 +70,9 @@ class FilesScenario final : public Scenario {
   }
 
  private:
-  static std::string content(std::uint64_t which) { return std::string(200 + 700 * which, static_cast<char>('a' + which)); }
+  static std::string content(std::uint64_t which) {
+    return std::string(200 + 700 * which, static_cast<char>('a' + which));
+  }
 
   static Status start(SimulatedDisk& disk) {
     for (const auto* folder : {"/data/keys", "/data/settings", "/data/blobs"})
@@ -99,8 +105,10 @@ class FilesScenario final : public Scenario {
     const auto key = os::open_or_make_signing_key(kKeys[which], *disk_);
     note(key ? Status() : Status(key.error()));
     if (!key || disk_->crashed()) return;
-    if (keys_[which].empty()) keys_[which] = key->public_key();
-    else if (keys_[which] != key->public_key()) replaced_ = true;
+    if (keys_[which].empty())
+      keys_[which] = key->public_key();
+    else if (keys_[which] != key->public_key())
+      replaced_ = true;
   }
 
   std::string look(SimulatedDisk& disk) const {
@@ -115,8 +123,10 @@ class FilesScenario final : public Scenario {
       if (!key || key->public_key() != used) return "a key that was used was replaced";
     }
     const auto settings = os::read_file(kSettings, kLimit, disk);
-    if (!settings && settings.error().kind != ErrorKind::not_found) return "the settings cannot be read: " + describe(settings.error());
-    if (settings ? !maybe_.contains(*settings) : !maybe_.contains("")) return "the settings are neither the old nor the new ones";
+    if (!settings && settings.error().kind != ErrorKind::not_found)
+      return "the settings cannot be read: " + describe(settings.error());
+    if (settings ? !maybe_.contains(*settings) : !maybe_.contains(""))
+      return "the settings are neither the old nor the new ones";
     return {};
   }
 
@@ -133,7 +143,8 @@ class FilesScenario final : public Scenario {
 
 TEST(Faults, BlobsKeysAndFilesAreWholeAndStay) {
   crypto_ready();
-  const auto count = run_all("files", [](std::uint64_t seed) { return std::make_unique<FilesScenario>(seed); }, 6, 4);
+  const auto count = run_all(
+      "files", [](std::uint64_t seed) { return std::make_unique<FilesScenario>(seed); }, 6, 4);
   if (std::getenv("MAMORI_FAULT") || std::getenv("MAMORI_FAULT_SEEDS")) return;
   EXPECT_GE(count.runs, 3'000u);
 }

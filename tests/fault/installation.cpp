@@ -17,13 +17,16 @@ constexpr const char* kThing =
 // Each record is as its last journal entry says, and has as many as it has versions; each entry has its
 // record.
 Result<std::string> compare(store::Connection& connection) {
-  std::map<std::string, std::pair<std::int64_t, std::string>> history;  // by record: entries, name after the last
-  MAMORI_TRY(connection.each("SELECT record, after_json FROM journal WHERE subject = 'thing' ORDER BY sequence", {}, [&](store::Row& row) {
-    auto& [entries, name] = history[store::as_text(row[0])];
-    ++entries;
-    const auto after = parse_json_object(store::as_text(row[1]));
-    name = after ? text_of(*after, "name") : "";
-  }));
+  std::map<std::string, std::pair<std::int64_t, std::string>>
+      history;  // by record: entries, name after the last
+  MAMORI_TRY(
+      connection.each("SELECT record, after_json FROM journal WHERE subject = 'thing' ORDER BY sequence", {},
+                      [&](store::Row& row) {
+                        auto& [entries, name] = history[store::as_text(row[0])];
+                        ++entries;
+                        const auto after = parse_json_object(store::as_text(row[1]));
+                        name = after ? text_of(*after, "name") : "";
+                      }));
   std::string wrong;
   std::size_t records = 0;
   std::set<std::string> names;
@@ -32,12 +35,15 @@ Result<std::string> compare(store::Connection& connection) {
     const auto id = store::as_text(row[0]), name = store::as_text(row[2]);
     const auto version = store::as_integer(row[1]);
     const auto found = history.find(id);
-    if (found == history.end()) wrong = "a record without journal entry: " + name;
+    if (found == history.end())
+      wrong = "a record without journal entry: " + name;
     else if (found->second != std::pair(version, name))
-      wrong = fmt::format("{} is of version {}, its journal says {} of version {}", name, version, found->second.second, found->second.first);
+      wrong = fmt::format("{} is of version {}, its journal says {} of version {}", name, version,
+                          found->second.second, found->second.first);
     if (!names.insert(name).second) wrong = "twice: " + name;
   }));
-  if (wrong.empty() && records != history.size()) wrong = fmt::format("{} records, {} in the journal", records, history.size());
+  if (wrong.empty() && records != history.size())
+    wrong = fmt::format("{} records, {} in the journal", records, history.size());
   return wrong;
 }
 
@@ -81,8 +87,10 @@ std::string look_into(store::Database& database) {
   if (!lease) return "cannot be read: " + describe(lease.error());
   const auto whole = (*lease)->query("PRAGMA integrity_check");
   if (!whole) return "cannot be checked: " + describe(whole.error());
-  if (store::as_text(whole->rows[0][0]) != "ok") return "the file is damaged: " + store::as_text(whole->rows[0][0]);
-  if (const auto verified = store::verify_journal(**lease); !verified) return "the journal is broken: " + describe(verified.error());
+  if (store::as_text(whole->rows[0][0]) != "ok")
+    return "the file is damaged: " + store::as_text(whole->rows[0][0]);
+  if (const auto verified = store::verify_journal(**lease); !verified)
+    return "the journal is broken: " + describe(verified.error());
   const auto compared = compare(**lease);
   return compared ? *compared : "cannot be read: " + describe(compared.error());
 }

@@ -20,12 +20,14 @@ const SigningKey& key() {
 // Ledger, archive, and what feeds the one into the other.
 class Followed {
  public:
-  Followed(SimulatedDisk& disk, const Clock& clock) : disk_(disk), clock_(clock), installation_(disk, clock) {}
+  Followed(SimulatedDisk& disk, const Clock& clock)
+      : disk_(disk), clock_(clock), installation_(disk, clock) {}
   ~Followed() { close(); }
 
   Status open() {
     MAMORI_TRY(installation_.open());
-    if (!archive_) archive_ = MAMORI_TRY(archive::EmbeddedArchive::open("/data/archive", key(), clock_, disk_));
+    if (!archive_)
+      archive_ = MAMORI_TRY(archive::EmbeddedArchive::open("/data/archive", key(), clock_, disk_));
     if (!logs_) logs_ = MAMORI_TRY(logs::Logs::open(installation_.ledger(), *archive_));
     return {};
   }
@@ -45,9 +47,10 @@ class Followed {
     {
       const auto lease = database().read();
       if (!lease) return "cannot be read: " + describe(lease.error());
-      const auto read = (*lease)->each("SELECT facility, sequence, hash FROM journal ORDER BY sequence", {}, [&](store::Row& row) {
-        journal[store::as_text(row[0])].push_back(store::as_text(row[1]) + " " + store::as_text(row[2]));
-      });
+      const auto read = (*lease)->each(
+          "SELECT facility, sequence, hash FROM journal ORDER BY sequence", {}, [&](store::Row& row) {
+            journal[store::as_text(row[0])].push_back(store::as_text(row[1]) + " " + store::as_text(row[2]));
+          });
       if (!read) return "cannot be read: " + describe(read.error());
     }
     for (const auto& [facility, entries] : journal) {
@@ -55,17 +58,20 @@ class Followed {
       if (!stream) return "has no stream: " + describe(stream.error());
       std::vector<std::string> fed;
       const archive::SearchOptions all;
-      const auto read = (*stream)->each_match({}, all.from, all.to, 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
-        const auto line = parse_json_object(std::string(event.raw));
-        if (line) fed.push_back(fmt::format("{} {}", integer_of(*line, "sequence"), text_of(*line, "hash")));
-        return true;
-      });
+      const auto read = (*stream)->each_match(
+          {}, all.from, all.to, 0, [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
+            const auto line = parse_json_object(std::string(event.raw));
+            if (line)
+              fed.push_back(fmt::format("{} {}", integer_of(*line, "sequence"), text_of(*line, "hash")));
+            return true;
+          });
       if (!read) return "cannot be read: " + describe(read.error());
       if (fed == entries) continue;
       std::size_t same = 0;
       while (same < fed.size() && same < entries.size() && fed[same] == entries[same]) ++same;
-      return fmt::format("{} entries in the journal, {} in the stream, the first {} alike; then {} and {}", entries.size(), fed.size(), same,
-                         same < entries.size() ? entries[same] : "none", same < fed.size() ? fed[same] : "none");
+      return fmt::format("{} entries in the journal, {} in the stream, the first {} alike; then {} and {}",
+                         entries.size(), fed.size(), same, same < entries.size() ? entries[same] : "none",
+                         same < fed.size() ? fed[same] : "none");
     }
     return {};
   }
@@ -87,12 +93,17 @@ class JournalScenario final : public Scenario {
     followed_.emplace(disk, clock_);
     for (int step = 0; step < 8; ++step) {
       const auto what = step == 0 ? 0 : random_() % 10;
-      if (std::getenv("MAMORI_FAULT")) std::printf("step %d, choice %d, before it: %s\n", step, static_cast<int>(what), why_.c_str());
+      if (std::getenv("MAMORI_FAULT"))
+        std::printf("step %d, choice %d, before it: %s\n", step, static_cast<int>(what), why_.c_str());
       if (!ready()) continue;
-      if (what < 1) make_facility();
-      else if (what < 5) make_thing();
-      else if (what < 9) feed();
-      else followed_->close();
+      if (what < 1)
+        make_facility();
+      else if (what < 5)
+        make_thing();
+      else if (what < 9)
+        feed();
+      else
+        followed_->close();
       clock_.advance(std::chrono::seconds(1));
     }
   }
@@ -106,7 +117,8 @@ class JournalScenario final : public Scenario {
     if (!why_.empty()) return "feeds nothing though nothing fails any more: " + why_;
     if (auto wrong = look(*followed_); !wrong.empty()) return wrong;
     // The power goes while all is open: nothing is tidied up by its end.
-    const auto wrong = check(*disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0), false);
+    const auto wrong =
+        check(*disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0), false);
     return wrong.empty() ? wrong : "if the power went now: " + wrong;
   }
 
@@ -116,31 +128,38 @@ class JournalScenario final : public Scenario {
     if (!again) checked_ = 0;
     for (int round = 0; round < 2; ++round) {
       Followed next(disk, clock_);
-      if (const auto opened = next.open(); !opened) return fmt::format("start {}: cannot be opened: {}", round + 1, describe(opened.error()));
+      if (const auto opened = next.open(); !opened)
+        return fmt::format("start {}: cannot be opened: {}", round + 1, describe(opened.error()));
       // The first start only follows, and makes nothing durable in the ledger by a change of its own.
-      if (const auto fed = next.logs().journal().feed(); !fed) return fmt::format("start {}: feeds nothing: {}", round + 1, describe(fed.error()));
+      if (const auto fed = next.logs().journal().feed(); !fed)
+        return fmt::format("start {}: feeds nothing: {}", round + 1, describe(fed.error()));
       if (auto wrong = look(next); !wrong.empty()) return fmt::format("start {}: {}", round + 1, wrong);
       if (round == 0) {
         // The process died before, and the power goes now: what was followed must not be further than what is
         // kept.
         const auto lost = disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0);
         Followed later(*lost, clock_);
-        if (const auto reopened = later.open(); !reopened) return "cannot be opened after that: " + describe(reopened.error());
-        if (const auto fed = later.logs().journal().feed(); !fed) return "feeds nothing after that: " + describe(fed.error());
+        if (const auto reopened = later.open(); !reopened)
+          return "cannot be opened after that: " + describe(reopened.error());
+        if (const auto fed = later.logs().journal().feed(); !fed)
+          return "feeds nothing after that: " + describe(fed.error());
         if (auto wrong = look(later); !wrong.empty()) return "the power gone after start 1: " + wrong;
         continue;
       }
       const auto made = next.ledger().create(kActor, *registers().find("facility"), "", facility("later"));
       if (!made) return "takes nothing more: " + describe(made.error());
       ++checked_;
-      if (const auto fed = next.logs().journal().feed(); !fed) return "feeds nothing more: " + describe(fed.error());
+      if (const auto fed = next.logs().journal().feed(); !fed)
+        return "feeds nothing more: " + describe(fed.error());
       if (auto wrong = look(next); !wrong.empty()) return "after one more: " + wrong;
     }
     return {};
   }
 
  private:
-  static ledger::Write facility(const std::string& name) { return {{{"name", name}, {"kind", "clinic"}}, "test"}; }
+  static ledger::Write facility(const std::string& name) {
+    return {{{"name", name}, {"kind", "clinic"}}, "test"};
+  }
 
   bool ready() {
     if (followed_->is_open()) return true;
@@ -154,7 +173,8 @@ class JournalScenario final : public Scenario {
   }
 
   void make_facility() {
-    const auto made = followed_->ledger().create(kActor, *registers().find("facility"), "", facility(fmt::format("F{}", ++number_)));
+    const auto made = followed_->ledger().create(kActor, *registers().find("facility"), "",
+                                                 facility(fmt::format("F{}", ++number_)));
     if (made) facilities_.push_back(made->id);
     note(made ? Status() : Status(made.error()));
   }
@@ -162,7 +182,8 @@ class JournalScenario final : public Scenario {
     const auto which = random_();
     if (facilities_.empty()) return;
     const auto name = fmt::format("thing {}", ++number_);
-    const auto made = followed_->ledger().create(kActor, *registers().find("thing"), facilities_[which % facilities_.size()], {{{"name", name}}, ""});
+    const auto made = followed_->ledger().create(
+        kActor, *registers().find("thing"), facilities_[which % facilities_.size()], {{{"name", name}}, ""});
     note(made ? Status() : Status(made.error()));
   }
   void feed() {
@@ -176,7 +197,8 @@ class JournalScenario final : public Scenario {
     if (!lease) return "cannot be read: " + describe(lease.error());
     const auto count = (*lease)->query("SELECT COUNT(*) FROM journal");
     if (!count) return "cannot be read: " + describe(count.error());
-    if (static_cast<std::size_t>(store::as_integer(count->rows[0][0])) < acknowledged_ + checked_) return "acknowledged and gone";
+    if (static_cast<std::size_t>(store::as_integer(count->rows[0][0])) < acknowledged_ + checked_)
+      return "acknowledged and gone";
     return followed.compare();
   }
 
@@ -192,7 +214,8 @@ class JournalScenario final : public Scenario {
 
 TEST(Faults, TheJournalComesIntoItsStreamWholeOnceAndInOrder) {
   crypto_ready();
-  const auto count = run_all("journal", [](std::uint64_t seed) { return std::make_unique<JournalScenario>(seed); }, 1, 2);
+  const auto count = run_all(
+      "journal", [](std::uint64_t seed) { return std::make_unique<JournalScenario>(seed); }, 1, 2);
   if (std::getenv("MAMORI_FAULT") || std::getenv("MAMORI_FAULT_SEEDS")) return;
   EXPECT_GE(count.runs, 1'000u);
 }

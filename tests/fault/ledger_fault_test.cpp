@@ -18,7 +18,7 @@ using ledger::Record;
 struct Deed {
   std::size_t entries = 1;  // in the journal, when it happened
   bool told_done = false;
-  bool told_not = false;    // in the life of the process that is still there: then it did not happen
+  bool told_not = false;  // in the life of the process that is still there: then it did not happen
 };
 
 class LedgerScenario final : public Scenario {
@@ -33,14 +33,22 @@ class LedgerScenario final : public Scenario {
       if (std::getenv("MAMORI_FAULT"))
         std::printf("step %d, choice %d, before it: %s\n", step, static_cast<int>(what), why_.c_str());
       if (!ready()) continue;
-      if (what < 6) create();
-      else if (what < 9) update(which);
-      else if (what < 11) retire_or_bring_back(which);
-      else if (what < 13) create_many(4 + which % 9);
-      else if (what < 15) fail();
-      else if (what < 16) revert(which);
-      else if (what < 18) write_beside_a_reader();
-      else restart();
+      if (what < 6)
+        create();
+      else if (what < 9)
+        update(which);
+      else if (what < 11)
+        retire_or_bring_back(which);
+      else if (what < 13)
+        create_many(4 + which % 9);
+      else if (what < 15)
+        fail();
+      else if (what < 16)
+        revert(which);
+      else if (what < 18)
+        write_beside_a_reader();
+      else
+        restart();
       clock_.advance(std::chrono::seconds(1));
     }
   }
@@ -55,7 +63,8 @@ class LedgerScenario final : public Scenario {
     if (!why_.empty()) return "takes no batch though nothing fails any more: " + why_;
     if (auto wrong = look(installation_->database()); !wrong.empty()) return wrong;
     // The power goes while it is open: nothing is tidied up by its end.
-    const auto wrong = check(*disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0), false);
+    const auto wrong =
+        check(*disk.power_lost([](std::size_t) { return SimulatedDisk::Fate::lost; }, 0), false);
     return wrong.empty() ? wrong : "if the power went now: " + wrong;
   }
 
@@ -65,14 +74,18 @@ class LedgerScenario final : public Scenario {
     if (!again) checked_.clear();
     for (int round = 0; round < 2; ++round) {
       Installation next(disk, clock_);
-      if (const auto opened = next.open(); !opened) return fmt::format("start {}: cannot be opened: {}", round + 1, describe(opened.error()));
-      for (auto& [token, deed] : deeds_) deed.told_not = false;  // told by a process that is gone: it may yet have happened
-      if (auto wrong = look(next.database()); !wrong.empty()) return fmt::format("start {}: {}", round + 1, wrong);
+      if (const auto opened = next.open(); !opened)
+        return fmt::format("start {}: cannot be opened: {}", round + 1, describe(opened.error()));
+      for (auto& [token, deed] : deeds_)
+        deed.told_not = false;  // told by a process that is gone: it may yet have happened
+      if (auto wrong = look(next.database()); !wrong.empty())
+        return fmt::format("start {}: {}", round + 1, wrong);
       const auto token = fmt::format("check {}", ++checks_);
       const auto made = next.ledger().create(kActor, reg(), "f1", write(token));
       if (!made) return "takes nothing more: " + describe(made.error());
       checked_.insert(token);
-      if (auto wrong = look(next.database()); !wrong.empty()) return fmt::format("after start {}: {}", round + 1, wrong);
+      if (auto wrong = look(next.database()); !wrong.empty())
+        return fmt::format("after start {}: {}", round + 1, wrong);
     }
     return {};
   }
@@ -129,7 +142,8 @@ class LedgerScenario final : public Scenario {
     const auto record = one(which);
     if (!record) return;
     const auto token = begin();
-    ended(token, installation_->ledger().update(kActor, reg(), {"f1"}, record->id, record->version, write(token)));
+    ended(token,
+          installation_->ledger().update(kActor, reg(), {"f1"}, record->id, record->version, write(token)));
   }
 
   void retire_or_bring_back(std::uint64_t which) {
@@ -137,8 +151,10 @@ class LedgerScenario final : public Scenario {
     if (!record) return;
     const auto token = begin();
     auto& ledger = installation_->ledger();
-    if (record->retired_at) ended(token, ledger.bring_back(kActor, reg(), {"f1"}, record->id, record->version, token));
-    else ended(token, ledger.retire(kActor, reg(), {"f1"}, record->id, record->version, token));
+    if (record->retired_at)
+      ended(token, ledger.bring_back(kActor, reg(), {"f1"}, record->id, record->version, token));
+    else
+      ended(token, ledger.retire(kActor, reg(), {"f1"}, record->id, record->version, token));
   }
 
   void revert(std::uint64_t which) {
@@ -148,7 +164,8 @@ class LedgerScenario final : public Scenario {
     if (!history || history->size() < 2) return;
     const auto token = begin();
     const auto before = history->back().sequence;  // as it was made
-    const auto reverted = installation_->ledger().revert(kActor, reg(), {"f1"}, record->id, record->version, before, token);
+    const auto reverted =
+        installation_->ledger().revert(kActor, reg(), {"f1"}, record->id, record->version, before, token);
     if (reverted && reverted->version == record->version) deeds_[token].entries = 0;  // it was so already
     ended(token, reverted);
   }
@@ -162,7 +179,8 @@ class LedgerScenario final : public Scenario {
         records.push_back(write(token).fields);
         records.back()["name"] = fmt::format("{}, {}", token, i);
       }
-      MAMORI_TRY(installation_->ledger().create_many(transaction, kActor, reg(), "f1", std::move(records), token, nullptr));
+      MAMORI_TRY(installation_->ledger().create_many(transaction, kActor, reg(), "f1", std::move(records),
+                                                     token, nullptr));
       MAMORI_TRY(transaction.commit());
       return true;
     }());
@@ -188,9 +206,12 @@ class LedgerScenario final : public Scenario {
     const auto lease = installation_->database().read();
     if (!lease) return;
     bool first = true;
-    (void)(*lease)->each("SELECT id, remark FROM r_thing ORDER BY remark, id", {}, [&](store::Row&) {
-      if (std::exchange(first, false)) create();
-    }).has_value();
+    (void)(*lease)
+        ->each("SELECT id, remark FROM r_thing ORDER BY remark, id", {},
+               [&](store::Row&) {
+                 if (std::exchange(first, false)) create();
+               })
+        .has_value();
   }
 
   void restart() {
@@ -211,7 +232,8 @@ class LedgerScenario final : public Scenario {
     for (const auto& [token, deed] : deeds_) {
       const auto at = found.find(token);
       const auto entries = at == found.end() ? 0 : at->second;
-      if (entries != 0 && entries != deed.entries) return fmt::format("{}: {} of {} entries", token, entries, deed.entries);
+      if (entries != 0 && entries != deed.entries)
+        return fmt::format("{}: {} of {} entries", token, entries, deed.entries);
       if (deed.told_done && entries != deed.entries) return token + ": acknowledged and gone";
       if (deed.told_not && entries != 0) return token + ": told that it did not happen, and it has";
     }
@@ -236,7 +258,8 @@ class LedgerScenario final : public Scenario {
 
 TEST(Faults, TheLedgerKeepsWhatItAcknowledgedWithItsJournalAndNothingByHalves) {
   crypto_ready();
-  const auto count = run_all("ledger", [](std::uint64_t seed) { return std::make_unique<LedgerScenario>(seed); }, 2, 1);
+  const auto count = run_all(
+      "ledger", [](std::uint64_t seed) { return std::make_unique<LedgerScenario>(seed); }, 2, 1);
   if (std::getenv("MAMORI_FAULT") || std::getenv("MAMORI_FAULT_SEEDS")) return;
   EXPECT_GE(count.runs, 3'000u);
 }

@@ -1,4 +1,5 @@
-// The archive's own formats and its question language: any bytes are refused or read, never more; what is taken apart comes back.
+// The archive's own formats and its question language: any bytes are refused or read, never more; what is
+// taken apart comes back.
 #include <unistd.h>
 
 #include "archive/cluster/clickhouse.h"
@@ -27,12 +28,15 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       break;
     }
     case 1: {
-      if (const auto events = decode_record(bytes)) MAMORI_ASSERT(encode_record(*events).size() >= events->size());
+      if (const auto events = decode_record(bytes))
+        MAMORI_ASSERT(encode_record(*events).size() >= events->size());
       break;
     }
     case 2: {
       const auto middle = bytes.size() / 2;
-      const auto text = archive::detail::Text::open(os::Bytes(std::string_view(bytes).substr(0, middle)), os::Bytes(std::string_view(bytes).substr(middle)), data[0]);
+      const auto text =
+          archive::detail::Text::open(os::Bytes(std::string_view(bytes).substr(0, middle)),
+                                      os::Bytes(std::string_view(bytes).substr(middle)), data[0]);
       std::string out;
       std::vector<std::size_t> ends;
       if (text) (void)text->put_together(out, ends).has_value();
@@ -50,9 +54,13 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       const auto condition = condition_of(*query);
       bool inside = false;
       for (std::size_t i = 0; i < condition.size(); ++i) {
-        if (inside && condition[i] == '\\') ++i;
-        else if (condition[i] == '\'') inside = !inside;
-        else if (!inside) MAMORI_ASSERT(static_cast<unsigned char>(condition[i]) < 0x80 && condition[i] != ';' && condition[i] != '-');
+        if (inside && condition[i] == '\\')
+          ++i;
+        else if (condition[i] == '\'')
+          inside = !inside;
+        else if (!inside)
+          MAMORI_ASSERT(static_cast<unsigned char>(condition[i]) < 0x80 && condition[i] != ';' &&
+                        condition[i] != '-');
       }
       MAMORI_ASSERT(!inside);
       Rows rows(bytes);
@@ -76,7 +84,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       }
       archive::detail::WordSet words;
       auto parts = archive::detail::take_apart(events, words);
-      const auto text = archive::detail::Text::open(os::Bytes(parts.shapes), os::Bytes(parts.variables), events.size());
+      const auto text =
+          archive::detail::Text::open(os::Bytes(parts.shapes), os::Bytes(parts.variables), events.size());
       MAMORI_ASSERT(text.has_value());
       for (std::size_t i = 0; i < events.size(); ++i) MAMORI_ASSERT(*text->raw(i) == events[i].raw);
     }

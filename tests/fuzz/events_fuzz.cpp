@@ -1,4 +1,5 @@
-// Whatever a sender writes: normalised without a crash, its values within the message or the arena, its fields shown, its frames whole.
+// Whatever a sender writes: normalised without a crash, its values within the message or the arena, its
+// fields shown, its frames whole.
 #include "formats/bodies.h"
 #include "formats/detail.h"
 #include "formats/fields.h"
@@ -30,7 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       if (second == bytes.npos) break;
       auto mapping = parse_mapping(std::string_view(bytes).substr(0, first));
       if (!mapping) break;
-      if (!is_numbered(*mapping)) mapping = with_heading(*mapping, std::string_view(bytes).substr(first + 1, second - first - 1));
+      if (!is_numbered(*mapping))
+        mapping = with_heading(*mapping, std::string_view(bytes).substr(first + 1, second - first - 1));
       if (!mapping) break;
       const auto record = std::string_view(bytes).substr(second + 1);
       MAMORI_ASSERT(csv_record(record, 4096) <= record.size());

@@ -1,4 +1,5 @@
-// The cluster engine against real servers: the same events as in the embedded engine give the same answers and the same proofs.
+// The cluster engine against real servers: the same events as in the embedded engine give the same answers
+// and the same proofs.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -17,15 +18,20 @@ namespace {
 using testing::ClickHouseServers;
 
 TEST(ClickHouseAddress, IsReadAndRefused) {
-  const auto address = parse_clickhouse("clickhouses://mamori:p%40ss@ch1.example:8443,ch2.example:8443/logs?cluster=main&quorum=2");
+  const auto address = parse_clickhouse(
+      "clickhouses://mamori:p%40ss@ch1.example:8443,ch2.example:8443/logs?cluster=main&quorum=2");
   ASSERT_TRUE(address);
-  EXPECT_EQ(address->servers, (std::vector<std::string>{"https://ch1.example:8443", "https://ch2.example:8443"}));
+  EXPECT_EQ(address->servers,
+            (std::vector<std::string>{"https://ch1.example:8443", "https://ch2.example:8443"}));
   EXPECT_EQ(address->user, "mamori");
   EXPECT_EQ(address->password.reveal(), "p@ss");
   EXPECT_EQ(address->database, "logs");
   EXPECT_EQ(address->cluster, "main");
   EXPECT_EQ(address->quorum, 2);
-  for (const auto* bad : {"", "http://x", "clickhouse://", "clickhouse:///db", "clickhouse://h/a b", "clickhouse://h/a;DROP", "clickhouse://h/db?cluster=a'b", "clickhouse://h/db?what=1", "clickhouse://h/db?quorum=x", "clickhouse://u%0d%0aX:y@h/db"})
+  for (const auto* bad :
+       {"", "http://x", "clickhouse://", "clickhouse:///db", "clickhouse://h/a b", "clickhouse://h/a;DROP",
+        "clickhouse://h/db?cluster=a'b", "clickhouse://h/db?what=1", "clickhouse://h/db?quorum=x",
+        "clickhouse://u%0d%0aX:y@h/db"})
     EXPECT_EQ(parse_clickhouse(bad).error().code, "archive.cluster.address") << bad;
 }
 
@@ -41,17 +47,22 @@ std::vector<std::string> raws() {
       "User=TANAKA EventID=4625 Status=0xC000006D",
       "{\"patient\":\"001234\",\"user\":\"佐藤\",\"action\":\"read\"}",
       "サーバーが停止しました user=ﾀﾅｶ",
-      "\x8A\xB3\x8E\xD2\x82\xCC\x83J\x83\x8B\x83" "e\x82\xF0\x8AJ\x82\xAB\x82\xDC\x82\xB5\x82\xBD",  // CP932
+      "\x8A\xB3\x8E\xD2\x82\xCC\x83J\x83\x8B\x83"
+      "e\x82\xF0\x8AJ\x82\xAB\x82\xDC\x82\xB5\x82\xBD",  // CP932
       "mail from a.b@example.jp to c-d.example",
       "10.1.5.5 10.1.5 x-10.1.5-y",
       "path C:\\Windows\\[x] a'b\"c `DROP TABLE event` -- ; \\",
-      std::string("zero\0" "byte and \xFF\xFE no text", 24),
+      std::string("zero\0"
+                  "byte and \xFF\xFE no text",
+                  24),
       "",
       "tanaka's tanakas atanaka tana-ka tanaka_1",
       "a-xbb a-xb",
       "line\nbreak\ttab",
   };
-  for (int i = 0; i < 700; ++i) out.push_back("filler number " + std::to_string(i) + (i % 7 == 0 ? " failure" : " success") + " host" + std::to_string(i % 13));
+  for (int i = 0; i < 700; ++i)
+    out.push_back("filler number " + std::to_string(i) + (i % 7 == 0 ? " failure" : " success") + " host" +
+                  std::to_string(i % 13));
   return out;
 }
 
@@ -91,10 +102,68 @@ class Cluster : public ::testing::Test {
 };
 
 constexpr const char* kQuestions[] = {
-    "*", "failed", "password", "PASSWORD", "\"failed password\"", "passw*", "*word", "tanaka", "tana*", "tan*a", "tana*s", "user:tanaka", "user:佐藤", "user:佐*", "user:*", "NOT user:*", "user:\"\"", "patient:001234", "001234",
-    "outcome:failure AND user:tanaka", "outcome:failure OR patient:001234", "failed NOT tanaka", "(admin OR tanaka) -filler", "EventID:4625", "eventid:46*", "user:TANAKA", "User:tanaka", "patient:\"001234\"", "action:read", "EventID:*",
-    "10.1.5", "10.1.5.5", "10.*.5", "x-10.1.5-y", "a.b@example.jp", "example.jp", "c-d.example", "a-*b", "\"a'b\"", "\"c:\\\\windows\"", "\"[x]\"", "\"`drop table event`\"", "--", ";", "サーバ", "停止", "サーバ*", "患者", "ｻｰﾊﾞｰ", "タナカ", "カルテ", "\"no text\"",
-    "zero", "byte", "line", "\"line break\"", "host1", "host1*", "nowhere", "\"number 69\"", "number 69", "filler failure host3 -source:LS-0001",
+    "*",
+    "failed",
+    "password",
+    "PASSWORD",
+    "\"failed password\"",
+    "passw*",
+    "*word",
+    "tanaka",
+    "tana*",
+    "tan*a",
+    "tana*s",
+    "user:tanaka",
+    "user:佐藤",
+    "user:佐*",
+    "user:*",
+    "NOT user:*",
+    "user:\"\"",
+    "patient:001234",
+    "001234",
+    "outcome:failure AND user:tanaka",
+    "outcome:failure OR patient:001234",
+    "failed NOT tanaka",
+    "(admin OR tanaka) -filler",
+    "EventID:4625",
+    "eventid:46*",
+    "user:TANAKA",
+    "User:tanaka",
+    "patient:\"001234\"",
+    "action:read",
+    "EventID:*",
+    "10.1.5",
+    "10.1.5.5",
+    "10.*.5",
+    "x-10.1.5-y",
+    "a.b@example.jp",
+    "example.jp",
+    "c-d.example",
+    "a-*b",
+    "\"a'b\"",
+    "\"c:\\\\windows\"",
+    "\"[x]\"",
+    "\"`drop table event`\"",
+    "--",
+    ";",
+    "サーバ",
+    "停止",
+    "サーバ*",
+    "患者",
+    "ｻｰﾊﾞｰ",
+    "タナカ",
+    "カルテ",
+    "\"no text\"",
+    "zero",
+    "byte",
+    "line",
+    "\"line break\"",
+    "host1",
+    "host1*",
+    "nowhere",
+    "\"number 69\"",
+    "number 69",
+    "filler failure host3 -source:LS-0001",
 };
 
 TEST_F(Cluster, AnswersLikeTheEmbeddedEngine) {
@@ -113,7 +182,8 @@ TEST_F(Cluster, AnswersLikeTheEmbeddedEngine) {
     EXPECT_EQ(range->first, i);
     ASSERT_TRUE(theirs->append(some));
   }
-  ASSERT_TRUE((*cluster->stream({"f2", "events"}))->append(events_of({"another facility's password failed"})));
+  ASSERT_TRUE(
+      (*cluster->stream({"f2", "events"}))->append(events_of({"another facility's password failed"})));
   const Stream* const a[] = {ours};
   const Stream* const b[] = {theirs};
   std::size_t answered = 0;
@@ -156,7 +226,8 @@ TEST_F(Cluster, AnswersLikeTheEmbeddedEngine) {
       if (some->hits.empty()) break;
       paged.before = some->hits.back().at;
     }
-    for (std::size_t i = 0; i < std::min<std::size_t>(21, there->hits.size()); ++i) direct.push_back(there->hits[i].at.index);
+    for (std::size_t i = 0; i < std::min<std::size_t>(21, there->hits.size()); ++i)
+      direct.push_back(there->hits[i].at.index);
     EXPECT_EQ(pages, direct);
   }
   EXPECT_GE(answered, std::size(kQuestions) * 3 / 4) << "most questions are about something";
@@ -171,10 +242,11 @@ TEST_F(Cluster, AnswersLikeTheEmbeddedEngine) {
   EXPECT_EQ(ours->event(99999).error().code, "archive.event.missing");
   EXPECT_EQ(ours->raw_bytes(), theirs->raw_bytes());
   std::vector<LeafIndex> matched;
-  ASSERT_TRUE(ours->each_match(*parse_query("user:tanaka failure"), SearchOptions().from, SearchOptions().to, 40, [&](LeafIndex index, const Event&) -> Result<bool> {
-    matched.push_back(index);
-    return matched.size() < 5;
-  }));
+  ASSERT_TRUE(ours->each_match(*parse_query("user:tanaka failure"), SearchOptions().from, SearchOptions().to,
+                               40, [&](LeafIndex index, const Event&) -> Result<bool> {
+                                 matched.push_back(index);
+                                 return matched.size() < 5;
+                               }));
   EXPECT_EQ(matched.size(), 5u);
   EXPECT_TRUE(std::is_sorted(matched.begin(), matched.end()) && matched.front() >= 40);
 }
@@ -200,7 +272,8 @@ TEST_F(Cluster, ProvesAcrossStartsAndNamesWhatWasChanged) {
   }
   // The server is killed and comes back; so do we.
   servers.stop(0, SIGKILL);
-  EXPECT_EQ(ClusterArchive::open(address, folder_.path() / "b", *key_, clock_).error().code, "archive.cluster.unreachable");
+  EXPECT_EQ(ClusterArchive::open(address, folder_.path() / "b", *key_, clock_).error().code,
+            "archive.cluster.unreachable");
   servers.start(0);
   const auto archive = open(servers.url());
   ASSERT_TRUE(archive);
@@ -228,11 +301,15 @@ TEST_F(Cluster, ProvesAcrossStartsAndNamesWhatWasChanged) {
     EXPECT_LE(found[0].first, first);
     EXPECT_GE(found[0].last, last);
   };
-  ASSERT_NO_FATAL_FAILURE(broken("ALTER TABLE mamori.event UPDATE raw = 'nothing happened' WHERE leaf = 300", 300, 300, "archive.damage.event"));
-  ASSERT_TRUE(direct.run("ALTER TABLE mamori.event UPDATE raw = " + sql_text(texts[300]) + " WHERE leaf = 300"));
-  for (int i = 0; i < 100 && !stream->verify([](const Damage&) {}); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ASSERT_NO_FATAL_FAILURE(broken("ALTER TABLE mamori.event UPDATE raw = 'nothing happened' WHERE leaf = 300",
+                                 300, 300, "archive.damage.event"));
+  ASSERT_TRUE(
+      direct.run("ALTER TABLE mamori.event UPDATE raw = " + sql_text(texts[300]) + " WHERE leaf = 300"));
+  for (int i = 0; i < 100 && !stream->verify([](const Damage&) {}); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   ASSERT_TRUE(stream->verify([](const Damage&) {}));
-  ASSERT_NO_FATAL_FAILURE(broken("ALTER TABLE mamori.event DELETE WHERE leaf >= 700 AND leaf < 710", 700, 709, "archive.damage.missing"));
+  ASSERT_NO_FATAL_FAILURE(broken("ALTER TABLE mamori.event DELETE WHERE leaf >= 700 AND leaf < 710", 700, 709,
+                                 "archive.damage.missing"));
 }
 
 TEST_F(Cluster, RetentionKeepsTheProofs) {
@@ -253,10 +330,14 @@ TEST_F(Cluster, RetentionKeepsTheProofs) {
   EXPECT_EQ(*removed, texts.size() / kChunk * kChunk);
   EXPECT_EQ(stream->first(), *removed);
   EXPECT_EQ(stream->event(5).error().code, "archive.event.missing");
-  for (int i = 0; i < 100 && *ClickHouse(*parse_clickhouse(servers.url())).number("SELECT count() FROM mamori.event WHERE leaf < 512") != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (int i = 0; i < 100 && *ClickHouse(*parse_clickhouse(servers.url()))
+                                     .number("SELECT count() FROM mamori.event WHERE leaf < 512") != 0;
+       ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_EQ(*stream->root_at(early.size), early.root);
   EXPECT_TRUE(stream->consistency(early.size, stream->size()));
-  EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+  EXPECT_TRUE(
+      stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
   const Stream* const streams[] = {stream};
   EXPECT_EQ(archive->search(streams, Query{}, {.statistics = true})->total, texts.size() - *removed);
 }
@@ -271,7 +352,8 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
     auto* stream = *archive.stream({"f1", "events"});
     const auto events = events_of(texts, from);
     for (std::size_t i = 0; i < events.size(); i += 60) {
-      const auto done = stream->append(std::span<const Event>(events).subspan(i, std::min<std::size_t>(60, events.size() - i)));
+      const auto done = stream->append(
+          std::span<const Event>(events).subspan(i, std::min<std::size_t>(60, events.size() - i)));
       ASSERT_TRUE(done) << describe(done.error());
     }
     ASSERT_TRUE(stream->publish_head());
@@ -287,7 +369,8 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
     EXPECT_EQ(name.base(), "events");
     auto* stream = *first->stream(name);
     EXPECT_EQ(stream->size(), texts.size());
-    EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+    EXPECT_TRUE(
+        stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
     all.push_back(stream);
   }
   SearchOptions options{.limit = 10, .statistics = true};
@@ -295,7 +378,9 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
   EXPECT_EQ(first->search(all, *parse_query("\"failed password\""), options)->total, 2u);
   // The rows lie on both.
   for (std::size_t i = 0; i < 2; ++i) {
-    EXPECT_GT(*ClickHouse(*parse_clickhouse(servers.url_of(i))).number("SELECT count() FROM mamori.event_rows"), 0u);
+    EXPECT_GT(
+        *ClickHouse(*parse_clickhouse(servers.url_of(i))).number("SELECT count() FROM mamori.event_rows"),
+        0u);
   }
   // A server dies while we write. What was acknowledged is there afterwards, and no number is given twice.
   auto* stream = *first->stream({"f1", "events"});
@@ -303,7 +388,8 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
   servers.stop(1, SIGKILL);
   std::size_t acknowledged = 0;
   const auto events = events_of(texts, 20'000);
-  for (std::size_t i = 0; i < 5; ++i) acknowledged += stream->append(std::span<const Event>(events).subspan(i * 10, 10)) ? 10 : 0;
+  for (std::size_t i = 0; i < 5; ++i)
+    acknowledged += stream->append(std::span<const Event>(events).subspan(i * 10, 10)) ? 10 : 0;
   servers.start(1);
   LeafRange last;
   for (int i = 0; i < 100; ++i) {
@@ -315,7 +401,9 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
   }
   EXPECT_EQ(last.count, 10u);
   EXPECT_GE(stream->size(), before + acknowledged + 10);
-  EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last; }));
+  EXPECT_TRUE(stream->verify([](const Damage& damage) {
+    ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last;
+  }));
   EXPECT_EQ(stream->event(last.first)->event.raw, events[50].raw);
 }
 
@@ -331,13 +419,15 @@ TEST_F(Cluster, AnswersOverTlsAndOnlyToWhomItsAuthorityVouchesFor) {
   // Nobody vouches for its certificate here; and it does not speak plainly.
   auto unknown = *parse_clickhouse(servers.url());
   unknown.authority.clear();
-  EXPECT_EQ(ClusterArchive::open(unknown, folder_.path() / "b", *key_, clock_).error().code, "archive.cluster.unreachable");
+  EXPECT_EQ(ClusterArchive::open(unknown, folder_.path() / "b", *key_, clock_).error().code,
+            "archive.cluster.unreachable");
   auto plain = unknown;
   plain.servers[0].replace(0, 5, "http");
   EXPECT_FALSE(ClusterArchive::open(plain, folder_.path() / "b", *key_, clock_));
 }
 
-// With quorum=2 an insert that only one replica has is not acknowledged: a server that is lost for good takes nothing along.
+// With quorum=2 an insert that only one replica has is not acknowledged: a server that is lost for good takes
+// nothing along.
 TEST_F(Cluster, AQuorumAcknowledgesOnlyWhatBothReplicasHave) {
   ClickHouseServers servers({.servers = 2, .replicas = true});
   const auto archive = open(servers.url() + "&quorum=2");
@@ -349,7 +439,10 @@ TEST_F(Cluster, AQuorumAcknowledgesOnlyWhatBothReplicasHave) {
   ASSERT_TRUE(stream->append(some(0)));
   ASSERT_TRUE(stream->append(some(10)));
   for (std::size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(*ClickHouse(*parse_clickhouse(servers.url_of(i))).number("SELECT count() FROM mamori.event_rows"), 20u) << "on both when it was acknowledged";
+    EXPECT_EQ(
+        *ClickHouse(*parse_clickhouse(servers.url_of(i))).number("SELECT count() FROM mamori.event_rows"),
+        20u)
+        << "on both when it was acknowledged";
   }
   servers.stop(1, SIGKILL);
   std::this_thread::sleep_for(std::chrono::seconds(7));  // ZooKeeper gives it up after five
@@ -363,12 +456,14 @@ TEST_F(Cluster, AQuorumAcknowledgesOnlyWhatBothReplicasHave) {
   }
   ASSERT_TRUE(last) << describe(last.error());
   ASSERT_TRUE(stream->publish_head());
-  EXPECT_TRUE(stream->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last; }));
+  EXPECT_TRUE(stream->verify([](const Damage& damage) {
+    ADD_FAILURE() << damage.what << " " << damage.first << "–" << damage.last;
+  }));
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(stream->event(last->first + i)->event.raw, texts[20 + i]);
 }
 
-// An insert that only one replica has waits for the other; whether it counts is not known, and nobody signs it or
-// gives its numbers again.
+// An insert that only one replica has waits for the other; whether it counts is not known, and nobody signs
+// it or gives its numbers again.
 TEST_F(Cluster, NothingIsSignedThatWaitsForItsQuorum) {
   ClickHouseServers servers({.servers = 2, .replicas = true});
   auto address = *parse_clickhouse(servers.url_of(0) + "&quorum=2");
@@ -389,7 +484,8 @@ TEST_F(Cluster, NothingIsSignedThatWaitsForItsQuorum) {
   servers.stop(1, SIGKILL);
   // ZooKeeper does not know yet that the replica is gone: the rows are written, and wait for it.
   EXPECT_FALSE((*stream)->append(some(10)));
-  ASSERT_EQ(*ClickHouse(address).number("SELECT count() FROM mamori.event_rows"), 20u) << "there, on one of two";
+  ASSERT_EQ(*ClickHouse(address).number("SELECT count() FROM mamori.event_rows"), 20u)
+      << "there, on one of two";
   const auto head = (*stream)->publish_head();
   EXPECT_TRUE(!head || head->size == 10) << "head of " << head->size;
   // Another process sees them, reads, and neither signs nor writes.
@@ -407,7 +503,8 @@ TEST_F(Cluster, NothingIsSignedThatWaitsForItsQuorum) {
   ASSERT_TRUE(last) << describe(last.error());
   EXPECT_EQ(last->first, 20u) << "the numbers of those that waited are theirs";
   ASSERT_TRUE((*stream)->publish_head());
-  EXPECT_TRUE((*stream)->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+  EXPECT_TRUE(
+      (*stream)->verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
   for (std::size_t i = 0; i < 30; ++i) EXPECT_EQ((*stream)->event(i)->event.raw, texts[i]);
 }
 

@@ -520,10 +520,10 @@ TEST_F(ClusterFaults, WritingWaitsForWhatTheLastLifeStillInserts) {
   std::atomic<bool> ended = false;
   const auto name = "mamori/" + archive_->writer() + "/f1/events/0";
   std::thread earlier([&] {
-    EXPECT_TRUE(
-        net::ask_web({.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name,
-                 .method = "POST",
-                 .body = "SELECT sleep(1)"}));
+    EXPECT_TRUE(net::ask_web(
+        {.url = "http://127.0.0.1:" + std::to_string(servers_->port_of(0)) + "/?query_id=" + name,
+         .method = "POST",
+         .body = "SELECT sleep(1)"}));
     ended = true;
   });
   const auto running = "SELECT count() FROM system.processes WHERE query_id = '" + name + "'";

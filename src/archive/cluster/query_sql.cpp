@@ -32,9 +32,14 @@ std::string literal(std::string_view text) {
   return out;
 }
 
-// What may stand before and after a value that begins or ends with a word character (stands_alone() in query.cpp).
-std::string before(bool joined) { return joined ? R"((?:^|[^0-9a-z_.\-@]|(?:^|[^0-9a-z_])[.\-@]))" : std::string("(?:^|") + kNoWord + ")"; }
-std::string after(bool joined) { return joined ? R"((?:$|[^0-9a-z_.\-@]|[.\-@](?:$|[^0-9a-z_])))" : std::string("(?:$|") + kNoWord + ")"; }
+// What may stand before and after a value that begins or ends with a word character (stands_alone() in
+// query.cpp).
+std::string before(bool joined) {
+  return joined ? R"((?:^|[^0-9a-z_.\-@]|(?:^|[^0-9a-z_])[.\-@]))" : std::string("(?:^|") + kNoWord + ")";
+}
+std::string after(bool joined) {
+  return joined ? R"((?:$|[^0-9a-z_.\-@]|[.\-@](?:$|[^0-9a-z_])))" : std::string("(?:$|") + kNoWord + ")";
+}
 
 std::string value_of(const Term& term) {
   const auto& value = term.value;
@@ -69,7 +74,8 @@ std::string condition_of(const Term& term) {
     if (term.value == "*") return "notEmpty(f_" + std::string(name_of(term.field)) + ")";
     if (!term.stars) return key + " = " + sql_text(term.value);
     std::string pattern = "(?s)^";
-    for (const char c : term.value) pattern += c == '*' ? std::string(".*") : literal(std::string_view(&c, 1));
+    for (const char c : term.value)
+      pattern += c == '*' ? std::string(".*") : literal(std::string_view(&c, 1));
     return "match(" + key + ", " + sql_text(pattern + "$") + ")";
   }
   std::string pattern = "(?s)";
@@ -77,12 +83,14 @@ std::string condition_of(const Term& term) {
     pattern += start_of(term) + value_of(term);
   } else {
     const auto& name = term.name;
-    pattern += (!name.empty() && is_word(name.front()) ? before(false) : "") + literal(name) + R"(["'=:>< \\\[]{1,4})";
+    pattern += (!name.empty() && is_word(name.front()) ? before(false) : "") + literal(name) +
+               R"(["'=:>< \\\[]{1,4})";
     if (term.value != "*") pattern += value_of(term);
   }
   // Plain finding is far faster than matching: it leaves little to match.
   std::string out;
-  for (const auto& word : term.words) out += "position(" + std::string(kText) + ", " + sql_text(word) + ") > 0 AND ";
+  for (const auto& word : term.words)
+    out += "position(" + std::string(kText) + ", " + sql_text(word) + ") > 0 AND ";
   return "(" + out + "match(" + kText + ", " + sql_text(pattern) + "))";
 }
 
@@ -96,7 +104,8 @@ std::string condition_of(const Query& query) {
     case Query::Kind::and_:
     case Query::Kind::or_: {
       std::string out;
-      for (const auto& part : query.parts) out += (out.empty() ? "(" : query.kind == Query::Kind::and_ ? " AND " : " OR ") + condition_of(part);
+      for (const auto& part : query.parts)
+        out += (out.empty() ? "(" : query.kind == Query::Kind::and_ ? " AND " : " OR ") + condition_of(part);
       return out.empty() ? "1" : out + ")";
     }
   }

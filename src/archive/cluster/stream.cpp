@@ -183,13 +183,11 @@ Status ClusterStream::write(const Group& group, Insert& insert) const {
       const auto there = presence(group, insert);
       if (!there) return last ? there.error() : last;
       switch (*there) {
-        case Presence::all:
-          return {};
+        case Presence::all: return {};
         case Presence::others:
           return Error{ErrorKind::unavailable, "archive.cluster.taken", {{"stream", origin_}}};
         case Presence::none:
-        case Presence::some:
-          break;
+        case Presence::some: break;
       }
       if (!last && last.error().code == "archive.cluster.slow")
         return last;  // our callers have waited long enough

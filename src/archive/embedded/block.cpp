@@ -20,8 +20,12 @@ constexpr std::string_view kMagic = "MMBLOCK1";
 constexpr std::size_t kLargestHeader = 1u << 20;
 constexpr std::uint64_t kLargestSection = std::uint64_t{1} << 30;
 
-std::uint64_t zigzag(std::int64_t value) { return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63); }
-std::int64_t unzigzag(std::uint64_t value) { return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1); }
+std::uint64_t zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+}
+std::int64_t unzigzag(std::uint64_t value) {
+  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+}
 
 void put_fixed(std::string& out, std::uint64_t value) {
   char bytes[8];
@@ -34,20 +38,25 @@ std::uint64_t fixed_at(std::string_view bytes, std::size_t at) {
   return value;
 }
 
-void put_hash(std::string& out, const Hash& hash) { out.append(reinterpret_cast<const char*>(hash.data()), hash.size()); }
+void put_hash(std::string& out, const Hash& hash) {
+  out.append(reinterpret_cast<const char*>(hash.data()), hash.size());
+}
 
 // zstd's contexts are costly to make: one of each per thread.
 ZSTD_CCtx* compressor() {
-  thread_local const std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+  thread_local const std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(),
+                                                                                     ZSTD_freeCCtx);
   return context.get();
 }
 ZSTD_DCtx* decompressor() {
-  thread_local const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
+  thread_local const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(),
+                                                                                     ZSTD_freeDCtx);
   return context.get();
 }
 
 // A field's two sections: values with counts, codes.
-void put_field(std::span<const Event> events, Field field, detail::WordSet& words, std::string& out, std::string& out_codes) {
+void put_field(std::span<const Event> events, Field field, detail::WordSet& words, std::string& out,
+               std::string& out_codes) {
   std::unordered_map<std::string_view, std::uint16_t> numbers;
   std::vector<std::string_view> values;
   std::vector<std::uint32_t> counts;
@@ -115,18 +124,24 @@ BuiltBlock build_block(std::span<const Event> events, std::vector<Hash> leaves, 
     last_received = at;
     last_lag = lag;
   }
-  for (const auto field : kFields) put_field(events, field, words, parts[section_of(Section::values, field)], parts[section_of(Section::codes, field)]);
-  for (const auto& leaf : built.leaves) parts[static_cast<std::size_t>(Section::marks)] += static_cast<char>(leaf[0]);
+  for (const auto field : kFields)
+    put_field(events, field, words, parts[section_of(Section::values, field)],
+              parts[section_of(Section::codes, field)]);
+  for (const auto& leaf : built.leaves)
+    parts[static_cast<std::size_t>(Section::marks)] += static_cast<char>(leaf[0]);
   built.words = words.words();
 
   for (std::size_t i = 0; i < kSections; ++i) {
     if (parts[i].empty()) continue;
     const auto start = built.sections.size();
     built.sections.resize(start + ZSTD_compressBound(parts[i].size()));
-    const auto size = ZSTD_compressCCtx(compressor(), built.sections.data() + start, built.sections.size() - start, parts[i].data(), parts[i].size(), level);
+    const auto size =
+        ZSTD_compressCCtx(compressor(), built.sections.data() + start, built.sections.size() - start,
+                          parts[i].data(), parts[i].size(), level);
     MAMORI_ASSERT(!ZSTD_isError(size));
     built.sections.resize(start + size);
-    info.sections[i] = {start, size, parts[i].size(), checksum(std::string_view(built.sections).substr(start, size))};
+    info.sections[i] = {start, size, parts[i].size(),
+                        checksum(std::string_view(built.sections).substr(start, size))};
   }
   return built;
 }
@@ -143,7 +158,8 @@ std::string make_header(BuiltBlock& built, LeafIndex first, std::uint64_t at) {
   put_number(body, first);
   put_number(body, info.count);
   put_number(body, info.raw_bytes);
-  for (const auto instant : {info.first_time, info.last_time, info.first_received, info.last_received}) put_number(body, zigzag(to_millis(instant)));
+  for (const auto instant : {info.first_time, info.last_time, info.first_received, info.last_received})
+    put_number(body, zigzag(to_millis(instant)));
   put_number(body, kSections);
   for (const auto& place : info.sections) {
     put_number(body, place.size);
@@ -155,7 +171,8 @@ std::string make_header(BuiltBlock& built, LeafIndex first, std::uint64_t at) {
   put_number(body, after);
   const std::span<const Hash> leaves = built.leaves;
   for (const auto& hash : leaves.first(before)) put_hash(body, hash);
-  for (std::size_t i = 0; i < chunks; ++i) put_hash(body, perfect_root(leaves.subspan(before + i * kChunk, kChunk)));
+  for (std::size_t i = 0; i < chunks; ++i)
+    put_hash(body, perfect_root(leaves.subspan(before + i * kChunk, kChunk)));
   for (const auto& hash : leaves.last(after)) put_hash(body, hash);
 
   std::string out(kMagic);
@@ -185,7 +202,9 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
   Header header;
   auto& info = header.info;
   std::uint64_t count = 0, sections = 0, before = 0, chunks = 0, after = 0;
-  if (!take_number(in, info.first) || !take_number(in, count) || count == 0 || count > kBlockEvents || !take_number(in, info.raw_bytes)) return damaged;
+  if (!take_number(in, info.first) || !take_number(in, count) || count == 0 || count > kBlockEvents ||
+      !take_number(in, info.raw_bytes))
+    return damaged;
   info.count = count;
   for (auto* const instant : {&info.first_time, &info.last_time, &info.first_received, &info.last_received}) {
     std::uint64_t value = 0;
@@ -193,13 +212,16 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
     *instant = from_millis(unzigzag(value));
   }
   // A later version may have more sections: what it does not know it steps over.
-  if (!take_number(in, sections) || (sections != kSections1 && sections < kSections) || sections > 255) return damaged;
+  if (!take_number(in, sections) || (sections != kSections1 && sections < kSections) || sections > 255)
+    return damaged;
   info.counted = sections >= kSections;
   auto place_at = at + length;
   for (std::size_t i = 0; i < sections; ++i) {
     SectionPlace place{.at = place_at};
     std::string_view check;
-    if (!take_number(in, place.size) || !take_number(in, place.full) || !take_bytes(in, 8, check) || place.size > kLargestSection || place.full > kLargestSection) return damaged;
+    if (!take_number(in, place.size) || !take_number(in, place.full) || !take_bytes(in, 8, check) ||
+        place.size > kLargestSection || place.full > kLargestSection)
+      return damaged;
     place.check = fixed_at(check, 0);
     place_at += place.size;
     if (i < (info.counted ? kSections : kSections1)) info.sections[i] = place;
@@ -210,7 +232,9 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
   info.check = fixed_at(bytes, 16);
   if (!take_number(in, before) || !take_number(in, chunks) || !take_number(in, after)) return damaged;
   const auto to_border = (kChunk - info.first % kChunk) % kChunk;
-  if (before != std::min<std::uint64_t>(to_border, count) || before + chunks * kChunk + after != count || after >= kChunk || in.size() != (before + chunks + after) * 32) return damaged;
+  if (before != std::min<std::uint64_t>(to_border, count) || before + chunks * kChunk + after != count ||
+      after >= kChunk || in.size() != (before + chunks + after) * 32)
+    return damaged;
   const auto take_hashes = [&](std::uint64_t number, std::vector<Hash>& out) {
     out.resize(number);
     for (auto& hash : out) {
@@ -225,7 +249,11 @@ Result<Header> parse_header(std::string_view bytes, std::uint64_t at) {
 }
 
 Error BlockReader::damaged() const {
-  return {ErrorKind::corrupt, "archive.block.damaged", {{"file", file_.path().string()}, {"first", std::to_string(info_.first)}, {"last", std::to_string(info_.first + info_.count - 1)}}};
+  return {ErrorKind::corrupt,
+          "archive.block.damaged",
+          {{"file", file_.path().string()},
+           {"first", std::to_string(info_.first)},
+           {"last", std::to_string(info_.first + info_.count - 1)}}};
 }
 
 Result<os::Bytes> BlockReader::section(std::size_t number) const {
@@ -233,14 +261,17 @@ Result<os::Bytes> BlockReader::section(std::size_t number) const {
   if (place.size == 0) return os::Bytes();
   const auto read = MAMORI_TRY(file_.read(place.at, place.size));
   const auto bytes = read.view();
-  if (checksum(bytes) != place.check || ZSTD_getFrameContentSize(bytes.data(), bytes.size()) != place.full) return damaged();
+  if (checksum(bytes) != place.check || ZSTD_getFrameContentSize(bytes.data(), bytes.size()) != place.full)
+    return damaged();
   os::Bytes out(place.full);
   const auto size = ZSTD_decompressDCtx(decompressor(), out.data(), out.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(size) || size != place.full) return damaged();
   return out;
 }
 
-Result<Header> BlockReader::header() const { return parse_header(MAMORI_TRY(file_.read(info_.header_at, info_.header_size)).view(), info_.header_at); }
+Result<Header> BlockReader::header() const {
+  return parse_header(MAMORI_TRY(file_.read(info_.header_at, info_.header_size)).view(), info_.header_at);
+}
 
 Status BlockReader::whole() const {
   const auto now = header();
@@ -264,7 +295,8 @@ Result<std::vector<Instant>> BlockReader::received() const {
   for (auto& instant : out) {
     std::uint64_t step = 0;
     if (!take_number(in, step)) return damaged();
-    at = static_cast<std::int64_t>(static_cast<std::uint64_t>(at) + static_cast<std::uint64_t>(unzigzag(step)));
+    at = static_cast<std::int64_t>(static_cast<std::uint64_t>(at) +
+                                   static_cast<std::uint64_t>(unzigzag(step)));
     instant = from_millis(at);
   }
   return out;
@@ -381,7 +413,8 @@ Result<std::vector<Event>> BlockReader::events(Arena& arena) const {
       --column.counts[code];
     }
     // What statistics read must be what the events say.
-    if (std::any_of(column.counts.begin(), column.counts.end(), [](auto left) { return left != 0; })) return damaged();
+    if (std::any_of(column.counts.begin(), column.counts.end(), [](auto left) { return left != 0; }))
+      return damaged();
   }
   return out;
 }

@@ -26,7 +26,8 @@ struct Piece {
   std::string_view view() const { return {at, size}; }
 };
 
-// Of a piece of constant text: its length and both ends. Enough to tell shapes apart; whether it is the same text, fits() says.
+// Of a piece of constant text: its length and both ends. Enough to tell shapes apart; whether it is the same
+// text, fits() says.
 std::uint64_t hash_piece(const char* at, std::size_t size, std::uint64_t hash) {
   hash ^= size * 0x9E3779B97F4A7C15ull;
   std::uint64_t first = 0, last = 0;
@@ -50,7 +51,8 @@ std::uint64_t seed() {
   return value;
 }
 
-// A word of a template that is followed or preceded by another with only . - or @ between: found as one (words.h).
+// A word of a template that is followed or preceded by another with only . - or @ between: found as one
+// (words.h).
 struct Link {
   bool variable;
   std::uint32_t slot;
@@ -61,8 +63,8 @@ struct Shape {
   std::string text;
   std::uint32_t slots = 0;
   std::vector<std::vector<Link>> runs;  // with at least one variable
-  std::vector<bool> high;               // slot holds letters that are not ASCII (in the event that made the shape)
-  std::vector<Piece> pieces;            // of all events, slots each
+  std::vector<bool> high;     // slot holds letters that are not ASCII (in the event that made the shape)
+  std::vector<Piece> pieces;  // of all events, slots each
   std::uint32_t rows = 0;
 };
 
@@ -112,11 +114,15 @@ bool fits(std::string_view raw, std::span<const Piece> pieces, const Shape& shap
   const char* at = raw.data();
   for (const auto& piece : pieces) {
     const auto size = static_cast<std::size_t>(piece.at - at);
-    if (constant + size >= shape.text.data() + shape.text.size() || std::memcmp(constant, at, size) != 0 || constant[size] != kMark) return false;
+    if (constant + size >= shape.text.data() + shape.text.size() || std::memcmp(constant, at, size) != 0 ||
+        constant[size] != kMark)
+      return false;
     constant += size + 1;
     at = piece.at + piece.size;
   }
-  return std::string_view(constant, static_cast<std::size_t>(shape.text.data() + shape.text.size() - constant)) == std::string_view(at, static_cast<std::size_t>(raw.data() + raw.size() - at));
+  return std::string_view(constant,
+                          static_cast<std::size_t>(shape.text.data() + shape.text.size() - constant)) ==
+         std::string_view(at, static_cast<std::size_t>(raw.data() + raw.size() - at));
 }
 
 // Fills in the text and the runs of a new shape, and the index words of its constant text.
@@ -146,7 +152,8 @@ void describe_shape(std::string_view raw, std::span<const Piece> pieces, Shape& 
   std::size_t slot = 0, i = 0;
   while (i < raw.size()) {
     if (class_of(raw[i]) == kNone) {
-      if (!(joins_words(raw[i]) && i + 1 < raw.size() && class_of(raw[i + 1]) != kNone && !run.empty())) end_run();
+      if (!(joins_words(raw[i]) && i + 1 < raw.size() && class_of(raw[i + 1]) != kNone && !run.empty()))
+        end_run();
       ++i;
       continue;
     }
@@ -171,22 +178,26 @@ void put_text(std::string& out, std::string_view text) {
 }
 
 // Writes one column; `hashes` are the words' hashes, row by row.
-void put_column(const Shape& shape, std::size_t slot, std::span<const WordHash> hashes, std::string& out, std::vector<std::uint32_t>& table, std::vector<std::uint16_t>& codes) {
+void put_column(const Shape& shape, std::size_t slot, std::span<const WordHash> hashes, std::string& out,
+                std::vector<std::uint32_t>& table, std::vector<std::uint16_t>& codes) {
   const auto rows = shape.rows;
   const Piece* const first = shape.pieces.data() + slot;
   const auto slots = shape.slots;
   const auto at = [&](std::size_t row) { return first[row * slots].view(); };
   bool same = true, fixed = true;
   for (std::size_t row = 1; row < rows && (same || fixed); ++row) {
-    if (at(row).size() != first->size) same = fixed = false;
-    else if (same && std::memcmp(at(row).data(), first->at, first->size) != 0) same = false;
+    if (at(row).size() != first->size)
+      same = fixed = false;
+    else if (same && std::memcmp(at(row).data(), first->at, first->size) != 0)
+      same = false;
   }
   if (same) {
     out += static_cast<char>(kConstant);
     put_text(out, first->view());
     return;
   }
-  // A dictionary where values come back: a table of 1024 places, given up at the 257th value. Case distinguishes values, not hashes.
+  // A dictionary where values come back: a table of 1024 places, given up at the 257th value. Case
+  // distinguishes values, not hashes.
   if (rows >= 48) {
     constexpr std::size_t kPlaces = 1024, kMostValues = 256;
     table.assign(kPlaces, UINT32_MAX);
@@ -271,7 +282,8 @@ void put_shape(Shape& shape, std::string& out, WordSet& words) {
       column = mix(column ^ hash, 0x9E3779B97F4A7C15ull);
     }
     whole[slot] = column;
-    // The same values in the same order stand somewhere before (a date in header and body, a user named twice).
+    // The same values in the same order stand somewhere before (a date in header and body, a user named
+    // twice).
     bool repeated = false;
     for (std::size_t other = 0; other < slot && rows > 1; ++other) {
       if (whole[other] != column) continue;
@@ -288,7 +300,9 @@ void put_shape(Shape& shape, std::string& out, WordSet& words) {
   for (const auto& run : shape.runs) {
     WordHash before = 0;
     for (std::size_t row = 0; row < rows; ++row) {
-      const auto of = [&](const Link& link) { return link.variable ? hashes[link.slot * rows + row] : link.hash; };
+      const auto of = [&](const Link& link) {
+        return link.variable ? hashes[link.slot * rows + row] : link.hash;
+      };
       auto joined = of(run[0]);
       for (std::size_t i = 1; i < run.size(); ++i) joined = join(joined, of(run[i]));
       if (joined != before) words.add(joined);
@@ -348,7 +362,8 @@ bool take_bytes(std::string_view& in, std::size_t count, std::string_view& out) 
 
 TextParts take_apart(std::span<const Event> events, WordSet& words) {
   std::vector<std::unique_ptr<Shape>> shapes;
-  std::vector<std::pair<std::uint64_t, std::uint32_t>> places(std::bit_ceil(std::min(kMostShapes, events.size()) * 4), {0, 0});
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> places(
+      std::bit_ceil(std::min(kMostShapes, events.size()) * 4), {0, 0});
   std::vector<std::uint32_t> shape_of(events.size());
   std::string plain;
   std::size_t plain_count = 0;
@@ -369,7 +384,9 @@ TextParts take_apart(std::span<const Event> events, WordSet& words) {
     std::uint32_t number = 0;
     if (shaped) {
       auto place = hash % places.size();
-      while (places[place].second != 0 && (places[place].first != hash || !fits(raw, pieces, *shapes[places[place].second - 1]))) place = (place + 1) % places.size();
+      while (places[place].second != 0 &&
+             (places[place].first != hash || !fits(raw, pieces, *shapes[places[place].second - 1])))
+        place = (place + 1) % places.size();
       if (places[place].second == 0) {
         if (shapes.size() == kMostShapes) {
           shaped = false;
@@ -423,7 +440,9 @@ Result<Text> Text::open(os::Bytes shapes, os::Bytes variables, std::size_t count
   for (std::uint64_t i = 0; i < number; ++i) {
     std::uint64_t length = 0, rows = 0;
     std::string_view shape_text;
-    if (!take_number(in, length) || !take_bytes(in, length, shape_text) || !take_number(in, rows) || rows > count) return damaged();
+    if (!take_number(in, length) || !take_bytes(in, length, shape_text) || !take_number(in, rows) ||
+        rows > count)
+      return damaged();
     rows_in_all += rows;
     Shape shape;
     shape.rows = rows;
@@ -448,7 +467,8 @@ Result<Text> Text::open(os::Bytes shapes, os::Bytes variables, std::size_t count
   text.shape_of_.resize(count);
   text.row_of_.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const auto shape = static_cast<std::uint32_t>(static_cast<unsigned char>(in[i])) | static_cast<std::uint32_t>(static_cast<unsigned char>(in[count + i])) << 8;
+    const auto shape = static_cast<std::uint32_t>(static_cast<unsigned char>(in[i])) |
+                       static_cast<std::uint32_t>(static_cast<unsigned char>(in[count + i])) << 8;
     if (shape == 0xFFFF) {
       text.shape_of_[i] = kPlain;
       text.row_of_[i] = next_plain++;
@@ -474,7 +494,9 @@ Result<Text> Text::open(os::Bytes shapes, os::Bytes variables, std::size_t count
           if (!take_number(in, length) || !take_bytes(in, length, column.bytes)) return damaged();
           break;
         case kFixed:
-          if (!take_number(in, length) || length > kLongestShaped || !take_bytes(in, length * shape.rows, column.bytes)) return damaged();
+          if (!take_number(in, length) || length > kLongestShaped ||
+              !take_bytes(in, length * shape.rows, column.bytes))
+            return damaged();
           column.width = length;
           break;
         case kSeparated:
@@ -527,14 +549,18 @@ Result<std::string_view> Text::value(const Shape& shape, std::size_t slot, std::
   }
 }
 
-Status Text::find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found, std::vector<bool>& unsure) const {
+Status Text::find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found,
+                       std::vector<bool>& unsure) const {
   enum class Says : std::uint8_t { no, yes, perhaps };
   std::string lower;
   const auto judge = [&](std::string_view word) {
     lower_into(word, lower);
     return is(lower);
   };
-  const auto high = [](std::string_view bytes) { return std::any_of(bytes.begin(), bytes.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }); };
+  const auto high = [](std::string_view bytes) {
+    return std::any_of(bytes.begin(), bytes.end(),
+                       [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+  };
   std::vector<Says> of_shape(shapes_.size(), Says::no);
   std::vector<std::vector<bool>> of_row(shapes_.size());
   for (std::size_t s = 0; s < shapes_.size(); ++s) {
@@ -559,8 +585,10 @@ Status Text::find_word(const std::function<bool(std::string_view)>& is, std::vec
       };
       switch (column.form) {
         case kConstant:
-          if (high(column.bytes)) of_shape[s] = Says::perhaps;
-          else all = judge(column.bytes);
+          if (high(column.bytes))
+            of_shape[s] = Says::perhaps;
+          else
+            all = judge(column.bytes);
           break;
         case kFixed:
           if (high(column.bytes)) {
@@ -582,8 +610,10 @@ Status Text::find_word(const std::function<bool(std::string_view)>& is, std::vec
           std::vector<bool> says(column.values.size());
           bool any = false;
           for (std::size_t i = 0; i < says.size(); ++i) {
-            if (high(column.values[i])) of_shape[s] = Says::perhaps;
-            else any = (says[i] = judge(column.values[i])) || any;
+            if (high(column.values[i]))
+              of_shape[s] = Says::perhaps;
+            else
+              any = (says[i] = judge(column.values[i])) || any;
           }
           for (std::size_t row = 0; any && row < shape.rows; ++row) {
             const auto code = static_cast<unsigned char>(column.bytes[row]);
@@ -601,8 +631,10 @@ Status Text::find_word(const std::function<bool(std::string_view)>& is, std::vec
   unsure.assign(count(), false);
   for (std::size_t i = 0; i < count(); ++i) {
     const auto shape = shape_of_[i];
-    if (shape == kPlain || of_shape[shape] == Says::perhaps) unsure[i] = true;
-    else if (of_shape[shape] == Says::yes || (!of_row[shape].empty() && of_row[shape][row_of_[i]])) found[i] = true;
+    if (shape == kPlain || of_shape[shape] == Says::perhaps)
+      unsure[i] = true;
+    else if (of_shape[shape] == Says::yes || (!of_row[shape].empty() && of_row[shape][row_of_[i]]))
+      found[i] = true;
   }
   return {};
 }

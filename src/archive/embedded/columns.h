@@ -1,6 +1,6 @@
-// How raw bytes become small: each event is taken apart into a template (its constant text) and variables (words with digits or
-// foreign letters, and whatever stands in quotes or after '='). Variables of one place in one template stand together, where they
-// resemble each other. docs/formats/archive.md, "Text".
+// How raw bytes become small: each event is taken apart into a template (its constant text) and variables
+// (words with digits or foreign letters, and whatever stands in quotes or after '='). Variables of one place
+// in one template stand together, where they resemble each other. docs/formats/archive.md, "Text".
 #pragma once
 
 #include <functional>
@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "os/file.h"
 #include "archive/words.h"
+#include "os/file.h"
 
 namespace mamori::archive::detail {
 
@@ -26,8 +26,8 @@ class WordSet {
   std::vector<WordHash> words_;
 };
 
-// The text section of a block, uncompressed, in two parts: templates with the events' template numbers, and variables.
-// Every index word of the events is put into `words`.
+// The text section of a block, uncompressed, in two parts: templates with the events' template numbers, and
+// variables. Every index word of the events is put into `words`.
 struct TextParts {
   std::string shapes, variables;
 };
@@ -38,19 +38,21 @@ class Text {
  public:
   static Result<Text> open(os::Bytes shapes, os::Bytes variables, std::size_t count);
   std::size_t count() const { return shape_of_.size(); }
-  // Raw bytes of every event, in order, appended to `bytes`; ends[i] is where event i ends. Error: archive.block.damaged.
+  // Raw bytes of every event, in order, appended to `bytes`; ends[i] is where event i ends. Error:
+  // archive.block.damaged.
   Status put_together(std::string& bytes, std::vector<std::size_t>& ends) const;
   // Of one event.
   Result<std::string> raw(std::size_t event) const;
-  // Which events have a word for which `is` (of the word in lower case) says so; without putting anything together. Events with
-  // letters that are not ASCII, and those kept whole, are set in `unsure` instead.
-  Status find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found, std::vector<bool>& unsure) const;
+  // Which events have a word for which `is` (of the word in lower case) says so; without putting anything
+  // together. Events with letters that are not ASCII, and those kept whole, are set in `unsure` instead.
+  Status find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found,
+                   std::vector<bool>& unsure) const;
 
  private:
   struct Column {
     std::uint8_t form = 0;
-    std::size_t width = 0;            // fixed: bytes of each value; codes: 1 or 2
-    std::string_view bytes;           // values, or codes
+    std::size_t width = 0;                 // fixed: bytes of each value; codes: 1 or 2
+    std::string_view bytes;                // values, or codes
     std::vector<std::string_view> values;  // separated ones or the dictionary
     std::size_t same_as = 0;
   };
@@ -63,7 +65,7 @@ class Text {
   os::Bytes shape_bytes_, variable_bytes_;
   std::vector<Shape> shapes_;
   std::vector<Column> columns_;
-  std::vector<std::uint32_t> shape_of_;   // by event; kPlain: kept whole
+  std::vector<std::uint32_t> shape_of_;  // by event; kPlain: kept whole
   std::vector<std::uint32_t> row_of_;
   std::vector<std::string_view> plain_;
 };

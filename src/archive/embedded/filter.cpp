@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view kMagic = "MMFILTR2", kMagic1 = "MMFILTR1";
 constexpr std::size_t kProbes = 6, kBitsPerWord = 14, kPage = 4096;
-constexpr std::size_t kStart = 32, kStart1 = 24;  // magic, positions, number of pages, what it is of; version 1 does not say that
+constexpr std::size_t
+    kStart = 32,
+    kStart1 = 24;  // magic, positions, number of pages, what it is of; version 1 does not say that
 constexpr std::size_t kMostPositions = std::size_t{1} << 30;
 
 // The positions of a word (Kirsch and Mitzenmacher: two hashes make all).
@@ -29,7 +31,9 @@ std::array<std::size_t, kProbes> places(WordHash word, std::size_t positions) {
 
 }  // namespace
 
-std::size_t Filter::positions_for(std::size_t words) { return std::clamp<std::size_t>((words * kBitsPerWord + 511) / 512 * 512, 512, kMostPositions); }
+std::size_t Filter::positions_for(std::size_t words) {
+  return std::clamp<std::size_t>((words * kBitsPerWord + 511) / 512 * 512, 512, kMostPositions);
+}
 
 void Filter::add(std::size_t block, std::span<const WordHash> words) {
   MAMORI_ASSERT(block < kSegmentBlocks);
@@ -48,7 +52,9 @@ void Filter::set_column(std::size_t block, std::string_view bits) {
     if ((bits[i / 8] >> (i % 8) & 1) != 0) rows_[i] |= BlockSet{1} << block;
 }
 
-std::string Filter::to_bytes() const { return {reinterpret_cast<const char*>(rows_.data()), rows_.size() * sizeof(BlockSet)}; }
+std::string Filter::to_bytes() const {
+  return {reinterpret_cast<const char*>(rows_.data()), rows_.size() * sizeof(BlockSet)};
+}
 
 void OpenFilter::load(std::span<const std::uint64_t> checks) {
   columns_.clear();
@@ -60,7 +66,8 @@ void OpenFilter::load(std::span<const std::uint64_t> checks) {
   if (!file || !size) return;
   for (const auto check : checks) {
     std::uint64_t numbers[2];
-    if (end_ + sizeof numbers > *size || !file->read(end_, reinterpret_cast<char*>(numbers), sizeof numbers)) break;
+    if (end_ + sizeof numbers > *size || !file->read(end_, reinterpret_cast<char*>(numbers), sizeof numbers))
+      break;
     const auto at = end_ + sizeof numbers;
     if (numbers[0] == 0 || numbers[0] > *size - at || numbers[0] > kMostPositions / 8) break;
     if (positions_ != 0 && numbers[0] * 8 != positions_) break;
@@ -75,7 +82,9 @@ void OpenFilter::load(std::span<const std::uint64_t> checks) {
 
 OpenFilter::Column OpenFilter::make(std::span<const WordHash> words, std::uint64_t check) {
   Column out;
-  out.positions = positions_ != 0 ? positions_ : Filter::positions_for(std::max<std::size_t>(words.size() + words.size() / 8, 64));
+  out.positions = positions_ != 0
+                      ? positions_
+                      : Filter::positions_for(std::max<std::size_t>(words.size() + words.size() / 8, 64));
   out.bits.assign(out.positions / 8, '\0');
   for (const auto word : words)
     for (const auto place : places(word, out.positions))
@@ -84,7 +93,8 @@ OpenFilter::Column OpenFilter::make(std::span<const WordHash> words, std::uint64
   if (!writes_ || (!columns_.empty() && columns_.back().at == 0)) return out;
   const std::uint64_t numbers[2] = {out.bits.size(), checksum(out.bits, check)};
   auto file = os::GrowingFile::open(path_, end_, disk_);
-  if (!file || !file->append(std::string(reinterpret_cast<const char*>(numbers), sizeof numbers) + out.bits)) return out;
+  if (!file || !file->append(std::string(reinterpret_cast<const char*>(numbers), sizeof numbers) + out.bits))
+    return out;
   out.at = end_ + sizeof numbers;
   end_ = file->size();
   return out;
@@ -101,8 +111,10 @@ void OpenFilter::add(Column column) {
   positions_ = column.positions;
   if (column.at != 0 && !read_) {
     auto file = os::ReadFile::open(path_, disk_);
-    if (file) read_ = std::move(*file);
-    else column.at = 0;
+    if (file)
+      read_ = std::move(*file);
+    else
+      column.at = 0;
   }
   if (column.at != 0) column.bits.clear();
   column.bits.shrink_to_fit();
@@ -118,8 +130,10 @@ Result<BlockSet> OpenFilter::find(WordHash word) const {
     bool may = true;
     for (std::size_t i = 0; may && i < all.size(); ++i) {
       char byte = 0;
-      if (column.at == 0) byte = column.bits[all[i] / 8];
-      else if (!read_->read(column.at + all[i] / 8, &byte, 1)) break;  // what cannot be read may hold it
+      if (column.at == 0)
+        byte = column.bits[all[i] / 8];
+      else if (!read_->read(column.at + all[i] / 8, &byte, 1))
+        break;  // what cannot be read may hold it
       may = (byte >> (all[i] % 8) & 1) != 0;
     }
     if (may) out |= BlockSet{1} << block;
@@ -131,8 +145,10 @@ Result<Filter> OpenFilter::turned() const {
   Filter out(positions_);
   for (std::size_t block = 0; block < columns_.size(); ++block) {
     const auto& column = columns_[block];
-    if (column.at == 0) out.set_column(block, column.bits);
-    else out.set_column(block, MAMORI_TRY(read_->read(column.at, positions_ / 8)).view());
+    if (column.at == 0)
+      out.set_column(block, column.bits);
+    else
+      out.set_column(block, MAMORI_TRY(read_->read(column.at, positions_ / 8)).view());
   }
   return out;
 }
@@ -161,7 +177,8 @@ Result<FilterFile> FilterFile::open(const std::filesystem::path& path, std::uint
   if (!version1 && !start->view().starts_with(kMagic)) return damaged;
   std::uint64_t numbers[3];
   std::memcpy(numbers, start->view().data() + 8, sizeof numbers);
-  if (numbers[0] == 0 || numbers[0] > kMostPositions || numbers[1] != (numbers[0] * 8 + kPage - 1) / kPage) return damaged;
+  if (numbers[0] == 0 || numbers[0] > kMostPositions || numbers[1] != (numbers[0] * 8 + kPage - 1) / kPage)
+    return damaged;
   if (!version1 && numbers[2] != of) return damaged;
   const auto begin = version1 ? kStart1 : kStart;
   const auto read = file.read(0, begin + numbers[1] * 4 + 8);
@@ -172,11 +189,13 @@ Result<FilterFile> FilterFile::open(const std::filesystem::path& path, std::uint
   if (checksum(head.substr(0, head.size() - 8)) != check) return damaged;
   std::vector<std::uint32_t> checks(numbers[1]);
   std::memcpy(checks.data(), head.data() + begin, checks.size() * 4);
-  return FilterFile(std::move(file), (head.size() + kPage - 1) / kPage * kPage, numbers[0], std::move(checks));
+  return FilterFile(std::move(file), (head.size() + kPage - 1) / kPage * kPage, numbers[0],
+                    std::move(checks));
 }
 
 Result<os::Bytes> FilterFile::page(std::size_t number) const {
-  auto bytes = MAMORI_TRY(file_.read(start_ + number * kPage, std::min(kPage, positions_ * 8 - number * kPage)));
+  auto bytes =
+      MAMORI_TRY(file_.read(start_ + number * kPage, std::min(kPage, positions_ * 8 - number * kPage)));
   if (static_cast<std::uint32_t>(checksum(bytes.view())) != checks_[number])
     return Error{ErrorKind::corrupt, "archive.filter.damaged", {{"file", file_.path().string()}}};
   return bytes;

@@ -1,5 +1,6 @@
-// Which of up to 64 blocks may hold a word: a Bloom filter for each block, stored turned round, so that one read answers for all
-// blocks at once. It errs on one side only: a block that holds the word is never left out.
+// Which of up to 64 blocks may hold a word: a Bloom filter for each block, stored turned round, so that one
+// read answers for all blocks at once. It errs on one side only: a block that holds the word is never left
+// out.
 #pragma once
 
 #include <optional>
@@ -30,17 +31,19 @@ class Filter {
   std::vector<BlockSet> rows_;
 };
 
-// The filters of the blocks of a segment that grows. They lie in its .blooms file, each bound to its block, and are read there; one that
-// could not be written stays in memory. Threads: guard it like any value.
+// The filters of the blocks of a segment that grows. They lie in its .blooms file, each bound to its block,
+// and are read there; one that could not be written stays in memory. Threads: guard it like any value.
 class OpenFilter {
  public:
   // `writes`: whether the file may be written.
-  OpenFilter(std::filesystem::path file, bool writes, os::Disk& disk) : path_(std::move(file)), writes_(writes), disk_(disk) {}
+  OpenFilter(std::filesystem::path file, bool writes, os::Disk& disk)
+      : path_(std::move(file)), writes_(writes), disk_(disk) {}
   std::size_t blocks() const { return columns_.size(); }
-  // Takes what the file holds for blocks whose headers have these checks, as far as it fits; the rest is to be added.
+  // Takes what the file holds for blocks whose headers have these checks, as far as it fits; the rest is to
+  // be added.
   void load(std::span<const std::uint64_t> checks);
-  // Of the next block, in two steps: made and written, by one at a time beside find(); then taken in. Never fails: at worst its bits
-  // stay in memory.
+  // Of the next block, in two steps: made and written, by one at a time beside find(); then taken in. Never
+  // fails: at worst its bits stay in memory.
   struct Column {
     std::size_t positions = 0;
     std::uint64_t at = 0;  // of its bits in the file; 0: they are here
@@ -63,8 +66,8 @@ class OpenFilter {
   std::optional<os::ReadFile> read_;
 };
 
-// The filter of a finished segment, read from its file as it is needed. A page that does not match its check answers "maybe" for all
-// blocks and is named by check().
+// The filter of a finished segment, read from its file as it is needed. A page that does not match its check
+// answers "maybe" for all blocks and is named by check().
 class FilterFile {
  public:
   // `of`: what it must have been made for. Error: archive.filter.damaged (fact: file).

@@ -77,12 +77,14 @@ Result<std::vector<Event>> decode_body(std::string_view in) {
   std::vector<Event> events(count);
   for (auto& event : events) {
     std::uint64_t received = 0, time = 0, present = 0, length = 0;
-    if (!take_number(in, received) || !take_number(in, time) || !take_number(in, present) || present >> kFieldCount != 0)
+    if (!take_number(in, received) || !take_number(in, time) || !take_number(in, present) ||
+        present >> kFieldCount != 0)
       return damaged();
     event.received = from_millis(static_cast<std::int64_t>(received));
     event.time = from_millis(static_cast<std::int64_t>(time));
     for (std::size_t i = 0; i < kFieldCount; ++i)
-      if ((present >> i & 1) != 0 && (!take_number(in, length) || !take_bytes(in, length, event.fields[i]))) return damaged();
+      if ((present >> i & 1) != 0 && (!take_number(in, length) || !take_bytes(in, length, event.fields[i])))
+        return damaged();
     if (!take_number(in, length) || !take_bytes(in, length, event.raw)) return damaged();
   }
   if (!in.empty()) return damaged();
@@ -151,14 +153,16 @@ Result<LogFile> read_log(const std::filesystem::path& path, os::Disk& disk) {
   LeafIndex next = 0;
   for (auto at = started ? kLogStart : 0; at < whole.size();) {
     const auto record = record_at(whole.substr(at));
-    const auto events = record.empty() ? Result<std::vector<Event>>(damaged()) : decode_body(record.substr(kRecordStart));
+    const auto events =
+        record.empty() ? Result<std::vector<Event>>(damaged()) : decode_body(record.substr(kRecordStart));
     if (!events || fixed_at(record, 16) < next) {
       // Torn by a crash, or damaged: the next whole one is looked for.
       at = whole.find(kRecordMagic, at + 1);
       if (at == whole.npos) break;
       continue;
     }
-    log.ragged = log.ragged || at != log.good || fixed_at(record, 16) != (log.records.empty() ? log.first : next);
+    log.ragged =
+        log.ragged || at != log.good || fixed_at(record, 16) != (log.records.empty() ? log.first : next);
     log.records.push_back({fixed_at(record, 16), events->size(), std::string(record)});
     log.durable = std::max(log.durable, fixed_at(record, 24));
     next = log.records.back().first + events->size();

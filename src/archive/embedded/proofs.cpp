@@ -5,7 +5,8 @@ namespace mamori::archive {
 
 // Proofs work on what there is at the beginning, and hold no lock: appends go on beside them.
 
-Result<std::vector<Hash>> EmbeddedStream::inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const {
+Result<std::vector<Hash>> EmbeddedStream::inclusion_of_all(std::span<const LeafIndex> indices,
+                                                           TreeSize size) const {
   const auto now = std::make_shared<const Snapshot>(snapshot());
   return now->tree.inclusion_of_all(indices, size, leaves_of(now));
 }
@@ -26,7 +27,8 @@ Result<std::vector<Hash>> EmbeddedStream::consistency(TreeSize size1, TreeSize s
 }
 
 Result<Head> EmbeddedStream::publish_head() {
-  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  if (options_.read_only)
+    return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   const std::lock_guard one(publish_);
   TreeView tree;
   {
@@ -44,10 +46,14 @@ Result<Head> EmbeddedStream::publish_head() {
   MAMORI_TRY(make_durable(tree.size()));
   {
     const std::lock_guard lock(mutex_);
-    if (!heads_.empty() && heads_.back().size == tree.size() && head_is_signed_by(heads_.back(), key_.public_key())) return heads_.back();
+    if (!heads_.empty() && heads_.back().size == tree.size() &&
+        head_is_signed_by(heads_.back(), key_.public_key()))
+      return heads_.back();
   }
   auto head = sign_head(origin_, tree.size(), tree.root(), clock_.now(), key_);
-  if (heads_end_ == 0) MAMORI_TRY(disk_.remove(path));  // what an earlier try left: a name whose sync failed never becomes durable
+  if (heads_end_ == 0)
+    MAMORI_TRY(
+        disk_.remove(path));  // what an earlier try left: a name whose sync failed never becomes durable
   auto file = MAMORI_TRY(os::GrowingFile::open(path, heads_end_, disk_));
   MAMORI_TRY(file.cut());
   MAMORI_TRY(file.append(head.note + "\n"));

@@ -9,11 +9,13 @@ namespace mamori::archive {
 namespace {
 
 constexpr std::string_view kKeptMagic = "MMKEPT02", kKeptMagic1 = "MMKEPT01";
-constexpr std::size_t kKeptNode = 1 + 8 + 32;                 // level, index, hash
-constexpr auto kEveryHead = std::chrono::hours(24 * 400);     // older heads: one a day can still be proven from
+constexpr std::size_t kKeptNode = 1 + 8 + 32;              // level, index, hash
+constexpr auto kEveryHead = std::chrono::hours(24 * 400);  // older heads: one a day can still be proven from
 constexpr std::size_t kLargestKept = std::size_t{1} << 30;
 
-void put_fixed(std::string& out, std::uint64_t value) { out.append(reinterpret_cast<const char*>(&value), 8); }
+void put_fixed(std::string& out, std::uint64_t value) {
+  out.append(reinterpret_cast<const char*>(&value), 8);
+}
 bool take_fixed(std::string_view& in, std::uint64_t& value) {
   if (in.size() < 8) return false;
   std::memcpy(&value, in.data(), 8);
@@ -48,13 +50,15 @@ Result<Nodes> EmbeddedStream::kept_of_version_1(std::string_view in) {
   Tree tree;
   tree.append_chunks(chunks);
   tree.append(ragged);
-  return nodes_to_keep(tree.view(), tree.size(), [&](LeafIndex first, std::size_t number) -> Result<std::vector<Hash>> {
-    const auto found = groups.find(first - first % kChunk);
-    const auto start = first % kChunk;
-    if (found == groups.end() || start + number > found->second.size()) return Error{ErrorKind::not_found, "archive.event.missing"};
-    const auto from = found->second.begin() + static_cast<std::ptrdiff_t>(start);
-    return std::vector<Hash>(from, from + static_cast<std::ptrdiff_t>(number));
-  });
+  return nodes_to_keep(tree.view(), tree.size(),
+                       [&](LeafIndex first, std::size_t number) -> Result<std::vector<Hash>> {
+                         const auto found = groups.find(first - first % kChunk);
+                         const auto start = first % kChunk;
+                         if (found == groups.end() || start + number > found->second.size())
+                           return Error{ErrorKind::not_found, "archive.event.missing"};
+                         const auto from = found->second.begin() + static_cast<std::ptrdiff_t>(start);
+                         return std::vector<Hash>(from, from + static_cast<std::ptrdiff_t>(number));
+                       });
 }
 
 Status EmbeddedStream::load_kept() {
@@ -89,7 +93,8 @@ Status EmbeddedStream::load_kept() {
   return {};
 }
 
-Result<Nodes> EmbeddedStream::nodes_to_keep(const TreeView& tree, TreeSize first, const TreeView::Leaves& leaves) const {
+Result<Nodes> EmbeddedStream::nodes_to_keep(const TreeView& tree, TreeSize first,
+                                            const TreeView::Leaves& leaves) const {
   auto out = MAMORI_TRY(tree.nodes_to_keep(first, {}, leaves));
   const auto limit = clock_.now() - kEveryHead;
   std::int64_t day_before = -1;
@@ -99,8 +104,10 @@ Result<Nodes> EmbeddedStream::nodes_to_keep(const TreeView& tree, TreeSize first
     if (head.at < limit && std::exchange(day_before, day) == day) continue;
     // What earlier retention did not keep, or damage took, cannot be proven any more; the others can.
     auto some = tree.nodes_to_keep(first, {&head.size, 1}, leaves);
-    if (some) out.merge(*some);
-    else if (some.error().kind != ErrorKind::not_found && some.error().kind != ErrorKind::corrupt) return std::move(some).take_error();
+    if (some)
+      out.merge(*some);
+    else if (some.error().kind != ErrorKind::not_found && some.error().kind != ErrorKind::corrupt)
+      return std::move(some).take_error();
   }
   return out;
 }
@@ -124,7 +131,8 @@ Result<Nodes> EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
 }
 
 Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
-  if (options_.read_only) return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
+  if (options_.read_only)
+    return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
   const std::lock_guard one(retain_);
   std::vector<std::shared_ptr<Segment>> victims;
   LeafIndex up_to = 0;
@@ -145,7 +153,8 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
     }
   }
   if (victims.empty()) return std::uint64_t{0};
-  // Only what is durable goes: whatever is left of it after a crash, what was kept for proofs is there before.
+  // Only what is durable goes: whatever is left of it after a crash, what was kept for proofs is there
+  // before.
   MAMORI_TRY(make_durable(up_to));
   // Whoever is reading what goes reads on.
   for (const auto& victim : victims) victim->pin();

@@ -9,7 +9,8 @@
 namespace mamori::archive {
 namespace {
 
-// A value set that grows over this is not counted further: a patient's number in all of five years is no statistic.
+// A value set that grows over this is not counted further: a patient's number in all of five years is no
+// statistic.
 constexpr std::size_t kMostDistinct = 50000;
 
 // How often each value was found; asked by what a block holds, without a copy.
@@ -22,7 +23,8 @@ using Counts = std::unordered_map<std::string, std::uint64_t, HashOfText, std::e
 // A set of events of a block.
 class Bits {
  public:
-  explicit Bits(std::size_t count, bool all = false) : count_(count), words_((count + 63) / 64, all ? ~0ull : 0) {
+  explicit Bits(std::size_t count, bool all = false)
+      : count_(count), words_((count + 63) / 64, all ? ~0ull : 0) {
     if (all && count % 64 != 0) words_.back() = ~0ull >> (64 - count % 64);
   }
   void set(std::size_t i) { words_[i / 64] |= 1ull << (i % 64); }
@@ -34,7 +36,9 @@ class Bits {
     for (const auto word : words_) sum += static_cast<std::size_t>(std::popcount(word));
     return sum;
   }
-  bool none() const { return std::all_of(words_.begin(), words_.end(), [](auto word) { return word == 0; }); }
+  bool none() const {
+    return std::all_of(words_.begin(), words_.end(), [](auto word) { return word == 0; });
+  }
   Bits& operator&=(const Bits& other) {
     for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= other.words_[i];
     return *this;
@@ -50,7 +54,8 @@ class Bits {
   template <class Visit>
   void each(Visit visit) const {
     for (std::size_t i = 0; i < words_.size(); ++i)
-      for (auto word = words_[i]; word != 0; word &= word - 1) visit(i * 64 + static_cast<std::size_t>(std::countr_zero(word)));
+      for (auto word = words_[i]; word != 0; word &= word - 1)
+        visit(i * 64 + static_cast<std::size_t>(std::countr_zero(word)));
   }
 
  private:
@@ -58,7 +63,8 @@ class Bits {
   std::vector<std::uint64_t> words_;
 };
 
-// The events that a question is put to: those of a block, read as far as it needs, or those of a record in memory.
+// The events that a question is put to: those of a block, read as far as it needs, or those of a record in
+// memory.
 class Source {
  public:
   virtual ~Source() = default;
@@ -68,7 +74,8 @@ class Source {
   virtual Result<const std::vector<Instant>*> times() = 0;
   virtual Result<std::string> folded(std::size_t event) = 0;
   // As Text::find_word.
-  virtual Status find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found, std::vector<bool>& unsure) = 0;
+  virtual Status find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found,
+                           std::vector<bool>& unsure) = 0;
   virtual Result<Event> event(std::size_t event, Arena& arena) = 0;
 };
 
@@ -97,7 +104,8 @@ class BlockSource final : public Source {
     MAMORI_TRY(open_text());
     return searchable(MAMORI_TRY(text_->raw(event)));
   }
-  Status find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found, std::vector<bool>& unsure) override {
+  Status find_word(const std::function<bool(std::string_view)>& is, std::vector<bool>& found,
+                   std::vector<bool>& unsure) override {
     MAMORI_TRY(open_text());
     return text_->find_word(is, found, unsure);
   }
@@ -108,7 +116,8 @@ class BlockSource final : public Source {
     out.raw = arena.keep(MAMORI_TRY(text_->raw(number)));
     out.received = (*received_)[number];
     out.time = (*times_)[number];
-    for (const auto f : kFields) out[f] = arena.keep(MAMORI_TRY(values(f))->values[(*MAMORI_TRY(codes(f)))[number]]);
+    for (const auto f : kFields)
+      out[f] = arena.keep(MAMORI_TRY(values(f))->values[(*MAMORI_TRY(codes(f)))[number]]);
     return out;
   }
 
@@ -136,7 +145,8 @@ class RecordSource final : public Source {
     return &times_;
   }
   Result<std::string> folded(std::size_t event) override { return searchable(events_[event].raw); }
-  Status find_word(const std::function<bool(std::string_view)>&, std::vector<bool>& found, std::vector<bool>& unsure) override {
+  Status find_word(const std::function<bool(std::string_view)>&, std::vector<bool>& found,
+                   std::vector<bool>& unsure) override {
     found.assign(events_.size(), false);
     unsure.assign(events_.size(), true);
     return {};
@@ -216,8 +226,10 @@ Status read_texts(const Term& term, Source& source, const Bits& candidates, Bits
   candidates.each([&](std::size_t i) {
     if (!failed) return;
     const auto text = source.folded(i);
-    if (!text) failed = text.error();
-    else if (term.in(*text)) out.set(i);
+    if (!text)
+      failed = text.error();
+    else if (term.in(*text))
+      out.set(i);
   });
   return failed;
 }
@@ -230,8 +242,10 @@ Result<Bits> answer_text(const Term& term, Source& source, const Bits& among) {
     MAMORI_TRY(source.find_word([&](std::string_view word) { return term.is(word); }, found, unsure));
     Bits rest(source.count());
     candidates.each([&](std::size_t i) {
-      if (found[i]) out.set(i);
-      else if (unsure[i]) rest.set(i);
+      if (found[i])
+        out.set(i);
+      else if (unsure[i])
+        rest.set(i);
     });
     MAMORI_TRY(read_texts(term, source, rest, out));
     return out;
@@ -253,11 +267,14 @@ Result<Bits> answer(const Query& query, Source& source, const Bits& among) {
   if (among.none()) return among;
   switch (query.kind) {
     case Query::Kind::everything: return among;
-    case Query::Kind::term: return query.term.kind == Term::Kind::field ? answer_field(query.term, source, among) : answer_text(query.term, source, among);
+    case Query::Kind::term:
+      return query.term.kind == Term::Kind::field ? answer_field(query.term, source, among)
+                                                  : answer_text(query.term, source, among);
     case Query::Kind::and_: {
       std::vector<const Query*> order;
       for (const auto& part : query.parts) order.push_back(&part);
-      std::stable_sort(order.begin(), order.end(), [](const Query* a, const Query* b) { return cost(*a) < cost(*b); });
+      std::stable_sort(order.begin(), order.end(),
+                       [](const Query* a, const Query* b) { return cost(*a) < cost(*b); });
       auto out = among;
       for (const auto* part : order) out = MAMORI_TRY(answer(*part, source, out));
       return out;
@@ -321,7 +338,8 @@ struct Unit {
   }
 };
 
-std::vector<Unit> units_of(std::size_t stream, const Snapshot& now, const Query& query, Instant from, Instant to, std::uint64_t& all, Status& failed) {
+std::vector<Unit> units_of(std::size_t stream, const Snapshot& now, const Query& query, Instant from,
+                           Instant to, std::uint64_t& all, Status& failed) {
   std::vector<Unit> out;
   for (std::size_t i = 0; i < now.segments.size(); ++i) {
     all += now.blocks[i]->size();
@@ -344,12 +362,15 @@ std::vector<Unit> units_of(std::size_t stream, const Snapshot& now, const Query&
     for (std::size_t b = 0; b < now.blocks[i]->size(); ++b) {
       if (((*maybe & in_time) >> b & 1) == 0) continue;
       const auto& info = (*now.blocks[i])[b]->info;
-      out.push_back({stream, now.segments[i], (*now.blocks[i])[b], nullptr, info.first, info.first_time, info.last_time});
+      out.push_back({stream, now.segments[i], (*now.blocks[i])[b], nullptr, info.first, info.first_time,
+                     info.last_time});
     }
   }
   for (const auto& record : now.records) {
     if (record->events.empty()) continue;
-    const auto [low, high] = std::minmax_element(record->events.begin(), record->events.end(), [](const Event& a, const Event& b) { return a.time < b.time; });
+    const auto [low, high] =
+        std::minmax_element(record->events.begin(), record->events.end(),
+                            [](const Event& a, const Event& b) { return a.time < b.time; });
     if (high->time < from || low->time >= to) continue;
     out.push_back({stream, nullptr, nullptr, record, record->first, low->time, high->time});
   }
@@ -369,21 +390,29 @@ Result<Bits> matches(const Unit& unit, Source& source, const Query& query, Insta
 
 class Search {
  public:
-  Search(std::span<const EmbeddedStream* const> streams, const Query& query, const SearchOptions& options) : streams_(streams), query_(query), options_(options) {}
+  Search(std::span<const EmbeddedStream* const> streams, const Query& query, const SearchOptions& options)
+      : streams_(streams), query_(query), options_(options) {}
 
   Result<SearchResult> run() {
     SearchResult result;
     Status failed;
     for (std::size_t i = 0; i < streams_.size(); ++i) {
-      auto some = units_of(i, streams_[i]->snapshot(), query_, options_.from, options_.to, result.blocks, failed);
+      auto some =
+          units_of(i, streams_[i]->snapshot(), query_, options_.from, options_.to, result.blocks, failed);
       MAMORI_TRY(failed);
       std::move(some.begin(), some.end(), std::back_inserter(units_));
     }
-    std::sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.last_time > b.last_time; });
+    std::sort(units_.begin(), units_.end(),
+              [](const Unit& a, const Unit& b) { return a.last_time > b.last_time; });
     if (!units_.empty()) {
-      low_ = std::max(options_.from, std::min_element(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.first_time < b.first_time; })->first_time);
+      low_ = std::max(options_.from,
+                      std::min_element(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) {
+                        return a.first_time < b.first_time;
+                      })->first_time);
       const auto high = std::min(options_.to, units_.front().last_time + std::chrono::milliseconds(1));
-      width_ = std::max<std::int64_t>(1, (to_millis(high) - to_millis(low_) + static_cast<std::int64_t>(options_.buckets) - 1) / static_cast<std::int64_t>(options_.buckets));
+      width_ = std::max<std::int64_t>(
+          1, (to_millis(high) - to_millis(low_) + static_cast<std::int64_t>(options_.buckets) - 1) /
+                 static_cast<std::int64_t>(options_.buckets));
     }
     deadline_ = std::chrono::steady_clock::now() + options_.limit_time;
     const auto threads = std::clamp<std::size_t>(std::min(options_.threads, units_.size()), 1, 16);
@@ -449,14 +478,16 @@ class Search {
     if (ones == 0) return {};
     if (options_.statistics) {
       part.total += ones;
-      const auto first = bucket_of(std::max(unit.first_time, options_.from)), last = bucket_of(std::min(unit.last_time, options_.to));
+      const auto first = bucket_of(std::max(unit.first_time, options_.from)),
+                 last = bucket_of(std::min(unit.last_time, options_.to));
       if (first == last) {
         part.histogram[first] += ones;
       } else {
         const auto* times = MAMORI_TRY(source->times());
         found.each([&](std::size_t i) { ++part.histogram[bucket_of((*times)[i])]; });
       }
-      for (const auto field : options_.count) MAMORI_TRY(count(*source, field, found, ones, part.counts[static_cast<std::size_t>(field)]));
+      for (const auto field : options_.count)
+        MAMORI_TRY(count(*source, field, found, ones, part.counts[static_cast<std::size_t>(field)]));
     }
     if (!wanted) return {};
     const auto* times = MAMORI_TRY(source->times());
@@ -474,7 +505,8 @@ class Search {
     return {};
   }
 
-  // Where all events of a block match, its values say how many there are of each; codes are read only where some match.
+  // Where all events of a block match, its values say how many there are of each; codes are read only where
+  // some match.
   static Status count(Source& source, Field field, const Bits& found, std::size_t ones, Counts& counts) {
     const auto& [values, all, bytes] = *MAMORI_TRY(source.values(field));
     std::vector<std::uint32_t> some;
@@ -486,15 +518,18 @@ class Search {
     const auto& numbers = some.empty() ? all : some;
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (numbers[i] == 0 || values[i].empty()) continue;
-      if (const auto known = counts.find(values[i]); known != counts.end()) known->second += numbers[i];
-      else if (counts.size() < kMostDistinct) counts.emplace(values[i], numbers[i]);
+      if (const auto known = counts.find(values[i]); known != counts.end())
+        known->second += numbers[i];
+      else if (counts.size() < kMostDistinct)
+        counts.emplace(values[i], numbers[i]);
     }
     return {};
   }
 
   std::size_t bucket_of(Instant time) const {
     const auto at = (to_millis(time) - to_millis(low_)) / width_;
-    return static_cast<std::size_t>(std::clamp<std::int64_t>(at, 0, static_cast<std::int64_t>(options_.buckets) - 1));
+    return static_cast<std::size_t>(
+        std::clamp<std::int64_t>(at, 0, static_cast<std::int64_t>(options_.buckets) - 1));
   }
 
   Result<SearchResult> merge(std::vector<Part>& parts, SearchResult result) {
@@ -506,7 +541,8 @@ class Search {
       result.total += part.total;
       result.blocks_read += part.read;
       result.partial = result.partial || part.partial;
-      for (std::size_t i = 0; i < histogram.size() && i < part.histogram.size(); ++i) histogram[i] += part.histogram[i];
+      for (std::size_t i = 0; i < histogram.size() && i < part.histogram.size(); ++i)
+        histogram[i] += part.histogram[i];
       for (std::size_t f = 0; f < kFieldCount; ++f)
         for (const auto& [value, count] : part.counts[f]) counts[f][value] += count;
       result.damage.insert(result.damage.end(), part.damage.begin(), part.damage.end());
@@ -526,18 +562,27 @@ class Search {
       if (event) {
         result.hits.push_back({found.at, *event, arena});
       } else if (units_[found.unit].block) {
-        // What the question needed of the block was whole, its text is not: said once, never left out in silence.
+        // What the question needed of the block was whole, its text is not: said once, never left out in
+        // silence.
         const auto damage = damage_of(units_[found.unit], event.error());
-        if (std::none_of(result.damage.begin(), result.damage.end(), [&](const Damage& known) { return known.file == damage.file && known.first == damage.first; })) result.damage.push_back(damage);
+        if (std::none_of(result.damage.begin(), result.damage.end(), [&](const Damage& known) {
+              return known.file == damage.file && known.first == damage.first;
+            }))
+          result.damage.push_back(damage);
       }
     }
     if (options_.statistics && !units_.empty())
-      for (std::size_t i = 0; i < histogram.size(); ++i) result.histogram.push_back({low_ + std::chrono::milliseconds(width_ * static_cast<std::int64_t>(i)), histogram[i]});
+      for (std::size_t i = 0; i < histogram.size(); ++i)
+        result.histogram.push_back(
+            {low_ + std::chrono::milliseconds(width_ * static_cast<std::int64_t>(i)), histogram[i]});
     for (std::size_t f = 0; f < kFieldCount; ++f) {
       std::vector<FieldCount> sorted;
       for (auto& [value, count] : counts[f]) sorted.push_back({value, count});
       const auto most = std::min(kMostCounted, sorted.size());
-      std::partial_sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(most), sorted.end(), [](const FieldCount& a, const FieldCount& b) { return a.count != b.count ? a.count > b.count : a.value < b.value; });
+      std::partial_sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(most), sorted.end(),
+                        [](const FieldCount& a, const FieldCount& b) {
+                          return a.count != b.count ? a.count > b.count : a.value < b.value;
+                        });
       sorted.resize(most);
       result.counts[f] = std::move(sorted);
     }
@@ -556,7 +601,8 @@ class Search {
 
 }  // namespace
 
-Result<SearchResult> search(std::span<const EmbeddedStream* const> streams, const Query& query, const SearchOptions& options) {
+Result<SearchResult> search(std::span<const EmbeddedStream* const> streams, const Query& query,
+                            const SearchOptions& options) {
   MAMORI_ASSERT(options.buckets > 0);
   return Search(streams, query, options).run();
 }
@@ -568,7 +614,8 @@ bool matches(const Query& query, const Event& event) {
   return found && !found->none();
 }
 
-Status each_match(const EmbeddedStream& stream, const Query& query, Instant from, Instant to, LeafIndex start, const std::function<Result<bool>(LeafIndex, const Event&)>& take) {
+Status each_match(const EmbeddedStream& stream, const Query& query, Instant from, Instant to, LeafIndex start,
+                  const std::function<Result<bool>(LeafIndex, const Event&)>& take) {
   std::uint64_t all = 0;
   Status failed;
   auto units = units_of(0, stream.snapshot(), query, from, to, all, failed);
@@ -588,8 +635,10 @@ Status each_match(const EmbeddedStream& stream, const Query& query, Instant from
         return;
       }
       const auto more = take(unit.first + i, *event);
-      if (!more) failed = more.error();
-      else go_on = *more;
+      if (!more)
+        failed = more.error();
+      else
+        go_on = *more;
     });
     MAMORI_TRY(failed);
     if (!go_on) return {};

@@ -37,11 +37,13 @@ Result<std::optional<Header>> header_at(const os::ReadFile& file, std::uint64_t 
 }
 
 // The first whole header at or behind `at` whose leaves lie behind `least`.
-Result<std::optional<Header>> next_header(const os::ReadFile& file, std::uint64_t at, std::uint64_t size, LeafIndex least) {
+Result<std::optional<Header>> next_header(const os::ReadFile& file, std::uint64_t at, std::uint64_t size,
+                                          LeafIndex least) {
   constexpr std::size_t kWindow = std::size_t{1} << 20;
   constexpr std::string_view kMagic = "MMBLOCK1";
   while (at + kHeaderStart <= size) {
-    const auto window = MAMORI_TRY(file.read(at, static_cast<std::size_t>(std::min<std::uint64_t>(kWindow, size - at))));
+    const auto window =
+        MAMORI_TRY(file.read(at, static_cast<std::size_t>(std::min<std::uint64_t>(kWindow, size - at))));
     const auto bytes = window.view();
     for (auto hit = bytes.find(kMagic); hit != bytes.npos; hit = bytes.find(kMagic, hit + 1)) {
       auto header = MAMORI_TRY(header_at(file, at + hit, size));
@@ -53,9 +55,10 @@ Result<std::optional<Header>> next_header(const os::ReadFile& file, std::uint64_
   return std::optional<Header>();
 }
 
-// The copy of the header of the block that begins with leaf `first`; it counts only where the sections that it promises are there.
-std::optional<Header> from_copy(std::string_view copy, const os::ReadFile& file, LeafIndex first, std::uint64_t at,
-                                std::uint64_t size) {
+// The copy of the header of the block that begins with leaf `first`; it counts only where the sections that
+// it promises are there.
+std::optional<Header> from_copy(std::string_view copy, const os::ReadFile& file, LeafIndex first,
+                                std::uint64_t at, std::uint64_t size) {
   while (true) {
     const auto length = header_length(copy);
     if (!length || *length > copy.size()) return std::nullopt;
@@ -69,7 +72,8 @@ std::optional<Header> from_copy(std::string_view copy, const os::ReadFile& file,
 // Up to which leaf the copy of the headers goes on, without a gap, behind leaf `first`.
 LeafIndex end_in_copy(std::string_view copy, LeafIndex first) {
   for (auto length = header_length(copy); length && *length <= copy.size(); length = header_length(copy)) {
-    if (const auto parsed = parse_header(copy.substr(0, *length), 0); parsed && parsed->info.first == first) first += parsed->info.count;
+    if (const auto parsed = parse_header(copy.substr(0, *length), 0); parsed && parsed->info.first == first)
+      first += parsed->info.count;
     copy.remove_prefix(*length);
   }
   return first;
@@ -77,11 +81,14 @@ LeafIndex end_in_copy(std::string_view copy, LeafIndex first) {
 
 }  // namespace
 
-Segment::Segment(const Place& place, os::Disk& disk, bool writes) : place_(place), disk_(disk), writes_(writes) {
+Segment::Segment(const Place& place, os::Disk& disk, bool writes)
+    : place_(place), disk_(disk), writes_(writes) {
   open_filter_.emplace(path(".blooms"), writes, disk);
 }
 
-std::filesystem::path Segment::path(const char* ending) const { return file_of(place_.folder, place_.first, ending); }
+std::filesystem::path Segment::path(const char* ending) const {
+  return file_of(place_.folder, place_.first, ending);
+}
 
 LeafIndex Segment::end() const {
   const auto all = blocks();
@@ -109,7 +116,8 @@ Status Segment::remove(const std::filesystem::path& folder, LeafIndex first, os:
 
 Result<std::shared_ptr<Segment>> Segment::make(const Place& place, os::Disk& disk) {
   std::shared_ptr<Segment> segment(new Segment(place, disk, true));
-  // What an earlier try of the same name left goes, so that the name is made anew: one whose sync failed never becomes durable.
+  // What an earlier try of the same name left goes, so that the name is made anew: one whose sync failed
+  // never becomes durable.
   for (const auto* ending : kEndings) MAMORI_TRY(disk.remove(segment->path(ending)));
   segment->write_ = MAMORI_TRY(os::GrowingFile::open(segment->path(".seg"), 0, disk));
   segment->read_ = MAMORI_TRY(os::ReadFile::open(segment->path(".seg"), disk));
@@ -123,7 +131,8 @@ bool Segment::open_sealed(std::uint64_t size) {
   if (!file || file->size() < kSeal) return false;
   std::string_view bytes = *file;
   const auto seal = bytes.substr(bytes.size() - kSeal);
-  if (!seal.starts_with(kSealMagic) || number_at(seal, 24) != checksum(bytes.substr(0, bytes.size() - 8))) return false;
+  if (!seal.starts_with(kSealMagic) || number_at(seal, 24) != checksum(bytes.substr(0, bytes.size() - 8)))
+    return false;
   if (number_at(seal, 8) != size) return false;
   bytes.remove_suffix(kSeal);
   auto all = std::make_shared<Blocks>();
@@ -139,7 +148,8 @@ bool Segment::open_sealed(std::uint64_t size) {
     hashes.push_back(std::exchange(header->hashes, {}));
     all->push_back(std::make_shared<const Header>(std::move(*header)));
   }
-  if (all->size() != number_at(seal, 16) || all->empty() || all->size() > kSegmentBlocks || at > size) return false;
+  if (all->size() != number_at(seal, 16) || all->empty() || all->size() > kSegmentBlocks || at > size)
+    return false;
   // The last one, held against the segment: another segment's copy would not fit.
   const auto& last = all->back()->info;
   const auto start = read_->read(last.header_at, kHeaderStart);
@@ -163,7 +173,8 @@ Result<std::uint64_t> Segment::walk(std::uint64_t size, const Opening& opening, 
       header = from_copy(*copy, *read_, next, at, size);
     }
     if (!header) {
-      // Damaged in both places: the next block that begins somewhere behind is looked for, so that only this one is lost.
+      // Damaged in both places: the next block that begins somewhere behind is looked for, so that only this
+      // one is lost.
       header = MAMORI_TRY(next_header(*read_, at + 1, size, next));
       if (!header || header->info.first >= cut) break;
       damage.push_back({file, "archive.damage.header", next, header->info.first - 1});
@@ -174,9 +185,12 @@ Result<std::uint64_t> Segment::walk(std::uint64_t size, const Opening& opening, 
     if (opening.unfinished(header->info.first)) {
       const auto whole = BlockReader(*read_, header->info).sections_whole();
       if (!whole && whole.error().kind != ErrorKind::corrupt) return whole.error();
-      // No block is written before the one in front of it is durable: with a finished one behind it, it is damaged.
-      const auto behind = whole ? std::nullopt : MAMORI_TRY(header_at(*read_, at + header->info.length, size));
-      const bool damaged = behind && behind->info.first == header->info.first + header->info.count && !opening.unfinished(behind->info.first);
+      // No block is written before the one in front of it is durable: with a finished one behind it, it is
+      // damaged.
+      const auto behind =
+          whole ? std::nullopt : MAMORI_TRY(header_at(*read_, at + header->info.length, size));
+      const bool damaged = behind && behind->info.first == header->info.first + header->info.count &&
+                           !opening.unfinished(behind->info.first);
       if (!whole && !damaged) break;
     }
     at += header->info.length;
@@ -201,7 +215,8 @@ Result<std::shared_ptr<Segment>> Segment::open(const Place& place, const Opening
   const bool torn = at < size && use != Use::closed && (cuts || opening.unfinished(segment->end()));
   if (at < size && !torn) {
     const auto known = end_in_copy(MAMORI_TRY(segment->copy_of_headers()), segment->end());
-    damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(), std::max(known, segment->end() + 1) - 1});
+    damage.push_back({segment->path(".seg").string(), "archive.damage.tail", segment->end(),
+                      std::max(known, segment->end() + 1) - 1});
   }
   if (at < size && !torn && use == Use::grows) {
     // What nobody knows to be unfinished stays as it is: what is to come goes into a segment of its own.
@@ -240,8 +255,10 @@ void Segment::mend_copy(std::string_view copy) {
   const auto all = blocks();
   for (const auto& block : *all) {
     const auto& info = block->info;
-    const auto there = lacking.empty() ? copy.substr(static_cast<std::size_t>(headers_end_)) : std::string_view();
-    if (there.size() >= info.header_size && number_at(there, 16) == info.check && parse_header(there.substr(0, info.header_size), 0)) {
+    const auto there =
+        lacking.empty() ? copy.substr(static_cast<std::size_t>(headers_end_)) : std::string_view();
+    if (there.size() >= info.header_size && number_at(there, 16) == info.check &&
+        parse_header(there.substr(0, info.header_size), 0)) {
       headers_end_ += info.header_size;
       continue;
     }
@@ -251,7 +268,8 @@ void Segment::mend_copy(std::string_view copy) {
   if (file && (lacking.empty() || file->append(lacking))) headers_end_ = file->size();
 }
 
-// The turned-round filter of a finished segment, the single ones of a growing one; what is missing is made again from the text.
+// The turned-round filter of a finished segment, the single ones of a growing one; what is missing is made
+// again from the text.
 Status Segment::load_filter(Use use, std::vector<Damage>& damage) {
   const auto all = blocks();
   if (!write_ || use == Use::closed || full()) {
@@ -331,7 +349,8 @@ Status Segment::append(BuiltBlock& built, Durable durable) {
     open_filter_->add(std::move(column));
     blocks_ = std::move(all);
   }
-  if (auto copy = os::GrowingFile::open(path(".headers"), headers_end_, disk_); copy && copy->append(header_bytes))
+  if (auto copy = os::GrowingFile::open(path(".headers"), headers_end_, disk_);
+      copy && copy->append(header_bytes))
     headers_end_ = copy->size();
   return {};
 }

@@ -1,7 +1,8 @@
-// A segment: up to 64 blocks in one file that only grows (NUMBER.seg; NUMBER is the first leaf). Everything beside it is made from it and
-// can be made again: the filters of its blocks while it grows (.blooms), turned round when it is finished (.filter); and the headers of
-// its blocks (.headers), from which a finished segment is opened and a damaged header mended, and which is never believed over the
-// segment. docs/formats/archive.md.
+// A segment: up to 64 blocks in one file that only grows (NUMBER.seg; NUMBER is the first leaf). Everything
+// beside it is made from it and can be made again: the filters of its blocks while it grows (.blooms), turned
+// round when it is finished (.filter); and the headers of its blocks (.headers), from which a finished
+// segment is opened and a damaged header mended, and which is never believed over the segment.
+// docs/formats/archive.md.
 #pragma once
 
 #include <memory>
@@ -16,8 +17,8 @@ namespace mamori::archive {
 
 using Blocks = std::vector<std::shared_ptr<const Header>>;
 
-// Threads: append(), sync(), finish() by one at a time; everything else is for many, beside it, on what was there when blocks() was
-// asked for.
+// Threads: append(), sync(), finish() by one at a time; everything else is for many, beside it, on what was
+// there when blocks() was asked for.
 class Segment {
  public:
   struct Place {
@@ -28,16 +29,17 @@ class Segment {
   // A new, empty one; its name is durable when it returns.
   static Result<std::shared_ptr<Segment>> make(const Place& place, os::Disk& disk);
   enum class Use {
-    reads,    // nothing on disk is touched
-    closed,   // it is finished where it is not, and not written to
-    grows,    // what is behind its last whole block is cut off
+    reads,   // nothing on disk is touched
+    closed,  // it is finished where it is not, and not written to
+    grows,   // what is behind its last whole block is cut off
   };
   struct Opening {
     Use use = Use::reads;
-    LeafIndex cut = std::numeric_limits<LeafIndex>::max();  // blocks that begin here or behind nobody was told are kept: they go
-    // Whether somebody was writing a block that begins there: a log goes only when its block is durable. One that was cut off in the
-    // middle goes, and is made of the log again, which holds whatever of it was acknowledged. What else stands behind the last whole
-    // block is damage.
+    LeafIndex cut = std::numeric_limits<LeafIndex>::max();  // blocks that begin here or behind nobody was
+                                                            // told are kept: they go
+    // Whether somebody was writing a block that begins there: a log goes only when its block is durable. One
+    // that was cut off in the middle goes, and is made of the log again, which holds whatever of it was
+    // acknowledged. What else stands behind the last whole block is damage.
     std::function<bool(LeafIndex)> unfinished = [](LeafIndex) { return false; };
   };
   // What is on disk; none where it holds nothing that can be read, and was put aside.
@@ -50,15 +52,16 @@ class Segment {
   LeafIndex end() const;
   bool full() const;
   bool grows() const { return write_.has_value() && !full(); }
-  // Durable when it returns well, or, for `later`, after sync(). On failure the block is not in it. Requires: built follows end(); grows().
+  // Durable when it returns well, or, for `later`, after sync(). On failure the block is not in it. Requires:
+  // built follows end(); grows().
   enum class Durable { now, later };
   Status append(BuiltBlock& built, Durable durable);
-  // After a failed one, what was written since the last good one is checked and written again. Error: archive.block.damaged where it
-  // cannot be read any more.
+  // After a failed one, what was written since the last good one is checked and written again. Error:
+  // archive.block.damaged where it cannot be read any more.
   Status sync();
   bool unsynced() const { return write_ && synced_ < write_->size(); }
-  // Bookkeeping when no block follows: the filter goes to its file, the headers are sealed. What fails can be tried again, and is made
-  // good at the next start at the latest; until then everything works as before.
+  // Bookkeeping when no block follows: the filter goes to its file, the headers are sealed. What fails can be
+  // tried again, and is made good at the next start at the latest; until then everything works as before.
   Status finish();
   bool finished() const { return !write_ && !open_filter_; }
 
@@ -97,9 +100,9 @@ class Segment {
   std::optional<os::ReadFile> read_;
   // Of who writes.
   std::optional<os::GrowingFile> write_;
-  std::uint64_t synced_ = 0;         // bytes of it that are durable
-  bool suspect_ = false;             // a sync failed: what follows synced_ must be written again
-  std::uint64_t headers_end_ = 0;    // of the copy
+  std::uint64_t synced_ = 0;       // bytes of it that are durable
+  bool suspect_ = false;           // a sync failed: what follows synced_ must be written again
+  std::uint64_t headers_end_ = 0;  // of the copy
 };
 
 }  // namespace mamori::archive

@@ -16,19 +16,19 @@
 namespace mamori::archive {
 
 struct StreamOptions {
-  int level = 3;                              // of zstd
-  std::size_t events = kBlockEvents;          // of a block, at most kBlockEvents
+  int level = 3;                      // of zstd
+  std::size_t events = kBlockEvents;  // of a block, at most kBlockEvents
   std::size_t bytes = kBlockBytes;
-  std::size_t backlog = 6;                    // blocks being built before append() waits
-  std::size_t segment = kSegmentBlocks;       // blocks of a segment, at most kSegmentBlocks
-  bool read_only = false;                     // beside the process that writes: nothing on disk is touched, append() refuses
+  std::size_t backlog = 6;               // blocks being built before append() waits
+  std::size_t segment = kSegmentBlocks;  // blocks of a segment, at most kSegmentBlocks
+  bool read_only = false;  // beside the process that writes: nothing on disk is touched, append() refuses
 };
 
 // One batch as it came; never changes.
 struct Record {
   LeafIndex first = 0;
-  std::string bytes;                          // of the log, which the events point into; or
-  std::shared_ptr<Batch> batch;               // of an import
+  std::string bytes;             // of the log, which the events point into; or
+  std::shared_ptr<Batch> batch;  // of an import
   std::vector<Event> events;
   std::vector<Hash> leaves;
 };
@@ -36,28 +36,32 @@ struct Record {
 // What there is at one moment, for reading; stays readable while the stream goes on.
 struct Snapshot {
   std::vector<std::shared_ptr<Segment>> segments;
-  std::vector<std::shared_ptr<const Blocks>> blocks;     // of each segment
-  std::vector<std::shared_ptr<const Record>> records;    // not yet in blocks, oldest first
+  std::vector<std::shared_ptr<const Blocks>> blocks;   // of each segment
+  std::vector<std::shared_ptr<const Record>> records;  // not yet in blocks, oldest first
   TreeView tree;
-  LeafIndex first = 0;                                   // oldest event still kept
+  LeafIndex first = 0;  // oldest event still kept
   TreeSize size = 0;
 };
 
 // How it keeps what it acknowledged, whatever fails: docs/reliability.md. What it is given outlives it.
 class EmbeddedStream : public Stream {
  public:
-  // Opens or creates the stream in `folder`. What a crash left of events that nobody was told are kept is put aside; every event whose
-  // append() returned well is still there. Errors: archive.stream.newer (a later format), os.disk.*. Damage found is in damage().
+  // Opens or creates the stream in `folder`. What a crash left of events that nobody was told are kept is put
+  // aside; every event whose append() returned well is still there. Errors: archive.stream.newer (a later
+  // format), os.disk.*. Damage found is in damage().
   static Result<std::unique_ptr<EmbeddedStream>> open(const std::filesystem::path& folder, std::string origin,
-                                                      const SigningKey& key, const Clock& clock, os::Disk& disk,
-                                                      Workers& workers, const StreamOptions& options = {});
+                                                      const SigningKey& key, const Clock& clock,
+                                                      os::Disk& disk, Workers& workers,
+                                                      const StreamOptions& options = {});
   ~EmbeddedStream() override;
 
   bool writes() const override { return !options_.read_only; }
-  // One sync for the batch, shared with whoever appends at the same time. Acknowledged means: it and everything before it is durable.
-  // A batch that had its place and could not be made durable keeps it: the same batch offered again is not there twice.
+  // One sync for the batch, shared with whoever appends at the same time. Acknowledged means: it and
+  // everything before it is durable. A batch that had its place and could not be made durable keeps it: the
+  // same batch offered again is not there twice.
   Result<LeafRange> append(std::span<const Event> events) override;
-  // Straight into a block, without the log. At most options.events events. A crash before settle() takes back all blocks since the last.
+  // Straight into a block, without the log. At most options.events events. A crash before settle() takes back
+  // all blocks since the last.
   Status append_block(std::shared_ptr<Batch> batch) override;
   Status settle() override;
   // Puts what is in the log into a block now, however small.
@@ -69,7 +73,7 @@ class EmbeddedStream : public Stream {
   const std::string& origin() const override { return origin_; }
   std::uint64_t bytes_on_disk() const override;
   std::uint64_t raw_bytes() const override;
-  std::size_t waiting() const override;        // events in the log, not yet in a block
+  std::size_t waiting() const override;  // events in the log, not yet in a block
   std::vector<Damage> damage() const override;
 
   Result<Kept> event(LeafIndex index) const override;
@@ -78,7 +82,8 @@ class EmbeddedStream : public Stream {
   Result<Hash> root_at(TreeSize size) const override;
   Result<std::vector<Hash>> inclusion(LeafIndex index, TreeSize size) const override;
   Result<std::vector<Hash>> consistency(TreeSize size1, TreeSize size2) const override;
-  Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices, TreeSize size) const override;
+  Result<std::vector<Hash>> inclusion_of_all(std::span<const LeafIndex> indices,
+                                             TreeSize size) const override;
 
   Result<Head> publish_head() override;
   std::vector<Head> heads() const override;
@@ -92,18 +97,23 @@ class EmbeddedStream : public Stream {
     LeafIndex first = 0;
     std::size_t count = 0, bytes = 0;
     std::vector<std::shared_ptr<const Record>> records;
-    bool bulk = false;                         // of an import: no log holds it
+    bool bulk = false;  // of an import: no log holds it
     std::optional<os::GrowingFile> log;
     std::filesystem::path log_path;
-    std::size_t synced = 0;                    // events that the log holds for good; guarded by sync_
-    bool log_lost = false;                     // a sync of it failed: only the block makes it durable; guarded by sync_
-    bool frozen = false, written = false;      // it takes no more events; it is in its block
+    std::size_t synced = 0;  // events that the log holds for good; guarded by sync_
+    bool log_lost = false;   // a sync of it failed: only the block makes it durable; guarded by sync_
+    bool frozen = false, written = false;  // it takes no more events; it is in its block
     std::optional<BuiltBlock> built;
   };
 
-  EmbeddedStream(std::filesystem::path folder, std::string origin, const SigningKey& key, const Clock& clock, os::Disk& disk,
-                 Workers& workers, const StreamOptions& options)
-      : folder_(std::move(folder)), origin_(std::move(origin)), key_(key), clock_(clock), disk_(disk), workers_(workers),
+  EmbeddedStream(std::filesystem::path folder, std::string origin, const SigningKey& key, const Clock& clock,
+                 os::Disk& disk, Workers& workers, const StreamOptions& options)
+      : folder_(std::move(folder)),
+        origin_(std::move(origin)),
+        key_(key),
+        clock_(clock),
+        disk_(disk),
+        workers_(workers),
         options_(options) {}
   std::filesystem::path file_of(LeafIndex first, const char* ending) const;
 
@@ -115,7 +125,7 @@ class EmbeddedStream : public Stream {
   struct FoundLog {
     LeafIndex number = 0;
     LogFile log;
-    bool as_is = false;                        // it says where its events stand, and they stand there
+    bool as_is = false;  // it says where its events stand, and they stand there
   };
   Status load_heads();
   Status load_importing(const std::vector<FoundLog>& logs);
@@ -132,7 +142,7 @@ class EmbeddedStream : public Stream {
   // --- writing (writer.cpp)
   Status wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk);
   Result<std::shared_ptr<Part>> growing_part();
-  void close_growing();                        // order_ and mutex_ held
+  void close_growing();                            // order_ and mutex_ held
   void freeze(const std::shared_ptr<Part>& part);  // mutex_ held; then hand_out()
   void hand_out();
   void build(const std::shared_ptr<Part>& part);
@@ -162,37 +172,39 @@ class EmbeddedStream : public Stream {
   const StreamOptions options_;
 
   // Taken in this order, and none while waiting for a lock above it.
-  std::mutex retain_;                           // who lets go of segments
-  std::mutex publish_;                          // who signs; guards heads_end_
-  std::mutex sync_;                             // who makes durable
-  std::mutex order_;                            // who appends; held while the log is written
-  std::mutex write_;                            // who writes segments; guards importing_
-  mutable std::mutex mutex_;                    // guards everything below
+  std::mutex retain_;         // who lets go of segments
+  std::mutex publish_;        // who signs; guards heads_end_
+  std::mutex sync_;           // who makes durable
+  std::mutex order_;          // who appends; held while the log is written
+  std::mutex write_;          // who writes segments; guards importing_
+  mutable std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   Tree tree_;
   TreeSize size_ = 0;
   LeafIndex first_ = 0;
-  TreeSize durable_ = 0;                        // leaves that are on the disk for good
+  TreeSize durable_ = 0;  // leaves that are on the disk for good
   std::vector<std::shared_ptr<Segment>> segments_;
-  std::deque<std::shared_ptr<Part>> parts_;     // oldest first; the last one grows
-  std::vector<std::shared_ptr<Part>> to_build_; // frozen, not yet handed to the workers
+  std::deque<std::shared_ptr<Part>> parts_;      // oldest first; the last one grows
+  std::vector<std::shared_ptr<Part>> to_build_;  // frozen, not yet handed to the workers
   std::vector<Head> heads_;
   std::vector<Damage> damage_;
-  std::size_t tasks_ = 0;                       // handed to the workers, or about to be
-  std::size_t frozen_ = 0, bulk_ = 0;           // parts not yet in a block; those of them that no log holds
-  std::optional<Error> failed_;                 // why the last block could not be written
-  bool blocks_unsynced_ = false;                // segments hold blocks that are not durable
-  bool names_unsynced_ = false;                 // names in the folder that a crash may have left unsynced
-  TreeSize found_ = 0;                          // leaves that were there when it was opened
-  TreeSize signed_ = 0;                         // leaves of the newest head that was there then and is really ours
-  std::deque<std::shared_ptr<const Record>> refused_;  // have a place, and whoever sent them was told that they are not kept
-  std::optional<Error> given_up_;               // why nothing more is taken until it is opened anew
+  std::size_t tasks_ = 0;              // handed to the workers, or about to be
+  std::size_t frozen_ = 0, bulk_ = 0;  // parts not yet in a block; those of them that no log holds
+  std::optional<Error> failed_;        // why the last block could not be written
+  bool blocks_unsynced_ = false;       // segments hold blocks that are not durable
+  bool names_unsynced_ = false;        // names in the folder that a crash may have left unsynced
+  TreeSize found_ = 0;                 // leaves that were there when it was opened
+  TreeSize signed_ = 0;                // leaves of the newest head that was there then and is really ours
+  std::deque<std::shared_ptr<const Record>>
+      refused_;                    // have a place, and whoever sent them was told that they are not kept
+  std::optional<Error> given_up_;  // why nothing more is taken until it is opened anew
 
-  std::optional<LeafIndex> importing_;          // what begins here or behind was promised to nobody, says the file "importing"
-  bool mark_unsure_ = false;                    // the last write of that file failed: what it says is not known
-  bool heads_durable_ = false;                  // those that were there at the start too; guarded by publish_
-  bool names_as_found_ = true;                  // while it is opened: nothing was removed yet
-  std::uint64_t heads_end_ = 0;                 // of the good part of the file of heads
+  std::optional<LeafIndex>
+      importing_;             // what begins here or behind was promised to nobody, says the file "importing"
+  bool mark_unsure_ = false;  // the last write of that file failed: what it says is not known
+  bool heads_durable_ = false;   // those that were there at the start too; guarded by publish_
+  bool names_as_found_ = true;   // while it is opened: nothing was removed yet
+  std::uint64_t heads_end_ = 0;  // of the good part of the file of heads
 };
 
 }  // namespace mamori::archive

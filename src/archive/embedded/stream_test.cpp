@@ -38,8 +38,12 @@ class Streams : public ::testing::Test {
   // Event number `i`, always the same.
   static std::string text_of(std::uint64_t i) {
     if (i % 97 == 5) return "患者 " + std::to_string(100000 + i) + " を参照 端末 ｱ" + std::to_string(i % 7);
-    if (i % 11 == 3) return "<Event><EventID>" + std::to_string(4620 + i % 9) + "</EventID><Data Name=\"TargetUserName\">s" + std::to_string(10000 + i % 40) + "</Data></Event>";
-    return "sshd[" + std::to_string(1000 + i % 77) + "]: Failed password for user" + std::to_string(i % 13) + " from 192.168." + std::to_string(i % 4) + "." + std::to_string(i % 250) + " number n" + std::to_string(i);
+    if (i % 11 == 3)
+      return "<Event><EventID>" + std::to_string(4620 + i % 9) + "</EventID><Data Name=\"TargetUserName\">s" +
+             std::to_string(10000 + i % 40) + "</Data></Event>";
+    return "sshd[" + std::to_string(1000 + i % 77) + "]: Failed password for user" + std::to_string(i % 13) +
+           " from 192.168." + std::to_string(i % 4) + "." + std::to_string(i % 250) + " number n" +
+           std::to_string(i);
   }
   Event make(std::uint64_t i, Arena& arena) const {
     Event event;
@@ -65,13 +69,14 @@ class Streams : public ::testing::Test {
   void expect_events(const EmbeddedStream& stream, std::uint64_t count) {
     ASSERT_EQ(stream.size(), count);
     std::uint64_t next = 0;
-    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex index, const Event& event) -> Result<bool> {
-      EXPECT_EQ(index, next);
-      EXPECT_EQ(event.raw, text_of(index));
-      EXPECT_EQ(event[Field::user], "user" + std::to_string(index % 13));
-      ++next;
-      return !::testing::Test::HasFailure();
-    }));
+    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                                  [&](LeafIndex index, const Event& event) -> Result<bool> {
+                                    EXPECT_EQ(index, next);
+                                    EXPECT_EQ(event.raw, text_of(index));
+                                    EXPECT_EQ(event[Field::user], "user" + std::to_string(index % 13));
+                                    ++next;
+                                    return !::testing::Test::HasFailure();
+                                  }));
     EXPECT_EQ(next, count);
     std::vector<Damage> damage;
     const auto verified = stream.verify([&](const Damage& found) { damage.push_back(found); });
@@ -110,7 +115,8 @@ TEST_F(Streams, WhatWasAppendedIsThereAfterReopening) {
     const auto kept = stream->event(index);
     ASSERT_TRUE(kept);
     EXPECT_EQ(kept->event.raw, text_of(index));
-    EXPECT_TRUE(verify_inclusion(index, head->size, hash_leaf(leaf_of(kept->event)), *stream->inclusion(index, head->size), head->root));
+    EXPECT_TRUE(verify_inclusion(index, head->size, hash_leaf(leaf_of(kept->event)),
+                                 *stream->inclusion(index, head->size), head->root));
   }
 }
 
@@ -123,7 +129,8 @@ TEST_F(Streams, SeveralSendersAndReadersAtOnce) {
       for (int i = 0; i < 60; ++i) {
         Arena arena;
         std::vector<Event> events;
-        for (int k = 0; k < 20; ++k) events.push_back(make(static_cast<std::uint64_t>(t * 1200 + i * 20 + k), arena));
+        for (int k = 0; k < 20; ++k)
+          events.push_back(make(static_cast<std::uint64_t>(t * 1200 + i * 20 + k), arena));
         EXPECT_TRUE(stream->append(events));
       }
     });
@@ -175,8 +182,10 @@ TEST_F(Streams, AFullDiskRefusesTheBatchAndLosesNothing) {
       std::vector<Event> events;
       for (std::uint64_t k = 0; k < 30; ++k) events.push_back(make(there + k, arena));
       const auto done = stream->append(events);
-      if (done) there += 30;
-      else EXPECT_EQ(done.error().code, "os.disk.full") << describe(done.error());
+      if (done)
+        there += 30;
+      else
+        EXPECT_EQ(done.error().code, "os.disk.full") << describe(done.error());
     }
     EXPECT_LT(there, 700u + 50 * 30);
     EXPECT_EQ(stream->size(), there);
@@ -208,10 +217,11 @@ TEST_F(Streams, NothingIsAcknowledgedWhileSyncsFailAndEverythingGoesOnAfterwards
   EXPECT_EQ(stream->heads().back().size, stream->size());
   EXPECT_TRUE(stream->verify([](const Damage& found) { ADD_FAILURE() << found.what; }));
   std::size_t acknowledged = 0;
-  ASSERT_TRUE(stream->each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex, const Event& event) -> Result<bool> {
-    acknowledged += event.raw == text_of(acknowledged) ? 1 : 0;
-    return true;
-  }));
+  ASSERT_TRUE(stream->each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                                 [&](LeafIndex, const Event& event) -> Result<bool> {
+                                   acknowledged += event.raw == text_of(acknowledged) ? 1 : 0;
+                                   return true;
+                                 }));
   EXPECT_EQ(acknowledged, 101u);
 }
 
@@ -257,7 +267,8 @@ TEST_F(Streams, AFailureAfterABlockIsInNeverWritesItAgain) {
       const auto stream = open(disk);
       disk.sync_fails_of = file;
       disk.sync_fails = true;
-      add(*stream, 0, 32'500, 500);  // the 64th block ends the segment, and what is made of it cannot be written
+      add(*stream, 0, 32'500,
+          500);  // the 64th block ends the segment, and what is made of it cannot be written
       ASSERT_TRUE(stream->settle());
       expect_events(*stream, 32'500);
       disk.sync_fails = false;
@@ -279,12 +290,14 @@ TEST_F(Streams, AnImportOnAFullDiskNeitherHangsNorEndsAnything) {
   std::uint64_t next = 300;
   const auto import = [&] {
     auto batch = std::make_shared<Batch>();
-    for (int i = 0; i < 400; ++i) batch->events.push_back(make(next + static_cast<std::uint64_t>(i), batch->arena));
+    for (int i = 0; i < 400; ++i)
+      batch->events.push_back(make(next + static_cast<std::uint64_t>(i), batch->arena));
     auto done = stream->append_block(batch);
     if (done) next += 400;
     return done;
   };
-  for (const std::int64_t room : {0, 20, 40, 5000, 30'000}) {  // also: the log is made, and its first record does not fit
+  for (const std::int64_t room :
+       {0, 20, 40, 5000, 30'000}) {  // also: the log is made, and its first record does not fit
     disk.room = room;
     Status failed;
     for (int i = 0; i < 40 && failed; ++i) {
@@ -295,7 +308,8 @@ TEST_F(Streams, AnImportOnAFullDiskNeitherHangsNorEndsAnything) {
         const auto added = stream->append(events);
         if (added) ++next;
         // Whether it was refused before or after it stood in its place: what is asked for next stands behind.
-        else next = stream->size();
+        else
+          next = stream->size();
       }
     }
     EXPECT_FALSE(failed);
@@ -319,13 +333,16 @@ TEST_F(Streams, ManyThreadsOnADiskThatFailsNowAndThenLoseNothing) {
   const auto check = [&](EmbeddedStream& stream) {
     std::set<std::string> seen;
     std::map<LeafIndex, std::string> found;
-    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0, [&](LeafIndex index, const Event& event) -> Result<bool> {
-      EXPECT_TRUE(seen.insert(std::string(event.raw)).second) << "twice: " << event.raw;
-      found[index] = std::string(event.raw);
-      return true;
-    }));
+    ASSERT_TRUE(stream.each_match(Query{}, SearchOptions().from, SearchOptions().to, 0,
+                                  [&](LeafIndex index, const Event& event) -> Result<bool> {
+                                    EXPECT_TRUE(seen.insert(std::string(event.raw)).second)
+                                        << "twice: " << event.raw;
+                                    found[index] = std::string(event.raw);
+                                    return true;
+                                  }));
     for (const auto& [index, text] : acknowledged) ASSERT_EQ(found[index], text) << index;
-    ASSERT_TRUE(stream.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
+    ASSERT_TRUE(
+        stream.verify([](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first; }));
     for (const auto& head : heads) EXPECT_EQ(*stream.root_at(head.size), head.root);
   };
   {
@@ -459,7 +476,8 @@ TEST_F(Streams, EveryFlippedBitIsNamedAndTheRestIsRead) {
   EXPECT_TRUE(open()->verify([](const Damage& found) { ADD_FAILURE() << found.what; }));
 }
 
-// Nothing signed vouches for them, nothing behind them shows the gap: the end of the newest file is what an attacker or a bad sector hits.
+// Nothing signed vouches for them, nothing behind them shows the gap: the end of the newest file is what an
+// attacker or a bad sector hits.
 TEST_F(Streams, AnEndThatCannotBeReadIsNamedWholeAndItsPlacesStay) {
   const auto damage_block = [&](std::uint64_t first, std::uint64_t number, std::uint64_t length) {
     const auto file = where() / fmt::format("{:020}.seg", first);
@@ -472,7 +490,8 @@ TEST_F(Streams, AnEndThatCannotBeReadIsNamedWholeAndItsPlacesStay) {
     for (const bool read_only : {true, false, false, true}) {
       auto options = small();
       options.read_only = read_only;
-      const auto stream = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, os::Disk::real(), workers_, options);
+      const auto stream = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, os::Disk::real(),
+                                               workers_, options);
       ASSERT_TRUE(stream) << describe(stream.error());
       std::vector<Damage> found = holes(**stream);
       ASSERT_FALSE(found.empty()) << read_only;
@@ -560,7 +579,8 @@ TEST_F(Streams, RewritingHistoryIsFoundByTheSignedHead) {
   EXPECT_EQ(open()->verify([](const Damage&) {}).error().facts[1].second, "archive.damage.cut");
 }
 
-// Someone takes a block apart, changes one line, and puts it together again with every check right, but cannot make the hashes fit.
+// Someone takes a block apart, changes one line, and puts it together again with every check right, but
+// cannot make the hashes fit.
 TEST_F(Streams, VerificationOfADirectoryNamesTheAlteredEvent) {
   {
     const auto stream = open();
@@ -611,8 +631,10 @@ TEST_F(Streams, AppendsAndHeadsDoNotWaitForWhoeverReads) {
   stuck = true;
   std::vector<std::future<bool>> readers;
   readers.push_back(std::async(std::launch::async, [&] { return stream->inclusion(777, size).has_value(); }));
-  readers.push_back(std::async(std::launch::async, [&] { return stream->consistency(300, size).has_value(); }));
-  readers.push_back(std::async(std::launch::async, [&] { return stream->verify([](const Damage&) {}).has_value(); }));
+  readers.push_back(
+      std::async(std::launch::async, [&] { return stream->consistency(300, size).has_value(); }));
+  readers.push_back(
+      std::async(std::launch::async, [&] { return stream->verify([](const Damage&) {}).has_value(); }));
   readers.push_back(std::async(std::launch::async, [&] {
     const EmbeddedStream* const streams[] = {stream.get()};
     return search(streams, *parse_query("password"), {.limit = 10, .statistics = true}).has_value();
@@ -662,7 +684,8 @@ TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
   for (const LeafIndex index : {removed, removed + 1, LeafIndex{70'776}}) {
     const auto kept = stream->event(index);
     ASSERT_TRUE(kept);
-    EXPECT_TRUE(verify_inclusion(index, late->size, hash_leaf(leaf_of(kept->event)), *stream->inclusion(index, late->size), late->root));
+    EXPECT_TRUE(verify_inclusion(index, late->size, hash_leaf(leaf_of(kept->event)),
+                                 *stream->inclusion(index, late->size), late->root));
   }
   const auto verified = stream->verify([](const Damage& found) { ADD_FAILURE() << found.what; });
   ASSERT_TRUE(verified);
@@ -672,7 +695,8 @@ TEST_F(Streams, RetentionLeavesTheProofOfTheRestWhole) {
 TEST_F(Streams, TwoOfALaterFormatAreRefused) {
   open();
   std::ofstream(where() / "format") << "mamori archive stream 4\n";
-  EXPECT_EQ(EmbeddedStream::open(where(), "x", *key_, clock_, os::Disk::real(), workers_).error().code, "archive.stream.newer");
+  EXPECT_EQ(EmbeddedStream::open(where(), "x", *key_, clock_, os::Disk::real(), workers_).error().code,
+            "archive.stream.newer");
 }
 
 // The smallest sections there are: what points into them must stay good when they are moved.
@@ -691,21 +715,27 @@ TEST_F(Streams, ABlockOfOneShortEventComesBack) {
   EXPECT_EQ(found->hits[0].event.raw, "hi");
 }
 
-// tests/data/archive-version-1: 48 events of three users and one line without anything, as the first version wrote them.
+// tests/data/archive-version-1: 48 events of three users and one line without anything, as the first version
+// wrote them.
 TEST_F(Streams, BlocksOfTheFirstVersionAreReadAndNewOnesStandBehindThem) {
   std::filesystem::copy(std::filesystem::path(MAMORI_SOURCE_DIR) / "tests/data/archive-version-1", where());
   const auto look = [](const EmbeddedStream& stream, std::uint64_t more) {
     const EmbeddedStream* const streams[] = {&stream};
     EXPECT_EQ(search(streams, Query{}, {.statistics = true})->total, 49 + more);
-    const auto all = search(streams, *parse_query("kind:syslog"), {.statistics = true, .count = {Field::user}});
+    const auto all =
+        search(streams, *parse_query("kind:syslog"), {.statistics = true, .count = {Field::user}});
     EXPECT_EQ(all->total, 48u);
     const auto& users = all->counts[static_cast<std::size_t>(Field::user)];
     for (const auto* name : {"tanaka", "佐藤", "suzuki"})
-      EXPECT_TRUE(std::any_of(users.begin(), users.end(), [&](const auto& user) { return user.value == name && user.count == 16; })) << name;
-    const auto some = search(streams, *parse_query("user:佐藤 outcome:failure"), {.statistics = true, .count = {Field::address}});
+      EXPECT_TRUE(std::any_of(users.begin(), users.end(), [&](const auto& user) {
+        return user.value == name && user.count == 16;
+      })) << name;
+    const auto some = search(streams, *parse_query("user:佐藤 outcome:failure"),
+                             {.statistics = true, .count = {Field::address}});
     EXPECT_EQ(some->total, 3u);
     std::uint64_t addresses = 0;
-    for (const auto& address : some->counts[static_cast<std::size_t>(Field::address)]) addresses += address.count;
+    for (const auto& address : some->counts[static_cast<std::size_t>(Field::address)])
+      addresses += address.count;
     EXPECT_EQ(addresses, 3u);
     EXPECT_EQ(stream.event(48)->event.raw, "hi");
     EXPECT_TRUE(stream.verify([](const Damage& damage) { ADD_FAILURE() << damage.what; }));
@@ -721,7 +751,8 @@ TEST_F(Streams, BlocksOfTheFirstVersionAreReadAndNewOnesStandBehindThem) {
   look(*open(), 700);
 }
 
-// What search finds is what a look at every event finds, whatever lies in blocks, in filters or still in the log.
+// What search finds is what a look at every event finds, whatever lies in blocks, in filters or still in the
+// log.
 TEST_F(Streams, SearchFindsExactlyWhatReadingEverythingFinds) {
   const auto stream = open();
   constexpr std::uint64_t kCount = 34'321;  // a full segment, a growing one, and a log
@@ -734,26 +765,36 @@ TEST_F(Streams, SearchFindsExactlyWhatReadingEverythingFinds) {
       if (is(make(i, arena))) out.push_back(i);
     return out;
   };
-  const auto has = [](const Event& event, std::string_view text) { return event.raw.find(text) != event.raw.npos; };
+  const auto has = [](const Event& event, std::string_view text) {
+    return event.raw.find(text) != event.raw.npos;
+  };
   const std::vector<std::pair<std::string, std::function<bool(const Event&)>>> cases = {
       {"n4711", [&](const Event& e) { return e.raw.ends_with(" n4711"); }},
       {"failed", [&](const Event& e) { return has(e, "Failed"); }},
       {"nowhere", [](const Event&) { return false; }},
       {"user:user3 failed", [&](const Event& e) { return e[Field::user] == "user3" && has(e, "Failed"); }},
-      {"user:USER3 NOT failed", [&](const Event& e) { return e[Field::user] == "user3" && !has(e, "Failed"); }},
-      {"patient:100005 OR patient:100102", [](const Event& e) { return e[Field::patient] == "100005" || e[Field::patient] == "100102"; }},
+      {"user:USER3 NOT failed",
+       [&](const Event& e) { return e[Field::user] == "user3" && !has(e, "Failed"); }},
+      {"patient:100005 OR patient:100102",
+       [](const Event& e) { return e[Field::patient] == "100005" || e[Field::patient] == "100102"; }},
       {"patient:*", [](const Event& e) { return !e[Field::patient].empty(); }},
       {"192.168.2.6", [&](const Event& e) { return has(e, " 192.168.2.6 "); }},
       {"192.168.2.*", [&](const Event& e) { return has(e, " 192.168.2."); }},
       {"n471*", [&](const Event& e) { return has(e, " n471"); }},
       {"*711", [&](const Event& e) { return e.raw.ends_with("711") && has(e, "number"); }},
       {"\"for user7\" success", [](const Event&) { return false; }},
-      {"\"for user7 from\" outcome:success", [&](const Event& e) { return has(e, "for user7 from") && e[Field::outcome] == "success"; }},
+      {"\"for user7 from\" outcome:success",
+       [&](const Event& e) { return has(e, "for user7 from") && e[Field::outcome] == "success"; }},
       {"参照", [&](const Event& e) { return has(e, "参照"); }},
       {"ア3", [&](const Event& e) { return has(e, "ｱ3"); }},
       {"端末 AND NOT 患者", [](const Event&) { return false; }},
-      {"EventID:4625 source:src-a", [&](const Event& e) { return has(e, "<EventID>4625<") && e[Field::source] == "src-a"; }},
-      {"(user:user1 OR user:user2) -outcome:failure s1000*", [&](const Event& e) { return (e[Field::user] == "user1" || e[Field::user] == "user2") && e[Field::outcome] != "failure" && has(e, ">s1000"); }},
+      {"EventID:4625 source:src-a",
+       [&](const Event& e) { return has(e, "<EventID>4625<") && e[Field::source] == "src-a"; }},
+      {"(user:user1 OR user:user2) -outcome:failure s1000*",
+       [&](const Event& e) {
+         return (e[Field::user] == "user1" || e[Field::user] == "user2") && e[Field::outcome] != "failure" &&
+                has(e, ">s1000");
+       }},
   };
   for (const auto& [text, is] : cases) {
     SCOPED_TRACE(text);
@@ -766,7 +807,9 @@ TEST_F(Streams, SearchFindsExactlyWhatReadingEverythingFinds) {
     std::uint64_t total = 0;
     Instant last = from_millis(std::numeric_limits<std::int64_t>::max());
     for (int page = 0; page < 400; ++page) {
-      const auto result = search(streams, *query, {.limit = 173, .before = before, .statistics = page == 0, .count = {Field::user, Field::outcome}});
+      const auto result = search(
+          streams, *query,
+          {.limit = 173, .before = before, .statistics = page == 0, .count = {Field::user, Field::outcome}});
       ASSERT_TRUE(result);
       if (page == 0) {
         total = result->total;
@@ -789,8 +832,10 @@ TEST_F(Streams, SearchFindsExactlyWhatReadingEverythingFinds) {
     }
   }
   // A time range cuts exactly.
-  const auto from = from_millis(1'700'000'000'000 + 5'000'000), to = from_millis(1'700'000'000'000 + 6'000'000);
-  const auto in_range = search(streams, Query{}, {.from = from, .to = to, .limit = 5, .statistics = true, .count = {Field::user}});
+  const auto from = from_millis(1'700'000'000'000 + 5'000'000),
+             to = from_millis(1'700'000'000'000 + 6'000'000);
+  const auto in_range = search(
+      streams, Query{}, {.from = from, .to = to, .limit = 5, .statistics = true, .count = {Field::user}});
   ASSERT_TRUE(in_range);
   EXPECT_EQ(in_range->total, naive([&](const Event& e) { return e.time >= from && e.time < to; }).size());
   EXPECT_EQ(in_range->counts[static_cast<std::size_t>(Field::user)].size(), 12u);
@@ -810,7 +855,8 @@ TEST_F(Streams, SurvivesBeingKilledAtAnyMoment) {
     if (child == 0) {
       ::close(pipe_ends[0]);
       Workers workers(2);
-      auto stream = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, os::Disk::real(), workers, small());
+      auto stream = EmbeddedStream::open(where(), "mamori/test/events", *key_, clock_, os::Disk::real(),
+                                         workers, small());
       if (!stream) ::_exit(3);
       auto next = (*stream)->size();
       if (next < start) ::_exit(4);
@@ -831,14 +877,17 @@ TEST_F(Streams, SurvivesBeingKilledAtAnyMoment) {
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "ended by itself with " << WEXITSTATUS(status) << " in round " << round;
+    ASSERT_TRUE(WIFSIGNALED(status)) << "ended by itself with " << WEXITSTATUS(status) << " in round "
+                                     << round;
     std::uint64_t told = 0;
     while (::read(pipe_ends[0], &told, sizeof told) == sizeof told) acknowledged = told;
     ::close(pipe_ends[0]);
     const auto stream = open();
     ASSERT_GE(stream->size(), acknowledged);
     acknowledged = stream->size();
-    const auto verified = stream->verify([&](const Damage& damage) { ADD_FAILURE() << damage.what << " " << damage.first << " in round " << round; });
+    const auto verified = stream->verify([&](const Damage& damage) {
+      ADD_FAILURE() << damage.what << " " << damage.first << " in round " << round;
+    });
     ASSERT_TRUE(verified) << round;
     for (int i = 0; i < 20 && acknowledged > 0; ++i) {
       const auto index = random() % acknowledged;

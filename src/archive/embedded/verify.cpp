@@ -27,7 +27,8 @@ BlockRead read_block(const os::ReadFile& file, const BlockInfo& info) {
 
 }  // namespace
 
-Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>& report, const std::function<bool(std::uint64_t)>& progress) const {
+Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>& report,
+                                        const std::function<bool(std::uint64_t)>& progress) const {
   Verified out;
   std::optional<Damage> worst;
   const auto tell = [&](Damage damage) {
@@ -60,10 +61,12 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
   const auto add = [&](std::span<const Hash> hashes) {
     while (!hashes.empty()) {
       auto take = hashes.size();
-      if (next_head < heads.size() && heads[next_head].size > tree.size()) take = std::min<std::size_t>(take, heads[next_head].size - tree.size());
+      if (next_head < heads.size() && heads[next_head].size > tree.size())
+        take = std::min<std::size_t>(take, heads[next_head].size - tree.size());
       tree.append(hashes.first(take));
       hashes = hashes.subspan(take);
-      for (; next_head < heads.size() && heads[next_head].size == tree.size(); ++next_head) fits(heads[next_head], tree.root());
+      for (; next_head < heads.size() && heads[next_head].size == tree.size(); ++next_head)
+        fits(heads[next_head], tree.root());
     }
   };
   // Two blocks are read and hashed beside each other; they are held against the tree in their order.
@@ -73,13 +76,17 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
   };
   std::vector<Place> places;
   for (std::size_t i = 0; i < now.segments.size(); ++i) {
-    if (!now.segments[i]->check_filter()) tell({now.segments[i]->file().path().string(), "archive.damage.filter", now.segments[i]->first(), now.segments[i]->end() - 1});
+    if (!now.segments[i]->check_filter())
+      tell({now.segments[i]->file().path().string(), "archive.damage.filter", now.segments[i]->first(),
+            now.segments[i]->end() - 1});
     for (const auto& block : *now.blocks[i]) places.push_back({now.segments[i].get(), block.get()});
   }
   std::deque<std::future<BlockRead>> reading;
   std::size_t started = 0;
   for (const auto& [segment, block] : places) {
-    for (; started < places.size() && reading.size() < kVerifyBlocks; ++started) reading.push_back(std::async(std::launch::async, read_block, std::cref(places[started].segment->file()), std::cref(places[started].block->info)));
+    for (; started < places.size() && reading.size() < kVerifyBlocks; ++started)
+      reading.push_back(std::async(std::launch::async, read_block, std::cref(places[started].segment->file()),
+                                   std::cref(places[started].block->info)));
     const auto read = reading.front().get();
     reading.pop_front();
     const auto& info = block->info;
@@ -91,14 +98,17 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
       continue;
     }
     const auto& hashes = *read.hashes;
-    // The header says what was written: a difference names the chunk, where the root of the whole would name nothing.
+    // The header says what was written: a difference names the chunk, where the root of the whole would name
+    // nothing.
     const auto& header = read.header;
     if (!header || header->info.first != info.first || header->info.count != info.count) {
       tell({file, "archive.damage.header", info.first, info.first + info.count - 1});
     } else {
       const auto& written = header->hashes;
       const auto before = written.before.size(), after = hashes.size() - written.after.size();
-      const auto altered = [&](std::size_t from, std::size_t count) { tell({file, "archive.damage.event", info.first + from, info.first + from + count - 1}); };
+      const auto altered = [&](std::size_t from, std::size_t count) {
+        tell({file, "archive.damage.event", info.first + from, info.first + from + count - 1});
+      };
       for (std::size_t k = 0; k < before; ++k)
         if (written.before[k] != hashes[k]) altered(k, 1);
       for (std::size_t c = 0; c < written.chunks.size(); ++c) {
@@ -129,10 +139,17 @@ Result<Verified> EmbeddedStream::verify(const std::function<void(const Damage&)>
     for (const auto& event : record->events) out.bytes += event.raw.size();
   }
   for (; next_head < heads.size(); ++next_head)
-    if (heads[next_head].size > tree.size()) tell({heads_file, "archive.damage.cut", tree.size(), heads[next_head].size - 1});
+    if (heads[next_head].size > tree.size())
+      tell({heads_file, "archive.damage.cut", tree.size(), heads[next_head].size - 1});
   out.size = tree.size();
   out.root = tree.root();
-  if (worst) return Error{ErrorKind::corrupt, "archive.verify.failed", {{"file", worst->file}, {"what", worst->what}, {"first", std::to_string(worst->first)}, {"last", std::to_string(worst->last)}}};
+  if (worst)
+    return Error{ErrorKind::corrupt,
+                 "archive.verify.failed",
+                 {{"file", worst->file},
+                  {"what", worst->what},
+                  {"first", std::to_string(worst->first)},
+                  {"last", std::to_string(worst->last)}}};
   return out;
 }
 

@@ -5,7 +5,8 @@
 namespace mamori::archive {
 
 Workers::Workers(std::size_t threads) {
-  // Signals are for the thread that waits for them: one delivered here would end the program in the middle of a block.
+  // Signals are for the thread that waits for them: one delivered here would end the program in the middle of
+  // a block.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);

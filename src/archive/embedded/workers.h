@@ -12,7 +12,8 @@ namespace mamori::archive {
 
 class Workers {
  public:
-  // Without threads, what is handed in is done at once by who hands it in: then everything happens in one order.
+  // Without threads, what is handed in is done at once by who hands it in: then everything happens in one
+  // order.
   explicit Workers(std::size_t threads);
   // Ends after what was handed in.
   ~Workers();

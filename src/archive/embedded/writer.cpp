@@ -35,8 +35,9 @@ EmbeddedStream::~EmbeddedStream() {
   changed_.wait(lock, [this] { return tasks_ == 0; });  // blocks that could not be written stay in their logs
 }
 
-// Waits until there is room for one more part, and, for live events, until every block of an import is in its segment: a log behind a
-// block that was lost would begin at a wrong leaf. Where a block could not be written it is tried once more here, and then said why.
+// Waits until there is room for one more part, and, for live events, until every block of an import is in its
+// segment: a log behind a block that was lost would begin at a wrong leaf. Where a block could not be written
+// it is tried once more here, and then said why.
 Status EmbeddedStream::wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk) {
   const auto room = [&] { return frozen_ < options_.backlog && (for_bulk || bulk_ == 0); };
   for (bool tried = false;;) {
@@ -72,7 +73,8 @@ Result<std::shared_ptr<EmbeddedStream::Part>> EmbeddedStream::growing_part() {
 void EmbeddedStream::close_growing() {
   if (parts_.empty() || parts_.back()->frozen) return;
   if (parts_.back()->count > 0) return freeze(parts_.back());
-  (void)disk_.remove(parts_.back()->log_path).has_value();  // an empty one that stays is recognised at the next start
+  (void)disk_.remove(parts_.back()->log_path)
+      .has_value();  // an empty one that stays is recognised at the next start
   parts_.pop_back();
 }
 
@@ -99,7 +101,8 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
     return Error{ErrorKind::invalid, "archive.batch.too-large", {{"events", std::to_string(events.size())}}};
   for (const auto& event : events)
     if (event.raw.size() > kLongestRaw)
-      return Error{ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
+      return Error{
+          ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
   {
     std::unique_lock lock(mutex_);
     if (given_up_) return *given_up_;
@@ -159,7 +162,9 @@ Result<LeafRange> EmbeddedStream::acknowledge(std::shared_ptr<const Record> reco
 // The record with the same events that has a place already, if there is one.
 std::shared_ptr<const Record> EmbeddedStream::refused_before(std::string_view record) {
   const std::lock_guard lock(mutex_);
-  const auto same = [&](const auto& one) { return std::string_view(one->bytes).substr(kRecordStart) == record.substr(kRecordStart); };
+  const auto same = [&](const auto& one) {
+    return std::string_view(one->bytes).substr(kRecordStart) == record.substr(kRecordStart);
+  };
   const auto found = std::find_if(refused_.begin(), refused_.end(), same);
   if (found == refused_.end()) return nullptr;
   auto out = std::move(*found);
@@ -192,7 +197,8 @@ Status EmbeddedStream::make_durable(TreeSize up_to) {
         part->synced = count;
         continue;
       }
-      // What the kernel dropped nobody knows, and a second sync would not say. The block is the other way to the disk.
+      // What the kernel dropped nobody knows, and a second sync would not say. The block is the other way to
+      // the disk.
       part->log_lost = true;
       const std::lock_guard order(order_);
       const std::lock_guard lock(mutex_);
@@ -212,7 +218,8 @@ Status EmbeddedStream::make_durable(TreeSize up_to) {
   return {};
 }
 
-// Names that were there when the stream was opened: whoever made them may have ended before they were durable.
+// Names that were there when the stream was opened: whoever made them may have ended before they were
+// durable.
 Status EmbeddedStream::sync_names() {
   {
     const std::lock_guard lock(mutex_);
@@ -254,7 +261,8 @@ Status EmbeddedStream::append_block(std::shared_ptr<Batch> batch) {
     std::unique_lock lock(mutex_);
     if (given_up_) return *given_up_;
     MAMORI_TRY(wait_for_room(lock, true));
-    if (failed_) {  // no more is taken in than can be written: an import that goes on would only fill the memory
+    if (failed_) {  // no more is taken in than can be written: an import that goes on would only fill the
+                    // memory
       lock.unlock();
       write_built();
       lock.lock();
@@ -330,7 +338,8 @@ Status EmbeddedStream::write_block(Part& part) {
     const std::lock_guard lock(mutex_);
     if (!segments_.empty()) segment = segments_.back();
   }
-  if (part.bulk && (!importing_ || mark_unsure_)) MAMORI_TRY(promise_nothing_from(importing_.value_or(part.first)));
+  if (part.bulk && (!importing_ || mark_unsure_))
+    MAMORI_TRY(promise_nothing_from(importing_.value_or(part.first)));
   if (!segment || !segment->grows() || segment->end() != part.first) {
     if (segment) (void)segment->finish().has_value();  // one that failed before
     segment = MAMORI_TRY(Segment::make({folder_, part.first, options_.segment}, disk_));
@@ -346,7 +355,8 @@ Status EmbeddedStream::write_block(Part& part) {
   return {};
 }
 
-// Says in the folder, for good, that what begins at `first` or behind is not promised to anybody yet. write_ is held.
+// Says in the folder, for good, that what begins at `first` or behind is not promised to anybody yet. write_
+// is held.
 Status EmbeddedStream::promise_nothing_from(LeafIndex first) {
   mark_unsure_ = true;
   importing_ = first;

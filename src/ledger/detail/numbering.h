@@ -1,15 +1,17 @@
-// Control numbers such as PC-014: the prefix by the register's rule, then one more than the highest there is. The one place that issues them.
+// Control numbers such as PC-014: the prefix by the register's rule, then one more than the highest there is.
+// The one place that issues them.
 #pragma once
 
 #include "ledger/ledger.h"
 
 namespace mamori::ledger::detail {
 
-// Lives within one transaction. From open() on nobody else issues numbers of this register and facility until the transaction ends, so
-// that two at once never get the same. `connection` and `reg` outlive it.
+// Lives within one transaction. From open() on nobody else issues numbers of this register and facility until
+// the transaction ends, so that two at once never get the same. `connection` and `reg` outlive it.
 class NumberIssuer {
  public:
-  static Result<NumberIssuer> open(store::Connection& connection, const Register& reg, const std::string& facility);
+  static Result<NumberIssuer> open(store::Connection& connection, const Register& reg,
+                                   const std::string& facility);
 
   // A number that somebody chose, now or a moment ago.
   void taken(const std::string& number);

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/file.h"
-#include "os/process.h"
 #include "base/text.h"
+#include "os/process.h"
 
 namespace mamori::readers::backup {
 namespace {
@@ -24,8 +24,12 @@ struct Generations {
   }
 };
 
-Reading reading_of(const Generations& generations, std::string_view kind, const std::string& name, bool append_only, std::string raw) {
-  json::object fact = {{"repository", name}, {"kind", kind}, {"generations", static_cast<std::int64_t>(generations.count)}, {"append_only", append_only}};
+Reading reading_of(const Generations& generations, std::string_view kind, const std::string& name,
+                   bool append_only, std::string raw) {
+  json::object fact = {{"repository", name},
+                       {"kind", kind},
+                       {"generations", static_cast<std::int64_t>(generations.count)},
+                       {"append_only", append_only}};
   if (generations.newest) fact["last_success_at"] = iso_instant(*generations.newest);
   if (generations.oldest) fact["oldest_at"] = iso_instant(*generations.oldest);
   if (generations.bytes) fact["size_bytes"] = *generations.bytes;
@@ -37,9 +41,14 @@ Reading reading_of(const Generations& generations, std::string_view kind, const 
   return reading;
 }
 
-Error damaged(const std::string& repository, std::string reason) { return {ErrorKind::corrupt, "collect.backup.damaged", {{"repository", repository}, {"reason", std::move(reason)}}}; }
+Error damaged(const std::string& repository, std::string reason) {
+  return {ErrorKind::corrupt,
+          "collect.backup.damaged",
+          {{"repository", repository}, {"reason", std::move(reason)}}};
+}
 
-// "2026-11-20T03:00:00.123456789+09:00" (restic, Go) and "2026-11-20T03:00:00.000000" (borg, local time of the machine: UTC here).
+// "2026-11-20T03:00:00.123456789+09:00" (restic, Go) and "2026-11-20T03:00:00.000000" (borg, local time of
+// the machine: UTC here).
 std::optional<Instant> parse_time(const std::string& text, bool utc_where_unsaid) {
   const bool zoned = text.ends_with('Z') || text.find('+', 10) != text.npos || text.rfind('-') > 9;
   return parse_instant(zoned || !utc_where_unsaid ? text : text + "Z");
@@ -62,7 +71,8 @@ Result<Generations> from_borg(const json::object& object) {
   const auto* archives = object.if_contains("archives");
   if (!archives || !archives->is_array()) return Error{ErrorKind::invalid, "collect.backup.file"};
   Generations generations;
-  if (const auto* encryption = object.if_contains("encryption"); encryption && encryption->is_object()) generations.encrypted = text_of(encryption->get_object(), "mode") != "none";
+  if (const auto* encryption = object.if_contains("encryption"); encryption && encryption->is_object())
+    generations.encrypted = text_of(encryption->get_object(), "mode") != "none";
   for (const auto& item : archives->get_array()) {
     if (!item.is_object()) return Error{ErrorKind::invalid, "collect.backup.file"};
     const auto name = text_of(item.get_object(), "name");
@@ -76,29 +86,44 @@ Result<Generations> from_borg(const json::object& object) {
 
 Error failure_of(const os::ProcessResult& run, const Settings& settings) {
   const auto text = fold(is_utf8(run.err) ? run.err : "");
-  const Facts facts = {{"repository", settings.name}, {"reason", std::string(head(is_utf8(run.err) ? trim(run.err) : "", 300))}};
+  const Facts facts = {{"repository", settings.name},
+                       {"reason", std::string(head(is_utf8(run.err) ? trim(run.err) : "", 300))}};
   const auto says = [&](std::string_view part) { return text.find(part) != text.npos; };
-  if (says("wrong password") || says("passphrase supplied") || says("incorrect") || says("no password") || says("an empty password")) return {ErrorKind::unavailable, "collect.backup.password", facts};
-  if (says("locked") || says("lock exists") || says("failed to create/acquire the lock")) return {ErrorKind::unavailable, "collect.backup.locked", facts};
-  if (says("does not exist") || says("no such file") || says("is there a repository") || says("not a valid repository") || says("unable to open config")) return {ErrorKind::not_found, "collect.backup.not-found", facts};
-  if (says("integrity") || says("corrupt") || says("inconsistent") || says("damaged") || says("hash does not match") || says("ciphertext verification failed") || says("invalid data") || says("segment entry"))
+  if (says("wrong password") || says("passphrase supplied") || says("incorrect") || says("no password") ||
+      says("an empty password"))
+    return {ErrorKind::unavailable, "collect.backup.password", facts};
+  if (says("locked") || says("lock exists") || says("failed to create/acquire the lock"))
+    return {ErrorKind::unavailable, "collect.backup.locked", facts};
+  if (says("does not exist") || says("no such file") || says("is there a repository") ||
+      says("not a valid repository") || says("unable to open config"))
+    return {ErrorKind::not_found, "collect.backup.not-found", facts};
+  if (says("integrity") || says("corrupt") || says("inconsistent") || says("damaged") ||
+      says("hash does not match") || says("ciphertext verification failed") || says("invalid data") ||
+      says("segment entry"))
     return {ErrorKind::corrupt, "collect.backup.damaged", facts};
   return {ErrorKind::unavailable, "collect.backup.failed", facts};
 }
 
-Result<std::string> run(const std::vector<std::string>& words, const std::map<std::string, std::string>& environment, const Settings& settings) {
-  auto result = os::run_process(words, {.environment = environment, .limit = settings.limit, .stop = settings.stop});
-  if (!result) return result.error().code == "base.process.missing" ? Error{ErrorKind::unavailable, "collect.backup.missing", {{"program", words[0]}}} : result.error();
+Result<std::string> run(const std::vector<std::string>& words,
+                        const std::map<std::string, std::string>& environment, const Settings& settings) {
+  auto result =
+      os::run_process(words, {.environment = environment, .limit = settings.limit, .stop = settings.stop});
+  if (!result)
+    return result.error().code == "base.process.missing"
+               ? Error{ErrorKind::unavailable, "collect.backup.missing", {{"program", words[0]}}}
+               : result.error();
   if (result->exit_code != 0) return failure_of(*result, settings);
   // restic lists what it can read and says the rest on standard error, with exit code 0.
-  if (result->err.find("could not load") != std::string::npos) return damaged(settings.name, std::string(head(is_utf8(result->err) ? trim(result->err) : "", 300)));
+  if (result->err.find("could not load") != std::string::npos)
+    return damaged(settings.name, std::string(head(is_utf8(result->err) ? trim(result->err) : "", 300)));
   return std::move(result->out);
 }
 
 Result<Reading> read_restic(const Settings& settings) {
   const std::map<std::string, std::string> environment = {{"RESTIC_PASSWORD", settings.password.reveal()}};
   const auto call = [&](std::vector<std::string> command) {
-    std::vector<std::string> words = {"restic", "-r", settings.repository, "--no-lock", "--no-cache", "--json"};
+    std::vector<std::string> words = {"restic",    "-r",         settings.repository,
+                                      "--no-lock", "--no-cache", "--json"};
     words.insert(words.end(), command.begin(), command.end());
     return run(words, environment, settings);
   };
@@ -116,17 +141,24 @@ Result<Reading> read_restic(const Settings& settings) {
 
 Result<Reading> read_borg(const Settings& settings) {
   const TemporaryFolder state;
-  const std::map<std::string, std::string> environment = {{"BORG_PASSPHRASE", settings.password.reveal()}, {"BORG_BASE_DIR", state.path().string()}, {"TZ", "UTC"},
-                                                          {"BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes"}, {"BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes"}};
-  const auto listing = MAMORI_TRY(run({"borg", "--bypass-lock", "list", "--json", settings.repository}, environment, settings));
+  const std::map<std::string, std::string> environment = {
+      {"BORG_PASSPHRASE", settings.password.reveal()},
+      {"BORG_BASE_DIR", state.path().string()},
+      {"TZ", "UTC"},
+      {"BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes"},
+      {"BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes"}};
+  const auto listing = MAMORI_TRY(
+      run({"borg", "--bypass-lock", "list", "--json", settings.repository}, environment, settings));
   const auto value = parse_json_object(listing);
   if (!value) return damaged(settings.name, "list");
   auto generations = MAMORI_TRY(from_borg(*value));
   if (generations.count > 0) {
-    const auto info = parse_json_object(MAMORI_TRY(run({"borg", "--bypass-lock", "info", "--json", settings.repository}, environment, settings)));
+    const auto info = parse_json_object(MAMORI_TRY(
+        run({"borg", "--bypass-lock", "info", "--json", settings.repository}, environment, settings)));
     if (!info) return damaged(settings.name, "info");
     if (const auto* cache = info->if_contains("cache"); cache && cache->is_object())
-      if (const auto* stats = cache->get_object().if_contains("stats"); stats && stats->is_object()) generations.bytes = integer_of(stats->get_object(), "unique_csize");
+      if (const auto* stats = cache->get_object().if_contains("stats"); stats && stats->is_object())
+        generations.bytes = integer_of(stats->get_object(), "unique_csize");
   }
   return reading_of(generations, "borg", settings.name, settings.append_only, listing);
 }
@@ -137,10 +169,14 @@ Result<Reading> read_folder(const Settings& settings) {
   std::int64_t bytes = 0;
   json::array listing;
   auto walk = std::filesystem::directory_iterator(settings.repository, failure);
-  if (failure) return Error{ErrorKind::not_found, "collect.backup.not-found", {{"repository", settings.name}, {"reason", failure.message()}}};
+  if (failure)
+    return Error{ErrorKind::not_found,
+                 "collect.backup.not-found",
+                 {{"repository", settings.name}, {"reason", failure.message()}}};
   for (const auto& entry : walk) {
     const auto name = entry.path().filename().string();
-    if (!entry.is_regular_file(failure) || fnmatch(settings.pattern.c_str(), name.c_str(), FNM_PERIOD) != 0) continue;
+    if (!entry.is_regular_file(failure) || fnmatch(settings.pattern.c_str(), name.c_str(), FNM_PERIOD) != 0)
+      continue;
     const auto size = static_cast<std::int64_t>(entry.file_size(failure));
     if (failure || size == 0) continue;  // an empty dump is a failed one
     const auto changed = entry.last_write_time(failure);
@@ -148,7 +184,8 @@ Result<Reading> read_folder(const Settings& settings) {
     const auto at = std::chrono::floor<std::chrono::milliseconds>(std::chrono::file_clock::to_sys(changed));
     generations.add(at);
     bytes += size;
-    listing.push_back(json::object{{"name", is_utf8(name) ? name : "?"}, {"size", size}, {"time", iso_instant(at)}});
+    listing.push_back(
+        json::object{{"name", is_utf8(name) ? name : "?"}, {"size", size}, {"time", iso_instant(at)}});
   }
   generations.bytes = bytes;
   return reading_of(generations, "folder", settings.name, settings.append_only, json::serialize(listing));
@@ -172,7 +209,10 @@ std::optional<Kind> parse_kind(std::string_view name) {
 }
 
 Result<Reading> read_repository(const Settings& settings) {
-  if (settings.repository.empty() || settings.repository.starts_with('-')) return Error{ErrorKind::not_found, "collect.backup.not-found", {{"repository", settings.repository}, {"reason", ""}}};
+  if (settings.repository.empty() || settings.repository.starts_with('-'))
+    return Error{ErrorKind::not_found,
+                 "collect.backup.not-found",
+                 {{"repository", settings.repository}, {"reason", ""}}};
   switch (settings.kind) {
     case Kind::restic: return read_restic(settings);
     case Kind::borg: return read_borg(settings);

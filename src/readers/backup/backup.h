@@ -15,21 +15,23 @@ std::optional<Kind> parse_kind(std::string_view name);
 
 struct Settings {
   Kind kind = Kind::folder;
-  std::string repository;       // path, or what restic and borg understand as one
-  std::string name;             // as the ledger's backup jobs call it
+  std::string repository;  // path, or what restic and borg understand as one
+  std::string name;        // as the ledger's backup jobs call it
   Secret password;
-  std::string pattern = "*";    // folder: which files are dumps
-  bool append_only = false;     // recorded by the user: the repository refuses deletion
+  std::string pattern = "*";  // folder: which files are dumps
+  bool append_only = false;   // recorded by the user: the repository refuses deletion
   std::chrono::seconds limit{300};
   std::stop_token stop = {};
 };
 
-// Nothing is written to the repository: no locks (--no-lock, --bypass-lock), caches and borg's state in a temporary folder.
-// Errors: collect.backup.missing (the program), collect.backup.not-found, collect.backup.password, collect.backup.locked,
-// collect.backup.damaged, collect.backup.failed (facts: repository, reason).
+// Nothing is written to the repository: no locks (--no-lock, --bypass-lock), caches and borg's state in a
+// temporary folder. Errors: collect.backup.missing (the program), collect.backup.not-found,
+// collect.backup.password, collect.backup.locked, collect.backup.damaged, collect.backup.failed (facts:
+// repository, reason).
 Result<Reading> read_repository(const Settings& settings);
 
-// The output of `restic snapshots --json` or `borg list --json`, carried here as a file. Error: collect.backup.file.
+// The output of `restic snapshots --json` or `borg list --json`, carried here as a file. Error:
+// collect.backup.file.
 Result<Reading> parse_listing(std::string_view text, const std::string& name);
 
 }  // namespace mamori::readers::backup

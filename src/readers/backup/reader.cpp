@@ -1,7 +1,7 @@
 // Backup repositories. Settings: kind (restic, borg, folder) repository pattern append_only.
+#include "readers/reader.h"
 #include "base/text.h"
 #include "readers/backup/backup.h"
-#include "readers/reader.h"
 
 namespace mamori::readers::backup {
 namespace {
@@ -12,8 +12,10 @@ class BackupReader final : public Reader {
 
   std::vector<Problem> check(const json::object& settings) const override {
     std::vector<Problem> out;
-    if (!parse_kind(text_of(settings, "kind"))) out.push_back({"settings.kind", "collect.source.backup-kind", {}});
-    if (trim(text_of(settings, "repository")).empty()) out.push_back({"repository", "collect.source.repository", {}});
+    if (!parse_kind(text_of(settings, "kind")))
+      out.push_back({"settings.kind", "collect.source.backup-kind", {}});
+    if (trim(text_of(settings, "repository")).empty())
+      out.push_back({"repository", "collect.source.repository", {}});
     return out;
   }
 
@@ -30,7 +32,9 @@ class BackupReader final : public Reader {
     return read_repository(settings);
   }
 
-  Result<Reading> parse(std::string_view bytes, const Order& order) const override { return parse_listing(bytes, order.name); }
+  Result<Reading> parse(std::string_view bytes, const Order& order) const override {
+    return parse_listing(bytes, order.name);
+  }
 };
 
 }  // namespace

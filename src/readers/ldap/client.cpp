@@ -12,18 +12,56 @@ namespace {
 using Steady = std::chrono::steady_clock;
 constexpr int kPage = 500;
 constexpr std::size_t kMostEntries = 500'000;
-constexpr std::size_t kMostValues = 20'000;     // of one attribute: a lying server must not fill the memory
+constexpr std::size_t kMostValues = 20'000;  // of one attribute: a lying server must not fill the memory
 constexpr std::size_t kLongestValue = 64u << 10;
 constexpr std::size_t kMostBytes = 512u << 20;
 
 // Password hashes are neither asked for nor taken.
-constexpr const char* kAttributes[] = {
-    "objectClass", "cn", "uid", "sAMAccountName", "displayName", "mail", "employeeNumber", "employeeID", "userAccountControl", "accountExpires", "lastLogonTimestamp",
-    "lastLogon", "pwdLastSet", "whenCreated", "memberOf", "lockoutTime", "shadowExpire", "pwdAccountLockedTime", "pwdChangedTime", "createTimestamp", "authTimestamp",
-    "pwdLastSuccess", "member", "uniqueMember", "memberUid", "minPwdLength", "maxPwdAge", "pwdProperties", "pwdHistoryLength", "lockoutThreshold", "lockoutDuration",
-    "pwdMinLength", "pwdMaxAge", "pwdLockout", "pwdMaxFailure", "pwdLockoutDuration", "pwdCheckQuality", "pwdInHistory", "loginDisabled", "nsAccountLock", "isCriticalSystemObject", nullptr};
+constexpr const char* kAttributes[] = {"objectClass",
+                                       "cn",
+                                       "uid",
+                                       "sAMAccountName",
+                                       "displayName",
+                                       "mail",
+                                       "employeeNumber",
+                                       "employeeID",
+                                       "userAccountControl",
+                                       "accountExpires",
+                                       "lastLogonTimestamp",
+                                       "lastLogon",
+                                       "pwdLastSet",
+                                       "whenCreated",
+                                       "memberOf",
+                                       "lockoutTime",
+                                       "shadowExpire",
+                                       "pwdAccountLockedTime",
+                                       "pwdChangedTime",
+                                       "createTimestamp",
+                                       "authTimestamp",
+                                       "pwdLastSuccess",
+                                       "member",
+                                       "uniqueMember",
+                                       "memberUid",
+                                       "minPwdLength",
+                                       "maxPwdAge",
+                                       "pwdProperties",
+                                       "pwdHistoryLength",
+                                       "lockoutThreshold",
+                                       "lockoutDuration",
+                                       "pwdMinLength",
+                                       "pwdMaxAge",
+                                       "pwdLockout",
+                                       "pwdMaxFailure",
+                                       "pwdLockoutDuration",
+                                       "pwdCheckQuality",
+                                       "pwdInHistory",
+                                       "loginDisabled",
+                                       "nsAccountLock",
+                                       "isCriticalSystemObject",
+                                       nullptr};
 constexpr const char* kFilter =
-    "(|(objectClass=person)(objectClass=account)(objectClass=posixAccount)(objectClass=group)(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)"
+    "(|(objectClass=person)(objectClass=account)(objectClass=posixAccount)(objectClass=group)(objectClass="
+    "groupOfNames)(objectClass=groupOfUniqueNames)"
     "(objectClass=posixGroup)(objectClass=domain)(objectClass=domainDNS)(objectClass=pwdPolicy))";
 
 struct Unbind {
@@ -69,11 +107,14 @@ Result<Handle> connect(const Settings& settings) {
   ldap_set_option(raw, LDAP_OPT_X_TLS_NEWCTX, &new_context);
   if (!settings.url.starts_with("ldaps://")) {
     code = ldap_start_tls_s(raw, nullptr, nullptr);
-    if (code != LDAP_SUCCESS) return error_of(code == LDAP_PROTOCOL_ERROR || code == LDAP_UNAVAILABLE ? LDAP_CONNECT_ERROR : code, raw, settings);
+    if (code != LDAP_SUCCESS)
+      return error_of(code == LDAP_PROTOCOL_ERROR || code == LDAP_UNAVAILABLE ? LDAP_CONNECT_ERROR : code,
+                      raw, settings);
   }
   std::string password = settings.password.reveal();
   berval credentials{password.size(), password.data()};
-  code = ldap_sasl_bind_s(raw, settings.bind_dn.empty() ? nullptr : settings.bind_dn.c_str(), LDAP_SASL_SIMPLE, &credentials, nullptr, nullptr, nullptr);
+  code = ldap_sasl_bind_s(raw, settings.bind_dn.empty() ? nullptr : settings.bind_dn.c_str(),
+                          LDAP_SASL_SIMPLE, &credentials, nullptr, nullptr, nullptr);
   if (code != LDAP_SUCCESS) return error_of(code, raw, settings);
   return handle;
 }
@@ -85,7 +126,8 @@ Status take_entry(LDAP* handle, LDAPMessage* message, Directory& directory, std:
   ldap_memfree(dn);
   if (!is_utf8(entry.dn)) return {};
   BerElement* cursor = nullptr;
-  for (char* name = ldap_first_attribute(handle, message, &cursor); name; name = ldap_next_attribute(handle, message, cursor)) {
+  for (char* name = ldap_first_attribute(handle, message, &cursor); name;
+       name = ldap_next_attribute(handle, message, cursor)) {
     auto** values = ldap_get_values_len(handle, message, name);
     auto& target = entry.attributes[to_lower_ascii(name)];
     for (int i = 0; values && values[i] && target.size() < kMostValues; ++i) {
@@ -99,14 +141,16 @@ Status take_entry(LDAP* handle, LDAPMessage* message, Directory& directory, std:
   }
   ber_free(cursor, 0);
   directory.entries.push_back(std::move(entry));
-  if (directory.entries.size() > kMostEntries || bytes > kMostBytes) return Error{ErrorKind::exhausted, "collect.ldap.too-many"};
+  if (directory.entries.size() > kMostEntries || bytes > kMostBytes)
+    return Error{ErrorKind::exhausted, "collect.ldap.too-many"};
   return {};
 }
 
 }  // namespace
 
 Result<Directory> read_directory(const Settings& settings) {
-  if (!settings.url.starts_with("ldaps://") && !settings.url.starts_with("ldap://")) return Error{ErrorKind::invalid, "collect.ldap.url", {{"url", settings.url}}};
+  if (!settings.url.starts_with("ldaps://") && !settings.url.starts_with("ldap://"))
+    return Error{ErrorKind::invalid, "collect.ldap.url", {{"url", settings.url}}};
   const auto deadline = Steady::now() + settings.limit;
   const auto handle = MAMORI_TRY(connect(settings));
   Directory directory;
@@ -126,15 +170,20 @@ Result<Directory> read_directory(const Settings& settings) {
     LDAPControl* controls[] = {page, nullptr};
     LDAPMessage* result = nullptr;
     timeval limit{std::clamp<time_t>(left.count(), 1, 30), 0};
-    code = ldap_search_ext_s(handle.get(), settings.base.c_str(), LDAP_SCOPE_SUBTREE, kFilter, const_cast<char**>(kAttributes), 0, controls, nullptr, &limit, 0, &result);
+    code = ldap_search_ext_s(handle.get(), settings.base.c_str(), LDAP_SCOPE_SUBTREE, kFilter,
+                             const_cast<char**>(kAttributes), 0, controls, nullptr, &limit, 0, &result);
     ldap_control_free(page);
     const std::unique_ptr<LDAPMessage, int (*)(LDAPMessage*)> free_result(result, ldap_msgfree);
     if (code != LDAP_SUCCESS) return error_of(code, handle.get(), settings);
-    for (auto* message = ldap_first_entry(handle.get(), result); message; message = ldap_next_entry(handle.get(), message)) MAMORI_TRY(take_entry(handle.get(), message, directory, bytes));
+    for (auto* message = ldap_first_entry(handle.get(), result); message;
+         message = ldap_next_entry(handle.get(), message))
+      MAMORI_TRY(take_entry(handle.get(), message, directory, bytes));
 
     LDAPControl** answered = nullptr;
     int outcome = 0;
-    if (ldap_parse_result(handle.get(), result, &outcome, nullptr, nullptr, nullptr, &answered, 0) != LDAP_SUCCESS || outcome != LDAP_SUCCESS) {
+    if (ldap_parse_result(handle.get(), result, &outcome, nullptr, nullptr, nullptr, &answered, 0) !=
+            LDAP_SUCCESS ||
+        outcome != LDAP_SUCCESS) {
       ldap_controls_free(answered);
       return error_of(outcome, handle.get(), settings);
     }

@@ -23,24 +23,26 @@ struct Directory {
 };
 
 struct Settings {
-  std::string url;                     // ldaps://host[:636], or ldap://host[:389] (then StartTLS is required)
-  std::string base;                    // e.g. DC=hospital,DC=local
-  std::string bind_dn;                 // empty: anonymous
+  std::string url;      // ldaps://host[:636], or ldap://host[:389] (then StartTLS is required)
+  std::string base;     // e.g. DC=hospital,DC=local
+  std::string bind_dn;  // empty: anonymous
   Secret password;
-  std::string ca_file;                 // PEM of the certificate authority; empty: the system's
+  std::string ca_file;                         // PEM of the certificate authority; empty: the system's
   std::vector<std::string> privileged_groups;  // beside the built-in names
-  std::chrono::seconds limit{120};     // for the whole reading
+  std::chrono::seconds limit{120};             // for the whole reading
 };
 
-// Reads only: searches, nothing else. Errors: collect.ldap.unreachable, collect.ldap.tls, collect.ldap.credentials, collect.ldap.timeout,
-// collect.ldap.base, collect.ldap.refused (fact: reason), collect.ldap.too-many.
+// Reads only: searches, nothing else. Errors: collect.ldap.unreachable, collect.ldap.tls,
+// collect.ldap.credentials, collect.ldap.timeout, collect.ldap.base, collect.ldap.refused (fact: reason),
+// collect.ldap.too-many.
 Result<Directory> read_directory(const Settings& settings);
 
 // Error: collect.ldif.bad (fact: line).
 Result<Directory> parse_ldif(std::string_view text);
 std::string write_ldif(const Directory& directory);  // without password attributes
 
-// Accounts, groups and policies as facts; Active Directory, Samba AD and OpenLDAP (with and without the ppolicy overlay) are recognised.
+// Accounts, groups and policies as facts; Active Directory, Samba AD and OpenLDAP (with and without the
+// ppolicy overlay) are recognised.
 std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups);
 
 }  // namespace mamori::readers::ldap

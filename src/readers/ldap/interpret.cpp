@@ -9,11 +9,22 @@ namespace mamori::readers::ldap {
 namespace {
 
 // [MS-ADTS] 2.2.16 userAccountControl
-constexpr std::int64_t kDisabled = 0x2, kNeverExpires = 0x10000, kWorkstation = 0x1000, kServerTrust = 0x2000, kInterdomain = 0x800;
+constexpr std::int64_t kDisabled = 0x2, kNeverExpires = 0x10000, kWorkstation = 0x1000, kServerTrust = 0x2000,
+                       kInterdomain = 0x800;
 constexpr std::int64_t kFiletimeEpoch = 116444736000000000;  // 1601 → 1970 in 100 ns
 constexpr std::int64_t kNever = 0x7FFFFFFFFFFFFFFF;
 
-const std::set<std::string> kPrivileged = {"domain admins", "enterprise admins", "schema admins", "administrators", "account operators", "backup operators", "server operators", "admins", "administrator", "sudo", "wheel"};
+const std::set<std::string> kPrivileged = {"domain admins",
+                                           "enterprise admins",
+                                           "schema admins",
+                                           "administrators",
+                                           "account operators",
+                                           "backup operators",
+                                           "server operators",
+                                           "admins",
+                                           "administrator",
+                                           "sudo",
+                                           "wheel"};
 
 std::optional<std::int64_t> integer(const std::string& text) {
   std::int64_t value = 0;
@@ -33,7 +44,8 @@ std::optional<Instant> filetime(const std::string& text) {
 // Generalized time 20261121043154Z or …54.0Z (RFC 4517 3.3.13)
 std::optional<Instant> generalized(const std::string& text) {
   if (text.size() < 15 || text.find_first_not_of("0123456789") < 14) return std::nullopt;
-  return parse_instant(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6, 2) + "T" + text.substr(8, 2) + ":" + text.substr(10, 2) + ":" + text.substr(12, 2) + "Z");
+  return parse_instant(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6, 2) + "T" +
+                       text.substr(8, 2) + ":" + text.substr(10, 2) + ":" + text.substr(12, 2) + "Z");
 }
 
 void put(json::object& fact, std::string_view name, const std::optional<Instant>& instant) {
@@ -71,7 +83,8 @@ bool is_account(const Entry& entry) {
     const auto control = integer(entry.first("useraccountcontrol")).value_or(0);
     return (control & (kWorkstation | kServerTrust | kInterdomain)) == 0;
   }
-  return !entry.first("uid").empty() && (entry.has_class("person") || entry.has_class("account") || entry.has_class("posixAccount") || entry.has_class("inetOrgPerson"));
+  return !entry.first("uid").empty() && (entry.has_class("person") || entry.has_class("account") ||
+                                         entry.has_class("posixAccount") || entry.has_class("inetOrgPerson"));
 }
 
 json::object account_fact(const Entry& entry, const Groups& groups, const std::set<std::string>& privileged) {
@@ -79,16 +92,19 @@ json::object account_fact(const Entry& entry, const Groups& groups, const std::s
   const bool active_directory = !entry.first("samaccountname").empty();
   const auto login = active_directory ? entry.first("samaccountname") : entry.first("uid");
   put(fact, "login", login);
-  put(fact, "display_name", entry.first("displayname").empty() ? entry.first("cn") : entry.first("displayname"));
+  put(fact, "display_name",
+      entry.first("displayname").empty() ? entry.first("cn") : entry.first("displayname"));
   put(fact, "dn", entry.dn, 1000);
   put(fact, "email", entry.first("mail"));
-  put(fact, "employee_number", entry.first("employeenumber").empty() ? entry.first("employeeid") : entry.first("employeenumber"));
+  put(fact, "employee_number",
+      entry.first("employeenumber").empty() ? entry.first("employeeid") : entry.first("employeenumber"));
 
   std::set<std::string> member_of;
   if (const auto found = entry.attributes.find("memberof"); found != entry.attributes.end())
     for (const auto& dn : found->second) member_of.insert(first_name(dn));
   for (const auto& key : {fold(entry.dn), fold(login)})
-    if (const auto found = groups.find(key); found != groups.end()) member_of.insert(found->second.begin(), found->second.end());
+    if (const auto found = groups.find(key); found != groups.end())
+      member_of.insert(found->second.begin(), found->second.end());
   std::string list;
   bool has_privilege = false;
   for (const auto& group : member_of) {
@@ -104,7 +120,8 @@ json::object account_fact(const Entry& entry, const Groups& groups, const std::s
     enabled = (control & kDisabled) == 0;
     fact["never_expires"] = (control & kNeverExpires) != 0;
     locked = integer(entry.first("lockouttime")).value_or(0) > 0;
-    if (const auto expires = filetime(entry.first("accountexpires"))) fact["expires_on"] = iso_date(date_of(*expires));
+    if (const auto expires = filetime(entry.first("accountexpires")))
+      fact["expires_on"] = iso_date(date_of(*expires));
     auto last = filetime(entry.first("lastlogontimestamp"));
     if (const auto here = filetime(entry.first("lastlogon")); here && (!last || *here > *last)) last = here;
     put(fact, "last_logon_at", last);
@@ -113,11 +130,14 @@ json::object account_fact(const Entry& entry, const Groups& groups, const std::s
   } else {
     const auto lock = entry.first("pwdaccountlockedtime");
     locked = !lock.empty();
-    enabled = lock != "000001010000Z" && fold(entry.first("nsaccountlock")) != "true" && fold(entry.first("logindisabled")) != "true";  // ppolicy: locked for ever by an administrator
+    enabled = lock != "000001010000Z" && fold(entry.first("nsaccountlock")) != "true" &&
+              fold(entry.first("logindisabled")) != "true";  // ppolicy: locked for ever by an administrator
     if (const auto days = integer(entry.first("shadowexpire")); days && *days > 0 && *days < 100000)
       fact["expires_on"] = iso_date(Date{std::chrono::sys_days{std::chrono::days{*days}}});
     auto last = generalized(entry.first("authtimestamp"));
-    if (const auto success = generalized(entry.first("pwdlastsuccess")); success && (!last || *success > *last)) last = success;
+    if (const auto success = generalized(entry.first("pwdlastsuccess"));
+        success && (!last || *success > *last))
+      last = success;
     put(fact, "last_logon_at", last);
     put(fact, "password_set_at", generalized(entry.first("pwdchangedtime")));
     put(fact, "made_at", generalized(entry.first("createtimestamp")));
@@ -149,7 +169,8 @@ std::optional<json::object> policy_fact(const Entry& entry, bool encrypted) {
     number("history", "pwdinhistory");
     fact["complexity"] = integer(entry.first("pwdcheckquality")).value_or(0) >= 2;
     fact["max_age_days"] = integer(entry.first("pwdmaxage")).value_or(0) / 86400;
-    fact["lockout_threshold"] = fold(entry.first("pwdlockout")) == "true" ? integer(entry.first("pwdmaxfailure")).value_or(0) : 0;
+    fact["lockout_threshold"] =
+        fold(entry.first("pwdlockout")) == "true" ? integer(entry.first("pwdmaxfailure")).value_or(0) : 0;
     fact["lockout_minutes"] = integer(entry.first("pwdlockoutduration")).value_or(0) / 60;
   } else {
     return std::nullopt;
@@ -160,7 +181,8 @@ std::optional<json::object> policy_fact(const Entry& entry, bool encrypted) {
 
 }  // namespace
 
-std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups) {
+std::vector<FactSet> interpret(const Directory& directory,
+                               const std::vector<std::string>& privileged_groups) {
   auto privileged = kPrivileged;
   for (const auto& group : privileged_groups) privileged.insert(fold(group));
   const auto groups = groups_of(directory);

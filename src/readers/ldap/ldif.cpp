@@ -8,7 +8,8 @@ constexpr std::size_t kMostLines = 20'000'000;
 
 bool needs_base64(std::string_view value) {
   if (value.empty()) return false;
-  if (value.front() == ' ' || value.front() == ':' || value.front() == '<' || value.back() == ' ') return true;
+  if (value.front() == ' ' || value.front() == ':' || value.front() == '<' || value.back() == ' ')
+    return true;
   for (const char c : value)
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E) return true;
   return false;
@@ -37,7 +38,9 @@ bool Entry::has_class(std::string_view name) const {
 
 Result<Directory> parse_ldif(std::string_view text) {
   Directory directory;
-  const auto bad = [](std::size_t line) { return Error{ErrorKind::invalid, "collect.ldif.bad", {{"line", std::to_string(line)}}}; };
+  const auto bad = [](std::size_t line) {
+    return Error{ErrorKind::invalid, "collect.ldif.bad", {{"line", std::to_string(line)}}};
+  };
   Entry entry;
   std::string logical;
   std::size_t line_number = 0, logical_line = 0;
@@ -54,7 +57,8 @@ Result<Directory> parse_ldif(std::string_view text) {
     auto name = to_lower_ascii(std::string_view(line).substr(0, colon));
     name = name.substr(0, name.find(';'));
     // RFC 4512 2.5: a name or an OID
-    if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != name.npos) return bad(logical_line);
+    if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != name.npos)
+      return bad(logical_line);
     std::string_view rest = std::string_view(line).substr(colon + 1);
     std::string value;
     if (rest.starts_with(":")) {

@@ -1,7 +1,7 @@
 // A directory: Active Directory, Samba, OpenLDAP. Settings: url base bind_dn ca_file privileged_groups.
+#include "readers/reader.h"
 #include "base/text.h"
 #include "readers/ldap/entry.h"
-#include "readers/reader.h"
 
 namespace mamori::readers::ldap {
 namespace {
@@ -13,15 +13,17 @@ class DirectoryReader final : public Reader {
   std::vector<Problem> check(const json::object& settings) const override {
     std::vector<Problem> out;
     const auto url = text_of(settings, "url");
-    if (!url.empty() && !url.starts_with("ldaps://") && !url.starts_with("ldap://")) out.push_back({"url", "collect.source.url", {}});
-    if (!url.empty() && trim(text_of(settings, "base")).empty()) out.push_back({"base", "collect.source.base", {}});
+    if (!url.empty() && !url.starts_with("ldaps://") && !url.starts_with("ldap://"))
+      out.push_back({"url", "collect.source.url", {}});
+    if (!url.empty() && trim(text_of(settings, "base")).empty())
+      out.push_back({"base", "collect.source.base", {}});
     return out;
   }
 
   Result<Reading> read(const Order& order) const override {
     const auto& given = order.settings;
-    const Settings settings{text_of(given, "url"), text_of(given, "base"), text_of(given, "bind_dn"), order.secret,
-                            text_of(given, "ca_file"), groups(given)};
+    const Settings settings{text_of(given, "url"), text_of(given, "base"),    text_of(given, "bind_dn"),
+                            order.secret,          text_of(given, "ca_file"), groups(given)};
     const auto directory = MAMORI_TRY(read_directory(settings));
     return Reading{interpret(directory, settings.privileged_groups), write_ldif(directory), "ldif"};
   }
@@ -33,7 +35,9 @@ class DirectoryReader final : public Reader {
 
  private:
   // Names of groups may hold spaces.
-  static std::vector<std::string> groups(const json::object& settings) { return words_of(settings, "privileged_groups", false); }
+  static std::vector<std::string> groups(const json::object& settings) {
+    return words_of(settings, "privileged_groups", false);
+  }
 };
 
 }  // namespace

@@ -7,9 +7,9 @@
 
 namespace mamori::readers::nmap {
 
-// Hosts that are up, with address, MAC, name, maker, guessed OS and open ports. Entities are refused, a cut-off file (nmap was
-// interrupted) is refused too: absent hosts would look like silent ones.
-// Errors: collect.nmap.bad (fact: offset), collect.nmap.entities, collect.nmap.unfinished, collect.nmap.too-many.
+// Hosts that are up, with address, MAC, name, maker, guessed OS and open ports. Entities are refused, a
+// cut-off file (nmap was interrupted) is refused too: absent hosts would look like silent ones. Errors:
+// collect.nmap.bad (fact: offset), collect.nmap.entities, collect.nmap.unfinished, collect.nmap.too-many.
 Result<Reading> parse_xml(std::string_view xml);
 
 struct Settings {
@@ -18,7 +18,8 @@ struct Settings {
   std::chrono::seconds limit{900};
   std::stop_token stop = {};
 };
-// Runs nmap with polite timing (-T3) and no scripts. Errors: collect.nmap.missing, collect.nmap.target, collect.nmap.failed (fact: reason).
+// Runs nmap with polite timing (-T3) and no scripts. Errors: collect.nmap.missing, collect.nmap.target,
+// collect.nmap.failed (fact: reason).
 Result<Reading> scan(const Settings& settings);
 
 }  // namespace mamori::readers::nmap

@@ -18,22 +18,29 @@ class NetworkReader final : public Reader {
     std::set<std::string> allowed;
     {
       auto lease = MAMORI_TRY(order.ledger.read());
-      MAMORI_TRY(lease->each("SELECT cidr FROM r_segment WHERE facility = ? AND retired_at IS NULL AND scan_allowed AND cidr IS NOT NULL",
-                             {order.facility}, [&](store::Row& row) { allowed.insert(store::as_text(row[0])); }));
+      MAMORI_TRY(
+          lease->each("SELECT cidr FROM r_segment WHERE facility = ? AND retired_at IS NULL AND scan_allowed "
+                      "AND cidr IS NOT NULL",
+                      {order.facility}, [&](store::Row& row) { allowed.insert(store::as_text(row[0])); }));
     }
     if (settings.targets.empty()) settings.targets.assign(allowed.begin(), allowed.end());
-    if (settings.targets.empty()) return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", ""}}};
+    if (settings.targets.empty())
+      return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", ""}}};
     for (const auto& target : settings.targets)
-      if (!allowed.contains(target)) return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", target}}};
+      if (!allowed.contains(target))
+        return Error{ErrorKind::forbidden, "collect.nmap.not-allowed", {{"target", target}}};
     return scan(settings);
   }
 
   Result<Reading> parse(std::string_view bytes, const Order&) const override { return parse_xml(bytes); }
 
   // What was explained stays explained.
-  Status settle(store::Transaction& transaction, const std::string& facility, const std::string& source) const override {
-    MAMORI_TRY(transaction->execute("UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND source = ? AND asset IS NULL"
-                                    " AND decision_reason IS NOT NULL", {facility, source}));
+  Status settle(store::Transaction& transaction, const std::string& facility,
+                const std::string& source) const override {
+    MAMORI_TRY(
+        transaction->execute("UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND "
+                             "source = ? AND asset IS NULL AND decision_reason IS NOT NULL",
+                             {facility, source}));
     return {};
   }
 };
