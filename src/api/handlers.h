@@ -66,6 +66,7 @@ Result<http::Reply> end_job(const Call&, Services&);
 Result<http::Reply> list_sources(const Call&, Services&);
 Result<http::Reply> create_source(const Call&, Services&);
 Result<http::Reply> change_source(const Call&, Services&);
+Result<http::Reply> retire_source(const Call&, Services&);
 Result<http::Reply> run_source(const Call&, Services&);
 Result<http::Reply> read_source_file(const Call&, Services&);
 Result<http::Reply> source_runs(const Call&, Services&);

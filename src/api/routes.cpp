@@ -118,6 +118,8 @@ const std::vector<Route>& routes() {
       {get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"},
       {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
       {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},
+      {post, "/api/v1/sources/{id}/retire", Permission::sources_manage, retire_source,
+       "Read it no more; what it said counts for nothing any more"},
       {post, "/api/v1/sources/{id}/run", Permission::sources_manage, run_source, "Read a source now"},
       {post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file, "Read from a file",
        Body::upload},

@@ -59,6 +59,12 @@ Result<http::Reply> change_source(const Call& call, Services& services) {
                   services.texts));
 }
 
+Result<http::Reply> retire_source(const Call& call, Services& services) {
+  MAMORI_TRY(services.sources.retire(call.actor(), call.facilities, call.at("id"),
+                                     text_of(MAMORI_TRY(call.body()), "reason")));
+  return http::Reply::nothing();
+}
+
 Result<http::Reply> run_source(const Call& call, Services& services) {
   return http::Reply::json(run_json(
       MAMORI_TRY(services.sources.run(call.actor(), call.facilities, call.at("id"))), services.texts));

@@ -22,6 +22,14 @@ constexpr store::Migration kSchema[] = {
      "target_on, remark, declared_by, at FROM declaration;"
      "DROP TABLE declaration;"
      "ALTER TABLE declaration_2 RENAME TO declaration;"},
+    {"assess.3",
+     "ALTER TABLE finding ADD COLUMN since BIGINT;"
+     "UPDATE finding SET since = (SELECT MIN(g.at) FROM finding g WHERE g.facility = finding.facility AND "
+     "g.control = finding.control AND g.at <= finding.at AND g.at > COALESCE((SELECT MAX(h.at) FROM finding "
+     "h "
+     "WHERE h.facility = finding.facility AND h.control = finding.control AND h.at < finding.at AND "
+     "h.verdict "
+     "<> finding.verdict), -1));"},
 };
 
 }  // namespace

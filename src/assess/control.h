@@ -1,12 +1,14 @@
 // Controls put to a facility's records: what is met, by which evidence, what is missing.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 
 #include "assess/question.h"
+#include "assess/state.h"
 #include "assess/verdict.h"
 #include "base/json.h"
 
@@ -24,7 +26,7 @@ struct RecordRef {
 // What a measured answer rests on.
 struct Evidence {
   std::string reg;                     // the observed register
-  std::optional<Instant> observed_at;  // newest fact
+  std::optional<Instant> observed_at;  // the last reading, of the observer that has not read for longest
   Duration life{};
   bool stale = false;
   std::vector<std::string> sources;  // names of the readers that brought it
@@ -45,40 +47,72 @@ constexpr std::size_t kMostRecords = 200;
 using ControlResults = std::map<std::string, ControlResult>;
 json::object to_json(const ControlResult& result);
 
-// Threads: all calls may come from several. What it is given outlives it.
+// What a control asks about: the answer stays while none of it changes.
+struct Rests {
+  enum class Time { never, day, moment };  // the answer changes by itself: with the day, at any time
+  std::vector<std::string> registers;
+  Time time = Time::never;
+};
+
+// Threads: all calls may come from several. What it is given outlives it. Answers are kept in memory, and
+// asked again where what they rest on has changed, or time may have.
 class Controls {
  public:
   Controls(ledger::Ledger& ledger, const catalog::Catalog& catalog, const Questions& questions,
            Findings& findings)
       : ledger_(ledger), catalog_(catalog), questions_(questions), findings_(findings) {}
-  // Whether every control is a question and rests on registers that exist. Error: store.question.*,
-  // base.yaml.bad (fact: file).
-  Status check() const;
+  // Whether every control is a question and rests on registers that exist; before any other call. Error:
+  // store.question.*, base.yaml.bad (fact: file).
+  Status check();
 
-  // Every control for one facility; restricted to one vendor's records where `vendor` is given. Kept for a
-  // minute while nothing changes.
+  // Every control for one facility; restricted to one vendor's records where `vendor` is given. One that
+  // takes too long has no evidence, and says so.
   Result<std::shared_ptr<const ControlResults>> all(const std::string& facility,
                                                     const std::string& vendor = "");
+  // One of them. Error: store.timeout.
   Result<ControlResult> run(const catalog::Control& control, const std::string& facility,
-                            const std::string& vendor = "") const;
+                            const std::string& vendor = "");
+  // The same where the state was read already.
+  Result<ControlResult> run(const catalog::Control& control, const std::string& facility,
+                            const std::string& vendor, const State& state);
+  const Rests& rests(const catalog::Control& control) const;
+  std::vector<Evidence> evidence_of(const catalog::Control& control, const State& state) const;
+  // How many statements were put to the database so far.
+  std::uint64_t asked() const { return asked_; }
 
  private:
-  Result<ControlResult> run_for(const catalog::Control& control, const Facility& facility,
-                                const std::string& vendor) const;
-  Result<std::vector<Evidence>> evidence_of(const catalog::Control& control,
-                                            const std::string& facility) const;
+  struct Answer {
+    std::vector<std::int64_t> versions;  // of Rests::registers, before it was asked
+    Instant at;
+    std::size_t subjects = 0, violations = 0;
+    std::vector<RecordRef> records;
+  };
+  struct Kept {        // of one facility, or of one vendor in it
+    std::mutex mutex;  // guards the rest, and is held while it asks: who wants the same waits for the answer
+    std::optional<Facility> facility;
+    std::vector<std::int64_t> facility_versions;
+    Instant facility_at;
+    std::map<std::string, Answer> answers;  // by control
+    std::uint64_t used = 0;                 // guarded by the mutex of Controls
+  };
+  std::shared_ptr<Kept> kept(const std::string& facility, const std::string& vendor);
+  Status know_facility(Kept& kept, const std::string& id, const State& state);
+  std::vector<std::int64_t> versions(const std::vector<std::string>& registers, const State& state) const;
+  bool holds(const Answer& answer, const Rests& rests, const State& state) const;
+  Result<Answer> ask(const catalog::Control& control, const Facility& facility, const std::string& vendor,
+                     const State& state);
+  Result<ControlResult> judge(Kept& kept, const catalog::Control& control, const std::string& vendor,
+                              const State& state);
 
   ledger::Ledger& ledger_;
   const catalog::Catalog& catalog_;
   const Questions& questions_;
   Findings& findings_;
-  struct Kept {
-    std::int64_t sequence = -1;
-    Instant at;
-    std::shared_ptr<const ControlResults> results;
-  };
-  std::mutex mutex_;  // guards kept_
-  std::map<std::string, Kept> kept_;
+  std::map<std::string, Rests> rests_;  // by control; not changed after check()
+  std::atomic<std::uint64_t> asked_{0};
+  std::mutex mutex_;  // guards what follows
+  std::map<std::string, std::shared_ptr<Kept>> kept_;
+  std::uint64_t uses_ = 0;
 };
 
 }  // namespace mamori::assess

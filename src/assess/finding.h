@@ -1,24 +1,39 @@
-// How verdicts changed: since when something is so, and what it was before.
+// How verdicts changed: since when something is so, and what it was before. Written by the job that assesses
+// (duty.h), whoever looks.
 #pragma once
 
 #include "assess/control.h"
 
 namespace mamori::assess {
 
-// A verdict of a control from some moment on.
+// A verdict of a control from some moment on, or the same one with other records.
 struct Change {
   Instant at;
   std::string verdict;
-  std::int64_t violations;
+  std::int64_t violations = 0;
+  Instant since;  // of this verdict
 };
 
-// Threads: all calls may come from several. What it is given outlives it.
+// What was found of a control at `at`.
+struct Found {
+  std::string control;
+  Verdict verdict;
+  std::int64_t violations = 0;
+  Instant at;
+};
+
+// Threads: all calls may come from several; one at a time writes of one facility.
 class Findings {
  public:
   explicit Findings(store::Database& database) : database_(database) {}
 
-  // Keeps what differs from the newest that is known, and fills `since`.
-  Status remember(const std::string& facility, ControlResults& results);
+  // By control.
+  Result<std::map<std::string, Change>> newest(const std::string& facility) const;
+  // Keeps what differs from `newest`; how many did.
+  Result<std::size_t> remember(store::Transaction& transaction, const std::string& facility,
+                               const std::map<std::string, Change>& newest, const std::vector<Found>& found);
+  // Fills `since`: where a verdict is newer than what is kept, it is of now.
+  Status date(const std::string& facility, ControlResults& results, Instant now) const;
   // Newest first, at most 100.
   Result<std::vector<Change>> history(const std::string& facility, const std::string& control) const;
 

@@ -7,7 +7,7 @@ namespace mamori::cli {
 namespace {
 
 struct Given {
-  std::string action = "list", name, file, kind, secret_file, format = "text";
+  std::string action = "list", name, file, kind, secret_file, reason, format = "text";
   std::vector<std::string> settings;
   long long every = 0;
 };
@@ -88,6 +88,10 @@ int collect_now(const Common& common, const Given& given) {
       if (!run) return fail(run.error(), common);
       return print_run(*run, given, common, services.texts);
     }
+    if (given.action == "retire") {
+      const auto done = services.sources.retire(session->actor(), {*facility}, source.id, given.reason);
+      return done ? 0 : fail(done.error(), common);
+    }
     if (!source.enabled) continue;
     const auto run = services.sources.run(session->actor(), {*facility}, source.id);
     if (!run) return fail(run.error(), common);
@@ -118,6 +122,9 @@ void add_collect(CLI::App& app, Common& common, Runner& run) {
   auto* file = add("file", "read from a file: LDIF, nmap XML, restic or borg listing");
   file->add_option("name", given->name, "the source's name")->required();
   file->add_option("file", given->file)->required();
+  auto* retire = add("retire", "read it no more: what it said counts for nothing any more");
+  retire->add_option("name", given->name, "the source's name")->required();
+  retire->add_option("--reason", given->reason, "why")->required();
   auto* make = add("add", "register a source");
   make->add_option("kind", given->kind, "directory, network or backup")->required();
   make->add_option("name", given->name)->required();

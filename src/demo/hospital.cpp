@@ -906,7 +906,7 @@ class Builder {
     auto transaction = MAMORI_TRY(parts_.ledger.database().begin());
     const auto* room = MAMORI_TRY(parts_.ledger.find_register("observed_log_space"));
     std::vector<json::object> facts = {{{"free_gigabytes", 1720}, {"free_percent", 86}, {"days_left", 2900}}};
-    MAMORI_TRY(ledger::write_observed(parts_.ledger, transaction, *room, facility_, "log disk",
+    MAMORI_TRY(ledger::write_observed(parts_.ledger, transaction, *room, facility_, {"log disk", "log disk"},
                                       std::move(facts), now_));
     MAMORI_TRY(transaction.commit());
     return {};

@@ -9,6 +9,7 @@
 #include "ledger/detail/numbering.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
+#include "ledger/observed.h"
 #include "ledger/pending_import.h"
 
 namespace mamori::ledger {
@@ -17,34 +18,6 @@ namespace {
 constexpr std::size_t kLongestNumber = 60, kLongestReason = 1000;  // characters
 
 Error missing() { return {ErrorKind::not_found, "ledger.record.missing"}; }
-
-std::string label_of(const Register& reg, const std::string& number, const json::object& fields) {
-  std::string label;
-  for (const auto& name : reg.label_fields) {
-    std::string part;
-    if (name == "number") {
-      part = number;
-    } else if (const auto* value = fields.if_contains(name); value && !value->is_null()) {
-      part = display(*reg.find(name), *value, "ja");
-    }
-    if (!part.empty()) label += (label.empty() ? "" : " ") + part;
-  }
-  return label.empty() ? number : label;
-}
-
-// What the list's search box looks in.
-std::string search_text(const Register& reg, const Record& record) {
-  std::string text = record.number + "\n" + record.label;
-  for (const auto& field : reg.fields) {
-    const auto* value = record.fields.if_contains(field.name);
-    if (!value || value->is_null() || field.type == FieldType::ref || field.type == FieldType::file ||
-        value->is_bool())
-      continue;
-    const auto shown = display(field, *value, "ja");
-    if (record.label.find(shown) == record.label.npos) text += "\n" + shown;
-  }
-  return fold(text);
-}
 
 Error number_taken(const std::string& number) {
   Error error{ErrorKind::conflict, "ledger.record.invalid"};
@@ -97,7 +70,7 @@ Status check_reason(const std::string& reason) {
 
 Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, const Registers& registers) {
   std::unique_ptr<Ledger> ledger(new Ledger(database, registers));
-  const store::Migration schema[] = {import_schema()};
+  const store::Migration schema[] = {import_schema(), observed_schema()};
   MAMORI_TRY(database.migrate(schema));
   MAMORI_TRY(ledger->make_tables());
   return ledger;
@@ -135,6 +108,7 @@ Status Ledger::make_tables() {
         MAMORI_TRY(transaction->script(
             fill(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, field.name, column_type(field.type)),
                  types)));
+    if (reg.observed && !has("observer")) MAMORI_TRY(detail::add_observer(*transaction, reg, types));
     MAMORI_TRY(transaction->script(fmt::format(
         "CREATE INDEX IF NOT EXISTS {0}_list ON {0} (facility, number, id);"
         "CREATE UNIQUE INDEX IF NOT EXISTS {0}_number ON {0} (facility, number) WHERE number <> '';",
@@ -205,7 +179,7 @@ Result<json::object> Ledger::check(const Register& reg, const json::object& give
 Status Ledger::write_row(store::Connection& connection, const Register& reg, const Record& record,
                          bool fresh) {
   auto row = detail::row_of(reg, record);
-  row.emplace_back(search_text(reg, record));
+  row.emplace_back(detail::search_text(reg, record));
   Status written;
   if (fresh) {
     auto outcome = connection.execute(detail::insert_sql(reg), row);
@@ -243,7 +217,7 @@ Result<Record> Ledger::create_in(store::Transaction& transaction, const store::A
     auto issuer = MAMORI_TRY(detail::NumberIssuer::open(*transaction, reg, record.facility));
     if (record.number.empty()) record.number = MAMORI_TRY(issuer.next(record.fields));
   }
-  record.label = label_of(reg, record.number, record.fields);
+  record.label = detail::label_of(reg, record.number, record.fields);
   record.version = 1;
   record.created_at = record.updated_at = now;
   MAMORI_TRY(write_row(*transaction, reg, record, true));
@@ -273,11 +247,11 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     fields.erase("number");
     record.fields = std::move(fields);
     if (record.number.empty() && issuer) record.number = MAMORI_TRY(issuer->next(record.fields));
-    record.label = label_of(reg, record.number, record.fields);
+    record.label = detail::label_of(reg, record.number, record.fields);
     record.version = 1;
     record.created_at = record.updated_at = now;
     auto row = detail::row_of(reg, record);
-    row.emplace_back(search_text(reg, record));
+    row.emplace_back(detail::search_text(reg, record));
     rows.push_back(std::move(row));
     if (!reg.observed)
       transaction.journal(actor, {record.facility, reg.name, record.id, "created", "",
@@ -303,7 +277,7 @@ Result<Record> Ledger::update_in(store::Transaction& transaction, const store::A
   }
   if (record.fields == before.fields && record.number == before.number)
     return before;  // nothing changed: no history of nothing
-  record.label = label_of(reg, record.number, record.fields);
+  record.label = detail::label_of(reg, record.number, record.fields);
   ++record.version;
   record.updated_at = database_.clock().now();
   MAMORI_TRY(write_row(*transaction, reg, record, false));
@@ -336,7 +310,7 @@ Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::A
 Result<Record> Ledger::get_in(store::Connection& connection, const Register& reg,
                               const std::vector<std::string>& facilities, const std::string& id) const {
   const auto rows = MAMORI_TRY(connection.query(
-      fmt::format("SELECT {} FROM {} WHERE id = ?", detail::columns(reg), reg.table()), {id}));
+      fmt::format("SELECT {} FROM {} WHERE id = ?", detail::selection(reg), reg.table()), {id}));
   if (rows.rows.empty()) return missing();
   std::vector<Record> records = {detail::record_of(reg, rows.rows[0])};
   if (std::find(facilities.begin(), facilities.end(), records[0].facility) == facilities.end())

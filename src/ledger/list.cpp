@@ -66,10 +66,11 @@ Result<SortColumn> sort_column(const Register& reg, const std::string& name, sto
   const auto* field = reg.find(name);
   if (!field) return bad("ledger.list.sort", name);
   const auto kind = kind_of(field->type);
-  if (kind == Kind::text) return SortColumn{fmt::format("COALESCE({}, '')", name), kind};
+  const auto column = detail::expression(reg, name);
+  if (kind == Kind::text) return SortColumn{fmt::format("COALESCE({}, '')", column), kind};
   if (field->type == FieldType::boolean && engine == store::Engine::postgresql)
-    return SortColumn{fmt::format("COALESCE({}::int, -1)", name), kind};
-  return SortColumn{fmt::format("COALESCE({}, -9000000000000000)", name), kind};
+    return SortColumn{fmt::format("COALESCE({}::int, -1)", column), kind};
+  return SortColumn{fmt::format("COALESCE({}, -9000000000000000)", column), kind};
 }
 
 std::string like_pattern(std::string_view word) {
@@ -85,7 +86,7 @@ Status add_condition(Sql& sql, const Register& reg, const Condition& condition) 
   const auto* field = reg.find(condition.field);
   const bool fixed = condition.field == "number" || condition.field == "label" || condition.field == "id";
   if (!field && !fixed) return bad("ledger.list.filter", condition.field);
-  const auto& name = condition.field;
+  const auto name = detail::expression(reg, condition.field);
   if (condition.comparison == Comparison::empty || condition.comparison == Comparison::present) {
     sql.where +=
         fmt::format(" AND {} IS {}NULL", name, condition.comparison == Comparison::empty ? "" : "NOT ");
@@ -202,7 +203,7 @@ Result<RecordPage> Ledger::list(const Register& reg, const ListQuery& query) con
   store::Value last;
   bool more = false;
   MAMORI_TRY(
-      lease->each(fmt::format("SELECT {}, {} FROM {}{} ORDER BY {} {}, id {} LIMIT ?", detail::columns(reg),
+      lease->each(fmt::format("SELECT {}, {} FROM {}{} ORDER BY {} {}, id {} LIMIT ?", detail::selection(reg),
                               sort.expression, reg.table(), sql.where, sort.expression, direction, direction),
                   sql.parameters, [&](store::Row& row) {
                     if (page.items.size() == limit) {

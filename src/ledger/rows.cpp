@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include "base/text.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
 
@@ -6,6 +9,20 @@ namespace mamori::ledger::detail {
 std::string columns(const Register& reg) {
   std::string text(kFixedColumns);
   for (const auto& field : reg.fields) text += ", " + field.name;
+  return text;
+}
+
+std::string expression(const Register& reg, const std::string& name) {
+  if (!reg.observed || name != "observed_at") return name;
+  return fmt::format(
+      "CASE WHEN retired_at IS NOT NULL{1} THEN observed_at ELSE COALESCE((SELECT g.at FROM reading g WHERE "
+      "g.facility = {0}.facility AND g.register = '{2}' AND g.observer = {0}.observer), observed_at) END",
+      reg.table(), reg.find("present") ? " OR present IS FALSE" : "", reg.name);
+}
+
+std::string selection(const Register& reg) {
+  std::string text(kFixedColumns);
+  for (const auto& field : reg.fields) text += ", " + expression(reg, field.name);
   return text;
 }
 
@@ -56,6 +73,34 @@ Record record_of(const Register& reg, const store::Row& row) {
     if (!store::is_null(row[kFixedCount + i]))
       record.fields[reg.fields[i].name] = from_column(reg.fields[i], row[kFixedCount + i]);
   return record;
+}
+
+std::string label_of(const Register& reg, const std::string& number, const json::object& fields) {
+  std::string label;
+  for (const auto& name : reg.label_fields) {
+    std::string part;
+    if (name == "number") {
+      part = number;
+    } else if (const auto* value = fields.if_contains(name); value && !value->is_null()) {
+      part = display(*reg.find(name), *value, "ja");
+    }
+    if (!part.empty()) label += (label.empty() ? "" : " ") + part;
+  }
+  return label.empty() ? number : label;
+}
+
+// What the list's search box looks in.
+std::string search_text(const Register& reg, const Record& record) {
+  std::string text = record.number + "\n" + record.label;
+  for (const auto& field : reg.fields) {
+    const auto* value = record.fields.if_contains(field.name);
+    if (!value || value->is_null() || field.type == FieldType::ref || field.type == FieldType::file ||
+        value->is_bool())
+      continue;
+    const auto shown = display(field, *value, "ja");
+    if (record.label.find(shown) == record.label.npos) text += "\n" + shown;
+  }
+  return fold(text);
 }
 
 }  // namespace mamori::ledger::detail

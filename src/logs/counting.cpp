@@ -207,8 +207,8 @@ Status Counting::measure(const std::string& facility, const std::vector<LogSourc
     facts.push_back(std::move(fact));
   }
   if (facts.empty()) return {};
-  MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, std::string(kObserver),
-                                    std::move(facts), now));
+  MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility,
+                                    {std::string(kObserver), std::string(kObserver)}, std::move(facts), now));
   return transaction.commit();
 }
 

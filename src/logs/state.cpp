@@ -87,8 +87,8 @@ Status Keeping::measure_space() {
     if (space.days_left) fact["days_left"] = static_cast<std::int64_t>(std::min(*space.days_left, 36500.0));
     std::vector<json::object> facts;
     facts.push_back(std::move(fact));
-    MAMORI_TRY(
-        ledger::write_observed(ledger_, transaction, *reg, facility, "log disk", std::move(facts), now));
+    MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, facility, {"log disk", "log disk"},
+                                      std::move(facts), now));
   }
   return transaction.commit();
 }

@@ -12,7 +12,7 @@
 namespace mamori::logs {
 namespace {
 
-constexpr std::string_view kObserver = "log archive";
+constexpr std::string_view kOfStream = "log archive ";  // who observed, before the stream's name
 
 }  // namespace
 
@@ -57,10 +57,12 @@ Result<std::map<archive::StreamName, std::optional<Instant>>> Keeping::verified(
   auto lease = MAMORI_TRY(ledger_.database().read());
   for (const auto& [name, note] : MAMORI_TRY(newest_recorded(*lease))) out[name];
   MAMORI_TRY(
-      lease->each("SELECT facility, stream, MAX(observed_at) FROM r_observed_archive WHERE retired_at IS "
-                  "NULL GROUP BY facility, stream",
-                  {}, [&](store::Row& row) {
-                    const auto found = out.find({store::as_text(row[0]), store::as_text(row[1])});
+      lease->each("SELECT facility, observer, at FROM reading WHERE register = 'observed_archive'", {},
+                  [&](store::Row& row) {
+                    // One observer for each stream: keep_verdict().
+                    const auto observer = store::as_text(row[1]);
+                    if (!observer.starts_with(kOfStream)) return;
+                    const auto found = out.find({store::as_text(row[0]), observer.substr(kOfStream.size())});
                     if (found != out.end()) found->second = store::as_instant(row[2]);
                   }));
   return out;
@@ -96,9 +98,9 @@ Result<std::optional<archive::Damage>> Keeping::against_note(const archive::Stre
 Status Keeping::keep_verdict(const archive::StreamName& name, json::object fact) {
   const auto* reg = MAMORI_TRY(ledger_.find_register("observed_archive"));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility,
-                                    std::string(kObserver) + " " + name.name, {std::move(fact)},
-                                    ledger_.database().clock().now()));
+  const auto observer = std::string(kOfStream) + name.name;
+  MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, name.facility, {observer, observer},
+                                    {std::move(fact)}, ledger_.database().clock().now()));
   return transaction.commit();
 }
 

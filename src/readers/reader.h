@@ -32,7 +32,8 @@ class Reader {
   virtual Result<Reading> read(const Order& order) const = 0;
   // From a file that somebody brought. Error: what is wrong with it.
   virtual Result<Reading> parse(std::string_view bytes, const Order& order) const = 0;
-  // After its facts were written, in the same transaction: what people decided of them stays so.
+  // After its facts were written, in the same transaction: what people decided of them stays so. `source`:
+  // its id.
   virtual Status settle(store::Transaction&, const std::string& facility, const std::string& source) const {
     (void)facility, (void)source;
     return {};

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <thread>
 
+#include "ledger/observed.h"
 #include "os/file.h"
 #include "os/keys.h"
 #include "os/process.h"
@@ -467,6 +468,112 @@ TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidat
   EXPECT_EQ(text_of(page.items[3].fields, "decision"), "explained") << "what was explained stays explained";
   EXPECT_EQ(nmap::explain_candidate(*ledger_, kActor, {"f2"}, page.items[3].id, "x").error().code,
             "ledger.record.missing");
+}
+
+TEST_P(OnBothEngines, WhatASourceSaysAgainIsNotWrittenAgainAndIsAsFreshAsTheReading) {
+  const auto source = sources_->create(kActor, "f1", {"scan", "network", {}, std::nullopt, 0, true});
+  ASSERT_TRUE(source) << describe(source.error());
+  const auto scan = [&](std::vector<std::pair<std::string, std::string>> found) {
+    const auto run = sources_->run_file(kActor, {"f1"}, source->id, scan_of(std::move(found)));
+    ASSERT_TRUE(run) << describe(run.error());
+    EXPECT_EQ(run->error, "");
+  };
+  scan({{"10.0.0.1", "02:00:00:00:00:01"}, {"10.0.0.2", "02:00:00:00:00:02"}});
+  const auto first = hosts().items;
+  clock_.advance(std::chrono::hours(24));
+  scan({{"10.0.0.1", "02:00:00:00:00:01"}, {"10.0.0.2", "02:00:00:00:00:02"}});
+  const auto second = hosts().items;
+  ASSERT_EQ(second.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(second[i].version, first[i].version);
+    EXPECT_EQ(second[i].updated_at, first[i].updated_at);
+    EXPECT_EQ(text_of(second[i].fields, "observed_at"), iso_instant(clock_.now()));
+  }
+  const auto last_seen = clock_.now();
+  clock_.advance(std::chrono::hours(24));
+  scan({{"10.0.0.1", "02:00:00:00:00:01"}});
+  const auto gone_at = clock_.now();
+  clock_.advance(std::chrono::hours(24));
+  scan({{"10.0.0.1", "02:00:00:00:00:01"}});
+  const auto third = hosts().items;
+  EXPECT_EQ(third[0].version, first[0].version);
+  EXPECT_EQ(text_of(third[1].fields, "observed_at"), iso_instant(gone_at)) << "when it was found gone";
+  EXPECT_GT(gone_at, last_seen);
+  // By when they were observed, as people sort and filter them.
+  const auto* reg = *ledger_->find_register("observed_host");
+  const auto latest =
+      *ledger_->list(*reg, {.facilities = {"f1"}, .sort = "observed_at", .descending = true, .limit = 1});
+  EXPECT_EQ(latest.items[0].id, third[0].id);
+  ASSERT_FALSE(latest.next.empty());
+  EXPECT_EQ(ledger_
+                ->list(*reg, {.facilities = {"f1"},
+                              .sort = "observed_at",
+                              .descending = true,
+                              .cursor = latest.next,
+                              .limit = 1})
+                ->items.at(0)
+                .id,
+            third[1].id);
+  EXPECT_EQ(
+      ledger_
+          ->list(*reg, {.facilities = {"f1"},
+                        .conditions = {{"observed_at", ledger::Comparison::greater, iso_instant(gone_at)}}})
+          ->total,
+      1);
+}
+
+TEST_P(OnBothEngines, ASourceThatIsRenamedKeepsItsFacts) {
+  const SourceWrite write{"scan", "network", {}, std::nullopt, 0, true};
+  const auto source = sources_->create(kActor, "f1", write);
+  ASSERT_TRUE(source) << describe(source.error());
+  const auto scan = scan_of({{"10.0.0.1", "02:00:00:00:00:01"}, {"10.0.0.2", "02:00:00:00:00:02"}});
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan));
+  const auto explained = hosts().items[1];
+  ASSERT_TRUE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, explained.id, "検証機"));
+  auto renamed = write;
+  renamed.name = "2階のネットワーク";
+  ASSERT_TRUE(sources_->update(kActor, {"f1"}, source->id, renamed));
+  auto found = hosts().items;
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(text_of(found[0].fields, "source"), "2階のネットワーク");
+  clock_.advance(std::chrono::hours(1));
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan));
+  found = hosts().items;
+  ASSERT_EQ(found.size(), 2u) << "not once under each name";
+  EXPECT_EQ(text_of(found[1].fields, "decision"), "explained");
+  auto lease = *database_->read();
+  const auto readings = *ledger::read_readings(*lease, "f1");
+  ASSERT_EQ(readings.at("observed_host").size(), 1u) << "an old name must not grow stale";
+  EXPECT_EQ(readings.at("observed_host")[0].observer.name, "2階のネットワーク");
+  const auto other = sources_->create(kActor, "f1", write);
+  ASSERT_TRUE(other) << "its former name is free";
+  EXPECT_EQ(sources_->update(kActor, {"f1"}, other->id, renamed).error().problems.at(0).code,
+            "collect.source.taken");
+}
+
+TEST_P(OnBothEngines, ASourceThatIsRemovedTakesItsFactsAlong) {
+  const SourceWrite write{"scan", "network", {}, Secret("pw"), 60, true};
+  const auto source = sources_->create(kActor, "f1", write);
+  ASSERT_TRUE(source) << describe(source.error());
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.1", "02:00:00:00:00:01"}})));
+  sources_->add_duties();
+  EXPECT_EQ(sources_->retire(kActor, {"f1"}, source->id, " ").error().problems.at(0).code,
+            "collect.source.reason");
+  EXPECT_EQ(code_of(sources_->retire(kActor, {"f2"}, source->id, "x")), "collect.source.missing");
+  ASSERT_TRUE(sources_->retire(kActor, {"f1"}, source->id, "機器を入れ替えた"));
+  EXPECT_EQ(hosts().total, 0);
+  EXPECT_EQ(sources_->list({"f1"})->size(), 0u);
+  EXPECT_EQ(code_of(sources_->run(kActor, {"f1"}, source->id)), "collect.source.missing");
+  {
+    auto lease = *database_->read();
+    EXPECT_TRUE(ledger::read_readings(*lease, "f1")->empty());
+  }
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_TRUE(jobs_->do_due("one")) << "and nothing reads it any more";
+  const auto again = sources_->create(kActor, "f1", write);
+  ASSERT_TRUE(again) << describe(again.error());
+  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, again->id, scan_of({{"10.0.0.1", "02:00:00:00:00:01"}})));
+  EXPECT_EQ(hosts().total, 1);
 }
 
 TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {

@@ -20,6 +20,7 @@ constexpr store::Migration kSchema[] = {
      "started_at BIGINT NOT NULL, finished_at BIGINT NOT NULL, run_by {text} NOT NULL, error {text} NOT "
      "NULL, error_facts {text} NOT NULL, counts {text} NOT NULL, evidence {text} NOT NULL);"
      "CREATE INDEX source_run_source ON source_run (source, started_at);"},
+    {"readers.2", "ALTER TABLE source ADD COLUMN retired_at BIGINT;"},
 };
 
 constexpr std::string_view kColumns =
@@ -76,6 +77,14 @@ Status check(const SourceWrite& write) {
   return {};
 }
 
+Error name_taken(const std::string& name) {
+  Error taken{ErrorKind::conflict, "collect.source.invalid"};
+  taken.problems.push_back({"name", "collect.source.taken", {{"name", name}}});
+  return taken;
+}
+
+ledger::Observer observer_of(const Source& source) { return {source.id, source.name}; }
+
 json::object run_summary(const Run& run) {
   json::object out = {{"counts", run.counts}};
   if (!run.error.empty()) out["error"] = run.error;
@@ -91,7 +100,7 @@ Result<const Reader*> reader_of(const Source& source) {
 
 Result<Source> read_source(store::Connection& connection, const std::vector<std::string>& facilities,
                            const std::string& id) {
-  const auto sql = fmt::format("SELECT {} FROM source WHERE id = ?", kColumns);
+  const auto sql = fmt::format("SELECT {} FROM source WHERE id = ? AND retired_at IS NULL", kColumns);
   const auto rows = MAMORI_TRY(connection.query(sql, {id}));
   if (rows.rows.empty()) return no_source();
   auto source = source_of(rows.rows[0]);
@@ -119,12 +128,7 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
       {id, facility, std::string(trim(write.name)), write.kind, json::serialize(write.settings),
        write.secret && !write.secret->empty() ? store::Value(sealer_.seal(*write.secret)) : store::Value(),
        write.every_minutes, write.enabled});
-  if (!made) {
-    if (made.error().code != "store.duplicate") return made.error();
-    Error taken{ErrorKind::conflict, "collect.source.invalid"};
-    taken.problems.push_back({"name", "collect.source.taken", {{"name", write.name}}});
-    return taken;
-  }
+  if (!made) return made.error().code == "store.duplicate" ? name_taken(write.name) : made.error();
   transaction.journal(actor, {facility, "source", id, "created", "",
                               json::serialize(json::object{
                                   {"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}),
@@ -139,22 +143,53 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
 Result<Source> Sources::update(const store::Actor& actor, const std::vector<std::string>& facilities,
                                const std::string& id, const SourceWrite& write) {
   MAMORI_TRY(check(write));
-  const auto before = MAMORI_TRY(get(facilities, id));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  MAMORI_TRY(transaction->execute(
+  const auto before = MAMORI_TRY(read_source(*transaction, facilities, id));
+  const std::string name(trim(write.name));
+  const auto changed = transaction->execute(
       "UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?",
-      {std::string(trim(write.name)), json::serialize(write.settings), write.every_minutes, write.enabled,
-       id}));
+      {name, json::serialize(write.settings), write.every_minutes, write.enabled, id});
+  if (!changed) return changed.error().code == "store.duplicate" ? name_taken(name) : changed.error();
+  if (name != before.name)
+    MAMORI_TRY(ledger::rename_observer(ledger_, transaction, before.facility, {id, name}));
   if (write.secret)
     MAMORI_TRY(transaction->execute(
         "UPDATE source SET secret = ? WHERE id = ?",
         {write.secret->empty() ? store::Value() : store::Value(sealer_.seal(*write.secret)), id}));
-  transaction.journal(actor, {before.facility, "source", id, "updated", json::serialize(before.settings),
-                              json::serialize(write.settings), ""});
+  const auto as_noted = [](const std::string& called, const json::object& settings) {
+    auto out = settings;
+    out["name"] = called;
+    return json::serialize(out);
+  };
+  transaction.journal(actor, {before.facility, "source", id, "updated",
+                              as_noted(before.name, before.settings), as_noted(name, write.settings), ""});
   auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
   MAMORI_TRY(transaction.commit());
   jobs_.changed(kJob);
   return source;
+}
+
+Status Sources::retire(const store::Actor& actor, const std::vector<std::string>& facilities,
+                       const std::string& id, const std::string& reason) {
+  if (trim(reason).empty() || length(reason) > 500) {
+    Error bad{ErrorKind::invalid, "collect.source.invalid"};
+    bad.problems.push_back({"reason", "collect.source.reason", {}});
+    return bad;
+  }
+  const auto now = ledger_.database().clock().now();
+  auto transaction = MAMORI_TRY(ledger_.database().begin());
+  const auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
+  // Its name is free for another; its runs and what they read stay as they were.
+  MAMORI_TRY(
+      transaction->execute("UPDATE source SET retired_at = ?, secret = NULL, name = ? WHERE id = ?",
+                           {to_millis(now), fmt::format("{} ({})", source.name, iso_instant(now)), id}));
+  MAMORI_TRY(ledger::end_observer(ledger_, transaction, source.facility, id, now));
+  transaction.journal(
+      actor, {source.facility, "source", id, "retired",
+              json::serialize(json::object{{"name", source.name}, {"kind", source.kind}}), "", reason});
+  MAMORI_TRY(transaction.commit());
+  jobs_.changed(kJob);
+  return {};
 }
 
 Result<Source> Sources::get(const std::vector<std::string>& facilities, const std::string& id) const {
@@ -166,11 +201,12 @@ Result<std::vector<Source>> Sources::list(const std::vector<std::string>& facili
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Source> out;
   MAMORI_TRY(
-      lease->each(fmt::format("SELECT {} FROM source ORDER BY name", kColumns), {}, [&](store::Row& row) {
-        auto source = source_of(row);
-        if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end())
-          out.push_back(std::move(source));
-      }));
+      lease->each(fmt::format("SELECT {} FROM source WHERE retired_at IS NULL ORDER BY name", kColumns), {},
+                  [&](store::Row& row) {
+                    auto source = source_of(row);
+                    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end())
+                      out.push_back(std::move(source));
+                  }));
   return out;
 }
 
@@ -232,12 +268,12 @@ Result<Run> Sources::write(const store::Actor& actor, const Source& source, cons
       const auto* reg = MAMORI_TRY(ledger_.find_register(set.reg));
       MAMORI_TRY(ledger::match_facts(*transaction, *reg, source.facility, set.facts));
       const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility,
-                                                            source.name, std::move(set.facts), at));
+                                                            observer_of(source), std::move(set.facts), at));
       run.counts[set.reg] =
           json::object{{"fresh", counts.fresh}, {"known", counts.known}, {"gone", counts.gone}};
     }
     if (const auto* reader = find_reader(source.kind))
-      MAMORI_TRY(reader->settle(transaction, source.facility, source.name));
+      MAMORI_TRY(reader->settle(transaction, source.facility, source.id));
   } else {
     run.error = outcome.error().code;
     run.error_facts = outcome.error().facts;
@@ -296,11 +332,12 @@ void Sources::add_duties() {
   kind.tasks = [this]() -> Result<std::vector<jobs::Task>> {
     std::vector<jobs::Task> out;
     auto lease = MAMORI_TRY(ledger_.database().read());
-    MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM source", kColumns), {}, [&](store::Row& row) {
-      auto source = source_of(row);
-      const auto every = std::chrono::minutes(source.enabled ? source.every_minutes : 0);
-      out.push_back({source.facility, source.id, source.name, every, source.last_run_at});
-    }));
+    MAMORI_TRY(lease->each(
+        fmt::format("SELECT {} FROM source WHERE retired_at IS NULL", kColumns), {}, [&](store::Row& row) {
+          auto source = source_of(row);
+          const auto every = std::chrono::minutes(source.enabled ? source.every_minutes : 0);
+          out.push_back({source.facility, source.id, source.name, every, source.last_run_at});
+        }));
     return out;
   };
   kind.work = [this](jobs::Turn& turn) -> Result<jobs::Done> {

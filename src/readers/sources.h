@@ -56,6 +56,10 @@ class Sources {
   Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
   Result<Source> update(const store::Actor& actor, const std::vector<std::string>& facilities,
                         const std::string& id, const SourceWrite& write);
+  // It is read no more, and what it said counts for nothing any more: its facts are retired. Errors:
+  // collect.source.missing, collect.source.invalid (no reason).
+  Status retire(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id,
+                const std::string& reason);
   Result<Source> get(const std::vector<std::string>& facilities, const std::string& id) const;
   Result<std::vector<Source>> list(const std::vector<std::string>& facilities) const;
   Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id,

@@ -9,6 +9,7 @@
 
 #include "api/problem.h"
 #include "api/routes.h"
+#include "assess/duty.h"
 #include "base/log.h"
 #include "logs/duties.h"
 #include "net/certificate.h"
@@ -193,6 +194,7 @@ Status serve(Installation& installation, ServeOptions options) {
   }
   logs::add_duties(services.jobs, services.logs, services.database);
   services.sources.add_duties();
+  assess::add_duties(services.jobs, services.assessor, services.ledger);
   // Shared with the thread that watches the end, which may outlive this function by a moment.
   const std::shared_ptr<logs::Receiver> receiver = MAMORI_TRY(logs::Receiver::open(syslog, services.logs));
   services.receivers = {{"address", syslog.address},

@@ -17,6 +17,11 @@ constexpr Migration kJournalSchema[] = {
      "CREATE TABLE journal_head (sequence BIGINT NOT NULL, hash {text} NOT NULL);"
      "INSERT INTO journal_head VALUES (0, '');"},
     {"store.2", "CREATE INDEX journal_facility ON journal (facility, sequence);"},
+    {"store.3",
+     "CREATE TABLE touched (facility {text} NOT NULL, what {text} NOT NULL, version BIGINT NOT NULL, at "
+     "BIGINT "
+     "NOT NULL, PRIMARY KEY (facility, what));"
+     "CREATE INDEX touched_at ON touched (at);"},
 };
 
 }  // namespace
@@ -44,12 +49,14 @@ Transaction::Transaction(Transaction&& other) noexcept
       writer_(std::move(other.writer_)),
       lease_(std::move(other.lease_)),
       entries_(std::move(other.entries_)),
+      touched_(std::move(other.touched_)),
       open_(std::exchange(other.open_, false)) {}
 Transaction::~Transaction() {
   if (open_) lease_->rollback();
 }
 
 void Transaction::journal(const Actor& actor, Change change) {
+  touch(change.facility, change.subject);
   JournalEntry entry;
   entry.actor = actor;
   entry.change = std::move(change);
@@ -83,9 +90,23 @@ Status Transaction::write_journal() {
   return {};
 }
 
+Status Transaction::write_touched() {
+  if (touched_.empty()) return {};
+  const auto now = to_millis(database_->clock().now());
+  std::vector<Row> rows;
+  rows.reserve(touched_.size());
+  for (const auto& [facility, what] : touched_) rows.push_back({facility, what, now});
+  touched_.clear();
+  return lease_->execute_many(
+      "INSERT INTO touched VALUES (?,?,1,?) ON CONFLICT (facility, what) DO UPDATE SET version = "
+      "touched.version + 1, at = CASE WHEN excluded.at > touched.at THEN excluded.at ELSE touched.at END",
+      rows);
+}
+
 Status Transaction::commit() {
   MAMORI_ASSERT(open_);
   MAMORI_TRY(write_journal());
+  MAMORI_TRY(write_touched());
   MAMORI_TRY(lease_->commit());
   open_ = false;
   return {};

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,18 +65,24 @@ class Transaction {
 
   Connection& operator*() { return *lease_; }
   Connection* operator->() { return &*lease_; }
+  // Also touches what the change is about.
   void journal(const Actor& actor, Change change);
+  // Something of this kind of this facility is not as it was: counted by commit() in the table `touched`, for
+  // those who keep what they worked out from it.
+  void touch(const std::string& facility, const std::string& what) { touched_.emplace(facility, what); }
   Status commit();
 
  private:
   friend class Database;
   Transaction(Database& database, std::unique_lock<std::mutex> writer, Lease lease);
   Status write_journal();
+  Status write_touched();
 
   Database* database_;
   std::unique_lock<std::mutex> writer_;  // SQLite allows one writer
   Lease lease_;
   std::vector<JournalEntry> entries_;
+  std::set<std::pair<std::string, std::string>> touched_;  // in one order, so that no two wait for each other
   bool open_ = true;
 };
 

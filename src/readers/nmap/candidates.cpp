@@ -20,6 +20,7 @@ Result<ledger::Record> accept_candidate(ledger::Ledger& ledger, const store::Act
       transaction->execute("UPDATE r_observed_host SET asset = ?, decision = 'accepted', matched_by = "
                            "'hand', version = version + 1 WHERE id = ?",
                            {asset.id, host}));
+  transaction.touch(seen.facility, hosts->name);
   MAMORI_TRY(transaction.commit());
   return asset;
 }

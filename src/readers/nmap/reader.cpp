@@ -37,10 +37,12 @@ class NetworkReader final : public Reader {
   // What was explained stays explained.
   Status settle(store::Transaction& transaction, const std::string& facility,
                 const std::string& source) const override {
-    MAMORI_TRY(
-        transaction->execute("UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND "
-                             "source = ? AND asset IS NULL AND decision_reason IS NOT NULL",
-                             {facility, source}));
+    const auto explained = MAMORI_TRY(transaction->execute(
+        "UPDATE r_observed_host SET decision = 'explained' WHERE facility = ? AND observer = ? AND asset IS "
+        "NULL "
+        "AND decision_reason IS NOT NULL AND (decision IS NULL OR decision <> 'explained')",
+        {facility, source}));
+    if (explained > 0) transaction.touch(facility, "observed_host");
     return {};
   }
 };

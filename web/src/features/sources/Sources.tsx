@@ -63,6 +63,25 @@ function SourceForm({ source, close }: { source?: Source; close: () => void }) {
   );
 }
 
+// What it said is taken back with it; its runs stay in the journal.
+function RetireSource({ source, close }: { source: Source; close: () => void }) {
+  const t = useTexts();
+  const client = useQueryClient();
+  const [reason, setReason] = useState("");
+  const retire = useWrite({ mutationFn: () => post(`/api/v1/sources/${source.id}/retire`, { reason }), onSuccess: async () => { close(); await client.invalidateQueries(); } });
+  const wrong = useProblemText(retire.error);
+  return (
+    <Dialog title={t("sources.retire.title", { name: source.name })} close={close}>
+      <form onSubmit={(event) => { event.preventDefault(); retire.mutate(); }}>
+        <ErrorSummary error={retire.error} />
+        <p>{t("sources.retire.lead")}</p>
+        <TextField label={t("sources.retire.reason")} required value={reason} problem={wrong("reason")} onChange={(event) => setReason(event.target.value)} />
+        <div className="actions"><Button kind="danger" type="submit" disabled={retire.isPending}>{t("sources.retire")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
+      </form>
+    </Dialog>
+  );
+}
+
 function SourceRow({ source }: { source: Source }) {
   const t = useTexts();
   const words = useWords();
@@ -73,6 +92,7 @@ function SourceRow({ source }: { source: Source }) {
   const run = useWrite({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
   const file = useWrite({ mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen), onSuccess: done });
   const [editing, setEditing] = useState(false);
+  const [retiring, setRetiring] = useState(false);
   const result = run.data ?? file.data;
   const id = `file-${source.id}`;
   return (
@@ -94,10 +114,12 @@ function SourceRow({ source }: { source: Source }) {
         <div className="actions">
           <Button onClick={() => run.mutate()} disabled={run.isPending} aria-label={`${t("sources.run")}: ${source.name}`}>{run.isPending ? t("app.loading") : t("sources.run")}</Button>
           <Button onClick={() => setEditing(true)} aria-label={`${t("sources.change")}: ${source.name}`}>{t("sources.change")}</Button>
+          <Button kind="quiet" onClick={() => setRetiring(true)} aria-label={`${t("sources.retire")}: ${source.name}`}>{t("sources.retire")}</Button>
           <label className="button secondary" htmlFor={id}>{t("sources.file")}<span className="only-read"> {source.name}</span></label>
           <input id={id} type="file" className="only-read" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) file.mutate(chosen); }} />
         </div>
       )}
+      {retiring && <RetireSource source={source} close={() => setRetiring(false)} />}
       {editing && <SourceForm source={source} close={() => setEditing(false)} />}
     </li>
   );
