@@ -1,11 +1,18 @@
 cmake_minimum_required(VERSION 3.25)
-# Run before a module is compiled: names every include that crosses the graph of src/CMakeLists.txt.
+# Run before a module is compiled: names every include that crosses the graph of src/CMakeLists.txt, and in `api` every scope
+# that does not come from the session.
 string(REPLACE "," ";" known "${KNOWS}")
 file(GLOB_RECURSE files ${FOLDER}/*.h ${FOLDER}/*.cpp)
 foreach(file IN LISTS files)
   set(allowed ${MODULE} ${known})
   if(file MATCHES "_test\\.(cpp|h)$")
     list(APPEND allowed testing os net)
+  endif()
+  if(MODULE STREQUAL api AND NOT file MATCHES "/(first_use|sender)\\.cpp$")
+    file(STRINGS ${file} made REGEX "Scope::(door|job|installation)")
+    if(made)
+      message(SEND_ERROR "${file}\n  ${made}\n  A handler's scope is its call's: call.scope, call.here(), scope_for(), within().")
+    endif()
   endif()
   file(STRINGS ${file} includes REGEX "^#include \"[a-z_]+/")
   foreach(include IN LISTS includes)

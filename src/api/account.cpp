@@ -1,15 +1,15 @@
-#include "api/handlers.h"
 #include "api/routes.h"
 
 namespace mamori::api {
 namespace {
 
+using enum http::Method;
+using identity::Permission;
+
 std::string cookie(const std::string& value, bool secure, bool clear) {
   return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}{}", kSessionCookie, value,
                      secure ? "; Secure" : "", clear ? "; Max-Age=0" : "");
 }
-
-}  // namespace
 
 Result<http::Reply> sign_in(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
@@ -29,22 +29,54 @@ Result<http::Reply> sign_out(const Call& call, Services& services) {
   return reply;
 }
 
+struct Facilities {
+  json::array items;
+  std::int64_t total = 0, shown = 0;
+};
+
+// By name; with what the user may do in each.
+Result<Facilities> facilities_of(const identity::User& user, Services& services, const std::string& text,
+                                 const std::string& id = "") {
+  constexpr std::size_t kShown = 100;
+  const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
+  const auto scope = user.scope_of_all();
+  const auto page = MAMORI_TRY(services.ledger.list(*reg, {.scope = id.empty() ? scope : scope.in(id),
+                                                           .text = text,
+                                                           .sort = "label",
+                                                           .retired = ledger::Retired::included,
+                                                           .limit = kShown}));
+  std::vector<std::string> ids;
+  for (const auto& record : page.items) ids.push_back(record.facility);
+  const auto roles = MAMORI_TRY(services.users.roles_in(user, ids));
+  Facilities out{{}, page.total, static_cast<std::int64_t>(page.items.size())};
+  for (const auto& record : page.items) {
+    json::array permissions;
+    const auto held = roles.find(record.facility);
+    for (const auto permission : identity::kPermissions)
+      if (held != roles.end() &&
+          std::any_of(held->second.begin(), held->second.end(),
+                      [&](identity::Role role) { return identity::allows(role, permission); }))
+        permissions.emplace_back(identity::name_of(permission));
+    out.items.push_back(json::object{{"id", record.facility},
+                                     {"name", record.label},
+                                     {"kind", text_of(record.fields, "kind")},
+                                     {"permissions", std::move(permissions)}});
+  }
+  return out;
+}
+
+Result<http::Reply> list_facilities(const Call& call, Services& services) {
+  auto page = MAMORI_TRY(
+      facilities_of(*call.user, services, call.request.parameter("text"), call.request.parameter("id")));
+  return http::Reply::json(json::object{{"items", std::move(page.items)}, {"total", page.total}});
+}
+
 Result<http::Reply> get_me(const Call& call, Services& services) {
   auto user = identity::to_json(*call.user);
-  json::array facilities;
-  const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
-  for (const auto& [facility, roles] : call.user->roles) {
-    json::array permissions;
-    for (const auto permission : identity::kPermissions)
-      if (call.user->may(permission, facility)) permissions.emplace_back(identity::name_of(permission));
-    const auto record = services.ledger.get(*reg, {facility}, facility);
-    json::object out = {{"id", facility},
-                        {"name", record ? record->label : facility},
-                        {"permissions", std::move(permissions)}};
-    if (record) out["kind"] = text_of(record->fields, "kind");
-    facilities.push_back(std::move(out));
-  }
-  user["facilities"] = std::move(facilities);
+  // Who looks after many finds the others by name: GET /api/v1/facilities.
+  const auto page = MAMORI_TRY(facilities_of(*call.user, services, ""));
+  user["facilities"] = std::move(page.items);
+  user["more_facilities"] = page.total > page.shown;
   user["session"] = call.session->id;
   return http::Reply::json(user);
 }
@@ -105,6 +137,29 @@ Result<http::Reply> confirm_totp(const Call& call, Services& services) {
 Result<http::Reply> remove_totp(const Call& call, Services& services) {
   MAMORI_TRY(services.users.remove_totp(call.actor(), call.user->id));
   return http::Reply::nothing();
+}
+
+}  // namespace
+
+std::vector<Route> account_routes() {
+  return {
+      {post, "/api/v1/session", Permission::none_needed, sign_in, "Sign in"},
+      {delete_, "/api/v1/session", Permission::own_account, sign_out, "Sign out"},
+      {get, "/api/v1/session", Permission::own_account, get_me,
+       "Who is signed in, with roles and facilities"},
+      {get, "/api/v1/facilities", Permission::own_account, list_facilities,
+       "The facilities in which the user has a role, by name"},
+      {get, "/api/v1/account/sessions", Permission::own_account, list_sessions, "My sessions"},
+      {delete_, "/api/v1/account/sessions/{session}", Permission::own_account, revoke_session,
+       "End one of my sessions"},
+      {post, "/api/v1/account/password", Permission::own_account, change_password, "Change my password"},
+      {post, "/api/v1/password-check", Permission::none_needed, check_password_strength,
+       "What the password rule says of a password"},
+      {post, "/api/v1/account/totp", Permission::own_account, begin_totp, "Begin a second factor"},
+      {post, "/api/v1/account/totp/confirm", Permission::own_account, confirm_totp,
+       "Confirm the second factor"},
+      {delete_, "/api/v1/account/totp", Permission::own_account, remove_totp, "Remove the second factor"},
+  };
 }
 
 }  // namespace mamori::api

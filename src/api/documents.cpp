@@ -1,11 +1,14 @@
 #include <charconv>
 
 #include "api/access.h"
-#include "api/handlers.h"
+#include "api/routes.h"
 #include "report/log_export.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 constexpr const char* kPdf = "application/pdf";
 constexpr const char* kXlsx = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -13,6 +16,7 @@ constexpr const char* kXlsx = "application/vnd.openxmlformats-officedocument.spr
 Result<report::Request> request_of(const Call& call) {
   report::Request request;
   request.facility = MAMORI_TRY(call.facility());
+  request.scope = MAMORI_TRY(call.here());
   request.language = call.language();
   request.printed_by = call.user->name;
   request.format =
@@ -28,8 +32,6 @@ http::Reply document_reply(std::string bytes, report::Format format, const std::
   return reply;
 }
 
-}  // namespace
-
 Result<http::Reply> get_checklist_document(const Call& call, Services& services) {
   const auto request = MAMORI_TRY(request_of(call));
   return document_reply(
@@ -41,8 +43,7 @@ Result<http::Reply> get_checklist_document(const Call& call, Services& services)
 Result<http::Reply> get_register_document(const Call& call, Services& services) {
   const auto request = MAMORI_TRY(request_of(call));
   const auto to = MAMORI_TRY(access(call, services, Use::read));
-  if (std::find(to.facilities.begin(), to.facilities.end(), request.facility) == to.facilities.end())
-    return Error{ErrorKind::forbidden, "api.forbidden"};
+  MAMORI_TRY(within(services, to.scope, request.facility));
   return document_reply(MAMORI_TRY(report::register_list({services.ledger, services.assessor, services.texts},
                                                          request, to.reg->name)),
                         request.format, to.reg->label.in(request.language));
@@ -59,9 +60,9 @@ Result<http::Reply> get_log_heads_document(const Call& call, Services& services)
   auto request = MAMORI_TRY(request_of(call));
   request.format = report::Format::pdf;
   report::DayOfLogs day;
-  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.keeping().newest_heads({request.facility})))
+  for (auto& [name, head, stamp] : MAMORI_TRY(services.logs.keeping().newest_heads(request.facility)))
     day.heads.push_back({name.name, head, stamp});
-  for (const auto& state : MAMORI_TRY(services.logs.keeping().state({request.facility})))
+  for (const auto& state : MAMORI_TRY(services.logs.keeping().state(request.facility)))
     for (const auto& damage : state.damage) day.damage.emplace_back(state.name.name, damage);
   return document_reply(MAMORI_TRY(report::log_heads({services.ledger, services.assessor, services.texts},
                                                      request, day, services.signing_key)),
@@ -78,18 +79,21 @@ Result<http::Reply> get_package(const Call& call, Services& services) {
       "application/zip", "inspection-package_" + iso_date(date_of(services.clock.now())) + ".zip");
 }
 
-Result<http::Reply> list_journal(const Call& call, Services& services) {
-  store::JournalFilter filter;
-  filter.facilities = {MAMORI_TRY(call.facility())};
-  filter.subject = call.request.parameter("subject");
-  filter.record = call.request.parameter("record");
-  const auto before = call.request.parameter("before");
-  std::from_chars(before.data(), before.data() + before.size(), filter.before);
-  filter.limit = 100;
-  auto lease = MAMORI_TRY(services.database.read());
-  json::array items;
-  for (const auto& entry : MAMORI_TRY(store::read_journal(*lease, filter))) items.push_back(to_json(entry));
-  return http::Reply::json(json::object{{"items", std::move(items)}});
+}  // namespace
+
+std::vector<Route> document_routes() {
+  return {
+      {get, "/api/v1/documents/checklists/{framework}", Permission::documents_make, get_checklist_document,
+       "A checklist as PDF or XLSX"},
+      {get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document,
+       "A register as PDF or XLSX"},
+      {get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document,
+       "The access-right matrix as PDF or XLSX"},
+      {get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document,
+       "The newest signed heads of the logs as PDF with QR codes"},
+      {get, "/api/v1/documents/inspection-package", Permission::documents_make, get_package,
+       "The signed inspection package"},
+  };
 }
 
 }  // namespace mamori::api

@@ -1,7 +1,11 @@
-#include "api/handlers.h"
+
+#include "api/routes.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 json::object summary_json(const assess::FrameworkResult& result) {
   json::object counts;
@@ -27,8 +31,6 @@ json::object summary_json(const assess::FrameworkResult& result) {
           {"declared", declared},
           {"at", iso_instant(result.at)}};
 }
-
-}  // namespace
 
 Result<http::Reply> list_frameworks(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
@@ -107,6 +109,23 @@ Result<http::Reply> put_off_today(const Call& call, Services& services) {
   MAMORI_TRY(services.assessor.today().put_off(call.actor(), facility, text_of(body, "key"),
                                                text_of(body, "until"), text_of(body, "reason")));
   return http::Reply::nothing();
+}
+
+}  // namespace
+
+std::vector<Route> framework_routes() {
+  return {
+      {get, "/api/v1/frameworks", Permission::findings_read, list_frameworks, "Frameworks with their counts"},
+      {get, "/api/v1/frameworks/{framework}", Permission::findings_read, get_framework,
+       "Every item with its measured and declared answer"},
+      {post, "/api/v1/frameworks/{framework}/items/{item}/declaration", Permission::findings_declare,
+       declare_item, "Declare an answer"},
+      {get, "/api/v1/controls/{control}/history", Permission::findings_read, control_history,
+       "How a control's verdict changed"},
+      {get, "/api/v1/today", Permission::findings_read, get_today, "What to do, most urgent first"},
+      {post, "/api/v1/today/put-off", Permission::findings_declare, put_off_today,
+       "Put a row off with a reason"},
+  };
 }
 
 }  // namespace mamori::api

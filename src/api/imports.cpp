@@ -1,9 +1,12 @@
 #include "api/access.h"
-#include "api/handlers.h"
+#include "api/routes.h"
 #include "base/crypto.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 constexpr std::size_t kLinesShown = 500;
 constexpr std::size_t kListed = 50;
@@ -74,24 +77,24 @@ Result<ledger::PendingImport> import_of(const Call& call, Services& services) {
 Result<const ledger::Register*> still_allowed(const Call& call, Services& services,
                                               const ledger::PendingImport& pending) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register(pending.reg));
-  if (reg->observed || !allowed_in(call, reg->writers, pending.facility))
+  if (reg->observed || !MAMORI_TRY(allowed_in(call, services, reg->writers, pending.facility)))
     return Error{ErrorKind::forbidden, "api.forbidden"};
   return reg;
 }
 
 // Where this user may make a record of its name alone.
-std::set<std::string> may_make(const Call& call, Services& services, const std::string& facility) {
+Result<std::set<std::string>> may_make(const Call& call, Services& services, const std::string& facility) {
   std::set<std::string> out;
   for (const auto& reg : services.ledger.registers().all())
-    if (reg.named_only && allowed_in(call, reg.writers, facility)) out.insert(reg.name);
+    if (reg.named_only && MAMORI_TRY(allowed_in(call, services, reg.writers, facility))) out.insert(reg.name);
   return out;
 }
 
-ledger::ImportOptions options_of(const Call& call, Services& services, const std::string& facility,
-                                 const json::object& body) {
+Result<ledger::ImportOptions> options_of(const Call& call, Services& services, const std::string& facility,
+                                         const json::object& body) {
   ledger::ImportOptions options;
   if (const auto* make = body.if_contains("make"); !make || (make->is_bool() && make->get_bool()))
-    options.make_in = may_make(call, services, facility);
+    options.make_in = MAMORI_TRY(may_make(call, services, facility));
   options.sheet = text_of(body, "sheet");
   options.heading_line =
       static_cast<std::size_t>(std::max<std::int64_t>(0, integer_of(body, "heading_line")));
@@ -101,20 +104,17 @@ ledger::ImportOptions options_of(const Call& call, Services& services, const std
   return options;
 }
 
-}  // namespace
-
 Result<http::Reply> create_import(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto facility = MAMORI_TRY(call.facility());
-  if (std::find(to.facilities.begin(), to.facilities.end(), facility) == to.facilities.end() ||
-      to.reg->name == "facility")
-    return Error{ErrorKind::forbidden, "api.forbidden"};
+  MAMORI_TRY(within(services, to.scope, facility));
+  if (to.reg->name == "facility") return Error{ErrorKind::forbidden, "api.forbidden"};
   ledger::PendingImport pending{"", call.user->id, facility, to.reg->name,
                                 call.request.parameter("file", "sheet")};
   const auto tables = MAMORI_TRY(sheet::read_tables(call.request.body));
   // A file whose headings are not recognised can still be mapped by hand: the first line that has cells
   // stands for the headings.
-  pending.options.make_in = may_make(call, services, facility);
+  pending.options.make_in = MAMORI_TRY(may_make(call, services, facility));
   auto plan = ledger::plan_import(services.ledger, *to.reg, facility, tables, pending.options);
   bool guessed = false;
   if (!plan && plan.error().code == "ledger.import.no-heading") {
@@ -139,7 +139,7 @@ Result<http::Reply> create_import(const Call& call, Services& services) {
 Result<http::Reply> plan_import(const Call& call, Services& services) {
   auto pending = MAMORI_TRY(import_of(call, services));
   const auto* reg = MAMORI_TRY(still_allowed(call, services, pending));
-  pending.options = options_of(call, services, pending.facility, MAMORI_TRY(call.body()));
+  pending.options = MAMORI_TRY(options_of(call, services, pending.facility, MAMORI_TRY(call.body())));
   const auto tables = MAMORI_TRY(ledger::import_tables(services.ledger, pending.id));
   const auto plan =
       MAMORI_TRY(ledger::plan_import(services.ledger, *reg, pending.facility, tables, pending.options));
@@ -185,7 +185,7 @@ Result<http::Reply> undo_import(const Call& call, Services& services) {
 Result<http::Reply> list_imports(const Call& call, Services& services) {
   json::array items;
   for (const auto& one :
-       MAMORI_TRY(ledger::list_imports(services.ledger, call.facilities, call.user->id, kListed)))
+       MAMORI_TRY(ledger::list_imports(services.ledger, call.scope, call.user->id, kListed)))
     items.push_back(json::object{{"id", one.id},
                                  {"facility", one.facility},
                                  {"register", one.reg},
@@ -209,6 +209,24 @@ Result<http::Reply> rejected_lines(const Call& call, Services& services) {
       [&](const Problem& problem) { return services.texts.get(problem.code, language, problem.facts); });
   return http::Reply::file(sheet::write_csv(rows), "text/csv; charset=utf-8",
                            "rejected_" + pending.file_name + ".csv");
+}
+
+}  // namespace
+
+std::vector<Route> import_routes() {
+  return {
+      {post, "/api/v1/imports", Permission::ledger_write, create_import,
+       "Upload a sheet: what was understood, line by line; nothing is written", Body::upload},
+      {get, "/api/v1/imports", Permission::ledger_write, list_imports,
+       "What you have imported, and may take back"},
+      {post, "/api/v1/imports/{id}/plan", Permission::ledger_write, plan_import,
+       "Plan again with another mapping or sheet"},
+      {post, "/api/v1/imports/{id}/apply", Permission::ledger_write, apply_import,
+       "Write the good lines, or all or none"},
+      {post, "/api/v1/imports/{id}/undo", Permission::ledger_write, undo_import, "Take the import back"},
+      {get, "/api/v1/imports/{id}/rejected", Permission::ledger_write, rejected_lines,
+       "The rejected lines with their reasons, as CSV"},
+  };
 }
 
 }  // namespace mamori::api

@@ -1,28 +1,17 @@
 // Where senders put logs over HTTP. They show a token of their source; cookies count for nothing here.
 #include <zlib.h>
 
-#include "api/handlers.h"
+#include "api/routes.h"
+#include "api/sender.h"
 #include "base/text.h"
 
 namespace mamori::api {
 namespace {
 
-constexpr std::size_t kLargestUnpacked = 64u << 20;
+using enum http::Method;
+using identity::Permission;
 
-// Authorization: Bearer TOKEN, Basic base64(anything:TOKEN), ApiKey base64(anything:TOKEN) or ApiKey TOKEN.
-std::string token_of(const http::Request& request) {
-  const auto header = request.header("authorization");
-  const auto space = header.find(' ');
-  if (space == header.npos) return {};
-  const auto scheme = to_lower_ascii(header.substr(0, space));
-  const auto value = std::string(trim(header.substr(space + 1)));
-  if (scheme == "bearer") return value;
-  if (scheme != "basic" && scheme != "apikey") return {};
-  const auto decoded = from_base64(value);
-  if (!decoded) return value;
-  const auto colon = decoded->find(':');
-  return colon == decoded->npos ? value : decoded->substr(colon + 1);
-}
+constexpr std::size_t kLargestUnpacked = 64u << 20;
 
 // The body, unpacked where it came as gzip. Errors: api.ingest.gzip, http.body.too-large.
 Result<std::string> body_of(const http::Request& request) {
@@ -69,14 +58,6 @@ Result<logs::Logs::Accepted> keep(const Call& call, Services& services, const lo
   if (!body.empty()) whole.refused.push_back({0, "collect.events.unreadable", body});
   MAMORI_TRY(services.logs.accept(source, call.request.remote, whole));
   return bodies.error();
-}
-
-}  // namespace
-
-Result<logs::LogSource> sender_of(const http::Request& request, Services& services) {
-  const auto token = token_of(request);
-  if (token.empty()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
-  return services.logs.source_of({.address = request.remote, .token = token});
 }
 
 Result<http::Reply> ingest_fhir(const Call& call, Services& services) {
@@ -171,7 +152,7 @@ Result<http::Reply> ingest_lines(const Call& call, Services& services) {
 Result<http::Reply> import_logs(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   const auto wanted = call.request.parameter("source");
-  for (const auto& source : MAMORI_TRY(services.logs.sources({facility}))) {
+  for (const auto& source : MAMORI_TRY(services.logs.sources(facility))) {
     if (source.id != wanted) continue;
     MAMORI_TRY(services.logs.record_use(call.actor(), facility, "imported", source.number));
     const auto accepted =
@@ -181,6 +162,31 @@ Result<http::Reply> import_logs(const Call& call, Services& services) {
         201);
   }
   return Error{ErrorKind::not_found, "ledger.record.missing"};
+}
+
+}  // namespace
+
+std::vector<Route> ingest_routes() {
+  return {
+      {post, "/api/v1/logs/import", Permission::logs_manage, import_logs,
+       "A file of lines, as from ?source=", Body::upload},
+      {post, "/ingest/fhir", Permission::none_needed, ingest_fhir, "FHIR AuditEvent, single or Bundle",
+       Body::upload, Caller::sender},
+      {post, "/ingest/v1/logs", Permission::none_needed, ingest_otlp, "OTLP/HTTP logs, JSON or protobuf",
+       Body::upload, Caller::sender},
+      {post, "/ingest/lines", Permission::none_needed, ingest_lines, "One event a line", Body::upload,
+       Caller::sender},
+      {get, "/ingest/elastic", Permission::none_needed, ingest_bulk_info,
+       "What Elasticsearch clients ask first", Body::small, Caller::sender},
+      {get, "/ingest/elastic/", Permission::none_needed, ingest_bulk_info, "The same", Body::small,
+       Caller::sender},
+      {post, "/ingest/elastic/_bulk", Permission::none_needed, ingest_bulk, "Elasticsearch _bulk",
+       Body::upload, Caller::sender},
+      {put, "/ingest/elastic/_bulk", Permission::none_needed, ingest_bulk, "The same", Body::upload,
+       Caller::sender},
+      {post, "/ingest/elastic/{index}/_bulk", Permission::none_needed, ingest_bulk,
+       "Elasticsearch _bulk for one index", Body::upload, Caller::sender},
+  };
 }
 
 }  // namespace mamori::api

@@ -1,9 +1,11 @@
 #include "jobs/jobs.h"
-
-#include "api/handlers.h"
+#include "api/routes.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 // With its title, and the sentence of what went wrong.
 json::object job_json(const jobs::Job& job, const Texts& texts) {
@@ -18,25 +20,33 @@ json::object job_json(const jobs::Job& job, const Texts& texts) {
   return out;
 }
 
-}  // namespace
-
 Result<http::Reply> list_jobs(const Call& call, Services& services) {
   json::array items;
-  for (const auto& job : MAMORI_TRY(services.jobs.list({MAMORI_TRY(call.facility())}, true)))
+  for (const auto& job : MAMORI_TRY(services.jobs.list(MAMORI_TRY(call.here()), true)))
     items.push_back(job_json(job, services.texts));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> ask_job(const Call& call, Services& services) {
   return http::Reply::json(
-      job_json(MAMORI_TRY(services.jobs.ask(call.actor(), call.facilities, call.at("id"))), services.texts),
-      202);
+      job_json(MAMORI_TRY(services.jobs.ask(call.actor(), call.scope, call.at("id"))), services.texts), 202);
 }
 
 Result<http::Reply> end_job(const Call& call, Services& services) {
   return http::Reply::json(
-      job_json(MAMORI_TRY(services.jobs.end(call.actor(), call.facilities, call.at("id"))), services.texts),
-      202);
+      job_json(MAMORI_TRY(services.jobs.end(call.actor(), call.scope, call.at("id"))), services.texts), 202);
+}
+
+}  // namespace
+
+std::vector<Route> job_routes() {
+  return {
+      {get, "/api/v1/jobs", Permission::sources_read, list_jobs,
+       "Work that is done by itself: when, how far, how it went"},
+      {post, "/api/v1/jobs/{id}/run", Permission::sources_manage, ask_job,
+       "Do it now, on whichever server has a hand free"},
+      {post, "/api/v1/jobs/{id}/stop", Permission::sources_manage, end_job, "End the run that goes on"},
+  };
 }
 
 }  // namespace mamori::api

@@ -3,13 +3,16 @@
 #include <charconv>
 
 #include "api/access.h"
-#include "api/handlers.h"
+#include "api/routes.h"
 #include "archive/query.h"
 #include "formats/fields.h"
 #include "report/log_export.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 using archive::Field;
 using logs::Logs;
@@ -21,18 +24,18 @@ std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
 }
 
 // Which facility's streams, and of them which: ?facility= ?stream=a,b
-struct Scope {
+struct Asked {
   std::string facility;
   std::vector<archive::Stream*> streams;
   std::vector<archive::Damage> closed;  // streams that do not open
 };
-Result<Scope> scope_of(const Call& call, Services& services) {
-  Scope scope;
+Result<Asked> asked_of(const Call& call, Services& services) {
+  Asked scope;
   scope.facility = MAMORI_TRY(call.facility());
   std::vector<std::string> wanted;
   for (const auto name : split(call.request.parameter("stream"), ','))
     if (!name.empty()) wanted.emplace_back(name);
-  auto found = MAMORI_TRY(services.logs.streams({scope.facility}, wanted));
+  auto found = MAMORI_TRY(services.logs.streams(scope.facility, wanted));
   scope.streams = std::move(found.open);
   scope.closed = std::move(found.closed);
   return scope;
@@ -73,7 +76,8 @@ Result<json::object> owners_json(const Call& call, Services& services, const std
   json::object out;
   for (const auto* name : {"account", "person"})
     if (users.empty() ||
-        !allowed_in(call, MAMORI_TRY(services.ledger.find_register(name))->readers, facility))
+        !MAMORI_TRY(
+            allowed_in(call, services, MAMORI_TRY(services.ledger.find_register(name))->readers, facility)))
       return out;
   for (const auto& [user, owner] : MAMORI_TRY(services.logs.owners(facility, users)))
     out[shown(user)] = json::object{
@@ -104,7 +108,7 @@ Result<archive::Stream*> one_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   const auto name =
       call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
-  for (const auto& known : MAMORI_TRY(services.logs.archive().names({facility})))
+  for (const auto& known : MAMORI_TRY(services.logs.archive().names(facility)))
     if (known.name == name || known.base() == name) return services.logs.archive().stream({facility, name});
   return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
 }
@@ -141,10 +145,8 @@ json::object head_json(Services& services, const archive::Stream& stream, const 
   return out;
 }
 
-}  // namespace
-
 Result<http::Reply> search_logs(const Call& call, Services& services) {
-  const auto scope = MAMORI_TRY(scope_of(call, services));
+  const auto scope = MAMORI_TRY(asked_of(call, services));
   const auto asked = MAMORI_TRY(question_of(call));
   archive::SearchOptions options;
   options.limit = std::min<std::uint64_t>(number_of(call.request.parameter("limit", "100"), 100), 1000);
@@ -229,7 +231,7 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   if (!kept.event[Field::user].empty())
     out["owners"] = MAMORI_TRY(owners_json(call, services, facility, {std::string(kept.event[Field::user])}));
-  const auto sources = MAMORI_TRY(services.logs.sources({facility}));
+  const auto sources = MAMORI_TRY(services.logs.sources(facility));
   for (const auto& source : sources)
     if (source.number == kept.event[Field::source])
       out["source"] = json::object{{"id", source.id}, {"name", source.name}, {"asset", source.asset}};
@@ -239,7 +241,7 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
 Result<http::Reply> list_log_streams(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& state : MAMORI_TRY(services.logs.keeping().state({facility}))) {
+  for (const auto& state : MAMORI_TRY(services.logs.keeping().state(facility))) {
     const auto heads = state.stream ? state.stream->heads() : std::vector<proof::Head>();
     items.push_back(json::object{
         {"stream", state.name.name},
@@ -322,14 +324,14 @@ Result<http::Reply> list_log_sources(const Call& call, Services& services) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register("log_source"));
   const auto* observed = MAMORI_TRY(services.ledger.find_register("observed_log"));
   std::map<std::string, json::object> facts;
-  MAMORI_TRY(services.ledger.each(*observed, {.facilities = {facility}, .sort = "label"},
+  MAMORI_TRY(services.ledger.each(*observed, {.scope = call.scope.in(facility), .sort = "label"},
                                   [&](const ledger::Record& record) {
                                     facts[text_of(record.fields, "log_source")] = record.fields;
                                     return true;
                                   }));
   json::array items;
   MAMORI_TRY(services.ledger.each(
-      *reg, {.facilities = {facility}, .sort = "number"}, [&](const ledger::Record& record) {
+      *reg, {.scope = call.scope.in(facility), .sort = "number"}, [&](const ledger::Record& record) {
         auto item = ledger::to_json(*reg, record);
         const auto fact = facts.find(record.id);
         item["observed"] = fact == facts.end() ? json::value(nullptr) : json::value(fact->second);
@@ -342,8 +344,7 @@ Result<http::Reply> list_log_sources(const Call& call, Services& services) {
 Result<http::Reply> make_log_token(const Call& call, Services& services) {
   return http::Reply::json(
       json::object{
-          {"token",
-           MAMORI_TRY(services.logs.make_token(call.actor(), call.facilities, call.at("id"))).reveal()}},
+          {"token", MAMORI_TRY(services.logs.make_token(call.actor(), call.scope, call.at("id"))).reveal()}},
       201);
 }
 
@@ -368,6 +369,33 @@ Result<http::Reply> export_logs(const Call& call, Services& services) {
   return http::Reply::file(MAMORI_TRY(report::export_logs(*stream, request, services.signing_key,
                                                           services.texts, services.clock.now())),
                            "application/zip", "logs_" + iso_date(date_of(services.clock.now())) + ".zip");
+}
+
+}  // namespace
+
+std::vector<Route> log_routes() {
+  return {
+      {get, "/api/v1/logs/search", Permission::logs_read, search_logs,
+       "Find events: q, from, to, stream, limit, before, statistics"},
+      {get, "/api/v1/logs/events/{stream}/{index}", Permission::logs_read, get_log_event,
+       "One event with all its fields and its proof"},
+      {get, "/api/v1/logs/export", Permission::logs_read, export_logs,
+       "Events with their proof as ZIP: q, from, to, stream, format=jsonl|csv|xlsx"},
+      {get, "/api/v1/logs/streams", Permission::logs_read, list_log_streams,
+       "Streams, their size and newest head, disk space"},
+      {get, "/api/v1/logs/streams/{stream}/heads", Permission::logs_read, list_log_heads,
+       "Signed tree heads, newest first"},
+      {get, "/api/v1/logs/streams/{stream}/proof", Permission::logs_read, get_log_proof,
+       "Inclusion proof (index, size) or consistency proof (from, size)"},
+      {post, "/api/v1/logs/streams/{stream}/verify", Permission::logs_manage, verify_log_stream,
+       "Read the stream again and hold it against its tree and heads"},
+      {post, "/api/v1/logs/streams/{stream}/heads", Permission::logs_manage, publish_log_head,
+       "Sign the tree as it is now"},
+      {get, "/api/v1/logs/sources", Permission::sources_read, list_log_sources,
+       "Senders of logs with what arrives from them"},
+      {post, "/api/v1/logs/sources/{id}/token", Permission::logs_manage, make_log_token,
+       "A new token for a sender, shown once"},
+  };
 }
 
 }  // namespace mamori::api

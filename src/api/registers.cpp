@@ -1,11 +1,15 @@
 #include <charconv>
 
 #include "api/access.h"
-#include "api/handlers.h"
+#include "api/journal.h"
+#include "api/routes.h"
 #include "ledger/export.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 std::size_t limit_of(const Call& call) {
   std::size_t limit = 50;
@@ -16,17 +20,12 @@ std::size_t limit_of(const Call& call) {
 
 // facility, text, sort, descending, retired, cursor, limit; every other parameter is a filter: field or
 // field.lt .gt .not .has .empty
-Result<ledger::ListQuery> query_of(const Call& call, const ledger::Register& reg,
-                                   const std::vector<std::string>& readable) {
+Result<ledger::ListQuery> query_of(const Call& call, const ledger::Register& reg, Services& services,
+                                   const store::Scope& readable) {
   ledger::ListQuery query;
   const auto& parameters = call.request.query;
-  if (const auto asked = call.request.parameter("facility"); !asked.empty()) {
-    if (std::find(readable.begin(), readable.end(), asked) == readable.end())
-      return Error{ErrorKind::forbidden, "api.forbidden"};
-    query.facilities = {asked};
-  } else {
-    query.facilities = readable;
-  }
+  const auto asked = call.request.parameter("facility");
+  query.scope = asked.empty() ? readable : MAMORI_TRY(within(services, readable, asked));
   query.text = call.request.parameter("text");
   query.sort = call.request.parameter("sort", reg.numbering ? "number" : "label");
   query.descending = call.request.parameter("descending") == "true";
@@ -77,53 +76,29 @@ http::Reply record_reply(const ledger::Register& reg, const ledger::Record& reco
   return reply;
 }
 
-}  // namespace
-
-std::vector<std::string> facilities_for(const Call& call, const std::vector<std::string>& roles) {
-  std::vector<std::string> out;
-  for (const auto& facility : call.facilities)
-    for (const auto role : call.user->roles.at(facility))
-      if (std::find(roles.begin(), roles.end(), identity::name_of(role)) != roles.end()) {
-        out.push_back(facility);
-        break;
-      }
-  return out;
-}
-
-bool allowed_in(const Call& call, const std::vector<std::string>& roles, const std::string& facility) {
-  const auto facilities = facilities_for(call, roles);
-  return std::find(facilities.begin(), facilities.end(), facility) != facilities.end();
-}
-
-Result<Access> access(const Call& call, Services& services, Use use) {
-  const auto* reg = MAMORI_TRY(services.ledger.find_register(
-      call.path.contains("register") ? call.at("register") : call.request.parameter("register")));
-  Access out{reg, facilities_for(call, use == Use::write ? reg->writers : reg->readers)};
-  if (out.facilities.empty() || (use == Use::write && reg->observed))
-    return Error{ErrorKind::forbidden, "api.forbidden"};
-  return out;
-}
-
 Result<http::Reply> list_registers(const Call& call, Services& services) {
   json::array items;
   for (const auto& reg : services.ledger.registers().all()) {
-    if (facilities_for(call, reg.readers).empty()) continue;
+    if (scope_for(call, reg.readers).empty()) continue;
     auto out = ledger::to_json(reg);
-    out["writable"] = !reg.observed && !facilities_for(call, reg.writers).empty();
+    out["writable"] = !reg.observed && !scope_for(call, reg.writers).empty();
     items.push_back(std::move(out));
   }
-  for (auto& item : items) {
-    const auto* reg = services.ledger.registers().find(std::string_view(item.at("name").get_string()));
-    const auto page = MAMORI_TRY(services.ledger.list(
-        *reg, {.facilities = facilities_for(call, reg->readers), .sort = "label", .limit = 1}));
-    item.as_object()["count"] = page.total;
-  }
+  // How many there are in one facility; over many nobody asks, and it would be long to count.
+  const auto facility = call.facility();
+  if (facility)
+    for (auto& item : items) {
+      const auto* reg = services.ledger.registers().find(std::string_view(item.at("name").get_string()));
+      const auto page = MAMORI_TRY(services.ledger.list(
+          *reg, {.scope = scope_for(call, reg->readers).in(*facility), .sort = "label", .limit = 1}));
+      item.as_object()["count"] = page.total;
+    }
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> list_records(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
-  const auto query = MAMORI_TRY(query_of(call, *to.reg, to.facilities));
+  const auto query = MAMORI_TRY(query_of(call, *to.reg, services, to.scope));
   const auto page = MAMORI_TRY(services.ledger.list(*to.reg, query));
   json::array items;
   for (const auto& record : page.items) items.push_back(ledger::to_json(*to.reg, record));
@@ -134,9 +109,8 @@ Result<http::Reply> list_records(const Call& call, Services& services) {
 Result<http::Reply> create_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto facility = MAMORI_TRY(call.facility());
-  if (std::find(to.facilities.begin(), to.facilities.end(), facility) == to.facilities.end() ||
-      to.reg->name == "facility")
-    return Error{ErrorKind::forbidden, "api.forbidden"};
+  MAMORI_TRY(within(services, to.scope, facility));
+  if (to.reg->name == "facility") return Error{ErrorKind::forbidden, "api.forbidden"};
   const auto body = MAMORI_TRY(call.body());
   const auto* fields = body.if_contains("fields");
   if (!fields || !fields->is_object()) return Error{ErrorKind::invalid, "base.json.bad", {{"offset", "0"}}};
@@ -147,7 +121,7 @@ Result<http::Reply> create_record(const Call& call, Services& services) {
 
 Result<http::Reply> get_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
-  return record_reply(*to.reg, MAMORI_TRY(services.ledger.get(*to.reg, to.facilities, call.at("id"))));
+  return record_reply(*to.reg, MAMORI_TRY(services.ledger.get(*to.reg, to.scope, call.at("id"))));
 }
 
 Result<http::Reply> change_record(const Call& call, Services& services) {
@@ -157,7 +131,7 @@ Result<http::Reply> change_record(const Call& call, Services& services) {
   const auto* fields = body.if_contains("fields");
   if (!fields || !fields->is_object()) return Error{ErrorKind::invalid, "base.json.bad", {{"offset", "0"}}};
   return record_reply(
-      *to.reg, MAMORI_TRY(services.ledger.update(call.actor(), *to.reg, to.facilities, call.at("id"), version,
+      *to.reg, MAMORI_TRY(services.ledger.update(call.actor(), *to.reg, to.scope, call.at("id"), version,
                                                  {fields->get_object(), text_of(body, "reason")})));
 }
 
@@ -166,7 +140,7 @@ Result<http::Reply> retire_record(const Call& call, Services& services) {
   const auto version = MAMORI_TRY(version_of(call));
   if (to.reg->name == "facility") return Error{ErrorKind::forbidden, "api.forbidden"};
   return record_reply(
-      *to.reg, MAMORI_TRY(services.ledger.retire(call.actor(), *to.reg, to.facilities, call.at("id"), version,
+      *to.reg, MAMORI_TRY(services.ledger.retire(call.actor(), *to.reg, to.scope, call.at("id"), version,
                                                  text_of(MAMORI_TRY(call.body()), "reason"))));
 }
 
@@ -174,8 +148,8 @@ Result<http::Reply> bring_back_record(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::write));
   const auto version = MAMORI_TRY(version_of(call));
   return record_reply(
-      *to.reg, MAMORI_TRY(services.ledger.bring_back(call.actor(), *to.reg, to.facilities, call.at("id"),
-                                                     version, text_of(MAMORI_TRY(call.body()), "reason"))));
+      *to.reg, MAMORI_TRY(services.ledger.bring_back(call.actor(), *to.reg, to.scope, call.at("id"), version,
+                                                     text_of(MAMORI_TRY(call.body()), "reason"))));
 }
 
 Result<http::Reply> revert_record(const Call& call, Services& services) {
@@ -183,40 +157,21 @@ Result<http::Reply> revert_record(const Call& call, Services& services) {
   const auto version = MAMORI_TRY(version_of(call));
   const auto body = MAMORI_TRY(call.body());
   return record_reply(
-      *to.reg, MAMORI_TRY(services.ledger.revert(call.actor(), *to.reg, to.facilities, call.at("id"), version,
+      *to.reg, MAMORI_TRY(services.ledger.revert(call.actor(), *to.reg, to.scope, call.at("id"), version,
                                                  integer_of(body, "sequence"), text_of(body, "reason"))));
-}
-
-json::object to_json(const store::JournalEntry& entry) {
-  const auto parsed = [](const std::string& text) {
-    if (text.empty()) return json::value(nullptr);
-    auto value = parse_json(text);
-    return value ? std::move(value).take() : json::value(nullptr);
-  };
-  return {{"sequence", entry.sequence},
-          {"at", iso_instant(entry.at)},
-          {"actor", entry.actor.name},
-          {"origin", entry.actor.origin},
-          {"subject", entry.change.subject},
-          {"record", entry.change.record},
-          {"action", entry.change.action},
-          {"before", parsed(entry.change.before)},
-          {"after", parsed(entry.change.after)},
-          {"reason", entry.change.reason},
-          {"hash", entry.hash}};
 }
 
 Result<http::Reply> record_history(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   json::array items;
-  for (const auto& entry : MAMORI_TRY(services.ledger.history(*to.reg, to.facilities, call.at("id"))))
+  for (const auto& entry : MAMORI_TRY(services.ledger.history(*to.reg, to.scope, call.at("id"))))
     items.push_back(to_json(entry));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
 
 Result<http::Reply> export_records(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
-  const auto query = MAMORI_TRY(query_of(call, *to.reg, to.facilities));
+  const auto query = MAMORI_TRY(query_of(call, *to.reg, services, to.scope));
   const auto language = call.language();
   auto table = MAMORI_TRY(ledger::export_table(services.ledger, *to.reg, query,
                                                call.request.parameter("columns") == "printed"
@@ -282,12 +237,42 @@ Result<http::Reply> get_attachment(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   const auto* field = to.reg->find(call.at("field"));
   if (!field || field->type != ledger::FieldType::file) return Error{ErrorKind::not_found, "api.not-found"};
-  const auto record = MAMORI_TRY(services.ledger.get(*to.reg, to.facilities, call.at("id")));
+  const auto record = MAMORI_TRY(services.ledger.get(*to.reg, to.scope, call.at("id")));
   const auto value = text_of(record.fields, field->name);  // "SHA-256:name"
   const auto colon = value.find(':');
   // As a download only, whatever it is: an uploaded page must never run as ours.
   return http::Reply::file(MAMORI_TRY(services.blobs.get(value.substr(0, colon))), "application/octet-stream",
                            colon == value.npos ? "file" : value.substr(colon + 1));
+}
+
+}  // namespace
+
+std::vector<Route> register_routes() {
+  return {
+      {get, "/api/v1/registers", Permission::ledger_read, list_registers, "All registers with their fields"},
+      {get, "/api/v1/registers/{register}/records", Permission::ledger_read, list_records,
+       "Records: search, filter, sort, page"},
+      {post, "/api/v1/registers/{register}/records", Permission::ledger_write, create_record, "New record"},
+      {get, "/api/v1/registers/{register}/records/{id}", Permission::ledger_read, get_record, "One record"},
+      {patch, "/api/v1/registers/{register}/records/{id}", Permission::ledger_write, change_record,
+       "Change a record (If-Match: version)"},
+      {post, "/api/v1/registers/{register}/records/{id}/retire", Permission::ledger_write, retire_record,
+       "Retire a record with a reason"},
+      {post, "/api/v1/registers/{register}/records/{id}/bring-back", Permission::ledger_write,
+       bring_back_record, "Bring a retired record back"},
+      {post, "/api/v1/registers/{register}/records/{id}/revert", Permission::ledger_write, revert_record,
+       "Back to an earlier state"},
+      {get, "/api/v1/registers/{register}/records/{id}/files/{field}", Permission::ledger_read,
+       get_attachment, "The file attached to a record"},
+      {get, "/api/v1/registers/{register}/records/{id}/history", Permission::ledger_read, record_history,
+       "The journal of a record"},
+      {get, "/api/v1/registers/{register}/export", Permission::ledger_read, export_records,
+       "CSV or XLSX of a list"},
+      {get, "/api/v1/views", Permission::ledger_read, list_views, "My saved views"},
+      {post, "/api/v1/views", Permission::ledger_read, save_view, "Save a view"},
+      {delete_, "/api/v1/views/{id}", Permission::ledger_read, delete_view, "Delete a saved view"},
+      {post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment", Body::upload},
+  };
 }
 
 }  // namespace mamori::api

@@ -1,7 +1,7 @@
 #include "api/routes.h"
 
-#include "api/handlers.h"
 #include "api/problem.h"
+#include "api/sender.h"
 #include "base/log.h"
 
 namespace mamori::api {
@@ -32,154 +32,14 @@ bool matches(std::string_view pattern, std::string_view path, std::map<std::stri
 }  // namespace
 
 const std::vector<Route>& routes() {
-  static const std::vector<Route> kRoutes = {
-      {get, "/healthz", Permission::none_needed, get_health,
-       "Whether the ledger can be read and written and the disk takes something; 503 where not"},
-      {get, "/metrics", Permission::none_needed, get_metrics, "Prometheus metrics (from this machine only)"},
-      {get, "/api/v1/openapi.json", Permission::none_needed, get_openapi, "This document"},
-      {get, "/api/v1/state", Permission::none_needed, get_state,
-       "Version, and whether the first-use wizard is open"},
-      {post, "/api/v1/setup", Permission::none_needed, post_setup,
-       "First use: facility and first user, with the secret printed at start"},
-      {post, "/api/v1/session", Permission::none_needed, sign_in, "Sign in"},
-      {delete_, "/api/v1/session", Permission::own_account, sign_out, "Sign out"},
-      {get, "/api/v1/session", Permission::own_account, get_me,
-       "Who is signed in, with roles and facilities"},
-      {get, "/api/v1/account/sessions", Permission::own_account, list_sessions, "My sessions"},
-      {delete_, "/api/v1/account/sessions/{session}", Permission::own_account, revoke_session,
-       "End one of my sessions"},
-      {post, "/api/v1/account/password", Permission::own_account, change_password, "Change my password"},
-      {post, "/api/v1/password-check", Permission::none_needed, check_password_strength,
-       "What the password rule says of a password"},
-      {post, "/api/v1/account/totp", Permission::own_account, begin_totp, "Begin a second factor"},
-      {post, "/api/v1/account/totp/confirm", Permission::own_account, confirm_totp,
-       "Confirm the second factor"},
-      {delete_, "/api/v1/account/totp", Permission::own_account, remove_totp, "Remove the second factor"},
-      {get, "/api/v1/search", Permission::ledger_read, search, "Find records of any register"},
-
-      {get, "/api/v1/users", Permission::users_manage, list_users, "Users of the facility"},
-      {post, "/api/v1/users", Permission::users_manage, create_user, "New user"},
-      {patch, "/api/v1/users/{user}", Permission::users_manage, change_user,
-       "Roles, state, password, unlocking, ending sessions"},
-
-      {get, "/api/v1/registers", Permission::ledger_read, list_registers, "All registers with their fields"},
-      {get, "/api/v1/registers/{register}/records", Permission::ledger_read, list_records,
-       "Records: search, filter, sort, page"},
-      {post, "/api/v1/registers/{register}/records", Permission::ledger_write, create_record, "New record"},
-      {get, "/api/v1/registers/{register}/records/{id}", Permission::ledger_read, get_record, "One record"},
-      {patch, "/api/v1/registers/{register}/records/{id}", Permission::ledger_write, change_record,
-       "Change a record (If-Match: version)"},
-      {post, "/api/v1/registers/{register}/records/{id}/retire", Permission::ledger_write, retire_record,
-       "Retire a record with a reason"},
-      {post, "/api/v1/registers/{register}/records/{id}/bring-back", Permission::ledger_write,
-       bring_back_record, "Bring a retired record back"},
-      {post, "/api/v1/registers/{register}/records/{id}/revert", Permission::ledger_write, revert_record,
-       "Back to an earlier state"},
-      {get, "/api/v1/registers/{register}/records/{id}/files/{field}", Permission::ledger_read,
-       get_attachment, "The file attached to a record"},
-      {get, "/api/v1/registers/{register}/records/{id}/history", Permission::ledger_read, record_history,
-       "The journal of a record"},
-      {get, "/api/v1/registers/{register}/export", Permission::ledger_read, export_records,
-       "CSV or XLSX of a list"},
-      {get, "/api/v1/views", Permission::ledger_read, list_views, "My saved views"},
-      {post, "/api/v1/views", Permission::ledger_read, save_view, "Save a view"},
-      {delete_, "/api/v1/views/{id}", Permission::ledger_read, delete_view, "Delete a saved view"},
-      {post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment", Body::upload},
-
-      {post, "/api/v1/imports", Permission::ledger_write, create_import,
-       "Upload a sheet: what was understood, line by line; nothing is written", Body::upload},
-      {get, "/api/v1/imports", Permission::ledger_write, list_imports,
-       "What you have imported, and may take back"},
-      {post, "/api/v1/imports/{id}/plan", Permission::ledger_write, plan_import,
-       "Plan again with another mapping or sheet"},
-      {post, "/api/v1/imports/{id}/apply", Permission::ledger_write, apply_import,
-       "Write the good lines, or all or none"},
-      {post, "/api/v1/imports/{id}/undo", Permission::ledger_write, undo_import, "Take the import back"},
-      {get, "/api/v1/imports/{id}/rejected", Permission::ledger_write, rejected_lines,
-       "The rejected lines with their reasons, as CSV"},
-
-      {get, "/api/v1/frameworks", Permission::findings_read, list_frameworks, "Frameworks with their counts"},
-      {get, "/api/v1/frameworks/{framework}", Permission::findings_read, get_framework,
-       "Every item with its measured and declared answer"},
-      {post, "/api/v1/frameworks/{framework}/items/{item}/declaration", Permission::findings_declare,
-       declare_item, "Declare an answer"},
-      {get, "/api/v1/controls/{control}/history", Permission::findings_read, control_history,
-       "How a control's verdict changed"},
-      {get, "/api/v1/today", Permission::findings_read, get_today, "What to do, most urgent first"},
-      {post, "/api/v1/today/put-off", Permission::findings_declare, put_off_today,
-       "Put a row off with a reason"},
-
-      {get, "/api/v1/jobs", Permission::sources_read, list_jobs,
-       "Work that is done by itself: when, how far, how it went"},
-      {post, "/api/v1/jobs/{id}/run", Permission::sources_manage, ask_job,
-       "Do it now, on whichever server has a hand free"},
-      {post, "/api/v1/jobs/{id}/stop", Permission::sources_manage, end_job, "End the run that goes on"},
-
-      {get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"},
-      {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
-      {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},
-      {post, "/api/v1/sources/{id}/retire", Permission::sources_manage, retire_source,
-       "Read it no more; what it said counts for nothing any more"},
-      {post, "/api/v1/sources/{id}/run", Permission::sources_manage, run_source, "Read a source now"},
-      {post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file, "Read from a file",
-       Body::upload},
-      {get, "/api/v1/sources/{id}/runs", Permission::sources_read, source_runs, "The last runs"},
-      {get, "/api/v1/candidates", Permission::sources_read, list_candidates,
-       "Devices that answered and are not in the ledger"},
-      {post, "/api/v1/candidates/{id}", Permission::sources_manage, decide_candidate,
-       "Accept into the ledger, or explain"},
-
-      {get, "/api/v1/logs/search", Permission::logs_read, search_logs,
-       "Find events: q, from, to, stream, limit, before, statistics"},
-      {get, "/api/v1/logs/events/{stream}/{index}", Permission::logs_read, get_log_event,
-       "One event with all its fields and its proof"},
-      {get, "/api/v1/logs/export", Permission::logs_read, export_logs,
-       "Events with their proof as ZIP: q, from, to, stream, format=jsonl|csv|xlsx"},
-      {get, "/api/v1/logs/streams", Permission::logs_read, list_log_streams,
-       "Streams, their size and newest head, disk space"},
-      {get, "/api/v1/logs/streams/{stream}/heads", Permission::logs_read, list_log_heads,
-       "Signed tree heads, newest first"},
-      {get, "/api/v1/logs/streams/{stream}/proof", Permission::logs_read, get_log_proof,
-       "Inclusion proof (index, size) or consistency proof (from, size)"},
-      {post, "/api/v1/logs/streams/{stream}/verify", Permission::logs_manage, verify_log_stream,
-       "Read the stream again and hold it against its tree and heads"},
-      {post, "/api/v1/logs/streams/{stream}/heads", Permission::logs_manage, publish_log_head,
-       "Sign the tree as it is now"},
-      {get, "/api/v1/logs/sources", Permission::sources_read, list_log_sources,
-       "Senders of logs with what arrives from them"},
-      {post, "/api/v1/logs/sources/{id}/token", Permission::logs_manage, make_log_token,
-       "A new token for a sender, shown once"},
-      {post, "/api/v1/logs/import", Permission::logs_manage, import_logs,
-       "A file of lines, as from ?source=", Body::upload},
-      {post, "/ingest/fhir", Permission::none_needed, ingest_fhir, "FHIR AuditEvent, single or Bundle",
-       Body::upload, Caller::sender},
-      {post, "/ingest/v1/logs", Permission::none_needed, ingest_otlp, "OTLP/HTTP logs, JSON or protobuf",
-       Body::upload, Caller::sender},
-      {post, "/ingest/lines", Permission::none_needed, ingest_lines, "One event a line", Body::upload,
-       Caller::sender},
-      {get, "/ingest/elastic", Permission::none_needed, ingest_bulk_info,
-       "What Elasticsearch clients ask first", Body::small, Caller::sender},
-      {get, "/ingest/elastic/", Permission::none_needed, ingest_bulk_info, "The same", Body::small,
-       Caller::sender},
-      {post, "/ingest/elastic/_bulk", Permission::none_needed, ingest_bulk, "Elasticsearch _bulk",
-       Body::upload, Caller::sender},
-      {put, "/ingest/elastic/_bulk", Permission::none_needed, ingest_bulk, "The same", Body::upload,
-       Caller::sender},
-      {post, "/ingest/elastic/{index}/_bulk", Permission::none_needed, ingest_bulk,
-       "Elasticsearch _bulk for one index", Body::upload, Caller::sender},
-
-      {get, "/api/v1/documents/checklists/{framework}", Permission::documents_make, get_checklist_document,
-       "A checklist as PDF or XLSX"},
-      {get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document,
-       "A register as PDF or XLSX"},
-      {get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document,
-       "The access-right matrix as PDF or XLSX"},
-      {get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document,
-       "The newest signed heads of the logs as PDF with QR codes"},
-      {get, "/api/v1/documents/inspection-package", Permission::documents_make, get_package,
-       "The signed inspection package"},
-      {get, "/api/v1/journal", Permission::journal_read, list_journal, "The change journal"},
-  };
+  static const std::vector<Route> kRoutes = [] {
+    std::vector<Route> all;
+    for (const auto& of :
+         {system_routes, account_routes, user_routes, register_routes, import_routes, framework_routes,
+          job_routes, source_routes, log_routes, ingest_routes, document_routes, journal_routes})
+      for (auto& route : of()) all.push_back(std::move(route));
+    return all;
+  }();
   return kRoutes;
 }
 
@@ -196,13 +56,14 @@ store::Actor Call::actor() const {
 Result<std::string> Call::facility() const {
   const auto asked = request.parameter("facility");
   if (asked.empty()) {
-    if (facilities.size() == 1) return facilities[0];
+    if (auto only = scope.only()) return std::move(*only);
     return Error{ErrorKind::invalid, "api.facility.needed"};
   }
-  for (const auto& facility : facilities)
-    if (facility == asked) return facility;
+  if (reaches_asked) return asked;
   return Error{ErrorKind::forbidden, "api.forbidden"};
 }
+
+Result<store::Scope> Call::here() const { return scope.in(MAMORI_TRY(facility())); }
 
 namespace {
 
@@ -246,7 +107,7 @@ struct Asked {
   const Route* route = nullptr;
   std::map<std::string, std::string> names = {};
   std::optional<std::pair<identity::User, identity::Session>> signed_in = {};
-  std::vector<std::string> facilities = {};
+  store::Scope scope = {};
 };
 
 // Fills `asked` from all but the body; or why not.
@@ -284,10 +145,10 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
       return problem_reply(session.error(), services.texts);
     if (session) asked.signed_in = std::move(session).take();
   }
-  if (asked.signed_in) asked.facilities = asked.signed_in->first.facilities_with(route->permission);
+  if (asked.signed_in) asked.scope = asked.signed_in->first.scope_with(route->permission);
   if (route->permission == Permission::none_needed) return std::nullopt;
   if (!asked.signed_in) return refuse(ErrorKind::unauthenticated, "identity.session.none");
-  if (asked.facilities.empty()) return refuse(ErrorKind::forbidden, "api.forbidden");
+  if (asked.scope.empty()) return refuse(ErrorKind::forbidden, "api.forbidden");
   return std::nullopt;
 }
 
@@ -322,7 +183,16 @@ http::Reply dispatch(const http::Request& request, Services& services) {
   if (asked.signed_in) {
     call.user = &asked.signed_in->first;
     call.session = &asked.signed_in->second;
-    call.facilities = std::move(asked.facilities);
+    call.permission = route->permission;
+    call.scope = std::move(asked.scope);
+    if (const auto facility = request.parameter("facility"); !facility.empty()) {
+      const auto covered = [&]() -> Result<bool> {
+        const auto lease = MAMORI_TRY(services.database.read());
+        return call.scope.covers(*lease, facility);
+      }();
+      if (!covered) return problem_reply(covered.error(), services.texts);
+      call.reaches_asked = *covered;
+    }
   }
   auto reply = route->handler(call, services);
   if (reply) return std::move(reply).take();

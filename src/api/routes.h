@@ -29,6 +29,20 @@ struct Route {
 // at once has its own.
 http::Lane lane_of(const http::Request& head);
 
+// Each in the file of its resource, with its handlers: a handler parses, calls one domain function and shapes
+// the answer; no rule, no SQL.
+std::vector<Route> system_routes();
+std::vector<Route> account_routes();
+std::vector<Route> user_routes();
+std::vector<Route> register_routes();
+std::vector<Route> import_routes();
+std::vector<Route> framework_routes();
+std::vector<Route> job_routes();
+std::vector<Route> source_routes();
+std::vector<Route> log_routes();
+std::vector<Route> ingest_routes();
+std::vector<Route> document_routes();
+std::vector<Route> journal_routes();
 const std::vector<Route>& routes();
 
 // The same checks as dispatch() makes, by the header alone, and of senders their token: what body is read at

@@ -38,18 +38,22 @@ struct Services {
   std::string setup_secret = {};  // of the first-use wizard; "" when users exist
 };
 
-// A request after authentication: who asks, and in which facilities this route's permission holds.
+// A request after authentication: who asks, and where this route's permission holds.
 struct Call {
   const http::Request& request;
   std::map<std::string, std::string> path;  // {register} → asset
   const identity::User* user = nullptr;
   const identity::Session* session = nullptr;
-  std::vector<std::string> facilities;  // where the permission holds; never empty behind a permission
+  identity::Permission permission = identity::Permission::none_needed;
+  store::Scope scope = {};     // where the permission holds; never empty behind a permission
+  bool reaches_asked = false;  // whether ?facility= lies in it
 
   std::string language() const;
   store::Actor actor() const;
   // The facility meant: ?facility=…, or the only one. Error: api.facility.needed, api.facility.forbidden.
   Result<std::string> facility() const;
+  // What of the scope lies in it.
+  Result<store::Scope> here() const;
   // JSON object. Errors: base.json.bad, api.text.refused with the field that holds U+0000, which no database
   // keeps.
   Result<json::object> body() const;

@@ -1,8 +1,11 @@
-#include "api/handlers.h"
+#include "api/routes.h"
 #include "readers/nmap/candidates.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 // With the sentence of its last error, so that the page shows what happened and what to do.
 json::object source_json(const readers::Source& source, const Texts& texts) {
@@ -35,11 +38,9 @@ readers::SourceWrite write_of(const json::object& body) {
   return write;
 }
 
-}  // namespace
-
 Result<http::Reply> list_sources(const Call& call, Services& services) {
   json::array items;
-  for (const auto& source : MAMORI_TRY(services.sources.list({MAMORI_TRY(call.facility())})))
+  for (const auto& source : MAMORI_TRY(services.sources.list(MAMORI_TRY(call.here()))))
     items.push_back(source_json(source, services.texts));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
@@ -54,31 +55,31 @@ Result<http::Reply> create_source(const Call& call, Services& services) {
 
 Result<http::Reply> change_source(const Call& call, Services& services) {
   return http::Reply::json(
-      source_json(MAMORI_TRY(services.sources.update(call.actor(), call.facilities, call.at("id"),
+      source_json(MAMORI_TRY(services.sources.update(call.actor(), call.scope, call.at("id"),
                                                      write_of(MAMORI_TRY(call.body())))),
                   services.texts));
 }
 
 Result<http::Reply> retire_source(const Call& call, Services& services) {
-  MAMORI_TRY(services.sources.retire(call.actor(), call.facilities, call.at("id"),
+  MAMORI_TRY(services.sources.retire(call.actor(), call.scope, call.at("id"),
                                      text_of(MAMORI_TRY(call.body()), "reason")));
   return http::Reply::nothing();
 }
 
 Result<http::Reply> run_source(const Call& call, Services& services) {
-  return http::Reply::json(run_json(
-      MAMORI_TRY(services.sources.run(call.actor(), call.facilities, call.at("id"))), services.texts));
+  return http::Reply::json(
+      run_json(MAMORI_TRY(services.sources.run(call.actor(), call.scope, call.at("id"))), services.texts));
 }
 
 Result<http::Reply> read_source_file(const Call& call, Services& services) {
   return http::Reply::json(run_json(
-      MAMORI_TRY(services.sources.run_file(call.actor(), call.facilities, call.at("id"), call.request.body)),
+      MAMORI_TRY(services.sources.run_file(call.actor(), call.scope, call.at("id"), call.request.body)),
       services.texts));
 }
 
 Result<http::Reply> source_runs(const Call& call, Services& services) {
   json::array items;
-  for (const auto& run : MAMORI_TRY(services.sources.runs(call.facilities, call.at("id"))))
+  for (const auto& run : MAMORI_TRY(services.sources.runs(call.scope, call.at("id"))))
     items.push_back(run_json(run, services.texts));
   return http::Reply::json(json::object{{"items", std::move(items)}});
 }
@@ -86,7 +87,7 @@ Result<http::Reply> source_runs(const Call& call, Services& services) {
 Result<http::Reply> list_candidates(const Call& call, Services& services) {
   const auto* reg = MAMORI_TRY(services.ledger.find_register("observed_host"));
   const auto page =
-      MAMORI_TRY(services.ledger.list(*reg, {.facilities = {MAMORI_TRY(call.facility())},
+      MAMORI_TRY(services.ledger.list(*reg, {.scope = MAMORI_TRY(call.here()),
                                              .conditions = {{"decision", ledger::Comparison::equal, "open"},
                                                             {"present", ledger::Comparison::equal, "true"}},
                                              .sort = "label",
@@ -99,15 +100,35 @@ Result<http::Reply> list_candidates(const Call& call, Services& services) {
 Result<http::Reply> decide_candidate(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
   if (text_of(body, "decision") == "explain") {
-    MAMORI_TRY(readers::nmap::explain_candidate(services.ledger, call.actor(), call.facilities, call.at("id"),
+    MAMORI_TRY(readers::nmap::explain_candidate(services.ledger, call.actor(), call.scope, call.at("id"),
                                                 text_of(body, "reason")));
     return http::Reply::nothing();
   }
   const auto* fields = body.if_contains("fields");
   const auto record = MAMORI_TRY(
-      readers::nmap::accept_candidate(services.ledger, call.actor(), call.facilities, call.at("id"),
+      readers::nmap::accept_candidate(services.ledger, call.actor(), call.scope, call.at("id"),
                                       fields && fields->is_object() ? fields->get_object() : json::object{}));
   return http::Reply::json(ledger::to_json(*MAMORI_TRY(services.ledger.find_register("asset")), record), 201);
+}
+
+}  // namespace
+
+std::vector<Route> source_routes() {
+  return {
+      {get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"},
+      {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
+      {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},
+      {post, "/api/v1/sources/{id}/retire", Permission::sources_manage, retire_source,
+       "Read it no more; what it said counts for nothing any more"},
+      {post, "/api/v1/sources/{id}/run", Permission::sources_manage, run_source, "Read a source now"},
+      {post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file, "Read from a file",
+       Body::upload},
+      {get, "/api/v1/sources/{id}/runs", Permission::sources_read, source_runs, "The last runs"},
+      {get, "/api/v1/candidates", Permission::sources_read, list_candidates,
+       "Devices that answered and are not in the ledger"},
+      {post, "/api/v1/candidates/{id}", Permission::sources_manage, decide_candidate,
+       "Accept into the ledger, or explain"},
+  };
 }
 
 }  // namespace mamori::api

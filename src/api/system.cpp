@@ -1,8 +1,13 @@
-#include "api/handlers.h"
+#include "api/access.h"
+#include "api/first_use.h"
 #include "api/routes.h"
 #include "http/listener.h"
 
 namespace mamori::api {
+namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 Result<http::Reply> get_health(const Call&, Services& services) {
   const auto state = services.health();
@@ -37,44 +42,6 @@ Result<http::Reply> get_state(const Call& call, Services& services) {
                                         {"signed_in", call.user != nullptr}});
 }
 
-namespace {
-
-Result<ledger::Record> make_facility(Services& services, store::Transaction& transaction,
-                                     const store::Actor& actor, const FirstUse& given) {
-  const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
-  ledger::Write write{
-      {{"name", given.facility_name}, {"kind", given.facility_kind}, {"has_vendor", given.has_vendor}},
-      "first use"};
-  if (given.beds > 0) write.fields["beds"] = given.beds;
-  return services.ledger.create_in(transaction, actor, *reg, "", write);
-}
-
-}  // namespace
-
-Result<std::string> add_facility(Services& services, const store::Actor& actor, const FirstUse& given) {
-  const auto user = MAMORI_TRY(services.users.find_login(given.login));
-  auto transaction = MAMORI_TRY(services.database.begin());
-  const auto facility = MAMORI_TRY(make_facility(services, transaction, actor, given));
-  MAMORI_TRY(services.users.set_roles_in(transaction, actor, user.id, facility.id,
-                                         {identity::Role::planning_manager}));
-  MAMORI_TRY(transaction.commit());
-  return facility.id;
-}
-
-// The facility and its first user together or neither: a facility without a user would be there for nobody to
-// see.
-Result<FirstUseDone> first_use(Services& services, const FirstUse& given, const std::string& origin) {
-  auto checked = MAMORI_TRY(
-      identity::Users::check({given.login, given.user_name, given.password, {}}, {{given.facility_name}}));
-  const store::Actor actor{"", given.user_name, origin};
-  auto transaction = MAMORI_TRY(services.database.begin());
-  const auto facility = MAMORI_TRY(make_facility(services, transaction, actor, given));
-  checked.user.roles = {{facility.id, {identity::Role::planning_manager}}};
-  const auto user = MAMORI_TRY(services.users.create_in(transaction, actor, checked));
-  MAMORI_TRY(transaction.commit());
-  return FirstUseDone{facility.id, user.id};
-}
-
 Result<http::Reply> post_setup(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
   const std::lock_guard lock(services.mutex);
@@ -92,21 +59,18 @@ Result<http::Reply> post_setup(const Call& call, Services& services) {
 
 Result<http::Reply> search(const Call& call, Services& services) {
   constexpr std::size_t kPerRegister = 5, kMost = 30;
-  const auto text = call.request.parameter("text");
+  const auto text = call.request.parameter("text"), asked = call.request.parameter("facility");
   json::array hits;
   if (trim(text).empty()) return http::Reply::json(json::object{{"items", hits}});
   for (const auto& reg : services.ledger.registers().all()) {
     if (hits.size() >= kMost) break;
-    std::vector<std::string> readable;
-    for (const auto& facility : call.facilities)
-      for (const auto role : call.user->roles.at(facility))
-        if (std::find(reg.readers.begin(), reg.readers.end(), identity::name_of(role)) != reg.readers.end()) {
-          readable.push_back(facility);
-          break;
-        }
+    const auto readable = scope_for(call, reg.readers);
     if (readable.empty()) continue;
     const auto page = MAMORI_TRY(services.ledger.list(
-        reg, {.facilities = readable, .text = text, .sort = "label", .limit = kPerRegister}));
+        reg, {.scope = asked.empty() ? readable : MAMORI_TRY(within(services, readable, asked)),
+              .text = text,
+              .sort = "label",
+              .limit = kPerRegister}));
     for (const auto& record : page.items)
       hits.push_back(json::object{{"register", reg.name},
                                   {"register_label", words_json(reg.label)},
@@ -115,6 +79,22 @@ Result<http::Reply> search(const Call& call, Services& services) {
                                   {"label", record.label}});
   }
   return http::Reply::json(json::object{{"items", std::move(hits)}});
+}
+
+}  // namespace
+
+std::vector<Route> system_routes() {
+  return {
+      {get, "/healthz", Permission::none_needed, get_health,
+       "Whether the ledger can be read and written and the disk takes something; 503 where not"},
+      {get, "/metrics", Permission::none_needed, get_metrics, "Prometheus metrics (from this machine only)"},
+      {get, "/api/v1/openapi.json", Permission::none_needed, get_openapi, "This document"},
+      {get, "/api/v1/state", Permission::none_needed, get_state,
+       "Version, and whether the first-use wizard is open"},
+      {post, "/api/v1/setup", Permission::none_needed, post_setup,
+       "First use: facility and first user, with the secret printed at start"},
+      {get, "/api/v1/search", Permission::ledger_read, search, "Find records of any register"},
+  };
 }
 
 }  // namespace mamori::api

@@ -1,7 +1,11 @@
-#include "api/handlers.h"
+
+#include "api/routes.h"
 
 namespace mamori::api {
 namespace {
+
+using enum http::Method;
+using identity::Permission;
 
 Result<std::set<identity::Role>> roles_of(const json::value& value) {
   std::set<identity::Role> roles;
@@ -26,12 +30,10 @@ Result<identity::User> user_here(const Call& call, Services& services, const std
   return user;
 }
 
-}  // namespace
-
 Result<http::Reply> list_users(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
   json::array items;
-  for (const auto& user : MAMORI_TRY(services.users.list({facility}))) {
+  for (const auto& user : MAMORI_TRY(services.users.list(facility))) {
     auto out = identity::to_json(user);
     json::array roles;
     for (const auto role : user.roles.at(facility)) roles.emplace_back(identity::name_of(role));
@@ -53,7 +55,7 @@ Result<http::Reply> create_user(const Call& call, Services& services) {
     return bad;
   }
   const auto* reg = MAMORI_TRY(services.ledger.find_register("facility"));
-  const auto home = MAMORI_TRY(services.ledger.get(*reg, {facility}, facility));
+  const auto home = MAMORI_TRY(services.ledger.get(*reg, call.scope, facility));
   const auto user = MAMORI_TRY(services.users.create(
       call.actor(),
       {text_of(body, "login"), text_of(body, "name"), Secret(text_of(body, "password")), {{facility, roles}}},
@@ -68,9 +70,9 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
   const bool self = user.id == call.user->id;
   // What counts in every facility (state, password) needs the right in every facility the user has.
   const auto everywhere = [&]() -> Status {
-    for (const auto& [where, held] : user.roles)
-      if (!call.user->may(identity::Permission::users_manage, where))
-        return Error{ErrorKind::forbidden, "api.forbidden"};
+    const auto lease = MAMORI_TRY(services.database.read());
+    for (const auto& [node, held] : user.roles)
+      if (!MAMORI_TRY(call.scope.reaches(*lease, node))) return Error{ErrorKind::forbidden, "api.forbidden"};
     return {};
   };
   if (const auto* names = body.if_contains("roles")) {
@@ -102,6 +104,17 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
       MAMORI_TRY(services.users.revoke(call.actor(), user.id, session.id));
   }
   return http::Reply::json(identity::to_json(MAMORI_TRY(services.users.get(user.id))));
+}
+
+}  // namespace
+
+std::vector<Route> user_routes() {
+  return {
+      {get, "/api/v1/users", Permission::users_manage, list_users, "Users of the facility"},
+      {post, "/api/v1/users", Permission::users_manage, create_user, "New user"},
+      {patch, "/api/v1/users/{user}", Permission::users_manage, change_user,
+       "Roles, state, password, unlocking, ending sessions"},
+  };
 }
 
 }  // namespace mamori::api

@@ -20,11 +20,9 @@ bool is_stream_name(std::string_view name) {
   });
 }
 
-Result<std::vector<StreamName>> Archive::names(const std::vector<std::string>& facilities) const {
+Result<std::vector<StreamName>> Archive::names(const std::string& facility) const {
   auto out = MAMORI_TRY(names());
-  std::erase_if(out, [&](const StreamName& name) {
-    return std::find(facilities.begin(), facilities.end(), name.facility) == facilities.end();
-  });
+  std::erase_if(out, [&](const StreamName& name) { return name.facility != facility; });
   return out;
 }
 

@@ -25,7 +25,7 @@ class Archive {
   virtual Result<Stream*> stream(const StreamName& name) = 0;
   // The streams there are. Errors: os.disk.failed, archive.cluster.*.
   virtual Result<std::vector<StreamName>> names() const = 0;
-  Result<std::vector<StreamName>> names(const std::vector<std::string>& facilities) const;
+  Result<std::vector<StreamName>> names(const std::string& facility) const;
   // Streams of this archive. Errors: archive.filter.damaged, archive.cluster.*; what cannot be read is named
   // in the result.
   virtual Result<SearchResult> search(std::span<const Stream* const> streams, const Query& query,

@@ -69,7 +69,7 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
       const auto made = ledger_->create_many(transaction, kActor, reg, facility, {*checked}, "case", &ids);
       ASSERT_TRUE(made) << describe(made.error());
       if (record["retired"].boolean(false)) {
-        const auto before = ledger_->get_in(*transaction, reg, {facility}, prefix + id);
+        const auto before = ledger_->get_in(*transaction, reg, store::Scope::door(facility), prefix + id);
         ASSERT_TRUE(ledger_->retire_in(transaction, kActor, reg, *before, "case"));
       }
     };

@@ -41,8 +41,8 @@ class Duty : public ::testing::TestWithParam<store::Engine> {
     return std::move(made).take();
   }
   void change(const char* reg, const ledger::Record& record, json::object fields) {
-    const auto done = ledger_->update(kActor, *registers_.find(reg), {record.facility}, record.id,
-                                      record.version, {std::move(fields), ""});
+    const auto done = ledger_->update(kActor, *registers_.find(reg), store::Scope::door(record.facility),
+                                      record.id, record.version, {std::move(fields), ""});
     ASSERT_TRUE(done) << describe(done.error());
   }
   void read_directory(std::vector<json::object> facts) {

@@ -64,7 +64,7 @@ bool applies(const catalog::Applicability& applicability, const Facility& facili
 
 Result<Facility> Questions::facility(const std::string& id) const {
   const auto* reg = MAMORI_TRY(ledger_.find_register("facility"));
-  const auto record = MAMORI_TRY(ledger_.get(*reg, {id}, id));
+  const auto record = MAMORI_TRY(ledger_.get(*reg, store::Scope::job(id), id));
   Facility out;
   out.id = id;
   out.kind = text_of(record.fields, "kind");

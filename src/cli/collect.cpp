@@ -36,7 +36,7 @@ int collect_now(const Common& common, const Given& given) {
   auto& services = session->services();
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  const auto sources = services.sources.list({*facility});
+  const auto sources = services.sources.list(store::Scope::door(*facility));
   if (!sources) return fail(sources.error(), common);
   if (given.action == "list") {
     json::array items;
@@ -84,16 +84,18 @@ int collect_now(const Common& common, const Given& given) {
     if (given.action == "file") {
       const auto bytes = read_file(given.file, std::size_t{256} << 20);
       if (!bytes) return fail(bytes.error(), common);
-      const auto run = services.sources.run_file(session->actor(), {*facility}, source.id, *bytes);
+      const auto run =
+          services.sources.run_file(session->actor(), store::Scope::door(*facility), source.id, *bytes);
       if (!run) return fail(run.error(), common);
       return print_run(*run, given, common, services.texts);
     }
     if (given.action == "retire") {
-      const auto done = services.sources.retire(session->actor(), {*facility}, source.id, given.reason);
+      const auto done =
+          services.sources.retire(session->actor(), store::Scope::door(*facility), source.id, given.reason);
       return done ? 0 : fail(done.error(), common);
     }
     if (!source.enabled) continue;
-    const auto run = services.sources.run(session->actor(), {*facility}, source.id);
+    const auto run = services.sources.run(session->actor(), store::Scope::door(*facility), source.id);
     if (!run) return fail(run.error(), common);
     worst = std::max(worst, print_run(*run, given, common, services.texts));
   }

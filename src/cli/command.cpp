@@ -58,9 +58,10 @@ Result<std::string> Session::facility(const Common& common) {
 Result<std::string> Session::vendor(const std::string& facility, const std::string& number) {
   if (number.empty()) return std::string();
   const auto* reg = MAMORI_TRY(services().ledger.find_register("vendor"));
-  const auto page = MAMORI_TRY(services().ledger.list(
-      *reg,
-      {.facilities = {facility}, .conditions = {{"number", ledger::Comparison::equal, number}}, .limit = 1}));
+  const auto page =
+      MAMORI_TRY(services().ledger.list(*reg, {.scope = store::Scope::door(facility),
+                                               .conditions = {{"number", ledger::Comparison::equal, number}},
+                                               .limit = 1}));
   if (page.items.empty()) return Error{ErrorKind::not_found, "ledger.record.missing"};
   return page.items[0].id;
 }

@@ -18,7 +18,7 @@ int make_document(const Common& common, const Given& given) {
   auto& services = session->services();
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  report::Request request{*facility, common.language, session->actor().name,
+  report::Request request{*facility, store::Scope::door(*facility), common.language, session->actor().name,
                           given.format == "xlsx" ? report::Format::xlsx : report::Format::pdf};
   const report::Context context{services.ledger, services.assessor, services.texts};
   Result<std::string> made = Error{ErrorKind::invalid, "cli.document.kind"};
@@ -32,10 +32,10 @@ int make_document(const Common& common, const Given& given) {
     made = report::access_matrix(context, request);
   } else if (given.kind == "log-heads") {
     report::DayOfLogs day;
-    const auto newest = services.logs.keeping().newest_heads({*facility});
+    const auto newest = services.logs.keeping().newest_heads(*facility);
     if (!newest) return fail(newest.error(), common);
     for (const auto& [name, head, stamp] : *newest) day.heads.push_back({name.name, head, stamp});
-    const auto states = services.logs.keeping().state({*facility});
+    const auto states = services.logs.keeping().state(*facility);
     if (!states) return fail(states.error(), common);
     for (const auto& state : *states)
       for (const auto& damage : state.damage) day.damage.emplace_back(state.name.name, damage);

@@ -22,7 +22,7 @@ int export_register(const Common& common, const Given& given) {
   if (!reg) return fail(reg.error(), common);
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  ledger::ListQuery query{.facilities = {*facility},
+  ledger::ListQuery query{.scope = store::Scope::door(*facility),
                           .text = given.text,
                           .sort = (*reg)->numbering ? "number" : "label",
                           .retired = given.retired ? ledger::Retired::included : ledger::Retired::hidden};

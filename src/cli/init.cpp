@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "api/handlers.h"
+#include "api/first_use.h"
 #include "base/crypto.h"
 #include "cli/command.h"
 

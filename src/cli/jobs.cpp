@@ -37,7 +37,7 @@ int jobs_now(const Common& common, const Given& given) {
   auto& services = session->services();
   const auto facility = session->facility(common);
   if (!facility) return fail(facility.error(), common);
-  const auto jobs = services.jobs.list({*facility}, true);
+  const auto jobs = services.jobs.list(store::Scope::door(*facility), true);
   if (!jobs) return fail(jobs.error(), common);
   json::array items;
   bool found = false;
@@ -48,8 +48,8 @@ int jobs_now(const Common& common, const Given& given) {
     auto now = job;
     if (given.action != "list") {
       const bool ask = given.action == "run";
-      auto told = ask ? services.jobs.ask(session->actor(), {*facility}, job.id)
-                      : services.jobs.end(session->actor(), {*facility}, job.id);
+      auto told = ask ? services.jobs.ask(session->actor(), store::Scope::door(*facility), job.id)
+                      : services.jobs.end(session->actor(), store::Scope::door(*facility), job.id);
       // Of several of one kind, those that do not run need no stop.
       if (!told && !ask && given.label.empty() && told.error().code == "jobs.idle") continue;
       if (!told) return fail(told.error(), common);

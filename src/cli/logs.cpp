@@ -47,7 +47,7 @@ Result<logs::Logs::Streams> streams_of(Session& session, const Common& common, c
   const auto facility = MAMORI_TRY(session.facility(common));
   std::vector<std::string> wanted;
   if (!given.stream.empty()) wanted.push_back(given.stream);
-  return session.services().logs.streams({facility}, wanted);
+  return session.services().logs.streams(facility, wanted);
 }
 
 // What could not be looked at is said, and is no success.
@@ -211,7 +211,7 @@ int export_events(Session& session, const Common& common, const Given& given) {
 int list_streams(Session& session, const Common& common, const Given& given) {
   const auto facility = session.facility(common);
   if (!facility) return fail(facility.error(), common);
-  const auto states = session.services().logs.keeping().state({*facility});
+  const auto states = session.services().logs.keeping().state(*facility);
   if (!states) return fail(states.error(), common);
   json::array items;
   std::vector<archive::Damage> damage;
@@ -246,7 +246,8 @@ int run_logs(const Common& common, const Given& given) {
     if (!facility) return fail(facility.error(), common);
     const auto source = session->services().logs.source_called(*facility, given.source);
     if (!source) return fail(source.error(), common);
-    const auto token = session->services().logs.make_token(session->actor(), {*facility}, source->id);
+    const auto token =
+        session->services().logs.make_token(session->actor(), store::Scope::door(*facility), source->id);
     if (!token) return fail(token.error(), common);
     std::printf("%s\n", token->reveal().c_str());
     return 0;

@@ -6,7 +6,7 @@ namespace mamori::cli {
 namespace {
 
 struct Given {
-  std::string action, login, name, password_file, format = "text";
+  std::string action, login, name, password_file, at, format = "text";
   std::vector<std::string> roles;
 };
 
@@ -19,12 +19,13 @@ Result<Secret> password_of(const Given& given, bool& made) {
 Status manage(Session& session, const Common& common, const Given& given) {
   auto& users = session.services().users;
   const auto facility = MAMORI_TRY(session.facility(common));
+  const auto& node = given.at.empty() ? facility : given.at;
   const auto actor = session.actor();
   if (given.action == "list") {
     json::array items;
-    for (const auto& user : MAMORI_TRY(users.list({facility}))) {
+    for (const auto& user : MAMORI_TRY(users.list(node))) {
       std::string roles;
-      for (const auto role : user.roles.at(facility))
+      for (const auto role : user.roles.at(node))
         roles += (roles.empty() ? "" : ",") + std::string(identity::name_of(role));
       if (given.format == "json")
         items.push_back(identity::to_json(user));
@@ -45,8 +46,7 @@ Status manage(Session& session, const Common& common, const Given& given) {
   if (given.action == "add") {
     const auto password = MAMORI_TRY(password_of(given, made));
     MAMORI_TRY(users.create(
-        actor, {given.login, given.name.empty() ? given.login : given.name, password, {{facility, roles}}},
-        {}));
+        actor, {given.login, given.name.empty() ? given.login : given.name, password, {{node, roles}}}, {}));
     if (made) std::printf("password: %s\n", password.reveal().c_str());
     return {};
   }
@@ -58,7 +58,7 @@ Status manage(Session& session, const Common& common, const Given& given) {
     return {};
   }
   if (given.action == "roles") {
-    MAMORI_TRY(users.set_roles(actor, user.id, facility, roles));
+    MAMORI_TRY(users.set_roles(actor, user.id, node, roles));
     return {};
   }
   if (given.action == "disable" || given.action == "enable")
@@ -84,6 +84,10 @@ void add_user(CLI::App& app, Common& common, Runner& run) {
       sub->add_option("--role", given->roles,
                       "director, safety_officer, planning_manager, operator, staff, vendor, inspector")
           ->required();
+    if (name == "add" || name == "roles" || name == "list")
+      sub->add_option(
+          "--at", given->at,
+          "of many facilities: * for all, prefecture:13, affiliation:NAME (default: the facility)");
     if (name == "add" || name == "password")
       sub->add_option("--password-file", given->password_file,
                       "file with the password; otherwise one is made and printed")

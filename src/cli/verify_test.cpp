@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "api/handlers.h"
+#include "api/first_use.h"
 #include "cli/command.h"
 #include "os/process.h"
 #include "store/journal.h"
@@ -52,7 +52,8 @@ class Verify : public ::testing::TestWithParam<store::Engine> {
     const auto& assets = **ledger.find_register("asset");
     for (int i = 0; i < 3; ++i)
       asset_ = *ledger.create(kActor, assets, facility_, {{{"kind", "pc"}, {"place", "医局"}}, "test"});
-    asset_ = *ledger.update(kActor, assets, {facility_}, asset_.id, 1, {{{"place", "外来"}}, "test"});
+    asset_ = *ledger.update(kActor, assets, store::Scope::door(facility_), asset_.id, 1,
+                            {{{"place", "外来"}}, "test"});
     ASSERT_TRUE(ledger.create(kActor, **ledger.find_register("system"), facility_,
                               {{{"name", "系"}, {"kind", "chart"}, {"rto_hours", 0.1}}, ""}));
     const auto source = *services.logs.source_of({.address = "192.0.2.9"});
@@ -342,7 +343,7 @@ TEST_P(Verify, AHeadKeptElsewhereThatIsBrokenFailsWithItsFilesName) {
   const auto place = folder_.path() / "elsewhere";
   fs::create_directory(place);
   auto& services = open();
-  const auto heads = services.logs.keeping().newest_heads({facility_});
+  const auto heads = services.logs.keeping().newest_heads(facility_);
   ASSERT_TRUE(heads);
   for (const auto& one : *heads) std::ofstream(place / (one.name.name + ".note")) << one.head.note;
   const auto note = heads->front().head.note;

@@ -45,7 +45,7 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto count = [&](const char* reg) {
     return ledger
         ->list(**ledger->find_register(reg),
-               {.facilities = {hospital->facility}, .sort = "label", .limit = 1})
+               {.scope = store::Scope::door(hospital->facility), .sort = "label", .limit = 1})
         ->total;
   };
   EXPECT_EQ(count("asset"), 1195);

@@ -546,7 +546,8 @@ class Builder {
     const auto* reg = MAMORI_TRY(parts_.ledger.find_register("asset"));
     for (int i = 0; i < 5; ++i) {
       const auto& victim = devices_[static_cast<std::size_t>(630 + i)];
-      const auto before = MAMORI_TRY(parts_.ledger.get_in(**transaction_, *reg, {facility_}, victim.id));
+      const auto before =
+          MAMORI_TRY(parts_.ledger.get_in(**transaction_, *reg, store::Scope::job(facility_), victim.id));
       MAMORI_TRY(parts_.ledger.retire_in(*transaction_, kActor, *reg, before, "更新のため廃棄"));
     }
     MAMORI_TRY(add("disposal", {disposal("旧受付パソコン", devices_[631].id),
@@ -880,7 +881,7 @@ class Builder {
     MAMORI_TRY(add("log_source", std::move(records)));
     MAMORI_TRY(transaction_->commit());
     transaction_.reset();
-    const auto sources = MAMORI_TRY(parts_.logs.sources({facility_}));
+    const auto sources = MAMORI_TRY(parts_.logs.sources(facility_));
     // Twenty minutes' worth at a time, oldest first.
     constexpr int kSteps = 6 * 24, kMinutes = 20;
     for (int step = 0; step < kSteps; ++step) {
@@ -900,7 +901,7 @@ class Builder {
     MAMORI_TRY(parts_.logs.counting().keep());
     MAMORI_TRY(parts_.logs.counting().measure(facility_, sources));
     MAMORI_TRY(parts_.logs.keeping().publish_heads());
-    for (const auto& name : MAMORI_TRY(parts_.logs.archive().names({facility_})))
+    for (const auto& name : MAMORI_TRY(parts_.logs.archive().names(facility_)))
       MAMORI_TRY(parts_.logs.keeping().verify(name));
     // The hospital's disk, not that of the machine on which it is shown: a server measures its own.
     auto transaction = MAMORI_TRY(parts_.ledger.database().begin());

@@ -55,6 +55,10 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   User user_ =
       *users_->create(kActor, {"tanaka", "田中", Secret(kGood), {{"f1", {Role::planning_manager}}}}, {});
 
+  bool covers(const store::Scope& scope, const std::string& facility) {
+    const auto lease = *database_->read();
+    return *scope.covers(*lease, facility);
+  }
   std::string code_of(const Result<SignedIn>& result) { return result ? "ok" : result.error().code; }
   std::string sign_in(const std::string& password, const std::string& totp = "") {
     return code_of(users_->sign_in("tanaka", Secret(password), totp, "127.0.0.1", "test"));
@@ -144,11 +148,54 @@ TEST_P(OnBothEngines, ASecondFactorIsAskedForAndEachCodeCountsOnce) {
 TEST_P(OnBothEngines, RolesCountInTheirFacilityOnly) {
   ASSERT_TRUE(users_->set_roles(kActor, user_.id, "f2", {Role::inspector}));
   const auto user = users_->get(user_.id);
-  EXPECT_TRUE(user->may(Permission::findings_declare, "f1"));
-  EXPECT_FALSE(user->may(Permission::findings_declare, "f2"));
-  EXPECT_FALSE(user->may(Permission::findings_read, "f3"));
-  EXPECT_EQ(user->facilities_with(Permission::findings_read), (std::vector<std::string>{"f1", "f2"}));
-  EXPECT_EQ(users_->list({"f3"})->size(), 0u);
+  EXPECT_TRUE(covers(user->scope_with(Permission::findings_declare), "f1"));
+  EXPECT_FALSE(covers(user->scope_with(Permission::findings_declare), "f2"));
+  EXPECT_TRUE(covers(user->scope_with(Permission::findings_read), "f2"));
+  EXPECT_FALSE(covers(user->scope_with(Permission::findings_read), "f3"));
+  EXPECT_FALSE(covers(user->scope_with(Permission::findings_read, {"planning_manager"}), "f2"))
+      << "one role's name and another's right do not add up";
+  EXPECT_EQ(users_->list("f3")->size(), 0u);
+}
+
+TEST_P(OnBothEngines, ARoleAtAGroupCountsInTheFacilitiesBelowIt) {
+  {
+    auto transaction = *database_->begin();
+    for (const auto& [facility, group] :
+         {std::pair{"f1", "prefecture:13"}, {"f2", "prefecture:13"}, {"f3", "prefecture:27"}})
+      ASSERT_TRUE(store::set_place(*transaction, facility, {group}));
+    ASSERT_TRUE(transaction.commit());
+  }
+  const auto officer =
+      *users_->create(kActor, {"to", "都", Secret(kGood), {{"prefecture:13", {Role::inspector}}}}, {});
+  auto scope = officer.scope_with(Permission::findings_read);
+  EXPECT_TRUE(covers(scope, "f1"));
+  EXPECT_TRUE(covers(scope, "f2"));
+  EXPECT_FALSE(covers(scope, "f3"));
+  EXPECT_FALSE(covers(scope, "f9")) << "one that is not there";
+  EXPECT_FALSE(covers(officer.scope_with(Permission::users_manage), "f1"));
+  ASSERT_TRUE(users_->set_roles(kActor, officer.id, "f3", {Role::operator_}));
+  const auto both = *users_->get(officer.id);
+  const auto roles = *users_->roles_in(both, {"f1", "f2", "f3"});
+  EXPECT_EQ(roles.at("f1"), std::set<Role>{Role::inspector});
+  EXPECT_EQ(roles.at("f3"), std::set<Role>{Role::operator_});
+
+  ASSERT_TRUE(users_->set_roles(kActor, officer.id, "*", {Role::inspector}));
+  scope = users_->get(officer.id)->scope_with(Permission::findings_read);
+  EXPECT_TRUE(covers(scope, "f3"));
+  EXPECT_FALSE(covers(scope, "f9"));
+  // A facility that moves away is seen no more.
+  ASSERT_TRUE(users_->set_roles(kActor, officer.id, "*", {}));
+  {
+    auto transaction = *database_->begin();
+    ASSERT_TRUE(store::set_place(*transaction, "f2", {"prefecture:27"}));
+    ASSERT_TRUE(transaction.commit());
+  }
+  EXPECT_FALSE(covers(users_->get(officer.id)->scope_with(Permission::findings_read), "f2"));
+  for (const auto* bad : {":13", "prefecture:", "Prefecture:13", "a b:c"})
+    EXPECT_EQ(users_->set_roles(kActor, officer.id, bad, {Role::inspector}).error().code, "identity.node.bad")
+        << bad;
+  EXPECT_TRUE(users_->set_roles(kActor, officer.id, "affiliation:医療法人　みどり会", {Role::inspector}));
+  EXPECT_TRUE(users_->get(officer.id)->roles.contains("affiliation:" + fold("医療法人　みどり会")));
 }
 
 TEST_P(OnBothEngines, ALoginIsTakenOnce) {

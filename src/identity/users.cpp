@@ -60,13 +60,40 @@ Status add_roles(store::Connection& connection, User& user) {
                          });
 }
 
-std::string role_names(const std::set<Role>& roles) {
+std::string role_names(const std::string& node, const std::set<Role>& roles) {
   json::array names;
   for (const auto role : roles) names.emplace_back(name_of(role));
-  return json::serialize(json::object{{"roles", names}});
+  json::object out = {{"roles", names}};
+  if (store::is_group(node)) out["at"] = node;
+  return json::serialize(out);
 }
 
-std::string some_facility(const User& user) { return user.roles.empty() ? "" : user.roles.begin()->first; }
+// As facilities write what they belong to. Error: identity.node.bad.
+Result<std::string> node_of(const std::string& given) {
+  if (!store::is_group(given) || given == store::kEverywhere) return given;
+  const auto colon = given.find(':');
+  const auto kind = given.substr(0, colon), value = fold(given.substr(colon + 1));
+  if (kind.empty() || kind.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != kind.npos || value.empty() ||
+      value.size() > 500)
+    return Error{ErrorKind::invalid, "identity.node.bad", {{"node", std::string(head(given, 100))}}};
+  return kind + ":" + value;
+}
+
+// These, and no others.
+Status give(store::Connection& connection, const std::string& id, const std::string& node,
+            const std::set<Role>& roles) {
+  MAMORI_TRY(connection.execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, node}));
+  for (const auto role : roles)
+    MAMORI_TRY(
+        connection.execute("INSERT INTO user_roles VALUES (?,?,?)", {id, node, std::string(name_of(role))}));
+  return {};
+}
+
+// Whose journal it stands in: what is about a group of facilities is the installation's.
+std::string journal_of(const std::string& node) { return store::is_group(node) ? "" : node; }
+std::string some_facility(const User& user) {
+  return user.roles.empty() ? "" : journal_of(user.roles.begin()->first);
+}
 
 std::string to_base32(const std::string& bytes) {
   char* text = nullptr;
@@ -80,23 +107,29 @@ std::string to_base32(const std::string& bytes) {
 
 }  // namespace
 
-std::vector<std::string> User::facilities_with(Permission permission) const {
-  std::vector<std::string> out;
-  for (const auto& [facility, held] : roles)
-    for (const auto role : held)
-      if (allows(role, permission)) {
-        out.push_back(facility);
-        break;
-      }
-  return out;
+store::Scope User::scope_with(Permission permission) const {
+  std::vector<std::string> nodes;
+  for (const auto& [node, held] : roles)
+    if (std::any_of(held.begin(), held.end(), [&](Role role) { return allows(role, permission); }))
+      nodes.push_back(node);
+  return store::Scope::session(nodes);
 }
 
-bool User::may(Permission permission, const std::string& facility) const {
-  const auto found = roles.find(facility);
-  if (found == roles.end()) return false;
-  for (const auto role : found->second)
-    if (allows(role, permission)) return true;
-  return false;
+store::Scope User::scope_with(Permission permission, const std::vector<std::string>& named) const {
+  std::vector<std::string> nodes;
+  for (const auto& [node, held] : roles)
+    if (std::any_of(held.begin(), held.end(), [&](Role role) {
+          return allows(role, permission) &&
+                 std::find(named.begin(), named.end(), name_of(role)) != named.end();
+        }))
+      nodes.push_back(node);
+  return store::Scope::session(nodes);
+}
+
+store::Scope User::scope_of_all() const {
+  std::vector<std::string> nodes;
+  for (const auto& [node, held] : roles) nodes.push_back(node);
+  return store::Scope::session(nodes);
 }
 
 Result<std::unique_ptr<Users>> Users::open(store::Database& database, const Sealer& sealer) {
@@ -172,36 +205,33 @@ Result<User> Users::create_in(store::Transaction& transaction, const store::Acto
     if (made.error().code != "store.duplicate") return made.error();
     return taken;
   }
-  for (const auto& [facility, roles] : user.roles) {
-    for (const auto role : roles)
-      MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)",
-                                      {user.id, facility, std::string(name_of(role))}));
-    transaction.journal(actor, {facility, "user", user.id, "created", "", role_names(roles), user.login});
+  for (const auto& [given, roles] : user.roles) {
+    const auto node = MAMORI_TRY(node_of(given));
+    MAMORI_TRY(give(*transaction, user.id, node, roles));
+    transaction.journal(
+        actor, {journal_of(node), "user", user.id, "created", "", role_names(node, roles), user.login});
   }
   return user;
 }
 
-Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& facility,
+Result<User> Users::set_roles(const store::Actor& actor, const std::string& id, const std::string& node,
                               const std::set<Role>& roles) {
   auto transaction = MAMORI_TRY(database_.begin());
   // Read before the commit: after it nothing may fail any more.
-  auto changed = MAMORI_TRY(set_roles_in(transaction, actor, id, facility, roles));
+  auto changed = MAMORI_TRY(set_roles_in(transaction, actor, id, node, roles));
   MAMORI_TRY(transaction.commit());
   return changed;
 }
 
 Result<User> Users::set_roles_in(store::Transaction& transaction, const store::Actor& actor,
-                                 const std::string& id, const std::string& facility,
+                                 const std::string& id, const std::string& given,
                                  const std::set<Role>& roles) {
+  const auto node = MAMORI_TRY(node_of(given));
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
-  const auto before = user.roles.contains(facility) ? user.roles.at(facility) : std::set<Role>{};
-  MAMORI_TRY(
-      transaction->execute("DELETE FROM user_roles WHERE user_id = ? AND facility = ?", {id, facility}));
-  for (const auto role : roles)
-    MAMORI_TRY(transaction->execute("INSERT INTO user_roles VALUES (?,?,?)",
-                                    {id, facility, std::string(name_of(role))}));
-  transaction.journal(actor,
-                      {facility, "user", id, "updated", role_names(before), role_names(roles), user.login});
+  const auto before = user.roles.contains(node) ? user.roles.at(node) : std::set<Role>{};
+  MAMORI_TRY(give(*transaction, id, node, roles));
+  transaction.journal(actor, {journal_of(node), "user", id, "updated", role_names(node, before),
+                              role_names(node, roles), user.login});
   return read_user(*transaction, "id", id);
 }
 
@@ -264,17 +294,37 @@ Result<User> Users::find_login(const std::string& login) const {
   return read_user(*lease, "login", login);
 }
 
-Result<std::vector<User>> Users::list(const std::vector<std::string>& facilities) const {
+Result<std::vector<User>> Users::list(const std::string& node) const {
   auto lease = MAMORI_TRY(database_.read());
   std::vector<User> users;
-  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM users ORDER BY login", kUserColumns), {},
-                         [&](store::Row& row) { users.push_back(user_of(row)); }));
+  MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM users WHERE id IN (SELECT user_id FROM user_roles WHERE "
+                                     "facility = ?) ORDER BY login",
+                                     kUserColumns),
+                         {node}, [&](store::Row& row) { users.push_back(user_of(row)); }));
   for (auto& user : users) MAMORI_TRY(add_roles(*lease, user));
-  std::erase_if(users, [&](const User& user) {
-    return std::none_of(facilities.begin(), facilities.end(),
-                        [&](const std::string& facility) { return user.roles.contains(facility); });
-  });
   return users;
+}
+
+Result<std::map<std::string, std::set<Role>>> Users::roles_in(
+    const User& user, const std::vector<std::string>& facilities) const {
+  std::map<std::string, std::set<Role>> out;
+  store::Row parameters;
+  std::string marks;
+  for (const auto& facility : facilities) {
+    if (const auto own = user.roles.find(facility); own != user.roles.end()) out[facility] = own->second;
+    marks += marks.empty() ? "?" : ",?";
+    parameters.emplace_back(facility);
+  }
+  if (facilities.empty()) return out;
+  auto lease = MAMORI_TRY(database_.read());
+  MAMORI_TRY(
+      lease->each(fmt::format("SELECT facility, node FROM facility_tree WHERE facility IN ({})", marks),
+                  parameters, [&](store::Row& row) {
+                    const auto held = user.roles.find(store::as_text(row[1]));
+                    if (held != user.roles.end())
+                      out[store::as_text(row[0])].insert(held->second.begin(), held->second.end());
+                  }));
+  return out;
 }
 
 Result<bool> Users::accept_code(store::Transaction& transaction, const std::string& id,

@@ -9,6 +9,7 @@
 #include "identity/password.h"
 #include "identity/permission.h"
 #include "store/database.h"
+#include "store/scope.h"
 
 namespace mamori::identity {
 
@@ -25,11 +26,13 @@ struct User {
   bool has_totp = false;
   std::optional<Instant> locked_until;
   std::optional<Instant> last_login_at;
-  std::map<std::string, std::set<Role>> roles;  // by facility
+  std::map<std::string, std::set<Role>> roles;  // by node of the tree: store/scope.h
 
-  // The facilities in which one of the user's roles allows it.
-  std::vector<std::string> facilities_with(Permission permission) const;
-  bool may(Permission permission, const std::string& facility) const;
+  // Where one of the user's roles allows it.
+  store::Scope scope_with(Permission permission) const;
+  // The same, of roles with these names alone.
+  store::Scope scope_with(Permission permission, const std::vector<std::string>& roles) const;
+  store::Scope scope_of_all() const;  // where the user has any role
 };
 
 struct Session {
@@ -68,11 +71,12 @@ class Users {
   };
   static Result<Checked> check(const NewUser& user, const PasswordContext& context);
   Result<User> create_in(store::Transaction& transaction, const store::Actor& actor, const Checked& checked);
-  Result<User> set_roles(const store::Actor& actor, const std::string& id, const std::string& facility,
+  // At a node of the tree. Error: identity.node.bad.
+  Result<User> set_roles(const store::Actor& actor, const std::string& id, const std::string& node,
                          const std::set<Role>& roles);
   Result<User> set_roles_in(store::Transaction& transaction, const store::Actor& actor, const std::string& id,
-                            const std::string& facility, const std::set<Role>& roles);
-  // Those in which some user who may sign in has a role.
+                            const std::string& node, const std::set<Role>& roles);
+  // Nodes at which some user who may sign in has a role.
   Result<std::set<std::string>> facilities_in_use() const;
   Status set_enabled(const store::Actor& actor, const std::string& id,
                      bool enabled);  // disabling ends all sessions
@@ -82,8 +86,11 @@ class Users {
   Status unlock(const store::Actor& actor, const std::string& id);
   Result<User> get(const std::string& id) const;
   Result<User> find_login(const std::string& login) const;
-  // Those with a role in one of `facilities`.
-  Result<std::vector<User>> list(const std::vector<std::string>& facilities) const;
+  // Those who were given a role at this node.
+  Result<std::vector<User>> list(const std::string& node) const;
+  // What a user's roles come to in each of these facilities.
+  Result<std::map<std::string, std::set<Role>>> roles_in(const User& user,
+                                                         const std::vector<std::string>& facilities) const;
 
   // Wrong name, wrong password, disabled and locked look the same from outside (identity.login.failed), but a
   // locked account that gives the right password is told so (identity.login.locked). With a second factor:

@@ -21,10 +21,9 @@ Duration later(const Kind& kind, const Job& job) {
   return job.task.every.count() > 0 ? std::min<Duration>(doubled, job.task.every) : doubled;
 }
 
-Result<Job> read_seen(store::Connection& connection, const std::vector<std::string>& facilities,
-                      const std::string& id) {
+Result<Job> read_seen(store::Connection& connection, const store::Scope& scope, const std::string& id) {
   auto job = MAMORI_TRY(read_job(connection, id));
-  if (!may_see(facilities, job)) return Error{ErrorKind::not_found, "jobs.missing"};
+  if (!MAMORI_TRY(may_see(connection, scope, job))) return Error{ErrorKind::not_found, "jobs.missing"};
   return job;
 }
 
@@ -531,15 +530,14 @@ void Jobs::finish(Held& held, Result<Done> outcome) {
 
 // --- people
 
-Result<std::vector<Job>> Jobs::list(const std::vector<std::string>& facilities, bool installation) const {
+Result<std::vector<Job>> Jobs::list(const store::Scope& scope, bool installation) const {
   auto lease = MAMORI_TRY(database_.read());
-  return read_jobs(*lease, facilities, installation);
+  return read_jobs(*lease, scope, installation);
 }
 
-Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>& facilities,
-                      const std::string& id) {
+Result<Job> Jobs::ask(const store::Actor& actor, const store::Scope& scope, const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(read_seen(*transaction, facilities, id));
+  MAMORI_TRY(read_seen(*transaction, scope, id));
   const auto asked =
       MAMORI_TRY(transaction->execute("UPDATE job SET due_at = ?, asked_by = ? WHERE id = ? AND holder = ''",
                                       {to_millis(database_.clock().now()), actor.name, id}));
@@ -553,10 +551,9 @@ Result<Job> Jobs::ask(const store::Actor& actor, const std::vector<std::string>&
   return job;
 }
 
-Result<Job> Jobs::end(const store::Actor& actor, const std::vector<std::string>& facilities,
-                      const std::string& id) {
+Result<Job> Jobs::end(const store::Actor& actor, const store::Scope& scope, const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(read_seen(*transaction, facilities, id));
+  MAMORI_TRY(read_seen(*transaction, scope, id));
   MAMORI_TRY(transaction->execute("UPDATE job SET stopping = ? WHERE id = ? AND holder <> ''", {true, id}));
   auto job = MAMORI_TRY(read_job(*transaction, id));
   if (!job.runs()) return Error{ErrorKind::conflict, "jobs.idle", {{"name", job.task.label}}};

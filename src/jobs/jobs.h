@@ -56,14 +56,12 @@ class Jobs {
   // There is something new of this kind, or it is due at other times: looked at soon.
   void changed(const std::string& kind);
 
-  Result<std::vector<Job>> list(const std::vector<std::string>& facilities, bool installation) const;
+  Result<std::vector<Job>> list(const store::Scope& scope, bool installation) const;
   // As soon as a server has a hand free. Errors: jobs.missing, jobs.busy.
-  // `facilities`: those of the person; the installation's own work is everybody's.
-  Result<Job> ask(const store::Actor& actor, const std::vector<std::string>& facilities,
-                  const std::string& id);
+  // `scope`: the person's; the installation's own work is everybody's.
+  Result<Job> ask(const store::Actor& actor, const store::Scope& scope, const std::string& id);
   // Error: jobs.missing, jobs.idle (it does not run).
-  Result<Job> end(const store::Actor& actor, const std::vector<std::string>& facilities,
-                  const std::string& id);
+  Result<Job> end(const store::Actor& actor, const store::Scope& scope, const std::string& id);
   // Here and now, in this thread. Errors: jobs.busy, and those of the work.
   Result<json::object> now(const store::Actor& actor, const std::string& kind, const Task& task,
                            const std::function<Result<Done>(Turn&)>& work);

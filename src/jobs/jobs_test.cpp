@@ -44,7 +44,7 @@ class JobsOnBothEngines : public ::testing::TestWithParam<store::Engine> {
     ASSERT_TRUE(started) << describe(started.error());
   }
   Job the(const Jobs& jobs, const std::string& label) {
-    const auto all = jobs.list({"f1"}, true);
+    const auto all = jobs.list(store::Scope::door("f1"), true);
     EXPECT_TRUE(all);
     for (const auto& job : *all)
       if (job.task.label == label) return job;
@@ -126,16 +126,16 @@ TEST_P(JobsOnBothEngines, OneMayBeAskedForAndEndedByAPersonWhichTheJournalTells)
   ASSERT_TRUE(comes([&] { return !the(*jobs, "A").id.empty(); }));
   const auto id = the(*jobs, "A").id;
   EXPECT_FALSE(the(*jobs, "A").due);  // only when asked
-  EXPECT_EQ(jobs->end(kPerson, {"f1"}, id).error().code, "jobs.idle");
-  ASSERT_TRUE(jobs->ask(kPerson, {"f1"}, id));
+  EXPECT_EQ(jobs->end(kPerson, store::Scope::door("f1"), id).error().code, "jobs.idle");
+  ASSERT_TRUE(jobs->ask(kPerson, store::Scope::door("f1"), id));
   ASSERT_TRUE(comes([&] { return the(*jobs, "A").whole == 10; }));
   EXPECT_EQ(the(*jobs, "A").done, 3);
-  EXPECT_EQ(jobs->ask(kPerson, {"f1"}, id).error().code, "jobs.busy");
+  EXPECT_EQ(jobs->ask(kPerson, store::Scope::door("f1"), id).error().code, "jobs.busy");
   EXPECT_EQ(jobs->now(kPerson, "wait", {"f1", "a", "A", {}, {}}, [](Turn&) -> Result<Done> { return Done{}; })
                 .error()
                 .code,
             "jobs.busy");
-  ASSERT_TRUE(jobs->end(kPerson, {"f1"}, id));
+  ASSERT_TRUE(jobs->end(kPerson, store::Scope::door("f1"), id));
   ASSERT_TRUE(comes([&] { return !the(*jobs, "A").runs(); }));
   const auto job = the(*jobs, "A");
   EXPECT_EQ(job.history[0].error, "jobs.ended");
@@ -143,13 +143,13 @@ TEST_P(JobsOnBothEngines, OneMayBeAskedForAndEndedByAPersonWhichTheJournalTells)
   EXPECT_EQ(job.failures, 0);
   EXPECT_FALSE(job.due);
   auto lease = database_->read();
-  const auto journal = store::read_journal(**lease, {.facilities = {"f1"}, .subject = "job"});
+  const auto journal = store::read_journal(**lease, {.scope = store::Scope::door("f1"), .subject = "job"});
   ASSERT_EQ(journal->size(), 2u);
   EXPECT_EQ((*journal)[0].change.action, "ended");
   EXPECT_EQ((*journal)[1].change.action, "asked");
-  EXPECT_EQ(jobs->ask(kPerson, {"f1"}, "nobody").error().code, "jobs.missing");
-  EXPECT_EQ(jobs->ask(kPerson, {"f2"}, id).error().code, "jobs.missing") << "another's";
-  EXPECT_EQ(jobs->end(kPerson, {"f2"}, id).error().code, "jobs.missing");
+  EXPECT_EQ(jobs->ask(kPerson, store::Scope::door("f1"), "nobody").error().code, "jobs.missing");
+  EXPECT_EQ(jobs->ask(kPerson, store::Scope::door("f2"), id).error().code, "jobs.missing") << "another's";
+  EXPECT_EQ(jobs->end(kPerson, store::Scope::door("f2"), id).error().code, "jobs.missing");
 }
 
 TEST_P(JobsOnBothEngines, AThousandDueAtOnceOnTwoServersAreEachDoneOnce) {
@@ -305,8 +305,8 @@ TEST_P(JobsOnBothEngines, WhatLiesBesideAServerIsItsOwnWork) {
     const std::lock_guard lock(mutex);
     return by.size() == 2;
   }));
-  EXPECT_EQ(one->list({"f1"}, true)->size(), 2u);
-  EXPECT_EQ(one->list({"f1"}, false)->size(), 0u);
+  EXPECT_EQ(one->list(store::Scope::door("f1"), true)->size(), 2u);
+  EXPECT_EQ(one->list(store::Scope::door("f1"), false)->size(), 0u);
 }
 
 TEST_P(JobsOnBothEngines, TasksComeAndGoAndChangeTheirTurns) {
@@ -333,7 +333,7 @@ TEST_P(JobsOnBothEngines, TasksComeAndGoAndChangeTheirTurns) {
     tasks = {{"f1", "a", "A anew", 30min, clock_.now() - 1h}};
   }
   EXPECT_TRUE(comes([&] { return the(*jobs, "A anew").history.size() == 1; }));
-  EXPECT_TRUE(comes([&] { return jobs->list({"f1"}, true)->size() == 1; }));
+  EXPECT_TRUE(comes([&] { return jobs->list(store::Scope::door("f1"), true)->size() == 1; }));
   EXPECT_EQ(runs, 2);
 }
 

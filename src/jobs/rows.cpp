@@ -131,18 +131,20 @@ Result<std::optional<Job>> take(store::Connection& connection, const Seen& seen,
 
 Status migrate_jobs(store::Database& database) { return database.migrate(kSchema); }
 
-bool may_see(const std::vector<std::string>& facilities, const Job& job) {
+Result<bool> may_see(store::Connection& connection, const store::Scope& scope, const Job& job) {
   const auto& facility = job.task.facility;
-  return facility.empty() || std::find(facilities.begin(), facilities.end(), facility) != facilities.end();
+  return facility.empty() ? Result<bool>(true) : scope.covers(connection, facility);
 }
 
-Result<std::vector<Job>> read_jobs(store::Connection& connection, const std::vector<std::string>& facilities,
+Result<std::vector<Job>> read_jobs(store::Connection& connection, const store::Scope& scope,
                                    bool installation) {
-  auto all = MAMORI_TRY(select(connection, "ORDER BY kind, label, subject", {}));
-  std::erase_if(all, [&](const Job& job) {
-    return !may_see(facilities, job) || (job.task.facility.empty() && !installation);
-  });
-  return all;
+  store::Row parameters = {installation};
+  const auto where = scope.where("facility", parameters);
+  return select(
+      connection,
+      fmt::format("WHERE (facility = '' AND ?) OR (facility <> '' AND {}) ORDER BY kind, label, subject",
+                  where),
+      parameters);
 }
 
 Result<Job> read_job(store::Connection& connection, const std::string& id) {

@@ -8,9 +8,9 @@ namespace mamori::jobs {
 Status migrate_jobs(store::Database& database);
 
 // Its own facility's, or the installation's, which is everybody's.
-bool may_see(const std::vector<std::string>& facilities, const Job& job);
-// Those of these facilities, and the installation's own where `installation`; by kind and label.
-Result<std::vector<Job>> read_jobs(store::Connection& connection, const std::vector<std::string>& facilities,
+Result<bool> may_see(store::Connection& connection, const store::Scope& scope, const Job& job);
+// Those in the scope, and the installation's own where `installation`; by kind and label.
+Result<std::vector<Job>> read_jobs(store::Connection& connection, const store::Scope& scope,
                                    bool installation);
 // Error: jobs.missing.
 Result<Job> read_job(store::Connection& connection, const std::string& id);

@@ -24,7 +24,7 @@ Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, cons
   for (const auto* field : fields)
     if (columns == ExportColumns::all && field->type == FieldType::ref)
       distinct.merge(
-          MAMORI_TRY(ledger.distinct_names(*MAMORI_TRY(ledger.find_register(field->to)), query.facilities)));
+          MAMORI_TRY(ledger.distinct_names(*MAMORI_TRY(ledger.find_register(field->to)), query.scope)));
   MAMORI_TRY(ledger.each(reg, query, [&](const Record& record) {
     std::vector<std::string> row;
     for (std::size_t i = 0; i <= fields.size(); ++i) {

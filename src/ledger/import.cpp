@@ -385,7 +385,7 @@ Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& tran
   for (const auto& line : plan.lines) {
     if (line.outcome == LineOutcome::created) fresh.push_back(line.fields);
     if (line.outcome != LineOutcome::changed) continue;
-    const auto before = MAMORI_TRY(ledger.get_in(*transaction, reg, {facility}, line.id));
+    const auto before = MAMORI_TRY(ledger.get_in(*transaction, reg, store::Scope::job(facility), line.id));
     Write write{{}, reason};
     for (const auto& name : line.changed_fields) {
       const auto* value = line.fields.if_contains(name);

@@ -19,6 +19,15 @@ constexpr std::size_t kLongestNumber = 60, kLongestReason = 1000;  // characters
 
 Error missing() { return {ErrorKind::not_found, "ledger.record.missing"}; }
 
+// The groups that a facility says it belongs to, as grants name them.
+std::vector<std::string> places_of(const Register& reg, const Record& record) {
+  std::vector<std::string> out;
+  for (const auto& name : reg.places)
+    if (const auto value = fold(text_of(record.fields, name)); !value.empty())
+      out.push_back(name + ":" + value);
+  return out;
+}
+
 Error number_taken(const std::string& number) {
   Error error{ErrorKind::conflict, "ledger.record.invalid"};
   error.problems.push_back({"number", "ledger.number.taken", {{"number", number}}});
@@ -113,6 +122,13 @@ Status Ledger::make_tables() {
         "CREATE INDEX IF NOT EXISTS {0}_list ON {0} (facility, number, id);"
         "CREATE UNIQUE INDEX IF NOT EXISTS {0}_number ON {0} (facility, number) WHERE number <> '';",
         table)));
+    if (!reg.places.empty())  // of facilities that were there before there was a tree
+      MAMORI_TRY(transaction->execute(
+          fmt::format(
+              "INSERT INTO facility_tree SELECT ?, facility FROM {} WHERE facility NOT IN (SELECT facility "
+              "FROM facility_tree)",
+              table),
+          {std::string(store::kEverywhere)}));
     for (const auto& field : reg.fields)
       if (field.type == FieldType::ref)
         MAMORI_TRY(transaction->script(fmt::format(
@@ -194,6 +210,8 @@ Status Ledger::write_row(store::Connection& connection, const Register& reg, con
       written = Error{ErrorKind::conflict, "ledger.record.changed"};
   }
   if (!written && written.error().code == "store.duplicate") return number_taken(record.number);
+  if (written && !reg.places.empty())
+    return store::set_place(connection, record.facility, places_of(reg, record));
   return written;
 }
 
@@ -253,6 +271,8 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     auto row = detail::row_of(reg, record);
     row.emplace_back(detail::search_text(reg, record));
     rows.push_back(std::move(row));
+    if (!reg.places.empty())
+      MAMORI_TRY(store::set_place(*transaction, record.facility, places_of(reg, record)));
     if (!reg.observed)
       transaction.journal(actor, {record.facility, reg.name, record.id, "created", "",
                                   json::serialize(journal_form(record)), reason});
@@ -307,22 +327,22 @@ Result<Record> Ledger::retire_in(store::Transaction& transaction, const store::A
   return record;
 }
 
-Result<Record> Ledger::get_in(store::Connection& connection, const Register& reg,
-                              const std::vector<std::string>& facilities, const std::string& id) const {
+Result<Record> Ledger::get_in(store::Connection& connection, const Register& reg, const store::Scope& scope,
+                              const std::string& id) const {
+  store::Row parameters = {id};
+  const auto where = detail::where_of(reg, scope, parameters);
   const auto rows = MAMORI_TRY(connection.query(
-      fmt::format("SELECT {} FROM {} WHERE id = ?", detail::selection(reg), reg.table()), {id}));
+      fmt::format("SELECT {} FROM {} WHERE id = ? AND {}", detail::selection(reg), reg.table(), where),
+      parameters));
   if (rows.rows.empty()) return missing();
   std::vector<Record> records = {detail::record_of(reg, rows.rows[0])};
-  if (std::find(facilities.begin(), facilities.end(), records[0].facility) == facilities.end())
-    return missing();
   MAMORI_TRY(add_ref_labels(connection, reg, records));
   return std::move(records[0]);
 }
 
-Result<Record> Ledger::get(const Register& reg, const std::vector<std::string>& facilities,
-                           const std::string& id) const {
+Result<Record> Ledger::get(const Register& reg, const store::Scope& scope, const std::string& id) const {
   auto lease = MAMORI_TRY(database_.read());
-  return get_in(*lease, reg, facilities, id);
+  return get_in(*lease, reg, scope, id);
 }
 
 Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg,
@@ -361,8 +381,8 @@ Status Ledger::add_ref_labels(store::Connection& connection, const Register& reg
 // What can fail comes before the commit: whoever is told of an error can do it again, and it is not done
 // twice.
 Result<Record> Ledger::committed(store::Transaction& transaction, const Register& reg,
-                                 const std::vector<std::string>& facilities, const std::string& id) const {
-  auto record = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+                                 const store::Scope& scope, const std::string& id) const {
+  auto record = MAMORI_TRY(get_in(*transaction, reg, scope, id));
   MAMORI_TRY(transaction.commit());
   return record;
 }
@@ -371,7 +391,7 @@ Result<Record> Ledger::create(const store::Actor& actor, const Register& reg, co
                               const Write& write) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto record = MAMORI_TRY(create_in(transaction, actor, reg, facility, write));
-  return committed(transaction, reg, {record.facility}, record.id);
+  return committed(transaction, reg, store::Scope::job(record.facility), record.id);
 }
 
 namespace {
@@ -385,31 +405,28 @@ Status expect_version(const Record& record, std::int64_t version) {
 
 }  // namespace
 
-Result<Record> Ledger::update(const store::Actor& actor, const Register& reg,
-                              const std::vector<std::string>& facilities, const std::string& id,
-                              std::int64_t version, const Write& write) {
+Result<Record> Ledger::update(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                              const std::string& id, std::int64_t version, const Write& write) {
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, scope, id));
   MAMORI_TRY(expect_version(before, version));
   MAMORI_TRY(update_in(transaction, actor, reg, before, write));
-  return committed(transaction, reg, facilities, id);
+  return committed(transaction, reg, scope, id);
 }
 
-Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg,
-                              const std::vector<std::string>& facilities, const std::string& id,
-                              std::int64_t version, const std::string& reason) {
+Result<Record> Ledger::retire(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                              const std::string& id, std::int64_t version, const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, scope, id));
   MAMORI_TRY(expect_version(before, version));
   MAMORI_TRY(retire_in(transaction, actor, reg, before, reason));
-  return committed(transaction, reg, facilities, id);
+  return committed(transaction, reg, scope, id);
 }
 
-Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg,
-                                  const std::vector<std::string>& facilities, const std::string& id,
-                                  std::int64_t version, const std::string& reason) {
+Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                                  const std::string& id, std::int64_t version, const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, scope, id));
   MAMORI_TRY(expect_version(before, version));
   MAMORI_TRY(check_reason(reason));
   Record record = before;
@@ -421,7 +438,7 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   transaction.journal(
       actor, {record.facility, reg.name, record.id, "restored", json::serialize(journal_form(before)),
               json::serialize(journal_form(record)), reason});
-  return committed(transaction, reg, facilities, id);
+  return committed(transaction, reg, scope, id);
 }
 
 Write write_of_state(const Register& reg, const json::object& state, std::string reason) {
@@ -434,26 +451,25 @@ Write write_of_state(const Register& reg, const json::object& state, std::string
   return write;
 }
 
-Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg,
-                              const std::vector<std::string>& facilities, const std::string& id,
-                              std::int64_t version, std::int64_t sequence, const std::string& reason) {
+Result<Record> Ledger::revert(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                              const std::string& id, std::int64_t version, std::int64_t sequence,
+                              const std::string& reason) {
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto before = MAMORI_TRY(get_in(*transaction, reg, facilities, id));
+  const auto before = MAMORI_TRY(get_in(*transaction, reg, scope, id));
   MAMORI_TRY(expect_version(before, version));
   const auto entry = MAMORI_TRY(store::read_journal_entry(*transaction, sequence));
   if (entry.change.subject != reg.name || entry.change.record != id) return missing();
   MAMORI_TRY(update_in(transaction, actor, reg, before,
                        write_of_state(reg, MAMORI_TRY(parse_json_object(entry.change.after)), reason)));
-  return committed(transaction, reg, facilities, id);
+  return committed(transaction, reg, scope, id);
 }
 
-Result<std::vector<store::JournalEntry>> Ledger::history(const Register& reg,
-                                                         const std::vector<std::string>& facilities,
+Result<std::vector<store::JournalEntry>> Ledger::history(const Register& reg, const store::Scope& scope,
                                                          const std::string& id) const {
   auto lease = MAMORI_TRY(database_.read());
-  const auto record = MAMORI_TRY(get_in(*lease, reg, facilities, id));
+  const auto record = MAMORI_TRY(get_in(*lease, reg, scope, id));
   return store::read_journal(
-      *lease, {.facilities = {record.facility}, .subject = reg.name, .record = id, .limit = 500});
+      *lease, {.scope = scope.in(record.facility), .subject = reg.name, .record = id, .limit = 500});
 }
 
 json::object to_json(const Register& reg, const Record& record) {

@@ -33,9 +33,9 @@ struct Condition {
 
 enum class Retired { hidden, included, only };
 
-// One page of a list. The scope (facilities) is a parameter, never a default: an empty one finds nothing.
+// One page of a list. The scope is a parameter, never a default: an empty one finds nothing.
 struct ListQuery {
-  std::vector<std::string> facilities;
+  store::Scope scope;
   std::string text;  // every word of it must stand in the record (folded)
   std::vector<Condition> conditions;
   std::string sort = "number";
@@ -79,28 +79,23 @@ class Ledger {
   Result<Record> create(const store::Actor& actor, const Register& reg, const std::string& facility,
                         const Write& write);
   // Fields that are absent stay as they are.
-  Result<Record> update(const store::Actor& actor, const Register& reg,
-                        const std::vector<std::string>& facilities, const std::string& id,
-                        std::int64_t version, const Write& write);
-  Result<Record> retire(const store::Actor& actor, const Register& reg,
-                        const std::vector<std::string>& facilities, const std::string& id,
-                        std::int64_t version, const std::string& reason);
-  Result<Record> bring_back(const store::Actor& actor, const Register& reg,
-                            const std::vector<std::string>& facilities, const std::string& id,
-                            std::int64_t version, const std::string& reason);
+  Result<Record> update(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                        const std::string& id, std::int64_t version, const Write& write);
+  Result<Record> retire(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                        const std::string& id, std::int64_t version, const std::string& reason);
+  Result<Record> bring_back(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                            const std::string& id, std::int64_t version, const std::string& reason);
   // To the state after journal entry `sequence`, as a new change.
-  Result<Record> revert(const store::Actor& actor, const Register& reg,
-                        const std::vector<std::string>& facilities, const std::string& id,
-                        std::int64_t version, std::int64_t sequence, const std::string& reason);
+  Result<Record> revert(const store::Actor& actor, const Register& reg, const store::Scope& scope,
+                        const std::string& id, std::int64_t version, std::int64_t sequence,
+                        const std::string& reason);
 
-  Result<Record> get(const Register& reg, const std::vector<std::string>& facilities,
-                     const std::string& id) const;
+  Result<Record> get(const Register& reg, const store::Scope& scope, const std::string& id) const;
   Result<RecordPage> list(const Register& reg, const ListQuery& query) const;
   // All matching records in order, without paging; for exports. `take` returns false to stop. Always ends:
   // where a page did not lead on, the error is ledger.list.stuck.
   Status each(const Register& reg, ListQuery query, const std::function<bool(const Record&)>& take) const;
-  Result<std::vector<store::JournalEntry>> history(const Register& reg,
-                                                   const std::vector<std::string>& facilities,
+  Result<std::vector<store::JournalEntry>> history(const Register& reg, const store::Scope& scope,
                                                    const std::string& id) const;
 
   // Inside a transaction that the caller commits: for imports, collectors and the demonstration.
@@ -110,8 +105,8 @@ class Ledger {
                            const Record& before, const Write& write);
   Result<Record> retire_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg,
                            const Record& before, const std::string& reason);
-  Result<Record> get_in(store::Connection& connection, const Register& reg,
-                        const std::vector<std::string>& facilities, const std::string& id) const;
+  Result<Record> get_in(store::Connection& connection, const Register& reg, const store::Scope& scope,
+                        const std::string& id) const;
 
   // All of a new record that can be checked without the database; references are looked up through `resolve`.
   // Error: ledger.record.invalid with all problems at once.
@@ -131,7 +126,7 @@ class Ledger {
   // Of the records whose label another one has too: the text that means this one alone, "佐藤 ゆう [10231]",
   // by id.
   Result<std::map<std::string, std::string>> distinct_names(const Register& reg,
-                                                            const std::vector<std::string>& facilities) const;
+                                                            const store::Scope& scope) const;
 
   // Whether a record that is not retired points to this one.
   Result<bool> is_named(store::Connection& connection, const Register& reg, const std::string& facility,
@@ -151,8 +146,8 @@ class Ledger {
   Status add_ref_labels(store::Connection& connection, const Register& reg,
                         std::vector<Record>& records) const;
   // The record as the transaction leaves it, which then is committed.
-  Result<Record> committed(store::Transaction& transaction, const Register& reg,
-                           const std::vector<std::string>& facilities, const std::string& id) const;
+  Result<Record> committed(store::Transaction& transaction, const Register& reg, const store::Scope& scope,
+                           const std::string& id) const;
   Status write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh);
 
   store::Database& database_;

@@ -58,7 +58,7 @@ TEST_P(OnBothEngines, IssuesControlNumbersByKindAndNeverTwice) {
   make("asset", {{"kind", "pc"}, {"number", "PC-041"}});
   const auto next = make("asset", {{"kind", "pc"}});
   EXPECT_EQ(next.number, "PC-042");
-  ASSERT_TRUE(ledger_->retire(kActor, reg("asset"), {"f1"}, next.id, 1, "廃棄"));
+  ASSERT_TRUE(ledger_->retire(kActor, reg("asset"), store::Scope::door("f1"), next.id, 1, "廃棄"));
   EXPECT_EQ(make("asset", {{"kind", "pc"}}).number, "PC-043");
   const auto taken =
       ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", "PC-042"}}, ""});
@@ -92,31 +92,81 @@ TEST_P(OnBothEngines, KeepsEveryStateAndBringsOneBack) {
       "person", {{"name", "田中"}, {"post", "主任"}, {"joined_on", "令和元年5月1日"}, {"outside", "はい"}});
   EXPECT_EQ(text_of(record.fields, "joined_on"), "2019-05-01");
   EXPECT_TRUE(boolean_of(record.fields, "outside"));
-  record = *ledger_->update(kActor, reg("person"), {"f1"}, record.id, 1, {{{"post", "課長"}}, "昇任"});
-  const auto stale = ledger_->update(kActor, reg("person"), {"f1"}, record.id, 1, {{{"post", "部長"}}, ""});
+  record = *ledger_->update(kActor, reg("person"), store::Scope::door("f1"), record.id, 1,
+                            {{{"post", "課長"}}, "昇任"});
+  const auto stale = ledger_->update(kActor, reg("person"), store::Scope::door("f1"), record.id, 1,
+                                     {{{"post", "部長"}}, ""});
   ASSERT_FALSE(stale);
   EXPECT_EQ(stale.error().code, "ledger.record.changed");
-  record = *ledger_->retire(kActor, reg("person"), {"f1"}, record.id, 2, "退職");
-  EXPECT_EQ(ledger_->list(reg("person"), {.facilities = {"f1"}})->total, 0);
-  EXPECT_EQ(ledger_->list(reg("person"), {.facilities = {"f1"}, .retired = Retired::only})->total, 1);
-  record = *ledger_->bring_back(kActor, reg("person"), {"f1"}, record.id, 3, "復職");
-  const auto history = ledger_->history(reg("person"), {"f1"}, record.id);
+  record = *ledger_->retire(kActor, reg("person"), store::Scope::door("f1"), record.id, 2, "退職");
+  EXPECT_EQ(ledger_->list(reg("person"), {.scope = store::Scope::door("f1")})->total, 0);
+  EXPECT_EQ(
+      ledger_->list(reg("person"), {.scope = store::Scope::door("f1"), .retired = Retired::only})->total, 1);
+  record = *ledger_->bring_back(kActor, reg("person"), store::Scope::door("f1"), record.id, 3, "復職");
+  const auto history = ledger_->history(reg("person"), store::Scope::door("f1"), record.id);
   ASSERT_EQ(history->size(), 4u);
   EXPECT_EQ(history->front().change.action, "restored");
-  record = *ledger_->revert(kActor, reg("person"), {"f1"}, record.id, 4, history->back().sequence, "戻す");
+  record = *ledger_->revert(kActor, reg("person"), store::Scope::door("f1"), record.id, 4,
+                            history->back().sequence, "戻す");
   EXPECT_EQ(text_of(record.fields, "post"), "主任");
   auto lease = database_->read();
   EXPECT_TRUE(store::verify_journal(**lease));
 }
 
+TEST_P(OnBothEngines, AFacilityStandsBelowTheGroupsItNames) {
+  const auto home = *ledger_->create(kActor, reg("facility"), "",
+                                     {{{"name", "東病院"},
+                                       {"kind", "hospital"},
+                                       {"prefecture", "東京"},
+                                       {"affiliation", "医療法人　みどり会"}},
+                                      ""});
+  make("person", {{"name", "田中"}}, home.id);
+  const auto seen = [&](const std::string& node) {
+    return ledger_->list(reg("person"), {.scope = store::Scope::session({node}), .sort = "label"})->total;
+  };
+  EXPECT_EQ(seen("prefecture:13"), 1);
+  EXPECT_EQ(seen("affiliation:" + fold("医療法人　みどり会")), 1);
+  EXPECT_EQ(seen("*"), 1);
+  EXPECT_EQ(seen("prefecture:27"), 0);
+  ASSERT_TRUE(ledger_->update(kActor, reg("facility"), store::Scope::job(home.id), home.id, 1,
+                              {{{"prefecture", "27"}, {"affiliation", nullptr}}, "移転"}));
+  EXPECT_EQ(seen("prefecture:13"), 0);
+  EXPECT_EQ(seen("affiliation:" + fold("医療法人　みどり会")), 0);
+  EXPECT_EQ(seen("prefecture:27"), 1);
+}
+
+TEST_P(OnBothEngines, AVendorsScopeSeesWhatNamesItAndNothingElse) {
+  const auto ours = make("vendor", {{"name", "甲システム"}}),
+             other = make("vendor", {{"name", "乙システム"}});
+  const auto device = make("asset", {{"kind", "server"}, {"vendor", ours.id}});
+  make("asset", {{"kind", "server"}, {"vendor", other.id}});
+  make("asset", {{"kind", "pc"}});
+  make("person", {{"name", "田中"}});
+  const auto scope = store::Scope::door("f1", ours.id);
+  const auto assets = *ledger_->list(reg("asset"), {.scope = scope});
+  ASSERT_EQ(assets.total, 1);
+  EXPECT_EQ(assets.items[0].id, device.id);
+  EXPECT_EQ(ledger_->list(reg("vendor"), {.scope = scope, .sort = "label"})->total, 1);
+  EXPECT_EQ(ledger_->list(reg("person"), {.scope = scope, .sort = "label"})->total, 0)
+      << "it names no vendor";
+  EXPECT_EQ(ledger_->get(reg("vendor"), scope, other.id).error().code, "ledger.record.missing");
+  EXPECT_EQ(export_table(*ledger_, reg("asset"), {.scope = scope}, ExportColumns::all, "ja")->rows.size(),
+            1u);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.scope = scope.in("f2")})->total, 0);
+}
+
 TEST_P(OnBothEngines, ARecordOfAnotherFacilityDoesNotExist) {
   const auto record = make("person", {{"name", "田中"}}, "f1");
-  EXPECT_EQ(ledger_->get(reg("person"), {"f2"}, record.id).error().code, "ledger.record.missing");
-  EXPECT_EQ(ledger_->update(kActor, reg("person"), {"f2"}, record.id, 1, {{{"name", "x"}}, ""}).error().code,
+  EXPECT_EQ(ledger_->get(reg("person"), store::Scope::door("f2"), record.id).error().code,
             "ledger.record.missing");
-  EXPECT_EQ(ledger_->retire(kActor, reg("person"), {"f2"}, record.id, 1, "x").error().code,
+  EXPECT_EQ(
+      ledger_->update(kActor, reg("person"), store::Scope::door("f2"), record.id, 1, {{{"name", "x"}}, ""})
+          .error()
+          .code,
+      "ledger.record.missing");
+  EXPECT_EQ(ledger_->retire(kActor, reg("person"), store::Scope::door("f2"), record.id, 1, "x").error().code,
             "ledger.record.missing");
-  EXPECT_EQ(ledger_->list(reg("person"), {.facilities = {}})->total, 0);
+  EXPECT_EQ(ledger_->list(reg("person"), {.scope = {}})->total, 0);
   const auto vendor = make("vendor", {{"name", "V社"}}, "f1");
   EXPECT_FALSE(ledger_->create(kActor, reg("asset"), "f2", {{{"kind", "pc"}, {"vendor", vendor.id}}, ""}));
 }
@@ -129,7 +179,7 @@ TEST_P(OnBothEngines, PagesInOrderWithoutGapOrRepeat) {
   for (const auto* sort : {"number", "maker", "updated_at", "bought_on"}) {
     for (const bool descending : {false, true}) {
       std::vector<std::string> seen;
-      ListQuery query{.facilities = {"f1"}, .sort = sort, .descending = descending, .limit = 5};
+      ListQuery query{.scope = store::Scope::door("f1"), .sort = sort, .descending = descending, .limit = 5};
       do {
         const auto page = ledger_->list(reg("asset"), query);
         ASSERT_TRUE(page) << describe(page.error());
@@ -197,7 +247,8 @@ TEST_P(OnBothEngines, EveryKindOfFieldPagesThroughEveryRecordOnceInBothDirection
       for (const bool descending : {false, true})
         for (const std::size_t limit : {std::size_t{1}, std::size_t{7}}) {
           SCOPED_TRACE(std::string(sort) + (descending ? " descending " : " ") + std::to_string(limit));
-          ListQuery query{.facilities = {facility}, .sort = sort, .descending = descending, .limit = limit};
+          ListQuery query{
+              .scope = store::Scope::door(facility), .sort = sort, .descending = descending, .limit = limit};
           std::set<std::string> seen;
           std::size_t pages = 0;
           do {
@@ -224,7 +275,7 @@ TEST_P(OnBothEngines, AnExportSortedByAFractionEnds) {
     ASSERT_TRUE(transaction->commit());
   }
   std::size_t count = 0;
-  const auto done = ledger_->each(reg("system"), {.facilities = {"f1"}, .sort = "rto_hours"},
+  const auto done = ledger_->each(reg("system"), {.scope = store::Scope::door("f1"), .sort = "rto_hours"},
                                   [&](const Record&) { return ++count < 5000; });
   EXPECT_TRUE(done);
   EXPECT_EQ(count, 1203u);
@@ -246,7 +297,7 @@ TEST_P(OnBothEngines, NumbersOfAnotherFormDoNotStopTheIssue) {
     ASSERT_TRUE(ledger_->create_many(*transaction, kActor, reg("asset"), "f1", std::move(records), "", &ids));
     ASSERT_TRUE(transaction->commit());
   }
-  EXPECT_EQ(ledger_->get(reg("asset"), {"f1"}, ids[0])->number, "PC-010");
+  EXPECT_EQ(ledger_->get(reg("asset"), store::Scope::door("f1"), ids[0])->number, "PC-010");
   EXPECT_EQ(make("asset", {{"kind", "pc"}}).number, "PC-011");
 }
 
@@ -271,7 +322,7 @@ TEST_P(OnBothEngines, ManyAtOnceGetDifferentNumbers) {
     });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(failed, 0);
-  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 2 * 6 * 2 + 6 * 6);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.scope = store::Scope::door("f1")})->total, 2 * 6 * 2 + 6 * 6);
 }
 
 TEST_P(OnBothEngines, ANameThatSeveralHaveIsRefusedAndSaysHowToTellThemApart) {
@@ -306,7 +357,7 @@ TEST_P(OnBothEngines, ANameThatSeveralHaveIsRefusedAndSaysHowToTellThemApart) {
   EXPECT_EQ(plan->lines[1].outcome, LineOutcome::created);
   EXPECT_EQ(text_of(plan->lines[1].fields, "person"), first.id);
   // Of a namesake who has left there is no doubt.
-  ASSERT_TRUE(ledger_->retire(kActor, reg("person"), {"f1"}, second.id, 1, "退職"));
+  ASSERT_TRUE(ledger_->retire(kActor, reg("person"), store::Scope::door("f1"), second.id, 1, "退職"));
   EXPECT_EQ(text_of(account("佐藤 ゆう")->fields, "person"), first.id);
 }
 
@@ -316,8 +367,9 @@ TEST_P(OnBothEngines, AnExportOfNamesakesMeansTheSamePeopleWhenItIsImported) {
   make("system", {{"name", "電子カルテ"}, {"kind", "chart"}});
   for (const auto* person : {&first, &second, &third})
     make("account", {{"login", "l" + person->id}, {"system", "電子カルテ"}, {"person", person->id}});
-  const auto table = export_table(*ledger_, reg("account"), {.facilities = {"f1"}, .sort = "login"},
-                                  ExportColumns::all, "ja");
+  const auto table =
+      export_table(*ledger_, reg("account"), {.scope = store::Scope::door("f1"), .sort = "login"},
+                   ExportColumns::all, "ja");
   ASSERT_TRUE(table) << describe(table.error());
   auto rows = table->rows;
   rows.insert(rows.begin(), table->headings);
@@ -339,7 +391,8 @@ TEST_P(OnBothEngines, NumberAndReasonAreCheckedWhereverTheyComeIn) {
        {std::string("a\r\nb"), std::string("a\0b", 3), std::string("a\x07 b"), std::string("\xFF")}) {
     EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", number}}, ""})),
               "number ledger.number.bad");
-    EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), {"f1"}, record.id, 1, {{{"number", number}}, ""})),
+    EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), store::Scope::door("f1"), record.id, 1,
+                                   {{{"number", number}}, ""})),
               "number ledger.number.bad");
   }
   EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", 7}}, ""})),
@@ -348,7 +401,8 @@ TEST_P(OnBothEngines, NumberAndReasonAreCheckedWhereverTheyComeIn) {
   const std::string lengthy(61, '1');
   EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}, {"number", lengthy}}, ""})),
             "number ledger.number.too-long");
-  EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), {"f1"}, record.id, 1, {{{"number", lengthy}}, ""})),
+  EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), store::Scope::door("f1"), record.id, 1,
+                                 {{{"number", lengthy}}, ""})),
             "number ledger.number.too-long");
   const auto plan = plan_import(*ledger_, reg("asset"), "f1",
                                 {sheet::Table{"s",
@@ -367,11 +421,12 @@ TEST_P(OnBothEngines, NumberAndReasonAreCheckedWhereverTheyComeIn) {
            {"一行\n二行", "taken"}}) {
     EXPECT_EQ(code(ledger_->create(kActor, reg("asset"), "f1", {{{"kind", "pc"}}, reason})), expected);
     const auto fresh = make("asset", {{"kind", "pc"}});
-    EXPECT_EQ(
-        code(ledger_->update(kActor, reg("asset"), {"f1"}, fresh.id, 1, {{{"kind", "server"}}, reason})),
-        expected);
+    EXPECT_EQ(code(ledger_->update(kActor, reg("asset"), store::Scope::door("f1"), fresh.id, 1,
+                                   {{{"kind", "server"}}, reason})),
+              expected);
     const auto again = make("asset", {{"kind", "pc"}});
-    EXPECT_EQ(code(ledger_->retire(kActor, reg("asset"), {"f1"}, again.id, 1, reason)), expected);
+    EXPECT_EQ(code(ledger_->retire(kActor, reg("asset"), store::Scope::door("f1"), again.id, 1, reason)),
+              expected);
   }
 }
 
@@ -380,7 +435,7 @@ TEST_P(OnBothEngines, SearchesFoldedAndFilters) {
        {{"kind", "pc"}, {"maker", "ＦＵＪＩＴＳＵ"}, {"place", "医事課"}, {"bought_on", "2020-04-01"}});
   make("asset", {{"kind", "server"}, {"maker", "NEC"}, {"place", "サーバ室"}, {"bought_on", "2024-04-01"}});
   const auto count = [&](ListQuery query) {
-    query.facilities = {"f1"};
+    query.scope = store::Scope::door("f1");
     const auto page = ledger_->list(reg("asset"), query);
     EXPECT_TRUE(page) << describe(page.error());
     return page->total;
@@ -392,8 +447,9 @@ TEST_P(OnBothEngines, SearchesFoldedAndFilters) {
   EXPECT_EQ(count({.conditions = {{"kind", Comparison::equal, "server"}}}), 1);
   EXPECT_EQ(count({.conditions = {{"bought_on", Comparison::less, "2022-01-01"}}}), 1);
   EXPECT_EQ(count({.conditions = {{"serial", Comparison::empty, ""}}}), 2);
-  EXPECT_FALSE(ledger_->list(reg("asset"), {.facilities = {"f1"}, .sort = "1; DROP TABLE r_asset"}));
-  EXPECT_FALSE(ledger_->list(reg("asset"), {.facilities = {"f1"}, .cursor = "zzz"}));
+  EXPECT_FALSE(
+      ledger_->list(reg("asset"), {.scope = store::Scope::door("f1"), .sort = "1; DROP TABLE r_asset"}));
+  EXPECT_FALSE(ledger_->list(reg("asset"), {.scope = store::Scope::door("f1"), .cursor = "zzz"}));
 }
 
 TEST_P(OnBothEngines, ImportsTheHandbooksLedgerWithItsOddities) {
@@ -411,7 +467,7 @@ TEST_P(OnBothEngines, ImportsTheHandbooksLedgerWithItsOddities) {
   EXPECT_EQ(plan->skipped, 4u);
   const auto result = apply_import(*ledger_, kActor, reg("asset"), "f1", *plan, "台帳.csv");
   ASSERT_TRUE(result) << describe(result.error());
-  const auto odd = ledger_->list(reg("asset"), {.facilities = {"f1"}, .text = "プラネタリウム"});
+  const auto odd = ledger_->list(reg("asset"), {.scope = store::Scope::door("f1"), .text = "プラネタリウム"});
   ASSERT_EQ(odd->total, 1);
   EXPECT_EQ(text_of(odd->items[0].fields, "kind"), "other");
   EXPECT_EQ(text_of(odd->items[0].fields, "model"), "プラネタリウム");
@@ -420,7 +476,7 @@ TEST_P(OnBothEngines, ImportsTheHandbooksLedgerWithItsOddities) {
   EXPECT_EQ(again->count(LineOutcome::created), 0u);
   EXPECT_EQ(again->count(LineOutcome::unchanged), 4u) << "import twice = once";
   EXPECT_EQ(undo_import(*ledger_, kActor, result->id)->records, 4u);
-  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 0);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.scope = store::Scope::door("f1")})->total, 0);
 }
 
 TEST_P(OnBothEngines, WhatASheetOnlyNamesIsMadeWithItWhereThatIsAllowed) {
@@ -435,20 +491,21 @@ TEST_P(OnBothEngines, WhatASheetOnlyNamesIsMadeWithItWhereThatIsAllowed) {
   EXPECT_EQ(plan->count(LineOutcome::created), 3u);
   ASSERT_EQ(plan->made.size(), 1u) << "not for a line that is rejected";
   EXPECT_EQ(plan->made[0].name, "外来");
-  EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}})->total, 1) << "a plan writes nothing";
+  EXPECT_EQ(ledger_->list(reg("department"), {.scope = store::Scope::door("f1")})->total, 1)
+      << "a plan writes nothing";
   const auto result = apply_import(*ledger_, kActor, reg("person"), "f1", *plan, "名簿.csv");
   ASSERT_TRUE(result) << describe(result.error());
-  const auto made = ledger_->list(reg("department"), {.facilities = {"f1"}, .text = "外来"});
+  const auto made = ledger_->list(reg("department"), {.scope = store::Scope::door("f1"), .text = "外来"});
   ASSERT_EQ(made->total, 1);
   std::size_t in_it = 0;
-  const auto people = ledger_->list(reg("person"), {.facilities = {"f1"}});
+  const auto people = ledger_->list(reg("person"), {.scope = store::Scope::door("f1")});
   for (const auto& person : people->items)
     in_it += text_of(person.fields, "department") == made->items[0].id ? 1u : 0u;
   EXPECT_EQ(in_it, 2u);
   // Taken back with the import, but not once something else names it.
   make("person", {{"name", "戊"}, {"department", "外来"}});
   EXPECT_EQ(undo_import(*ledger_, kActor, result->id)->records, 3u);
-  EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}, .text = "外来"})->total, 1);
+  EXPECT_EQ(ledger_->list(reg("department"), {.scope = store::Scope::door("f1"), .text = "外来"})->total, 1);
 }
 
 TEST_P(OnBothEngines, WhatAnImportMadeGoesWithIt) {
@@ -457,7 +514,7 @@ TEST_P(OnBothEngines, WhatAnImportMadeGoesWithIt) {
   const auto result = apply_import(*ledger_, kActor, reg("person"), "f1", *plan, "名簿.csv");
   ASSERT_TRUE(result) << describe(result.error());
   EXPECT_EQ(undo_import(*ledger_, kActor, result->id)->records, 1u);
-  EXPECT_EQ(ledger_->list(reg("department"), {.facilities = {"f1"}})->total, 0);
+  EXPECT_EQ(ledger_->list(reg("department"), {.scope = store::Scope::door("f1")})->total, 0);
 }
 
 TEST_P(OnBothEngines, AnImportIsAppliedOnceHoweverManyAskForItAtOnce) {
@@ -483,7 +540,7 @@ TEST_P(OnBothEngines, AnImportIsAppliedOnceHoweverManyAskForItAtOnce) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(applied, 1);
   EXPECT_EQ(refused, 3);
-  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 100);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.scope = store::Scope::door("f1")})->total, 100);
   // Taken back once, too.
   EXPECT_EQ(undo_import(*ledger_, kActor, *id)->records, 100u);
   EXPECT_EQ(undo_import(*ledger_, kActor, *id).error().code, "ledger.import.undone");
@@ -492,7 +549,7 @@ TEST_P(OnBothEngines, AnImportIsAppliedOnceHoweverManyAskForItAtOnce) {
                 .error()
                 .code,
             "ledger.import.undone");
-  EXPECT_EQ(ledger_->list(reg("asset"), {.facilities = {"f1"}})->total, 0);
+  EXPECT_EQ(ledger_->list(reg("asset"), {.scope = store::Scope::door("f1")})->total, 0);
 }
 
 TEST_P(OnBothEngines, WhatSomeoneChangedSinceTheImportStaysAndIsNamed) {
@@ -502,11 +559,12 @@ TEST_P(OnBothEngines, WhatSomeoneChangedSinceTheImportStaysAndIsNamed) {
       apply_import(*ledger_, {"", "root", "command line"}, reg("asset"), "f1", *plan, "台帳.csv");
   ASSERT_TRUE(result);
   const auto edited = ledger_
-                          ->list(reg("asset"), {.facilities = {"f1"},
+                          ->list(reg("asset"), {.scope = store::Scope::door("f1"),
                                                 .conditions = {{"number", Comparison::equal, "PC-002"}}})
                           ->items[0];
-  ASSERT_TRUE(ledger_->update(kActor, reg("asset"), {"f1"}, edited.id, 1, {{{"place", "医局"}}, ""}));
-  ASSERT_EQ(list_imports(*ledger_, {"f1"}, "", 10)->size(), 1u);
+  ASSERT_TRUE(ledger_->update(kActor, reg("asset"), store::Scope::door("f1"), edited.id, 1,
+                              {{{"place", "医局"}}, ""}));
+  ASSERT_EQ(list_imports(*ledger_, store::Scope::door("f1"), "", 10)->size(), 1u);
   const auto reopened = *Ledger::open(*database_, product_registers());  // as after a restart
   const auto undone = undo_import(*reopened, kActor, result->id);
   ASSERT_TRUE(undone) << describe(undone.error());
@@ -564,7 +622,8 @@ TEST_P(OnBothEngines, WhatIsExportedCanBeImportedAgain) {
                  {"mac", "aa-bb-cc-dd-ee-ff"},
                  {"patient_data", true},
                  {"bought_on", "R5.5.8"}});
-  const auto table = export_table(*ledger_, reg("asset"), {.facilities = {"f1"}}, ExportColumns::all, "ja");
+  const auto table =
+      export_table(*ledger_, reg("asset"), {.scope = store::Scope::door("f1")}, ExportColumns::all, "ja");
   ASSERT_TRUE(table);
   auto rows = table->rows;
   rows.insert(rows.begin(), table->headings);
@@ -598,7 +657,10 @@ TEST_P(OnBothEngines, ANewRegisterIsOneFile) {
   const auto grown = Registers::load(folder.path());
   const auto reopened = Ledger::open(*database_, *grown);
   ASSERT_TRUE(reopened) << describe(reopened.error());
-  EXPECT_EQ((*reopened)->list(**(*reopened)->find_register("key_cabinet"), {.facilities = {"f1"}})->total, 1);
+  EXPECT_EQ((*reopened)
+                ->list(**(*reopened)->find_register("key_cabinet"), {.scope = store::Scope::door("f1")})
+                ->total,
+            1);
 }
 
 TEST(RegisterFiles, AMistakeIsNamedWithFileAndLine) {

@@ -116,12 +116,7 @@ Status add_condition(Sql& sql, const Register& reg, const Condition& condition) 
 
 Result<Sql> where_of(const Register& reg, const ListQuery& query) {
   Sql sql;
-  std::string marks;
-  for (const auto& facility : query.facilities) {
-    marks += marks.empty() ? "?" : ",?";
-    sql.parameters.emplace_back(facility);
-  }
-  sql.where = marks.empty() ? " WHERE 1 = 0" : " WHERE facility IN (" + marks + ")";
+  sql.where = " WHERE " + detail::where_of(reg, query.scope, sql.parameters);
   if (query.retired == Retired::hidden) sql.where += " AND retired_at IS NULL";
   if (query.retired == Retired::only) sql.where += " AND retired_at IS NOT NULL";
   const auto folded = fold(query.text);

@@ -1,5 +1,7 @@
 #include "ledger/pending_import.h"
 
+#include <fmt/format.h>
+
 #include "base/crypto.h"
 #include "ledger/detail/apply.h"
 
@@ -184,16 +186,18 @@ Status set_import_options(Ledger& ledger, const std::string& id, const ImportOpt
   return transaction.commit();
 }
 
-Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const std::vector<std::string>& facilities,
+Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const store::Scope& scope,
                                                 const std::string& user, std::size_t limit) {
   std::vector<PendingImport> out;
+  store::Row parameters;
+  const auto where = scope.where("facility", parameters);
+  parameters.insert(parameters.end(), {user, user, static_cast<std::int64_t>(limit)});
   auto lease = MAMORI_TRY(ledger.database().read());
-  for (const auto& facility : facilities)
-    MAMORI_TRY(lease->each("SELECT " + std::string(kColumns) +
-                               " FROM ledger_import WHERE facility = ? AND (? = '' OR user_id = ?) AND state "
-                               "<> 'pending' ORDER BY at DESC, id DESC LIMIT ?",
-                           {facility, user, user, static_cast<std::int64_t>(limit)},
-                           [&](store::Row& row) { out.push_back(import_of(row)); }));
+  MAMORI_TRY(lease->each(
+      fmt::format("SELECT {} FROM ledger_import WHERE {} AND (? = '' OR user_id = ?) AND state <> "
+                  "'pending' ORDER BY at DESC, id DESC LIMIT ?",
+                  kColumns, where),
+      parameters, [&](store::Row& row) { out.push_back(import_of(row)); }));
   return out;
 }
 
@@ -256,7 +260,7 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
   for (const auto& entry : list("records")) {
     const std::string record_id(entry.at(0).as_string());
     const auto version = entry.at(1).to_number<std::int64_t>();
-    const auto record = ledger.get_in(*transaction, reg, {import.facility}, record_id);
+    const auto record = ledger.get_in(*transaction, reg, store::Scope::job(import.facility), record_id);
     if (!record) {
       if (record.error().code != "ledger.record.missing") return record.error();
       continue;
@@ -268,9 +272,11 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
     if (version == 1) {
       MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
     } else {
-      const auto entries = MAMORI_TRY(store::read_journal(
-          *transaction,
-          {.facilities = {import.facility}, .subject = reg.name, .record = record_id, .limit = 1}));
+      const auto entries =
+          MAMORI_TRY(store::read_journal(*transaction, {.scope = store::Scope::job(import.facility),
+                                                        .subject = reg.name,
+                                                        .record = record_id,
+                                                        .limit = 1}));
       if (entries.empty()) {
         stays(reg, *record);
         continue;
@@ -283,8 +289,8 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
   }
   for (const auto& entry : list("made")) {
     const auto& target = *MAMORI_TRY(ledger.find_register(std::string_view(entry.at(0).as_string())));
-    const auto record =
-        ledger.get_in(*transaction, target, {import.facility}, std::string(entry.at(1).as_string()));
+    const auto record = ledger.get_in(*transaction, target, store::Scope::job(import.facility),
+                                      std::string(entry.at(1).as_string()));
     if (!record) continue;
     if (record->version != 1 || record->retired_at ||
         MAMORI_TRY(ledger.is_named(*transaction, target, import.facility, record->id))) {

@@ -32,7 +32,7 @@ Result<std::vector<sheet::Table>> import_tables(Ledger& ledger, const std::strin
 // Errors: ledger.import.applied, ledger.import.undone, ledger.import.gone.
 Status set_import_options(Ledger& ledger, const std::string& id, const ImportOptions& options);
 // Those of a facility that can be or were taken back, newest first; `user` "" = of everyone.
-Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const std::vector<std::string>& facilities,
+Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const store::Scope& scope,
                                                 const std::string& user, std::size_t limit);
 
 // Writes the created and changed lines of a kept import, once. Errors: ledger.import.applied and .undone

@@ -27,12 +27,11 @@ struct Candidate {
   bool retired = false;
 };
 
-std::string select_candidates(const Register& reg) {
+std::string select_candidates(const Register& reg, std::string_view where = "facility = ?") {
   const auto* field = handle_field(reg);
   return fmt::format(
-      "SELECT id, number, label, CASE WHEN retired_at IS NULL THEN 0 ELSE 1 END, {} FROM {} WHERE facility = "
-      "?",
-      field ? field->name : "NULL", reg.table());
+      "SELECT id, number, label, CASE WHEN retired_at IS NULL THEN 0 ELSE 1 END, {} FROM {} WHERE {}",
+      field ? field->name : "NULL", reg.table(), where);
 }
 
 Candidate candidate_of(const store::Row& row) {
@@ -102,7 +101,7 @@ Result<std::string> Ledger::resolve(store::Connection& connection, const std::st
   for (std::size_t i = 0; i < std::min(found.size(), kMostNamed); ++i) {
     choices += (choices.empty() ? "" : "、") + distinct_name(found[i]);
     // The department of a person, the vendor of a device: what people tell them apart by.
-    const auto record = MAMORI_TRY(get_in(connection, *target, {facility}, found[i].id));
+    const auto record = MAMORI_TRY(get_in(connection, *target, store::Scope::job(facility), found[i].id));
     for (const auto& other : target->fields) {
       const auto label = record.ref_labels.find(other.name);
       if (!other.in_list || label == record.ref_labels.end()) continue;
@@ -115,20 +114,22 @@ Result<std::string> Ledger::resolve(store::Connection& connection, const std::st
                  {{"count", std::to_string(found.size())}, {"choices", choices}});
 }
 
-Result<std::map<std::string, std::string>> Ledger::distinct_names(
-    const Register& reg, const std::vector<std::string>& facilities) const {
+Result<std::map<std::string, std::string>> Ledger::distinct_names(const Register& reg,
+                                                                  const store::Scope& scope) const {
   std::map<std::string, std::string> out;
+  store::Row parameters;
+  const auto where = detail::where_of(reg, scope, parameters);
   auto lease = MAMORI_TRY(database_.read());
-  for (const auto& facility : facilities)
-    MAMORI_TRY(lease->each(
-        select_candidates(reg) +
-            fmt::format(
-                " AND label IN (SELECT label FROM {} WHERE facility = ? GROUP BY label HAVING COUNT(*) > 1)",
-                reg.table()),
-        {facility, facility}, [&](store::Row& row) {
-          const auto one = candidate_of(row);
-          out[one.id] = distinct_name(one);
-        }));
+  const auto twice = fmt::format(
+      " AND (facility, label) IN (SELECT facility, label FROM {} WHERE {} GROUP BY facility, label HAVING "
+      "COUNT(*) > 1)",
+      reg.table(), where);
+  const auto once = parameters;
+  parameters.insert(parameters.end(), once.begin(), once.end());
+  MAMORI_TRY(lease->each(select_candidates(reg, where) + twice, parameters, [&](store::Row& row) {
+    const auto one = candidate_of(row);
+    out[one.id] = distinct_name(one);
+  }));
   return out;
 }
 

@@ -93,9 +93,9 @@ Result<Finds> parse_finds(const Yaml& yaml, const Register& reg) {
 }
 
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label", "description", "group", "requirement", "fields", "called", "key",
-                        "numbering", "observed", "life", "writers", "readers", "hint", "example",
-                        "named_only", "finds", "keeps", "remembers"}));
+  MAMORI_TRY(yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
+                        "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
+                        "example",  "named_only", "finds",       "keeps", "remembers",   "places"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -142,6 +142,13 @@ Result<Register> parse_register(const Yaml& yaml) {
   }
   if (const auto finds = yaml["finds"]; finds.present()) reg.finds = MAMORI_TRY(parse_finds(finds, reg));
   reg.keeps = yaml["keeps"].texts();
+  reg.places = yaml["places"].texts();
+  for (const auto& name : reg.places) {
+    const auto* field = reg.find(name);
+    if (!field || (field->type != FieldType::text && field->type != FieldType::choice))
+      return yaml["places"].error("no field with a text or a choice: " + name);
+    if (reg.name != "facility") return yaml["places"].error("only facilities have a place in the tree");
+  }
   for (const auto& [name, value] : yaml["remembers"].members()) reg.remembers[name] = value.text();
   for (const auto& name : reg.keeps)
     if (!reg.find(name)) return yaml["keeps"].error("unknown field: " + name);
@@ -163,6 +170,12 @@ Result<Register> parse_register(const Yaml& yaml) {
 }  // namespace
 
 std::string_view name_of(FieldType type) { return kTypeNames[static_cast<std::size_t>(type)]; }
+
+std::string Register::vendor_column() const {
+  if (name == "vendor") return "id";
+  const auto* field = find("vendor");
+  return field && field->type == FieldType::ref && field->to == "vendor" ? field->name : "";
+}
 
 const Field* Register::find(std::string_view field) const {
   for (const auto& candidate : fields)

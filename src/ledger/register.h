@@ -106,11 +106,14 @@ struct Register {
   std::map<std::string, std::string> remembers;  // observed: field → the field whose value before it keeps
   std::vector<std::string> writers;              // roles that may change records; see identity/permission.h
   std::vector<std::string> readers;
-  Words hint;  // for the empty list: what belongs here
+  std::vector<std::string> places;  // fields that put a facility below others in the tree of grants
+  Words hint;                       // for the empty list: what belongs here
   std::map<std::string, std::string> example;
 
   const Field* find(std::string_view field) const;
   std::string table() const { return "r_" + name; }
+  // Where its rows say whose of several vendors they are; "": they do not.
+  std::string vendor_column() const;
 };
 
 class Registers {

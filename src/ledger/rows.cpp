@@ -6,6 +6,19 @@
 
 namespace mamori::ledger::detail {
 
+std::string where_of(const Register& reg, const store::Scope& scope, store::Row& parameters) {
+  const auto before = parameters.size();
+  const auto where = scope.where("facility", parameters);
+  if (scope.vendor().empty()) return where;
+  const auto column = reg.vendor_column();
+  if (column.empty()) {
+    parameters.resize(before);
+    return "1 = 0";
+  }
+  parameters.emplace_back(scope.vendor());
+  return fmt::format("{} AND {} = ?", where, column);
+}
+
 std::string columns(const Register& reg) {
   std::string text(kFixedColumns);
   for (const auto& field : reg.fields) text += ", " + field.name;

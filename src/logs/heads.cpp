@@ -56,9 +56,9 @@ Status Keeping::mail_heads() {
   return failures.status();
 }
 
-Result<std::vector<NewestHead>> Keeping::newest_heads(const std::vector<std::string>& facilities) {
+Result<std::vector<NewestHead>> Keeping::newest_heads(const std::string& facility) {
   std::vector<NewestHead> out;
-  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
+  for (const auto& name : MAMORI_TRY(archive_.names(facility))) {
     const auto stream = archive_.stream(name);
     const auto heads = stream ? (*stream)->heads() : std::vector<proof::Head>();
     if (heads.empty()) continue;

@@ -14,13 +14,13 @@ TEST_F(Intake, UnknownSendersAppearAndRefusedOnesAreNotHeard) {
   const auto receiver = *Receiver::open({.udp_port = 0, .tcp_port = 0}, *logs_);
   send_tcp(receiver->tcp_port(), "<34>one\n9 <34>three<34>two\n");
   ASSERT_TRUE(wait_for(3));
-  const auto sources = *logs_->sources({facility_});
+  const auto sources = *logs_->sources(facility_);
   ASSERT_EQ(sources.size(), 1u);
   EXPECT_EQ(sources[0].state, "unknown");
   EXPECT_EQ(sources[0].number, "LS-0001");
   const auto* reg = *ledger_->find_register("log_source");
-  ASSERT_TRUE(
-      ledger_->update({"", "t", "test"}, *reg, {facility_}, sources[0].id, 1, {{{"state", "refused"}}, ""}));
+  ASSERT_TRUE(ledger_->update({"", "t", "test"}, *reg, store::Scope::door(facility_), sources[0].id, 1,
+                              {{{"state", "refused"}}, ""}));
   std::this_thread::sleep_for(std::chrono::milliseconds(2100));
   send_tcp(receiver->tcp_port(), "<34>four\n");
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
@@ -97,7 +97,7 @@ TEST_F(Intake, AFloodOfDatagramsIsCountedAndOthersKeepTheirShare) {
   }
   EXPECT_EQ(counted(), sent);
   std::map<std::string, std::uint64_t> kept;
-  for (const auto& source : *logs_->sources({facility_})) {
+  for (const auto& source : *logs_->sources(facility_)) {
     const archive::Stream* const streams[] = {&events()};
     kept[source.name] = archive_
                             ->search(streams, *archive::parse_query("source:" + source.number),
@@ -201,7 +201,7 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
   ASSERT_TRUE(round());
   const auto* reg = *ledger_->find_register("observed_log");
-  const auto page = ledger_->list(*reg, {.facilities = {facility_}, .sort = "label"});
+  const auto page = ledger_->list(*reg, {.scope = store::Scope::door(facility_), .sort = "label"});
   ASSERT_EQ(page->items.size(), 1u);
   EXPECT_NEAR(page->items[0].fields.at("drift_seconds").to_number<double>(), 600, 5);
   EXPECT_FALSE(page->items[0].fields.at("silent").get_bool());
@@ -212,7 +212,7 @@ TEST_F(Intake, MeasuresSilenceClocksAndTheJournal) {
   ASSERT_TRUE(logs_->journal().feed());
   EXPECT_EQ(journal->size(), before) << "each entry once";
   const auto checked = ledger_->list(**ledger_->find_register("observed_archive"),
-                                     {.facilities = {facility_}, .sort = "label"});
+                                     {.scope = store::Scope::door(facility_), .sort = "label"});
   EXPECT_GE(checked->items.size(), 1u);
   EXPECT_NE(logs_->metrics().find("mamori_log_events_total 2"), std::string::npos);
 }
@@ -302,7 +302,7 @@ TEST_F(Intake, WhenTheDiskIsNearlyFullOnlyWhatMayGoGoes) {
   EXPECT_TRUE(network->verify([](const archive::Damage& damage) { ADD_FAILURE() << damage.what; }));
   ASSERT_TRUE(round());
   const auto facts = ledger_->list(**ledger_->find_register("observed_log_space"),
-                                   {.facilities = {facility_}, .sort = "label"});
+                                   {.scope = store::Scope::door(facility_), .sort = "label"});
   ASSERT_EQ(facts->items.size(), 1u);
   EXPECT_EQ(facts->items[0].fields.at("free_percent").as_int64(), 0);
   const auto lease = *database_->read();
@@ -387,7 +387,7 @@ TEST_F(Intake, ASearchNamesWhatIsKnownToBeGone) {
     if (entry.path().extension() == ".log") std::filesystem::remove(entry.path());
   archive_ = *archive::EmbeddedArchive::open(folder_.path() / "archive", *key_, clock_);
   logs_ = *Logs::open(*ledger_, *archive_);
-  const auto streams = *logs_->streams({facility_});
+  const auto streams = *logs_->streams(facility_);
   const std::vector<const archive::Stream*> list(streams.open.begin(), streams.open.end());
   const auto result = logs_->search({"", "t", "test"}, facility_, list, *parse_question("one", "", ""), {});
   ASSERT_TRUE(result) << describe(result.error());
@@ -412,7 +412,7 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   };
   const auto damage_of_events = [&]() -> std::vector<std::string> {
     std::vector<std::string> out;
-    for (const auto& state : *logs_->keeping().state({facility_}))
+    for (const auto& state : *logs_->keeping().state(facility_))
       for (const auto& damage : state.damage) out.push_back(state.name.name + " " + damage.what);
     return out;
   };
@@ -425,7 +425,7 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   const auto whole = [&] {
     std::map<std::string, bool> out;
     const auto verdicts = ledger_->list(**ledger_->find_register("observed_archive"),
-                                        {.facilities = {facility_}, .sort = "label"});
+                                        {.scope = store::Scope::door(facility_), .sort = "label"});
     for (const auto& one : verdicts->items)
       out[text_of(one.fields, "stream")] = one.fields.at("whole").as_bool();
     return out;
@@ -440,13 +440,13 @@ TEST_F(Intake, AStreamThatIsGoneShorterAnotherOrClosedIsNamedAndStopsNoOther) {
   logs_.reset();
   std::ofstream(place / "events" / "format") << "mamori archive stream 99\n";
   again();
-  const auto streams = *logs_->streams({facility_});
+  const auto streams = *logs_->streams(facility_);
   EXPECT_EQ(streams.open.size(), 1u);
   ASSERT_EQ(streams.closed.size(), 1u);
   EXPECT_EQ(streams.closed[0].what, "archive.stream.newer");
-  EXPECT_EQ(logs_->streams({facility_}, {"events"}).error().code, "archive.stream.newer")
+  EXPECT_EQ(logs_->streams(facility_, {"events"}).error().code, "archive.stream.newer")
       << "asked for it alone";
-  EXPECT_EQ(logs_->keeping().newest_heads({facility_})->size(), 2u);
+  EXPECT_EQ(logs_->keeping().newest_heads(facility_)->size(), 2u);
 }
 
 TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
@@ -455,7 +455,7 @@ TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
     std::filesystem::create_directories(folder_.path() / "archive" / facility_ / name);
   }
   ASSERT_TRUE(round());
-  EXPECT_TRUE(logs_->keeping().state({facility_}));
+  EXPECT_TRUE(logs_->keeping().state(facility_));
 }
 
 // LOG-02: by field, as a word, on a later page, in the counts; and who asks for no patient leaves no trace.
@@ -468,7 +468,7 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
          "{\"user\":\"tanaka\",\"patient_id\":\"001234\",\"action\":\"read\"}",
          i + 1});
   ASSERT_TRUE(logs_->accept(source, "192.0.2.9", {found, {}}));
-  const auto streams = *logs_->streams({facility_});
+  const auto streams = *logs_->streams(facility_);
   const std::vector<const archive::Stream*> list(streams.open.begin(), streams.open.end());
   const auto recorded = [&] {
     const auto lease = *database_->read();
@@ -527,12 +527,12 @@ TEST_F(Intake, TokensAreShownOnceAndTheNewestCounts) {
   const auto* reg = *ledger_->find_register("log_source");
   const auto made =
       *ledger_->create({"", "t", "test"}, *reg, facility_, {{{"name", "app"}, {"state", "accepted"}}, ""});
-  const auto first = *logs_->make_token({"", "t", "test"}, {facility_}, made.id);
+  const auto first = *logs_->make_token({"", "t", "test"}, store::Scope::door(facility_), made.id);
   EXPECT_EQ(logs_->source_of({.address = "192.0.2.1", .token = first.reveal()})->id, made.id);
-  const auto second = *logs_->make_token({"", "t", "test"}, {facility_}, made.id);
+  const auto second = *logs_->make_token({"", "t", "test"}, store::Scope::door(facility_), made.id);
   EXPECT_EQ(logs_->source_of({.token = first.reveal()}).error().code, "collect.log.token");
   EXPECT_TRUE(logs_->source_of({.token = second.reveal()}));
-  EXPECT_FALSE(logs_->make_token({"", "t", "test"}, {"another"}, made.id));
+  EXPECT_FALSE(logs_->make_token({"", "t", "test"}, store::Scope::door("another"), made.id));
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ class Keeping {
     return stamp_of(ledger_.database(), name, head);
   }
   // Of the streams that open: state() names the others.
-  Result<std::vector<NewestHead>> newest_heads(const std::vector<std::string>& facilities);
+  Result<std::vector<NewestHead>> newest_heads(const std::string& facility);
 
   // --- retention (retention.cpp)
   // The streams that the register gives a time or a size; of `only`, where it is given.
@@ -95,7 +95,7 @@ class Keeping {
 
   // --- state (state.cpp)
   // Also of streams that do not open, and of such as were signed once and are not there any more.
-  Result<std::vector<StreamState>> state(const std::vector<std::string>& facilities);
+  Result<std::vector<StreamState>> state(const std::string& facility);
   DiskState disk() const;
   // How the archive grows, and what is left of the disk, as facts.
   Status measure_space();

@@ -33,11 +33,10 @@ Result<std::unique_ptr<Logs>> Logs::open(ledger::Ledger& ledger, archive::Archiv
 
 // --- senders
 
-Result<std::vector<LogSource>> Logs::sources(const std::vector<std::string>& facilities) {
+Result<std::vector<LogSource>> Logs::sources(const std::string& facility) {
   std::vector<LogSource> out;
   for (auto& source : MAMORI_TRY(senders_.all()))
-    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end())
-      out.push_back(std::move(source));
+    if (source.facility == facility) out.push_back(std::move(source));
   return out;
 }
 
@@ -48,16 +47,16 @@ std::vector<LogSource> Logs::known_sources(const std::string& facility) const {
 }
 
 Result<LogSource> Logs::source_called(const std::string& facility, std::string_view name) {
-  for (auto& source : MAMORI_TRY(sources({facility})))
+  for (auto& source : MAMORI_TRY(sources(facility)))
     if (source.number == name || source.name == name) return std::move(source);
   return Error{
       ErrorKind::not_found, "collect.log.source", {{"source", std::string(mamori::head(name, 100))}}};
 }
 
-Result<Secret> Logs::make_token(const store::Actor& actor, const std::vector<std::string>& facilities,
+Result<Secret> Logs::make_token(const store::Actor& actor, const store::Scope& scope,
                                 const std::string& source) {
   const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
-  const auto record = MAMORI_TRY(ledger_.get(*reg, facilities, source));
+  const auto record = MAMORI_TRY(ledger_.get(*reg, scope, source));
   Secret token("mml_" + random_token(48));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   MAMORI_TRY(transaction->execute(
@@ -86,11 +85,10 @@ Result<Question> parse_question(std::string text, std::string_view from, std::st
   return out;
 }
 
-Result<Logs::Streams> Logs::streams(const std::vector<std::string>& facilities,
-                                    const std::vector<std::string>& wanted) {
+Result<Logs::Streams> Logs::streams(const std::string& facility, const std::vector<std::string>& wanted) {
   Streams out;
   std::optional<Error> failure;
-  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
+  for (const auto& name : MAMORI_TRY(archive_.names(facility))) {
     if (wanted.empty() ? name.base() == "journal"
                        : std::find(wanted.begin(), wanted.end(), name.base()) == wanted.end())
       continue;

@@ -63,15 +63,14 @@ class Logs {
   std::optional<LogSource> nameless_sender(const std::string& address) const {
     return senders_.nameless(address);
   }
-  Result<std::vector<LogSource>> sources(const std::vector<std::string>& facilities);
+  Result<std::vector<LogSource>> sources(const std::string& facility);
   Result<std::vector<LogSource>> all_sources() { return senders_.all(); }
   // As they were read last.
   std::vector<LogSource> known_sources(const std::string& facility) const;
   // By number (LS-0001) or name. Error: collect.log.source.
   Result<LogSource> source_called(const std::string& facility, std::string_view name);
   // A new token, shown once; the former one ends. Error: ledger.record.missing.
-  Result<Secret> make_token(const store::Actor& actor, const std::vector<std::string>& facilities,
-                            const std::string& source);
+  Result<Secret> make_token(const store::Actor& actor, const store::Scope& scope, const std::string& source);
 
   // --- intake
   struct Accepted {
@@ -99,14 +98,13 @@ class Logs {
       const std::function<void(std::uint64_t done, std::uint64_t all)>& progress = {});
 
   // --- reading
-  // The streams of these facilities that the question may be about; `wanted` empty = all but the journal. One
+  // The streams of the facility that the question may be about; `wanted` empty = all but the journal. One
   // that does not open ends a question only where it is about no other.
   struct Streams {
     std::vector<archive::Stream*> open;
     std::vector<archive::Damage> closed;
   };
-  Result<Streams> streams(const std::vector<std::string>& facilities,
-                          const std::vector<std::string>& wanted = {});
+  Result<Streams> streams(const std::string& facility, const std::vector<std::string>& wanted = {});
   // Where the question, or what it found, names a patient, the journal tells who asked (LOG-02): the same
   // question of the same person once an hour. `options` gives page and statistics; the times are the
   // question's.

@@ -412,8 +412,8 @@ TEST_F(Receiving, AFullDiskTakesNewEventsWhereTheOldestMayGo) {
   EXPECT_EQ(logs_->accept(source, "192.0.2.9", {found, {}}).error().code, "os.disk.full")
       << "refuse is what the register says";
   EXPECT_EQ(stream->first(), 0u);
-  ASSERT_TRUE(ledger_->update(actor, **ledger_->find_register("log_stream"), {facility_}, line_of.id, 1,
-                              {{{"when_full", "oldest"}}, ""}));
+  ASSERT_TRUE(ledger_->update(actor, **ledger_->find_register("log_stream"), store::Scope::door(facility_),
+                              line_of.id, 1, {{{"when_full", "oldest"}}, ""}));
   const auto kept = logs_->accept(source, "192.0.2.9", {found, {}});
   ASSERT_TRUE(kept) << describe(kept.error());
   EXPECT_GT(stream->first(), 0u);
@@ -440,14 +440,15 @@ TEST_F(Receiving, OneStreamThatDoesNotOpenStopsNoOther) {
   EXPECT_NE(describe(done.error()).find("access"), std::string::npos) << describe(done.error());
   EXPECT_FALSE(events().heads().empty());
   const auto facts = [&](const char* reg) {
-    return ledger_->list(**ledger_->find_register(reg), {.facilities = {facility_}, .sort = "label"})
+    return ledger_
+        ->list(**ledger_->find_register(reg), {.scope = store::Scope::door(facility_), .sort = "label"})
         ->items.size();
   };
   EXPECT_EQ(facts("observed_log"), 1u);
   EXPECT_EQ(facts("observed_log_space"), 1u);
   for (int i = 0; i < 3; ++i) (void)round().has_value();
   EXPECT_EQ(facts("observed_archive"), 2u) << "events and journal are verified, one a round";
-  const auto states = logs_->keeping().state({facility_});
+  const auto states = logs_->keeping().state(facility_);
   ASSERT_TRUE(states) << describe(states.error());
   const auto broken = std::find_if(states->begin(), states->end(),
                                    [](const auto& state) { return state.name.name == "access"; });

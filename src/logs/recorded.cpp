@@ -132,15 +132,13 @@ Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection) 
   return out;
 }
 
-Result<std::map<archive::StreamName, RecordedHead>> newest_recorded(
-    store::Connection& connection, const std::vector<std::string>& facilities) {
+Result<std::map<archive::StreamName, RecordedHead>> newest_recorded(store::Connection& connection,
+                                                                    const std::string& facility) {
   std::map<archive::StreamName, RecordedHead> out;
   MAMORI_TRY(
       connection.each("SELECT facility, stream, size, root, at FROM log_head", {}, [&](store::Row& row) {
         auto head = head_of(row);
-        if (!facilities.empty() &&
-            std::find(facilities.begin(), facilities.end(), head.name.facility) == facilities.end())
-          return;
+        if (!facility.empty() && head.name.facility != facility) return;
         const auto name = head.name;
         out[name] = std::move(head);
       }));

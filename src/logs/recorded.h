@@ -26,9 +26,9 @@ Status record_heads(store::Database& database,
                     const StillHolds& still_holds);
 // All that were noted, in the table or in the journal, each once: by name, of each the newest first.
 Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection);
-// Of each stream of these facilities (empty: of all) the newest that was noted.
-Result<std::map<archive::StreamName, RecordedHead>> newest_recorded(
-    store::Connection& connection, const std::vector<std::string>& facilities = {});
+// Of each stream of the facility ("": of all) the newest that was noted.
+Result<std::map<archive::StreamName, RecordedHead>> newest_recorded(store::Connection& connection,
+                                                                    const std::string& facility = "");
 // What of it is not so any more; none where it holds or where that cannot be told. `stream` null: there is
 // none of that name.
 std::optional<archive::Damage> deviation(const RecordedHead& noted, const archive::Stream* stream);

@@ -269,8 +269,8 @@ Result<bool> Senders::forget_one(const std::string& facility) {
     id = store::as_text(found.rows[0][0]);
   }
   const auto* reg = MAMORI_TRY(ledger_.find_register("log_source"));
-  MAMORI_TRY(
-      ledger_.retire(kActor, *reg, {facility}, id, 1, "silent, makes room for another unknown sender"));
+  MAMORI_TRY(ledger_.retire(kActor, *reg, store::Scope::job(facility), id, 1,
+                            "silent, makes room for another unknown sender"));
   return true;
 }
 

@@ -107,7 +107,7 @@ TEST_F(Intake, OnlyGoodClientCertificatesAreLetIn) {
   send("2");
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(all(), std::vector<std::string>{"<34>from 2"});
-  const auto sources = *logs_->sources({facility_});
+  const auto sources = *logs_->sources(facility_);
   ASSERT_EQ(sources.size(), 1u);
   // Connected, but never a word of TLS: closed after a second.
   const int file = connect_tcp((*receiver)->tls_port());

@@ -20,14 +20,14 @@ Status Keeping::migrate(store::Database& database) {
   return migrate_recorded(database);
 }
 
-Result<std::vector<StreamState>> Keeping::state(const std::vector<std::string>& facilities) {
+Result<std::vector<StreamState>> Keeping::state(const std::string& facility) {
   std::map<archive::StreamName, RecordedHead> noted;
   {
     auto lease = MAMORI_TRY(ledger_.database().read());
-    noted = MAMORI_TRY(newest_recorded(*lease, facilities));
+    noted = MAMORI_TRY(newest_recorded(*lease, facility));
   }
   std::vector<StreamState> out;
-  for (const auto& name : MAMORI_TRY(archive_.names(facilities))) {
+  for (const auto& name : MAMORI_TRY(archive_.names(facility))) {
     const auto opened = archive_.stream(name);
     const auto note = noted.extract(name);
     if (!opened) {  // named as it is; the others are shown beside it

@@ -89,7 +89,7 @@ Result<archive::Verified> Keeping::verify_if_there(const archive::StreamName& na
 Result<std::optional<archive::Damage>> Keeping::against_note(const archive::StreamName& name,
                                                              const archive::Stream* stream) {
   auto lease = MAMORI_TRY(ledger_.database().read());
-  const auto noted = MAMORI_TRY(newest_recorded(*lease, {name.facility}));
+  const auto noted = MAMORI_TRY(newest_recorded(*lease, name.facility));
   const auto found = noted.find(name);
   return found == noted.end() ? std::nullopt : deviation(found->second, stream);
 }

@@ -414,7 +414,8 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
     return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""});
   }
   ledger::RecordPage hosts() {
-    return *ledger_->list(**ledger_->find_register("observed_host"), {.facilities = {"f1"}, .sort = "ip"});
+    return *ledger_->list(**ledger_->find_register("observed_host"),
+                          {.scope = store::Scope::door("f1"), .sort = "ip"});
   }
 };
 
@@ -435,10 +436,11 @@ std::string scan_of(const std::vector<std::pair<std::string, std::string>>& foun
 TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidates) {
   const auto by_mac = make("asset", {{"kind", "pc"}, {"mac", "02:00:00:00:00:01"}, {"ip", "10.0.0.99"}});
   const auto retired = make("asset", {{"kind", "pc"}, {"ip", "10.0.0.2"}});
-  ASSERT_TRUE(ledger_->retire(kActor, **ledger_->find_register("asset"), {"f1"}, retired.id, 1, "廃棄"));
+  ASSERT_TRUE(ledger_->retire(kActor, **ledger_->find_register("asset"), store::Scope::door("f1"), retired.id,
+                              1, "廃棄"));
   const auto source = sources_->create(kActor, "f1", {"scan", "network", {}, std::nullopt, 0, true});
   ASSERT_TRUE(source) << describe(source.error());
-  const auto run = sources_->run_file(kActor, {"f1"}, source->id,
+  const auto run = sources_->run_file(kActor, store::Scope::door("f1"), source->id,
                                       scan_of({{"10.0.0.1", "02:00:00:00:00:01"},
                                                {"10.0.0.2", "02:00:00:00:00:02"},
                                                {"10.0.0.3", "02:00:00:00:00:03"},
@@ -451,30 +453,34 @@ TEST_P(OnBothEngines, AScanIsMatchedByMacThenAddressAndUnknownOnesBecomeCandidat
       << "a retired device that answers is recognised";
   EXPECT_EQ(text_of(page.items[2].fields, "decision"), "open");
 
-  const auto accepted = nmap::accept_candidate(*ledger_, kActor, {"f1"}, page.items[2].id, {{"kind", "iot"}});
+  const auto accepted =
+      nmap::accept_candidate(*ledger_, kActor, store::Scope::door("f1"), page.items[2].id, {{"kind", "iot"}});
   ASSERT_TRUE(accepted) << describe(accepted.error());
   EXPECT_EQ(accepted->number, "IOT-001");
   EXPECT_EQ(text_of(accepted->fields, "mac"), "02:00:00:00:00:03");
-  EXPECT_FALSE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, page.items[3].id, " "));
-  ASSERT_TRUE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, page.items[3].id, "検証機"));
+  EXPECT_FALSE(nmap::explain_candidate(*ledger_, kActor, store::Scope::door("f1"), page.items[3].id, " "));
+  ASSERT_TRUE(
+      nmap::explain_candidate(*ledger_, kActor, store::Scope::door("f1"), page.items[3].id, "検証機"));
 
   clock_.advance(std::chrono::hours(1));
   ASSERT_TRUE(
-      sources_->run_file(kActor, {"f1"}, source->id,
+      sources_->run_file(kActor, store::Scope::door("f1"), source->id,
                          scan_of({{"10.0.0.3", "02:00:00:00:00:03"}, {"10.0.0.4", "02:00:00:00:00:04"}})));
   page = hosts();
   EXPECT_FALSE(boolean_of(page.items[0].fields, "present", true)) << "it no longer answers";
   EXPECT_EQ(text_of(page.items[2].fields, "asset"), accepted->id);
   EXPECT_EQ(text_of(page.items[3].fields, "decision"), "explained") << "what was explained stays explained";
-  EXPECT_EQ(nmap::explain_candidate(*ledger_, kActor, {"f2"}, page.items[3].id, "x").error().code,
-            "ledger.record.missing");
+  EXPECT_EQ(
+      nmap::explain_candidate(*ledger_, kActor, store::Scope::door("f2"), page.items[3].id, "x").error().code,
+      "ledger.record.missing");
 }
 
 TEST_P(OnBothEngines, WhatASourceSaysAgainIsNotWrittenAgainAndIsAsFreshAsTheReading) {
   const auto source = sources_->create(kActor, "f1", {"scan", "network", {}, std::nullopt, 0, true});
   ASSERT_TRUE(source) << describe(source.error());
   const auto scan = [&](std::vector<std::pair<std::string, std::string>> found) {
-    const auto run = sources_->run_file(kActor, {"f1"}, source->id, scan_of(std::move(found)));
+    const auto run =
+        sources_->run_file(kActor, store::Scope::door("f1"), source->id, scan_of(std::move(found)));
     ASSERT_TRUE(run) << describe(run.error());
     EXPECT_EQ(run->error, "");
   };
@@ -501,12 +507,12 @@ TEST_P(OnBothEngines, WhatASourceSaysAgainIsNotWrittenAgainAndIsAsFreshAsTheRead
   EXPECT_GT(gone_at, last_seen);
   // By when they were observed, as people sort and filter them.
   const auto* reg = *ledger_->find_register("observed_host");
-  const auto latest =
-      *ledger_->list(*reg, {.facilities = {"f1"}, .sort = "observed_at", .descending = true, .limit = 1});
+  const auto latest = *ledger_->list(
+      *reg, {.scope = store::Scope::door("f1"), .sort = "observed_at", .descending = true, .limit = 1});
   EXPECT_EQ(latest.items[0].id, third[0].id);
   ASSERT_FALSE(latest.next.empty());
   EXPECT_EQ(ledger_
-                ->list(*reg, {.facilities = {"f1"},
+                ->list(*reg, {.scope = store::Scope::door("f1"),
                               .sort = "observed_at",
                               .descending = true,
                               .cursor = latest.next,
@@ -516,7 +522,7 @@ TEST_P(OnBothEngines, WhatASourceSaysAgainIsNotWrittenAgainAndIsAsFreshAsTheRead
             third[1].id);
   EXPECT_EQ(
       ledger_
-          ->list(*reg, {.facilities = {"f1"},
+          ->list(*reg, {.scope = store::Scope::door("f1"),
                         .conditions = {{"observed_at", ledger::Comparison::greater, iso_instant(gone_at)}}})
           ->total,
       1);
@@ -527,17 +533,17 @@ TEST_P(OnBothEngines, ASourceThatIsRenamedKeepsItsFacts) {
   const auto source = sources_->create(kActor, "f1", write);
   ASSERT_TRUE(source) << describe(source.error());
   const auto scan = scan_of({{"10.0.0.1", "02:00:00:00:00:01"}, {"10.0.0.2", "02:00:00:00:00:02"}});
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan));
+  ASSERT_TRUE(sources_->run_file(kActor, store::Scope::door("f1"), source->id, scan));
   const auto explained = hosts().items[1];
-  ASSERT_TRUE(nmap::explain_candidate(*ledger_, kActor, {"f1"}, explained.id, "検証機"));
+  ASSERT_TRUE(nmap::explain_candidate(*ledger_, kActor, store::Scope::door("f1"), explained.id, "検証機"));
   auto renamed = write;
   renamed.name = "2階のネットワーク";
-  ASSERT_TRUE(sources_->update(kActor, {"f1"}, source->id, renamed));
+  ASSERT_TRUE(sources_->update(kActor, store::Scope::door("f1"), source->id, renamed));
   auto found = hosts().items;
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(text_of(found[0].fields, "source"), "2階のネットワーク");
   clock_.advance(std::chrono::hours(1));
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan));
+  ASSERT_TRUE(sources_->run_file(kActor, store::Scope::door("f1"), source->id, scan));
   found = hosts().items;
   ASSERT_EQ(found.size(), 2u) << "not once under each name";
   EXPECT_EQ(text_of(found[1].fields, "decision"), "explained");
@@ -547,23 +553,26 @@ TEST_P(OnBothEngines, ASourceThatIsRenamedKeepsItsFacts) {
   EXPECT_EQ(readings.at("observed_host")[0].observer.name, "2階のネットワーク");
   const auto other = sources_->create(kActor, "f1", write);
   ASSERT_TRUE(other) << "its former name is free";
-  EXPECT_EQ(sources_->update(kActor, {"f1"}, other->id, renamed).error().problems.at(0).code,
-            "collect.source.taken");
+  EXPECT_EQ(
+      sources_->update(kActor, store::Scope::door("f1"), other->id, renamed).error().problems.at(0).code,
+      "collect.source.taken");
 }
 
 TEST_P(OnBothEngines, ASourceThatIsRemovedTakesItsFactsAlong) {
   const SourceWrite write{"scan", "network", {}, Secret("pw"), 60, true};
   const auto source = sources_->create(kActor, "f1", write);
   ASSERT_TRUE(source) << describe(source.error());
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id, scan_of({{"10.0.0.1", "02:00:00:00:00:01"}})));
+  ASSERT_TRUE(sources_->run_file(kActor, store::Scope::door("f1"), source->id,
+                                 scan_of({{"10.0.0.1", "02:00:00:00:00:01"}})));
   sources_->add_duties();
-  EXPECT_EQ(sources_->retire(kActor, {"f1"}, source->id, " ").error().problems.at(0).code,
+  EXPECT_EQ(sources_->retire(kActor, store::Scope::door("f1"), source->id, " ").error().problems.at(0).code,
             "collect.source.reason");
-  EXPECT_EQ(code_of(sources_->retire(kActor, {"f2"}, source->id, "x")), "collect.source.missing");
-  ASSERT_TRUE(sources_->retire(kActor, {"f1"}, source->id, "機器を入れ替えた"));
+  EXPECT_EQ(code_of(sources_->retire(kActor, store::Scope::door("f2"), source->id, "x")),
+            "collect.source.missing");
+  ASSERT_TRUE(sources_->retire(kActor, store::Scope::door("f1"), source->id, "機器を入れ替えた"));
   EXPECT_EQ(hosts().total, 0);
-  EXPECT_EQ(sources_->list({"f1"})->size(), 0u);
-  EXPECT_EQ(code_of(sources_->run(kActor, {"f1"}, source->id)), "collect.source.missing");
+  EXPECT_EQ(sources_->list(store::Scope::door("f1"))->size(), 0u);
+  EXPECT_EQ(code_of(sources_->run(kActor, store::Scope::door("f1"), source->id)), "collect.source.missing");
   {
     auto lease = *database_->read();
     EXPECT_TRUE(ledger::read_readings(*lease, "f1")->empty());
@@ -572,7 +581,8 @@ TEST_P(OnBothEngines, ASourceThatIsRemovedTakesItsFactsAlong) {
   EXPECT_TRUE(jobs_->do_due("one")) << "and nothing reads it any more";
   const auto again = sources_->create(kActor, "f1", write);
   ASSERT_TRUE(again) << describe(again.error());
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, again->id, scan_of({{"10.0.0.1", "02:00:00:00:00:01"}})));
+  ASSERT_TRUE(sources_->run_file(kActor, store::Scope::door("f1"), again->id,
+                                 scan_of({{"10.0.0.1", "02:00:00:00:00:01"}})));
   EXPECT_EQ(hosts().total, 1);
 }
 
@@ -586,21 +596,23 @@ TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {
                         60,
                         true});
   ASSERT_TRUE(source);
-  const auto first = sources_->run(kActor, {"f1"}, source->id);
+  const auto first = sources_->run(kActor, store::Scope::door("f1"), source->id);
   ASSERT_TRUE(first);
   EXPECT_EQ(first->error, "collect.backup.not-found");
   const auto since = clock_.now();
   clock_.advance(std::chrono::hours(2));
   sources_->add_duties();
   EXPECT_EQ(jobs_->do_due("one").error().code, "collect.backup.not-found") << "its time has come";
-  EXPECT_EQ(sources_->get({"f1"}, source->id)->failing_since, since);
-  EXPECT_EQ(code_of(sources_->run_file(kActor, {"f1"}, source->id, "{")), "collect.backup.file");
-  EXPECT_EQ(sources_->runs({"f1"}, source->id)->size(), 2u) << "a bad file is the sender's error, not a run";
-  EXPECT_EQ(code_of(sources_->run(kActor, {"f2"}, source->id)), "collect.source.missing");
+  EXPECT_EQ(sources_->get(store::Scope::door("f1"), source->id)->failing_since, since);
+  EXPECT_EQ(code_of(sources_->run_file(kActor, store::Scope::door("f1"), source->id, "{")),
+            "collect.backup.file");
+  EXPECT_EQ(sources_->runs(store::Scope::door("f1"), source->id)->size(), 2u)
+      << "a bad file is the sender's error, not a run";
+  EXPECT_EQ(code_of(sources_->run(kActor, store::Scope::door("f2"), source->id)), "collect.source.missing");
   std::filesystem::create_directory(folder_.path() / "none");
   std::ofstream(folder_.path() / "none/a.dump") << "x";
-  ASSERT_TRUE(sources_->run(kActor, {"f1"}, source->id));
-  EXPECT_FALSE(sources_->get({"f1"}, source->id)->failing_since);
+  ASSERT_TRUE(sources_->run(kActor, store::Scope::door("f1"), source->id));
+  EXPECT_FALSE(sources_->get(store::Scope::door("f1"), source->id)->failing_since);
 }
 
 TEST_P(OnBothEngines, AScanOfASegmentThatIsNotAllowedIsRefused) {
@@ -608,7 +620,7 @@ TEST_P(OnBothEngines, AScanOfASegmentThatIsNotAllowedIsRefused) {
        {{"name", "医療機器系"}, {"purpose", "medical"}, {"cidr", "127.0.0.0/30"}, {"scan_allowed", false}});
   const auto source = sources_->create(
       kActor, "f1", {"scan", "network", {{"targets", "127.0.0.0/30"}}, std::nullopt, 0, true});
-  EXPECT_EQ(sources_->run(kActor, {"f1"}, source->id)->error, "collect.nmap.not-allowed");
+  EXPECT_EQ(sources_->run(kActor, store::Scope::door("f1"), source->id)->error, "collect.nmap.not-allowed");
 }
 
 // nmap may run for a quarter of an hour; the end of the program does not wait for it.
@@ -626,25 +638,25 @@ TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSourc
   std::string outcome;
   const auto start = std::chrono::steady_clock::now();
   std::thread reading([&] {
-    const auto run = sources_->run(kActor, {"f1"}, source.id);
+    const auto run = sources_->run(kActor, store::Scope::door("f1"), source.id);
     outcome = run ? "ran: " + run->error : run.error().code;
   });
   for (int i = 0; i < 3000 && !std::filesystem::exists(begun); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  const auto again = sources_->run(kActor, {"f1"}, source.id);
+  const auto again = sources_->run(kActor, store::Scope::door("f1"), source.id);
   EXPECT_EQ(again.error().code, "jobs.busy") << "one reading of one source at a time";
   jobs_->stop();
   reading.join();
   ::setenv("PATH", path.c_str(), 1);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
   EXPECT_EQ(outcome, "jobs.stopping");
-  EXPECT_TRUE(sources_->runs({"f1"}, source.id)->empty());
+  EXPECT_TRUE(sources_->runs(store::Scope::door("f1"), source.id)->empty());
   jobs_->join();
   const auto next = *jobs::Jobs::open(*database_);
   const auto sources = *Sources::open(*ledger_, sealer_, blobs_, *next);
   sources->add_duties();
   (void)next->do_due("one").has_value();
-  EXPECT_EQ(sources->runs({"f1"}, source.id)->size(), 1u) << "read after the next start";
+  EXPECT_EQ(sources->runs(store::Scope::door("f1"), source.id)->size(), 1u) << "read after the next start";
 }
 
 TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {
@@ -658,12 +670,12 @@ TEST_P(OnBothEngines, AccountsAreBoundToPersonsByNumberLoginMailAndUniqueName) {
     return "dn: cn=" + login + ",dc=x\nobjectClass: user\nobjectClass: person\nsAMAccountName: " + login +
            "\nuserAccountControl: 512\n" + more + "\n";
   };
-  ASSERT_TRUE(sources_->run_file(kActor, {"f1"}, source->id,
+  ASSERT_TRUE(sources_->run_file(kActor, store::Scope::door("f1"), source->id,
                                  person("a", "employeeID: 77\n") +
                                      person("b", "displayName:: " + to_base64("鈴木　花子") + "\n") +
                                      person("c", "mail: S@Example.jp\n")));
-  const auto page =
-      ledger_->list(**ledger_->find_register("observed_account"), {.facilities = {"f1"}, .sort = "login"});
+  const auto page = ledger_->list(**ledger_->find_register("observed_account"),
+                                  {.scope = store::Scope::door("f1"), .sort = "login"});
   EXPECT_EQ(text_of(page->items[0].fields, "person"), numbered.id);
   EXPECT_EQ(text_of(page->items[1].fields, "person"), "") << "two of that name: nothing is guessed";
   EXPECT_EQ(text_of(page->items[2].fields, "person"), mail.id);

@@ -98,15 +98,14 @@ Result<const Reader*> reader_of(const Source& source) {
   return Error{ErrorKind::conflict, "collect.source.reader", {{"name", source.name}, {"kind", source.kind}}};
 }
 
-Result<Source> read_source(store::Connection& connection, const std::vector<std::string>& facilities,
-                           const std::string& id) {
-  const auto sql = fmt::format("SELECT {} FROM source WHERE id = ? AND retired_at IS NULL", kColumns);
-  const auto rows = MAMORI_TRY(connection.query(sql, {id}));
+Result<Source> read_source(store::Connection& connection, const store::Scope& scope, const std::string& id) {
+  store::Row parameters = {id};
+  const auto where = scope.where("facility", parameters);
+  const auto rows = MAMORI_TRY(connection.query(
+      fmt::format("SELECT {} FROM source WHERE id = ? AND retired_at IS NULL AND {}", kColumns, where),
+      parameters));
   if (rows.rows.empty()) return no_source();
-  auto source = source_of(rows.rows[0]);
-  if (std::find(facilities.begin(), facilities.end(), source.facility) == facilities.end())
-    return no_source();
-  return source;
+  return source_of(rows.rows[0]);
 }
 
 }  // namespace
@@ -134,17 +133,17 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
                                   {"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}),
                               ""});
   // Before the commit: after it nothing may fail any more.
-  auto source = MAMORI_TRY(read_source(*transaction, {facility}, id));
+  auto source = MAMORI_TRY(read_source(*transaction, store::Scope::job(facility), id));
   MAMORI_TRY(transaction.commit());
   jobs_.changed(kJob);
   return source;
 }
 
-Result<Source> Sources::update(const store::Actor& actor, const std::vector<std::string>& facilities,
-                               const std::string& id, const SourceWrite& write) {
+Result<Source> Sources::update(const store::Actor& actor, const store::Scope& scope, const std::string& id,
+                               const SourceWrite& write) {
   MAMORI_TRY(check(write));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const auto before = MAMORI_TRY(read_source(*transaction, facilities, id));
+  const auto before = MAMORI_TRY(read_source(*transaction, scope, id));
   const std::string name(trim(write.name));
   const auto changed = transaction->execute(
       "UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?",
@@ -163,14 +162,14 @@ Result<Source> Sources::update(const store::Actor& actor, const std::vector<std:
   };
   transaction.journal(actor, {before.facility, "source", id, "updated",
                               as_noted(before.name, before.settings), as_noted(name, write.settings), ""});
-  auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
+  auto source = MAMORI_TRY(read_source(*transaction, scope, id));
   MAMORI_TRY(transaction.commit());
   jobs_.changed(kJob);
   return source;
 }
 
-Status Sources::retire(const store::Actor& actor, const std::vector<std::string>& facilities,
-                       const std::string& id, const std::string& reason) {
+Status Sources::retire(const store::Actor& actor, const store::Scope& scope, const std::string& id,
+                       const std::string& reason) {
   if (trim(reason).empty() || length(reason) > 500) {
     Error bad{ErrorKind::invalid, "collect.source.invalid"};
     bad.problems.push_back({"reason", "collect.source.reason", {}});
@@ -178,7 +177,7 @@ Status Sources::retire(const store::Actor& actor, const std::vector<std::string>
   }
   const auto now = ledger_.database().clock().now();
   auto transaction = MAMORI_TRY(ledger_.database().begin());
-  const auto source = MAMORI_TRY(read_source(*transaction, facilities, id));
+  const auto source = MAMORI_TRY(read_source(*transaction, scope, id));
   // Its name is free for another; its runs and what they read stay as they were.
   MAMORI_TRY(
       transaction->execute("UPDATE source SET retired_at = ?, secret = NULL, name = ? WHERE id = ?",
@@ -192,27 +191,24 @@ Status Sources::retire(const store::Actor& actor, const std::vector<std::string>
   return {};
 }
 
-Result<Source> Sources::get(const std::vector<std::string>& facilities, const std::string& id) const {
+Result<Source> Sources::get(const store::Scope& scope, const std::string& id) const {
   auto lease = MAMORI_TRY(ledger_.database().read());
-  return read_source(*lease, facilities, id);
+  return read_source(*lease, scope, id);
 }
 
-Result<std::vector<Source>> Sources::list(const std::vector<std::string>& facilities) const {
+Result<std::vector<Source>> Sources::list(const store::Scope& scope) const {
+  store::Row parameters;
+  const auto sql = fmt::format("SELECT {} FROM source WHERE retired_at IS NULL AND {} ORDER BY name",
+                               kColumns, scope.where("facility", parameters));
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Source> out;
-  MAMORI_TRY(
-      lease->each(fmt::format("SELECT {} FROM source WHERE retired_at IS NULL ORDER BY name", kColumns), {},
-                  [&](store::Row& row) {
-                    auto source = source_of(row);
-                    if (std::find(facilities.begin(), facilities.end(), source.facility) != facilities.end())
-                      out.push_back(std::move(source));
-                  }));
+  MAMORI_TRY(lease->each(sql, parameters, [&](store::Row& row) { out.push_back(source_of(row)); }));
   return out;
 }
 
-Result<std::vector<Run>> Sources::runs(const std::vector<std::string>& facilities, const std::string& id,
+Result<std::vector<Run>> Sources::runs(const store::Scope& scope, const std::string& id,
                                        std::size_t limit) const {
-  MAMORI_TRY(get(facilities, id));
+  MAMORI_TRY(get(scope, id));
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Run> out;
   MAMORI_TRY(
@@ -310,9 +306,8 @@ Result<Run> Sources::read(const store::Actor& actor, const Source& source, jobs:
   return write(actor, source, reading, started, &turn);
 }
 
-Result<Run> Sources::run(const store::Actor& actor, const std::vector<std::string>& facilities,
-                         const std::string& id) {
-  const auto source = MAMORI_TRY(get(facilities, id));
+Result<Run> Sources::run(const store::Actor& actor, const store::Scope& scope, const std::string& id) {
+  const auto source = MAMORI_TRY(get(scope, id));
   std::optional<Run> run;
   const auto done = jobs_.now(actor, kJob, {source.facility, source.id, source.name, {}, {}},
                               [&](jobs::Turn& turn) -> Result<jobs::Done> {
@@ -342,16 +337,16 @@ void Sources::add_duties() {
   };
   kind.work = [this](jobs::Turn& turn) -> Result<jobs::Done> {
     const auto& task = turn.job().task;
-    const auto source = MAMORI_TRY(get({task.facility}, task.subject));
+    const auto source = MAMORI_TRY(get(store::Scope::job(task.facility), task.subject));
     const auto& by = turn.job().asked_by;
     return done_of(MAMORI_TRY(read({"", by.empty() ? "schedule" : by, "schedule"}, source, turn)));
   };
   jobs_.add(std::move(kind));
 }
 
-Result<Run> Sources::run_file(const store::Actor& actor, const std::vector<std::string>& facilities,
-                              const std::string& id, std::string_view bytes) {
-  const auto source = MAMORI_TRY(get(facilities, id));
+Result<Run> Sources::run_file(const store::Actor& actor, const store::Scope& scope, const std::string& id,
+                              std::string_view bytes) {
+  const auto source = MAMORI_TRY(get(scope, id));
   const auto reading =
       MAMORI_TRY(MAMORI_TRY(reader_of(source))
                      ->parse(bytes, {source.facility,

@@ -54,24 +54,23 @@ class Sources {
 
   // Errors: collect.source.invalid with problems per field.
   Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
-  Result<Source> update(const store::Actor& actor, const std::vector<std::string>& facilities,
-                        const std::string& id, const SourceWrite& write);
+  Result<Source> update(const store::Actor& actor, const store::Scope& scope, const std::string& id,
+                        const SourceWrite& write);
   // It is read no more, and what it said counts for nothing any more: its facts are retired. Errors:
   // collect.source.missing, collect.source.invalid (no reason).
-  Status retire(const store::Actor& actor, const std::vector<std::string>& facilities, const std::string& id,
+  Status retire(const store::Actor& actor, const store::Scope& scope, const std::string& id,
                 const std::string& reason);
-  Result<Source> get(const std::vector<std::string>& facilities, const std::string& id) const;
-  Result<std::vector<Source>> list(const std::vector<std::string>& facilities) const;
-  Result<std::vector<Run>> runs(const std::vector<std::string>& facilities, const std::string& id,
+  Result<Source> get(const store::Scope& scope, const std::string& id) const;
+  Result<std::vector<Source>> list(const store::Scope& scope) const;
+  Result<std::vector<Run>> runs(const store::Scope& scope, const std::string& id,
                                 std::size_t limit = 20) const;
 
   // Reads now. A failure of the source is a Run with an error, not an Error; but jobs.ended or jobs.stopping
   // where it was told to end.
-  Result<Run> run(const store::Actor& actor, const std::vector<std::string>& facilities,
-                  const std::string& id);
+  Result<Run> run(const store::Actor& actor, const store::Scope& scope, const std::string& id);
   // The same from a file: LDIF, nmap XML, restic or borg listing, by the source's kind.
-  Result<Run> run_file(const store::Actor& actor, const std::vector<std::string>& facilities,
-                       const std::string& id, std::string_view bytes);
+  Result<Run> run_file(const store::Actor& actor, const store::Scope& scope, const std::string& id,
+                       std::string_view bytes);
   // Facts as if just read; for the demonstration and for readers outside this class.
   Result<Run> record(const store::Actor& actor, const Source& source, const Result<Reading>& reading,
                      Instant at);

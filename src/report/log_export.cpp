@@ -169,14 +169,14 @@ Result<std::string> log_heads(const Context& context, const Request& request, co
     return context.texts.get("report.heads." + std::string(name), language, facts);
   };
   document::PdfDocument pdf;
-  pdf.facility = MAMORI_TRY(facility_name(context, request.facility));
+  pdf.facility = MAMORI_TRY(facility_name(context, request));
   pdf.title = say("title");
   pdf.subtitle = {say("lead"), say("key", {{"key", to_hex(key.public_key())}})};
   pdf.footer = printed_line(context, request);
   const auto* reception = MAMORI_TRY(context.ledger.find_register("observed_log"));
-  auto day = MAMORI_TRY(ledger::export_table(context.ledger, *reception,
-                                             {.facilities = {request.facility}, .sort = "label"},
-                                             ledger::ExportColumns::printed, language));
+  auto day =
+      MAMORI_TRY(ledger::export_table(context.ledger, *reception, {.scope = request.scope, .sort = "label"},
+                                      ledger::ExportColumns::printed, language));
   // A yes that is bad news is no circle.
   for (const auto* name : {"silent", "volume_odd"}) {
     const auto column = static_cast<std::size_t>(

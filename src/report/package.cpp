@@ -18,7 +18,7 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
   auto frameworks = request.frameworks;
   std::vector<std::pair<std::string, std::string>> vendors;
   const auto* vendor_register = MAMORI_TRY(context.ledger.find_register("vendor"));
-  MAMORI_TRY(context.ledger.each(*vendor_register, {.facilities = {request.request.facility}},
+  MAMORI_TRY(context.ledger.each(*vendor_register, {.scope = request.request.scope},
                                  [&](const ledger::Record& record) {
                                    vendors.emplace_back(record.number, record.id);
                                    return true;
@@ -120,8 +120,7 @@ Result<std::string> inspection_package(const Context& context, const PackageRequ
                                        {{"fingerprint", fingerprint_of(request.key->public_key())}}));
 
   const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
-  const auto facility =
-      MAMORI_TRY(context.ledger.get(*reg, {request.request.facility}, request.request.facility));
+  const auto facility = MAMORI_TRY(context.ledger.get(*reg, request.request.scope, request.request.facility));
   json::array listed;
   for (const auto& [name, content] : files)
     listed.push_back(json::object{{"name", name}, {"size", content.size()}, {"sha256", sha256_hex(content)}});

@@ -42,7 +42,7 @@ std::string content_hash(const TableDocument& table) {
 }
 
 Result<std::string> render(const Context& context, const Request& request, TableDocument table) {
-  const auto facility = MAMORI_TRY(facility_name(context, request.facility));
+  const auto facility = MAMORI_TRY(facility_name(context, request));
   const auto printed = printed_line(context, request);
   if (table.rows.empty()) {
     std::vector<std::string> none(table.columns.size());
@@ -107,9 +107,9 @@ std::string evidence_text(const Context& context, const assess::ItemResult& item
 
 }  // namespace
 
-Result<std::string> facility_name(const Context& context, const std::string& facility) {
+Result<std::string> facility_name(const Context& context, const Request& request) {
   const auto* reg = MAMORI_TRY(context.ledger.find_register("facility"));
-  const auto record = MAMORI_TRY(context.ledger.get(*reg, {facility}, facility));
+  const auto record = MAMORI_TRY(context.ledger.get(*reg, request.scope, request.facility));
   return record.label;
 }
 
@@ -132,9 +132,9 @@ Result<std::string> checklist(const Context& context, const Request& request, co
   table.subtitle = {result.framework->source.in(language)};
   if (!vendor.empty()) {
     const auto* reg = MAMORI_TRY(context.ledger.find_register("vendor"));
-    table.subtitle.push_back(context.texts.get(
-        "report.vendor", language,
-        {{"vendor", MAMORI_TRY(context.ledger.get(*reg, {request.facility}, vendor)).label}}));
+    table.subtitle.push_back(
+        context.texts.get("report.vendor", language,
+                          {{"vendor", MAMORI_TRY(context.ledger.get(*reg, request.scope, vendor)).label}}));
   }
   table.columns = {{heading("number"), 0.7},   {heading("object"), 0.9}, {heading("item"), 3.2},
                    {heading("first"), 1.2},    {heading("target"), 1.1}, {heading("second"), 1.2},
@@ -158,7 +158,7 @@ Result<std::string> checklist(const Context& context, const Request& request, co
 Result<std::string> register_list(const Context& context, const Request& request, const std::string& name) {
   const auto* reg = MAMORI_TRY(context.ledger.find_register(name));
   const auto exported = MAMORI_TRY(ledger::export_table(
-      context.ledger, *reg, {.facilities = {request.facility}, .sort = reg->numbering ? "number" : "label"},
+      context.ledger, *reg, {.scope = request.scope, .sort = reg->numbering ? "number" : "label"},
       ledger::ExportColumns::printed, request.language));
   TableDocument table;
   table.title = reg->label.in(request.language);
@@ -175,7 +175,7 @@ Result<std::string> access_matrix(const Context& context, const Request& request
   const auto* rights = MAMORI_TRY(context.ledger.find_register("access_right"));
   const auto* classes = MAMORI_TRY(context.ledger.find_register("information_class"));
   std::vector<std::pair<std::string, std::string>> columns;  // id, label
-  MAMORI_TRY(context.ledger.each(*classes, {.facilities = {request.facility}, .sort = "label"},
+  MAMORI_TRY(context.ledger.each(*classes, {.scope = request.scope, .sort = "label"},
                                  [&](const ledger::Record& record) {
                                    columns.emplace_back(record.id, record.label);
                                    return true;
@@ -183,7 +183,7 @@ Result<std::string> access_matrix(const Context& context, const Request& request
   std::map<std::string, std::map<std::string, std::string>> cells;  // job → class → right
   const auto& level = *rights->find("level");
   MAMORI_TRY(context.ledger.each(
-      *rights, {.facilities = {request.facility}, .sort = "label"}, [&](const ledger::Record& record) {
+      *rights, {.scope = request.scope, .sort = "label"}, [&](const ledger::Record& record) {
         auto& cell = cells[text_of(record.fields, "job")][text_of(record.fields, "information_class")];
         const auto* value = record.fields.if_contains("level");
         std::string shown = value ? ledger::display(level, *value, request.language) : "";

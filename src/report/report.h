@@ -20,13 +20,14 @@ struct Context {
 
 struct Request {
   std::string facility;
+  store::Scope scope;  // of whoever wants it, in that facility
   std::string language = "ja";
   std::string printed_by;
   Format format = Format::pdf;
 };
 
 // What stands at the head and at the foot of every printed page.
-Result<std::string> facility_name(const Context& context, const std::string& facility);
+Result<std::string> facility_name(const Context& context, const Request& request);
 std::string printed_line(const Context& context, const Request& request);
 
 // A checklist in the official column order, with the measured answer beside the declared one. `vendor` for

@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "api/handlers.h"
+#include "api/first_use.h"
 #include "api/problem.h"
 #include "api/routes.h"
 #include "document/zip.h"
@@ -220,6 +220,71 @@ TEST_P(OnBothEngines, AUserOfOneFacilitySeesNothingOfAnother) {
   EXPECT_EQ(send(http::Method::get, "/api/v1/search?text=PC-001", there).body, R"({"items":[]})");
 }
 
+// A role at a group of facilities is a role in each of them, and in no other: every route, from both sides.
+TEST_P(OnBothEngines, WhoWasGivenAGroupReachesTheFacilitiesBelowItAndNoOthers) {
+  auto& ledger = services().ledger;
+  const store::Actor actor{"", "t", "test"};
+  const auto facility = [&](const char* name, const char* prefecture) {
+    return ledger
+        .create(actor, **ledger.find_register("facility"), "",
+                {{{"name", name}, {"kind", "clinic"}, {"prefecture", prefecture}}, ""})
+        ->id;
+  };
+  const auto east = facility("東診療所", "13"), west = facility("西診療所", "13"),
+             far = facility("ヒミツ診療所", "27");
+  for (const auto& [where, name] : {std::pair{east, "東の"}, {far, "ヒミツの"}}) {
+    const auto make = [&](const char* reg, json::object fields) {
+      const auto made = ledger.create(actor, **ledger.find_register(reg), where, {std::move(fields), ""});
+      ASSERT_TRUE(made) << describe(made.error());
+    };
+    make("person", {{"name", std::string(name) + "職員"}});
+    make("asset", {{"kind", "pc"}, {"place", std::string(name) + "部屋"}});
+    make("log_source", {{"name", std::string(name) + "送信元"}, {"stream", "events"}});
+    ASSERT_TRUE(
+        services().sources.create(actor, where, {std::string(name) + "走査", "network", {}, {}, 0, true}));
+  }
+  const auto cookie = user_with(Role::planning_manager, "prefecture:13");
+  const auto listed = *parse_json_object(send(http::Method::get, "/api/v1/session", cookie).body);
+  EXPECT_EQ(listed.at("facilities").as_array().size(), 2u) << json::serialize(listed);
+  const auto total = [&](const std::string& query) {
+    return integer_of(
+        *parse_json_object(send(http::Method::get, "/api/v1/registers/asset/records" + query, cookie).body),
+        "total");
+  };
+  EXPECT_EQ(total(""), 1) << "of both facilities below it";
+  EXPECT_EQ(total("?facility=" + east), 1);
+  EXPECT_EQ(total("?facility=" + west), 0);
+  std::size_t refused = 0;
+  for (const auto& route : api::routes()) {
+    SCOPED_TRACE(std::string(http::name_of(route.method)) + " " + std::string(route.path));
+    if (route.permission == identity::Permission::none_needed || route.path == "/api/v1/session") continue;
+    const auto path = filled(std::string(route.path));
+    for (const auto& target : {path, path + "?facility=" + far}) {
+      const auto reply = send(route.method, target, cookie, "{}");
+      EXPECT_EQ(reply.body.find("ヒミツ"), std::string::npos) << target << reply.body.substr(0, 300);
+      if (target != path && reply.status == 403) ++refused;
+      EXPECT_LT(reply.status, 500) << reply.body.substr(0, 300);
+    }
+    if (route.method == http::Method::get &&
+        route.path.find("inspection-package") == std::string_view::npos) {
+      EXPECT_NE(send(route.method, path + "?facility=" + west, cookie).status, 403) << "its own";
+    }
+  }
+  EXPECT_GT(refused, 30u);
+  // Whoever has more than one was given is beyond reach.
+  ASSERT_TRUE(services().users.set_roles(actor, first_.user, east, {Role::operator_}));
+  ASSERT_TRUE(services().users.set_roles(actor, first_.user, "*", {Role::inspector}));
+  EXPECT_EQ(send(http::Method::patch, "/api/v1/users/" + first_.user + "?facility=" + east, cookie,
+                 R"({"enabled":false})")
+                .status,
+            403);
+  // A facility that moves away is gone at once.
+  ASSERT_TRUE(ledger.update(actor, **ledger.find_register("facility"), store::Scope::job(east), east, 1,
+                            {{{"prefecture", "27"}}, ""}));
+  EXPECT_EQ(send(http::Method::get, "/api/v1/today?facility=" + east, cookie).status, 403);
+  EXPECT_EQ(total(""), 0);
+}
+
 TEST_P(OnBothEngines, AnAttachmentIsReachedThroughItsRecordOnly) {
   auto& ledger = services().ledger;
   const auto other = ledger.create({"", "t", "test"}, **ledger.find_register("facility"), "",
@@ -271,7 +336,7 @@ TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
   const auto source =
       *services().ledger.create(actor, **services().ledger.find_register("log_source"), first_.facility,
                                 {{{"name", "app"}, {"state", "accepted"}}, ""});
-  const auto token = *services().logs.make_token(actor, {first_.facility}, source.id);
+  const auto token = *services().logs.make_token(actor, store::Scope::door(first_.facility), source.id);
   sender.headers["authorization"] = "Bearer " + token.reveal();
   EXPECT_EQ(admit(sender, *installation_).body, api::kUpload);
   EXPECT_EQ(asked(post, "/api/v1/session").body, api::kStrangersBody);
@@ -446,13 +511,13 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
         {.name = name, .kind = "network", .settings = {{"targets", "10.9.0.0/24"}}, .secret = {}});
     ASSERT_TRUE(source) << describe(source.error());
     const auto run = services().sources.run_file(
-        actor, {first_.facility}, source->id,
+        actor, store::Scope::door(first_.facility), source->id,
         R"(<?xml version="1.0"?><nmaprun scanner="nmap" start="1795230000"><host><status state="up"/><address addr="10.9.0.7" addrtype="ipv4"/></host><runstats><finished time="1795230010"/></runstats></nmaprun>)");
     ASSERT_TRUE(run) << describe(run.error());
     ASSERT_EQ(run->error, "");
   }
   report::PackageRequest package;
-  package.request = {first_.facility, "ja", "試験"};
+  package.request = {first_.facility, store::Scope::door(first_.facility), "ja", "試験"};
   package.frameworks = {"minimum-measures-2024"};
   package.key = &services().signing_key;
   package.blobs = &services().blobs;
@@ -494,7 +559,7 @@ TEST_P(OnBothEngines, ThePackageHasTheFormsOfVendorsThatAnswered) {
       actor, first_.facility,
       {.framework = "mhlw-vendor-r7", .item = "1(1)", .vendor = answered.id, .answer = assess::Answer::yes}));
   report::PackageRequest package;
-  package.request = {first_.facility, "ja", "試験"};
+  package.request = {first_.facility, store::Scope::door(first_.facility), "ja", "試験"};
   package.key = &services().signing_key;
   const auto bytes =
       report::inspection_package({services().ledger, services().assessor, services().texts}, package);

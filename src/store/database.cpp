@@ -22,6 +22,10 @@ constexpr Migration kJournalSchema[] = {
      "BIGINT "
      "NOT NULL, PRIMARY KEY (facility, what));"
      "CREATE INDEX touched_at ON touched (at);"},
+    {"store.4",
+     "CREATE TABLE facility_tree (node {text} NOT NULL, facility {text} NOT NULL, PRIMARY KEY (node, "
+     "facility));"
+     "CREATE INDEX facility_tree_facility ON facility_tree (facility);"},
 };
 
 }  // namespace

@@ -41,14 +41,10 @@ std::string journal_hash(std::string_view previous, const JournalEntry& entry) {
 }
 
 Result<std::vector<JournalEntry>> read_journal(Connection& connection, const JournalFilter& filter) {
-  std::string sql = "SELECT " + std::string(kColumns) + " FROM journal WHERE facility IN (";
+  if (filter.scope.empty()) return std::vector<JournalEntry>{};
   Row parameters;
-  for (const auto& facility : filter.facilities) {
-    sql += parameters.empty() ? "?" : ",?";
-    parameters.emplace_back(facility);
-  }
-  if (parameters.empty()) return std::vector<JournalEntry>{};
-  sql += ")";
+  std::string sql = "SELECT " + std::string(kColumns) + " FROM journal WHERE ";
+  sql += filter.scope.where("facility", parameters);
   const auto equals = [&](std::string_view column, const std::string& value) {
     if (value.empty()) return;
     sql += " AND " + std::string(column) + " = ?";

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "store/connection.h"
+#include "store/scope.h"
 
 namespace mamori::store {
 
@@ -39,7 +40,7 @@ struct JournalEntry {
 };
 
 struct JournalFilter {
-  std::vector<std::string> facilities = {};
+  Scope scope = {};
   std::string subject = {};
   std::string record = {};
   std::string actor = {};

@@ -133,7 +133,7 @@ class LedgerScenario final : public Scenario {
 
   std::optional<Record> one(std::uint64_t which) {
     if (ids_.empty()) return {};
-    auto found = installation_->ledger().get(reg(), {"f1"}, ids_[which % ids_.size()]);
+    auto found = installation_->ledger().get(reg(), store::Scope::door("f1"), ids_[which % ids_.size()]);
     if (!found) return {};
     return std::move(*found);
   }
@@ -142,8 +142,8 @@ class LedgerScenario final : public Scenario {
     const auto record = one(which);
     if (!record) return;
     const auto token = begin();
-    ended(token,
-          installation_->ledger().update(kActor, reg(), {"f1"}, record->id, record->version, write(token)));
+    ended(token, installation_->ledger().update(kActor, reg(), store::Scope::door("f1"), record->id,
+                                                record->version, write(token)));
   }
 
   void retire_or_bring_back(std::uint64_t which) {
@@ -152,20 +152,22 @@ class LedgerScenario final : public Scenario {
     const auto token = begin();
     auto& ledger = installation_->ledger();
     if (record->retired_at)
-      ended(token, ledger.bring_back(kActor, reg(), {"f1"}, record->id, record->version, token));
+      ended(token,
+            ledger.bring_back(kActor, reg(), store::Scope::door("f1"), record->id, record->version, token));
     else
-      ended(token, ledger.retire(kActor, reg(), {"f1"}, record->id, record->version, token));
+      ended(token,
+            ledger.retire(kActor, reg(), store::Scope::door("f1"), record->id, record->version, token));
   }
 
   void revert(std::uint64_t which) {
     const auto record = one(which);
     if (!record) return;
-    const auto history = installation_->ledger().history(reg(), {"f1"}, record->id);
+    const auto history = installation_->ledger().history(reg(), store::Scope::door("f1"), record->id);
     if (!history || history->size() < 2) return;
     const auto token = begin();
     const auto before = history->back().sequence;  // as it was made
-    const auto reverted =
-        installation_->ledger().revert(kActor, reg(), {"f1"}, record->id, record->version, before, token);
+    const auto reverted = installation_->ledger().revert(kActor, reg(), store::Scope::door("f1"), record->id,
+                                                         record->version, before, token);
     if (reverted && reverted->version == record->version) deeds_[token].entries = 0;  // it was so already
     ended(token, reverted);
   }

@@ -362,7 +362,7 @@ TEST_F(Cluster, TwoServersReceiveIntoShardsAndOneMayFail) {
   write(*first, 0);
   beside.join();
   // Both see all: two trees, one answer.
-  const auto names = *first->names(std::vector<std::string>{"f1"});
+  const auto names = *first->names("f1");
   ASSERT_EQ(names.size(), 2u);
   std::vector<const Stream*> all;
   for (const auto& name : names) {

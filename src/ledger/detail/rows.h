@@ -10,6 +10,9 @@ constexpr std::string_view kFixedColumns =
     "id, facility, number, label, version, created_at, updated_at, retired_at, retired_reason";
 constexpr std::size_t kFixedCount = 9;
 
+// Which of a register's rows are in a scope: by facility, and where the scope is one vendor's, those that
+// name it.
+std::string where_of(const Register& reg, const store::Scope& scope, store::Row& parameters);
 std::string columns(const Register& reg);  // the fixed ones, then the fields
 // A field's value as people see it, in SQL over the register's table: when a fact was observed is when its
 // observer last read, not when the row was last written.

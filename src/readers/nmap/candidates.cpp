@@ -5,12 +5,12 @@
 namespace mamori::readers::nmap {
 
 Result<ledger::Record> accept_candidate(ledger::Ledger& ledger, const store::Actor& actor,
-                                        const std::vector<std::string>& facilities, const std::string& host,
+                                        const store::Scope& scope, const std::string& host,
                                         const json::object& fields) {
   const auto* hosts = MAMORI_TRY(ledger.find_register("observed_host"));
   const auto* assets = MAMORI_TRY(ledger.find_register("asset"));
   auto transaction = MAMORI_TRY(ledger.database().begin());
-  const auto seen = MAMORI_TRY(ledger.get_in(*transaction, *hosts, facilities, host));
+  const auto seen = MAMORI_TRY(ledger.get_in(*transaction, *hosts, scope, host));
   ledger::Write write{fields, "found by " + text_of(seen.fields, "source")};
   for (const auto* name : {"mac", "ip", "hostname", "maker"})
     if (const auto value = text_of(seen.fields, name); !value.empty() && !write.fields.contains(name))
@@ -25,9 +25,8 @@ Result<ledger::Record> accept_candidate(ledger::Ledger& ledger, const store::Act
   return asset;
 }
 
-Status explain_candidate(ledger::Ledger& ledger, const store::Actor& actor,
-                         const std::vector<std::string>& facilities, const std::string& host,
-                         const std::string& reason) {
+Status explain_candidate(ledger::Ledger& ledger, const store::Actor& actor, const store::Scope& scope,
+                         const std::string& host, const std::string& reason) {
   if (trim(reason).empty() || length(reason) > 500) {
     Error bad{ErrorKind::invalid, "collect.source.invalid"};
     bad.problems.push_back({"reason", "collect.candidate.reason", {}});
@@ -35,7 +34,7 @@ Status explain_candidate(ledger::Ledger& ledger, const store::Actor& actor,
   }
   const auto* hosts = MAMORI_TRY(ledger.find_register("observed_host"));
   auto transaction = MAMORI_TRY(ledger.database().begin());
-  const auto seen = MAMORI_TRY(ledger.get_in(*transaction, *hosts, facilities, host));
+  const auto seen = MAMORI_TRY(ledger.get_in(*transaction, *hosts, scope, host));
   MAMORI_TRY(
       transaction->execute("UPDATE r_observed_host SET decision = CASE WHEN asset IS NULL THEN 'explained' "
                            "ELSE decision END, decision_reason = ?, version = version + 1 WHERE id = ?",

@@ -59,7 +59,7 @@ export function query(values: Record<string, string | number | boolean | undefin
 
 export type Verdict = "met" | "gap" | "stale" | "no_evidence" | "not_applicable";
 export type Facility = { id: string; name: string; kind?: string; permissions: string[] };
-export type Me = { id: string; login: string; name: string; totp: boolean; facilities: Facility[]; session: string };
+export type Me = { id: string; login: string; name: string; totp: boolean; facilities: Facility[]; more_facilities: boolean; session: string };
 export type Choice = { value: string; label: Words };
 export type FieldInfo = { name: string; type: string; label: Words; help?: Words; required: boolean; list: boolean; to?: string; initial?: string; choices?: Choice[]; longest: number };
 export type RegisterInfo = {

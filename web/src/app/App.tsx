@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { ApiProblem, get, type Me } from "../api/client";
+import { ApiProblem, get, query, type Facility, type Me } from "../api/client";
 import { Account } from "../features/account/Account";
 import { Checklist } from "../features/checklists/Checklist";
 import { Checklists } from "../features/checklists/Checklists";
@@ -58,14 +58,17 @@ export function App() {
   const { location } = useRouter();
   const me = useQuery({ queryKey: ["me"], queryFn: () => get<Me>("/api/v1/session"), retry: false, staleTime: 60_000 });
   const [chosen, setChosen] = useState(() => localStorage.getItem("facility") ?? "");
+  // Who looks after many facilities has only the first of them in "me".
+  const listed = me.data?.facilities.find((facility) => facility.id === chosen);
+  const elsewhere = useQuery({ queryKey: ["facility", chosen], queryFn: () => get<{ items: Facility[] }>(`/api/v1/facilities${query({ id: chosen })}`), enabled: !!chosen && !listed && !!me.data?.more_facilities, staleTime: 60_000 });
   const session = useMemo(() => {
-    const first = me.data?.facilities.find((facility) => facility.id === chosen) ?? me.data?.facilities[0];
+    const first = listed ?? elsewhere.data?.items[0] ?? me.data?.facilities[0];
     if (!me.data || !first) return null;
-    return { me: me.data, facility: first, setFacility: (id: string) => { localStorage.setItem("facility", id); setChosen(id); } };
-  }, [me.data, chosen]);
+    return { me: me.data, facility: first, setFacility: (facility: Facility) => { localStorage.setItem("facility", facility.id); setChosen(facility.id); } };
+  }, [me.data, listed, elsewhere.data]);
 
   if (location.path === "/setup") return <Setup />;
-  if (me.isPending) return <main className="alone"><Loading /></main>;
+  if (me.isPending || elsewhere.isLoading) return <main className="alone"><Loading /></main>;
   if (me.error instanceof ApiProblem && me.error.status === 401) return <SignIn />;
   if (!session) return <main className="alone"><Problem error={me.error} retry={() => void me.refetch()} /></main>;
   return (

@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
-import { ApiProblem, call, get, query, type Words } from "../api/client";
+import { ApiProblem, call, get, query, type Facility, type Words } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 import type { TextKey } from "../texts/texts";
-import { Button, Dialog, Problem, TextField } from "../ui/ui";
+import { Button, Dialog, Problem, QueryView, TextField } from "../ui/ui";
 import { Link, useRouter } from "./router";
 import { useMay, useSession } from "./session";
 
@@ -46,6 +46,25 @@ function Search({ close }: { close: () => void }) {
   );
 }
 
+// For whoever looks after more facilities than a list can show.
+function ChooseFacility({ close }: { close: () => void }) {
+  const t = useTexts();
+  const { setFacility } = useSession();
+  const [text, setText] = useState("");
+  const found = useQuery({ queryKey: ["facilities", text], queryFn: () => get<{ items: Facility[]; total: number }>(`/api/v1/facilities${query({ text })}`) });
+  return (
+    <Dialog title={t("app.facility.choose")} close={close}>
+      <TextField label={t("app.facility.find")} autoFocus value={text} onChange={(event) => setText(event.target.value)} />
+      <QueryView query={found}>{(data) => data.items.length === 0 ? <p>{t("app.facility.none")}</p> : (
+        <>
+          <ul className="facilities">{data.items.map((one) => <li key={one.id}><Button kind="quiet" onClick={() => { setFacility(one); close(); }}>{one.name}</Button></li>)}</ul>
+          {data.total > data.items.length && <p className="quiet-text">{t("app.facility.more", { n: data.total - data.items.length })}</p>}
+        </>
+      )}</QueryView>
+    </Dialog>
+  );
+}
+
 export function Shell({ children }: { children: ReactNode }) {
   const t = useTexts();
   const { language, setLanguage } = useLanguage();
@@ -54,6 +73,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const client = useQueryClient();
   const { location, go } = useRouter();
   const [searching, setSearching] = useState(false);
+  const [choosing, setChoosing] = useState(false);
   const [stillIn, setStillIn] = useState<unknown>(null);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -86,8 +106,10 @@ export function Shell({ children }: { children: ReactNode }) {
       <header className="top">
         <Link to="/" className="brand"><img src="/icon.svg" alt="" width="28" height="28" />{t("app.name")}</Link>
         <span className="where">
-          {me.facilities.length > 1 ? (
-            <select aria-label={t("app.facility")} value={facility.id} onChange={(event) => setFacility(event.target.value)}>
+          {me.more_facilities ? (
+            <Button kind="quiet" aria-haspopup="dialog" aria-label={`${t("app.facility")}: ${facility.name}`} onClick={() => setChoosing(true)}>{facility.name}</Button>
+          ) : me.facilities.length > 1 ? (
+            <select aria-label={t("app.facility")} value={facility.id} onChange={(event) => { const one = me.facilities.find((each) => each.id === event.target.value); if (one) setFacility(one); }}>
               {me.facilities.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
             </select>
           ) : facility.name}
@@ -107,6 +129,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </ul>
       </nav>
       <main id="content" tabIndex={-1}>{children}</main>
+      {choosing && <ChooseFacility close={() => setChoosing(false)} />}
       {stillIn !== null && <Dialog title={t("app.sign_out.failed")} close={() => setStillIn(null)}><Problem error={stillIn} /><p>{t("app.sign_out.still")}</p></Dialog>}
       {searching && <Search close={() => setSearching(false)} />}
     </div>

@@ -1,8 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, type FieldInfo, type RegisterInfo, type RecordInfo, type Value } from "../../api/client";
+import { get, query, type FieldInfo, type RegisterInfo, type RecordInfo, type Value } from "../../api/client";
+import { useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 
-export const useRegisters = () => useQuery({ queryKey: ["registers"], queryFn: () => get<{ items: RegisterInfo[] }>("/api/v1/registers"), staleTime: 60_000 });
+export function useRegisters() {
+  const { facility } = useSession();
+  return useQuery({ queryKey: ["registers", facility.id], queryFn: () => get<{ items: RegisterInfo[] }>(`/api/v1/registers${query({ facility: facility.id })}`), staleTime: 60_000 });
+}
 
 // A value as people read it.
 export function useShown() {
