@@ -41,6 +41,9 @@ export function FileLink({ href, look = false, children, ...rest }: { href: stri
   );
 }
 
+// Between two facts on one line. Written as a character in JSX it would vanish at the end of a source line.
+export const wide = "\u3000";
+
 export const signs: Record<Verdict, string> = { met: "○", gap: "×", stale: "△", no_evidence: "？", not_applicable: "－" };
 
 // Sign, word and colour together: never colour alone.

@@ -4,7 +4,7 @@ import { call, get, post } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
-import { Button, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText } from "../../ui/ui";
+import { Button, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText, wide } from "../../ui/ui";
 
 type SessionInfo = { id: string; started_at: string; last_seen_at: string; address: string; agent: string; current: boolean };
 
@@ -55,7 +55,7 @@ export function Account() {
           {(data) => (
             <ul className="document-list">
               {data.items.map((session) => (
-                <li key={session.id}><span>{session.address}　{session.agent.slice(0, 60)}　<span className="quiet-text">{dates.time(session.last_seen_at)}</span></span>{session.current ? <span className="chip">{t("account.this")}</span> : <Button onClick={() => end.mutate(session.id)}>{t("account.end")}</Button>}</li>
+                <li key={session.id}><span>{session.address}{wide}{session.agent.slice(0, 60)}{wide}<span className="quiet-text">{dates.time(session.last_seen_at)}</span></span>{session.current ? <span className="chip">{t("account.this")}</span> : <Button onClick={() => end.mutate(session.id)}>{t("account.end")}</Button>}</li>
               ))}
             </ul>
           )}

@@ -3,7 +3,7 @@ import { get, query, type FrameworkSummary, type Verdict } from "../../api/clien
 import { Link } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
-import { PageHead, QueryView, signs } from "../../ui/ui";
+import { PageHead, QueryView, signs, wide } from "../../ui/ui";
 
 const order: Verdict[] = ["gap", "stale", "no_evidence", "met", "not_applicable"];
 
@@ -21,7 +21,7 @@ export function Checklists() {
             {[...data.items].sort((a, b) => Number(a.counts.not_applicable === a.items_total) - Number(b.counts.not_applicable === b.items_total) || b.edition.localeCompare(a.edition)).map((one) => (
               <li key={one.framework}>
                 <h2><Link to={`/checklists/${one.framework}`}>{words(one.title)}</Link></h2>
-                <p className="quiet-text">{words(one.source)}　{t("check.items", { n: one.items_total })}</p>
+                <p className="quiet-text">{words(one.source)}{wide}{t("check.items", { n: one.items_total })}</p>
                 <p className="counts">
                   {one.contradictions > 0 && <span className="sign contradiction"><span aria-hidden="true">⚠</span>{t("contradiction")} {one.contradictions}</span>}
                   {order.filter((verdict) => one.counts[verdict] > 0).map((verdict) => (

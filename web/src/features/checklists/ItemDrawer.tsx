@@ -6,7 +6,7 @@ import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, ErrorSummary, Notice, Sign, TextArea, TextField, signs, useProblemText } from "../../ui/ui";
+import { Button, Dialog, ErrorSummary, Notice, Sign, TextArea, TextField, signs, useProblemText, wide } from "../../ui/ui";
 
 function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: ItemInfo; vendor: string }) {
   const t = useTexts();
@@ -61,23 +61,23 @@ function Control({ control }: { control: ControlInfo }) {
       <p className="control-head"><Sign verdict={control.verdict} /> {words(control.title)}</p>
       <p className="quiet-text">
         {control.violations > 0 ? t("check.violations", { n: control.violations }) : t("check.subjects", { n: control.subjects })}
-        {control.since && <>　{t("check.since", { on: dates.day(control.since) })}</>}
+        {control.since && <>{wide}{t("check.since", { on: dates.day(control.since) })}</>}
       </p>
       {control.records.length > 0 && (
         <ul className="records">
-          {control.records.slice(0, 12).map((record) => <li key={record.id}><Link to={`/ledgers/${record.register}/${record.id}`}>{record.label || record.id}</Link>{record.detail && <span className="quiet-text">　{record.detail}</span>}</li>)}
+          {control.records.slice(0, 12).map((record) => <li key={record.id}><Link to={`/ledgers/${record.register}/${record.id}`}>{record.label || record.id}</Link>{record.detail && <span className="quiet-text">{wide}{record.detail}</span>}</li>)}
           {control.violations > 12 && <li><Link to={`/${control.link}`}>{t("check.more_records", { n: control.violations - 12 })}</Link></li>}
         </ul>
       )}
       {control.evidence.map((evidence) => (
         <p key={evidence.register} className="evidence">
-          {t("check.evidence")}: {evidence.observed_at ? <>{evidence.sources.join("、")}　<time dateTime={evidence.observed_at} title={dates.time(evidence.observed_at)}>{dates.ago(evidence.observed_at)}</time></> : t("check.evidence.none")}
-          {evidence.stale && <>　<Sign verdict="stale" /></>}
+          {t("check.evidence")}: {evidence.observed_at ? <>{evidence.sources.join("、")}{wide}<time dateTime={evidence.observed_at} title={dates.time(evidence.observed_at)}>{dates.ago(evidence.observed_at)}</time></> : t("check.evidence.none")}
+          {evidence.stale && <>{wide}<Sign verdict="stale" /></>}
         </p>
       ))}
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>{t("check.history")}</summary>
-        <ul className="history-line">{history.data?.items.map((change) => <li key={change.at}>{signs[change.verdict]} {t(`verdict.${change.verdict}`)}{change.violations > 0 && `（${change.violations}）`}　<time dateTime={change.at}>{dates.time(change.at)}</time></li>)}</ul>
+        <ul className="history-line">{history.data?.items.map((change) => <li key={change.at}>{signs[change.verdict]} {t(`verdict.${change.verdict}`)}{change.violations > 0 && `（${change.violations}）`}{wide}<time dateTime={change.at}>{dates.time(change.at)}</time></li>)}</ul>
       </details>
     </li>
   );
@@ -89,7 +89,7 @@ export function ItemDrawer({ framework, item, vendor, close }: { framework: Fram
   const dates = useDates();
   const may = useMay();
   return (
-    <Dialog drawer title={`${item.number}　${words(item.text)}`} close={close}>
+    <Dialog drawer title={`${item.number}${wide}${words(item.text)}`} close={close}>
       {item.contradiction && <div className="notice bad contradiction-big" role="alert"><strong>⚠ {t("contradiction")}</strong><p>{t(`contradiction.${item.contradiction}` as TextKey)}</p></div>}
       <dl className="two-answers">
         <div><dt>{t("check.measured")}</dt><dd><Sign verdict={item.verdict} /></dd></div>

@@ -6,7 +6,7 @@ import { Link, useRouter } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, ErrorSummary, FileLink, Notice, PageHead, QueryView, SelectField } from "../../ui/ui";
+import { Button, ErrorSummary, FileLink, Notice, PageHead, QueryView, SelectField, wide } from "../../ui/ui";
 import { useRegisters } from "../ledgers/registers";
 
 type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
@@ -38,7 +38,7 @@ function Recent({ label }: { label: (register: string) => string }) {
             <ul className="document-list">
               {items.map((one) => (
                 <li key={one.id}>
-                  <span>{dates.time(one.at)}　{label(one.register)}　{one.file}　{t("import.done", { a: one.created, b: one.changed })}</span>
+                  <span>{dates.time(one.at)}{wide}{label(one.register)}{wide}{one.file}{wide}{t("import.done", { a: one.created, b: one.changed })}</span>
                   <span className="actions">{one.state === "undone" ? t("import.state.undone") : <Button disabled={undo.isPending} aria-label={`${t("import.undo")} ${one.file} ${dates.time(one.at)}`} onClick={() => undo.mutate(one.id)}>{t("import.undo")}</Button>}</span>
                 </li>
               ))}

@@ -3,7 +3,7 @@ import { get, post, query, type Words } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
-import { Button, PageHead, Problem, QueryView } from "../../ui/ui";
+import { Button, PageHead, Problem, QueryView, wide } from "../../ui/ui";
 
 type Past = { started_at: string; ended_at: string; by: string; server: string; error?: Words; note?: Words };
 type Job = {
@@ -52,7 +52,7 @@ function History({ job }: { job: Job }) {
     <details>
       <summary>{t("jobs.history")}</summary>
       <ul className="quiet-text">
-        {job.history.map((past) => <li key={past.started_at}>{dates.time(past.started_at)}　<Outcome past={past} />　{past.by}　{past.server}</li>)}
+        {job.history.map((past) => <li key={past.started_at}>{dates.time(past.started_at)}{wide}<Outcome past={past} />{wide}{past.by}{wide}{past.server}</li>)}
       </ul>
     </details>
   );
@@ -72,10 +72,10 @@ function Row({ job }: { job: Job }) {
   const latest = job.history[0];
   return (
     <tr>
-      <th scope="row">{words(job.title)}{job.label && <span className="quiet-text">　{job.label}</span>}<History job={job} /></th>
+      <th scope="row">{words(job.title)}{job.label && <span className="quiet-text">{wide}{job.label}</span>}<History job={job} /></th>
       <td>
         <State job={job} />
-        {job.asked_by && <span className="quiet-text">　{t("jobs.asked", { who: job.asked_by })}</span>}
+        {job.asked_by && <span className="quiet-text">{wide}{t("jobs.asked", { who: job.asked_by })}</span>}
         {job.failing_since && latest?.error && <p>{words(latest.error)}</p>}
         {(ask.error ?? end.error) && <Problem error={ask.error ?? end.error} />}
       </td>

@@ -3,7 +3,7 @@ import { get, query, type JournalEntry } from "../../api/client";
 import { useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Loading, PageHead, Problem } from "../../ui/ui";
+import { Button, Loading, PageHead, Problem, wide } from "../../ui/ui";
 import { useRegisters } from "../ledgers/registers";
 
 export function Journal() {
@@ -32,7 +32,7 @@ export function Journal() {
               {journal.data.pages.flatMap((page) => page.items).map((entry) => (
                 <tr key={entry.sequence}>
                   <td title={entry.hash}>{entry.sequence}</td><td><time dateTime={entry.at}>{dates.time(entry.at)}</time></td><td>{entry.actor}</td>
-                  <td>{t(`action.${entry.action}` as TextKey)}　{subject(entry.subject)}</td><td>{entry.reason}　<span className="quiet-text">{entry.origin}</span></td>
+                  <td>{t(`action.${entry.action}` as TextKey)}{wide}{subject(entry.subject)}</td><td>{entry.reason}{wide}<span className="quiet-text">{entry.origin}</span></td>
                 </tr>
               ))}
             </tbody>

@@ -7,7 +7,7 @@ import { useMay } from "../../app/session";
 import { term } from "../../api/logs";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText } from "../../ui/ui";
+import { Button, Dialog, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText, wide } from "../../ui/ui";
 import { RecordForm } from "./RecordForm";
 import { useRegisters, useShown } from "./registers";
 
@@ -65,7 +65,7 @@ function History({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
           <ol className="history">
             {data.items.map((entry, index) => (
               <li key={entry.sequence}>
-                <p><strong>{t(`action.${entry.action}` as TextKey)}</strong>　<time dateTime={entry.at}>{dates.time(entry.at)}</time>　{entry.actor}　<span className="quiet-text">{entry.origin}</span>{entry.reason && <>　「{entry.reason}」</>}</p>
+                <p><strong>{t(`action.${entry.action}` as TextKey)}</strong>{wide}<time dateTime={entry.at}>{dates.time(entry.at)}</time>{wide}{entry.actor}{wide}<span className="quiet-text">{entry.origin}</span>{entry.reason && <>{wide}「{entry.reason}」</>}</p>
                 <ul className="changes">
                   {entry.before && info.fields.filter((field) => JSON.stringify(entry.before?.[field.name] ?? null) !== JSON.stringify(entry.after?.[field.name] ?? null)).map((field) => (
                     <li key={field.name}>{words(field.label)}: <del>{shown(field, entry.before?.[field.name]) || t("record.unset")}</del> → <ins>{shown(field, entry.after?.[field.name]) || t("record.unset")}</ins></li>

@@ -5,7 +5,7 @@ import { Link } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, Notice, QueryView } from "../../ui/ui";
+import { Button, Dialog, Notice, QueryView, wide } from "../../ui/ui";
 import { type LogEventDetail } from "./types";
 
 // One event: what is understood of it, its bytes, whether it is proven, and where to go from here.
@@ -27,8 +27,8 @@ export function EventDrawer({ stream, index, narrow, close }: { stream: string; 
           const owner = data.fields.user ? data.owners?.[data.fields.user] : undefined;
           return (
           <>
-            <p><time dateTime={data.time}>{dates.seconds(data.time)}</time>　<span className="quiet-text">{t("logs.received", { at: dates.seconds(data.received) })}</span></p>
-            <p className={`proof ${data.proof.state}`}><strong>{t(`logs.proof.${data.proof.state}` as TextKey)}</strong>{data.proof.head && <>　<span className="quiet-text">{t("logs.proof.head", { at: dates.time(data.proof.head.at), n: data.proof.head.size })}</span></>}</p>
+            <p><time dateTime={data.time}>{dates.seconds(data.time)}</time>{wide}<span className="quiet-text">{t("logs.received", { at: dates.seconds(data.received) })}</span></p>
+            <p className={`proof ${data.proof.state}`}><strong>{t(`logs.proof.${data.proof.state}` as TextKey)}</strong>{data.proof.head && <>{wide}<span className="quiet-text">{t("logs.proof.head", { at: dates.time(data.proof.head.at), n: data.proof.head.size })}</span></>}</p>
             {data.refused && <Notice kind="plain">{t("logs.refused.why", { why: words(data.refused) })}</Notice>}
             <dl className="plain-record">
               {Object.entries(data.fields).map(([field, value]) => (

@@ -4,7 +4,7 @@ import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, FileLink, Notice, Problem, QueryView } from "../../ui/ui";
+import { Button, FileLink, Notice, Problem, QueryView, wide } from "../../ui/ui";
 import { bytes, type Head, type LogStream, type LogStreams } from "./types";
 
 type Verified = { whole: boolean; events?: number; heads?: number; root?: string; damage: { what: Words; file: string; first: number; last: number }[] };
@@ -23,7 +23,7 @@ function StreamProof({ stream }: { stream: LogStream }) {
     <li className="source">
       <div className="source-head"><h2>{t(`logs.stream.${name}` as TextKey)}</h2>{writer && <code>{writer}</code>}<span className="chip">{t("logs.events.n", { n: stream.events.toLocaleString() })}</span><span className="quiet-text">{bytes(stream.bytes)}{stream.bytes > 0 && stream.raw_bytes > stream.bytes && `（1/${(stream.raw_bytes / stream.bytes).toFixed(0)}）`}</span></div>
       {stream.first > 0 && <p className="quiet-text">{t("logs.first", { n: stream.first.toLocaleString() })}</p>}
-      {stream.head ? <p>{t("logs.head", { at: dates.time(stream.head.at), n: stream.head.size.toLocaleString() })}{stream.head.stamp && <>　{t("logs.head.stamp", { at: dates.time(stream.head.stamp.at), by: stream.head.stamp.authority })}</>}<br /><code className="hash">{stream.head.root}</code></p> : <p className="quiet-text">{t("logs.head.none")}</p>}
+      {stream.head ? <p>{t("logs.head", { at: dates.time(stream.head.at), n: stream.head.size.toLocaleString() })}{stream.head.stamp && <>{wide}{t("logs.head.stamp", { at: dates.time(stream.head.stamp.at), by: stream.head.stamp.authority })}</>}<br /><code className="hash">{stream.head.root}</code></p> : <p className="quiet-text">{t("logs.head.none")}</p>}
       {stream.damage.map((damage) => <div key={`${damage.file}${damage.first}`} className="notice bad">{words(damage.what)}（{damage.file}、{damage.first}–{damage.last}）</div>)}
       {(verify.error || sign.error) && <Problem error={verify.error ?? sign.error} />}
       {verify.data && (verify.data.whole
@@ -45,7 +45,7 @@ export function LogProof() {
     <QueryView query={streams}>
       {(data) => (
         <>
-          {data.disk.total > 0 && <p>{t("logs.disk", { free: bytes(data.disk.free), total: bytes(data.disk.total) })}{data.disk.days_left !== null && <>　{t(data.disk.days_left < 60 ? "logs.disk.soon" : "logs.disk.days", { n: Math.floor(data.disk.days_left) })}</>}</p>}
+          {data.disk.total > 0 && <p>{t("logs.disk", { free: bytes(data.disk.free), total: bytes(data.disk.total) })}{data.disk.days_left !== null && <>{wide}{t(data.disk.days_left < 60 ? "logs.disk.soon" : "logs.disk.days", { n: Math.floor(data.disk.days_left) })}</>}</p>}
           {data.items.length === 0 ? <Notice kind="plain">{t("logs.empty")}</Notice> : <ul className="sources">{data.items.map((stream) => <StreamProof key={stream.stream} stream={stream} />)}</ul>}
           <section aria-labelledby="outside">
             <h2 id="outside">{t("logs.outside")}</h2>

@@ -7,7 +7,7 @@ import { Link, useSearch } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, FileLink, Loading, Notice, Problem, SelectField, TextField } from "../../ui/ui";
+import { Button, Dialog, FileLink, Loading, Notice, Problem, SelectField, TextField, wide } from "../../ui/ui";
 import { EventDrawer } from "./EventDrawer";
 import { type LogEvent, type LogPage, type Owner } from "./types";
 
@@ -25,7 +25,7 @@ function Histogram({ buckets, narrow }: { buckets: { from: string; count: number
       <figcaption className="only-read">{t("logs.histogram")}</figcaption>
       <div className="bars" tabIndex={0} role="group" aria-label={t("logs.histogram")}>
         {buckets.map((bucket) => (
-          <button key={bucket.from} type="button" title={`${dates.time(bucket.from)}　${bucket.count}`} aria-label={`${dates.time(bucket.from)} ${bucket.count}`} disabled={bucket.count === 0}
+          <button key={bucket.from} type="button" title={`${dates.time(bucket.from)}${wide}${bucket.count}`} aria-label={`${dates.time(bucket.from)} ${bucket.count}`} disabled={bucket.count === 0}
             onClick={() => narrow(bucket.from, new Date(new Date(bucket.from).getTime() + Math.max(width, 1000)).toISOString())}>
             <svg viewBox="0 0 10 100" preserveAspectRatio="none" aria-hidden="true"><rect x="1" width="8" y={100 - (100 * bucket.count) / most} height={(100 * bucket.count) / most} /></svg>
           </button>
@@ -154,7 +154,7 @@ export function LogSearch() {
               <li key={name(event)}>
                 <button type="button" className={event.fields.outcome === "failure" ? "event failed" : "event"} onClick={() => setSearch({ event: name(event) })}>
                   <time dateTime={event.time}>{dates.seconds(event.time)}</time>
-                  <span className="event-who">{event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>} {event.fields.user && <strong>{event.fields.user}</strong>}{event.fields.user && owners[event.fields.user]?.name && <> {owners[event.fields.user]!.name}</>} {event.fields.action} {event.fields.patient && <span className="chip">{t("logs.field.patient")} {event.fields.patient}</span>} <span className="quiet-text">{event.fields.host}　{event.fields.source}</span></span>
+                  <span className="event-who">{event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>} {event.fields.user && <strong>{event.fields.user}</strong>}{event.fields.user && owners[event.fields.user]?.name && <> {owners[event.fields.user]!.name}</>} {event.fields.action} {event.fields.patient && <span className="chip">{t("logs.field.patient")} {event.fields.patient}</span>} <span className="quiet-text">{event.fields.host}{wide}{event.fields.source}</span></span>
                   <span className="event-raw">{event.raw.slice(0, 400)}</span>
                 </button>
               </li>

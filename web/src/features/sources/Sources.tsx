@@ -6,7 +6,7 @@ import { useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, ErrorSummary, Notice, PageHead, Problem, QueryView, SelectField, Sign, TextField, useProblemText } from "../../ui/ui";
+import { Button, Dialog, ErrorSummary, Notice, PageHead, Problem, QueryView, SelectField, Sign, TextField, useProblemText, wide } from "../../ui/ui";
 import { useRegisters } from "../ledgers/registers";
 
 type Source = { id: string; name: string; kind: string; settings: Record<string, string>; every_minutes: number; enabled: boolean; last_run_at: string | null; last_success_at: string | null; failing_since: string | null; last_error: string; last_error_text?: Words };
@@ -105,7 +105,7 @@ function SourceRow({ source }: { source: Source }) {
       </div>
       <p className="quiet-text">
         {t("sources.last")}: {source.last_success_at ? <time dateTime={source.last_success_at} title={dates.time(source.last_success_at)}>{dates.ago(source.last_success_at)}</time> : t("sources.never")}
-        {"　"}{t("sources.every")}: {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
+        {wide}{t("sources.every")}: {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
       </p>
       {source.failing_since && source.last_error_text && <div className="notice bad"><p>{t("sources.failing", { on: dates.time(source.failing_since) })}</p><p>{words(source.last_error_text)}</p></div>}
       {(run.error || file.error) && <Problem error={run.error ?? file.error} />}
@@ -142,7 +142,7 @@ function Candidate({ host }: { host: RecordInfo }) {
   const kinds = registers.data?.items.find((one) => one.name === "asset")?.fields.find((field) => field.name === "kind")?.choices ?? [];
   return (
     <li className="source">
-      <p><strong>{host.label}</strong>　{String(host.fields.mac ?? "")}　{String(host.fields.maker ?? "")}　<span className="quiet-text">{String(host.fields.open_ports ?? "")}</span></p>
+      <p><strong>{host.label}</strong>{wide}{String(host.fields.mac ?? "")}{wide}{String(host.fields.maker ?? "")}{wide}<span className="quiet-text">{String(host.fields.open_ports ?? "")}</span></p>
       {may("sources_manage") && <div className="actions"><Button onClick={() => setMode("accept")} aria-label={`${t("sources.accept")}: ${host.label}`}>{t("sources.accept")}</Button><Button kind="quiet" onClick={() => setMode("explain")} aria-label={`${t("sources.explain")}: ${host.label}`}>{t("sources.explain")}</Button></div>}
       {mode && (
         <Dialog title={mode === "accept" ? t("sources.accept") : t("sources.explain")} close={() => setMode("")}>

@@ -6,7 +6,7 @@ import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, ErrorSummary, Notice, PageHead, QueryView, Sign, TextField, useProblemText } from "../../ui/ui";
+import { Button, Dialog, ErrorSummary, Notice, PageHead, QueryView, Sign, TextField, useProblemText, wide } from "../../ui/ui";
 
 type Row = { kind: string; urgency: number; text: Words; reason: Words; date: string; link: string; key: string };
 type TodayInfo = { items: Row[]; urgent: number; soon: number; met: number; today: string };
@@ -73,7 +73,7 @@ export function Today() {
                     </span>
                     <div className="todo-text">
                       <p className="todo-what">{words(row.text)}</p>
-                      <p className="todo-why">{words(row.reason)}{row.date && <span className="date">　{dates.day(row.date)}</span>}</p>
+                      <p className="todo-why">{words(row.reason)}{row.date && <span className="date">{wide}{dates.day(row.date)}</span>}</p>
                     </div>
                     <div className="todo-actions">
                       <Link className="button secondary" to={`/${row.link}`} aria-label={`${t("today.go")}: ${words(row.text)}`}>{t("today.go")}</Link>
