@@ -7,7 +7,9 @@ import { demo, folder, mamori, serve } from "./mamori.mjs";
 
 describe("the command line", () => {
   let data;
-  before(() => { data = folder(); });
+  before(() => {
+    data = folder();
+  });
   after(() => data.remove());
   const run = (...words) => mamori(...words, "--data", data.path);
 
@@ -20,7 +22,10 @@ describe("the command line", () => {
 
   test("import shows line and reason, offers the good part, is not applied by --dry-run or --all-or-none", () => {
     const file = join(data.path, "台帳.csv");
-    writeFileSync(file, "種別,管理番号,メーカー,管理場所,管理責任者,購入日\nパソコン,PC-001,〇〇,医事課,医事課長,R5.5.8\nパソコン,PC-002,〇〇,医事課,医事課長,5/32\n");
+    writeFileSync(
+      file,
+      "種別,管理番号,メーカー,管理場所,管理責任者,購入日\nパソコン,PC-001,〇〇,医事課,医事課長,R5.5.8\nパソコン,PC-002,〇〇,医事課,医事課長,5/32\n",
+    );
     const dry = run("import", "asset", file, "--dry-run", "--format", "json");
     assert.equal(dry.code, 1);
     const plan = JSON.parse(dry.out);
@@ -57,17 +62,38 @@ describe("the command line", () => {
   });
 
   test("every framework answers with the promised members", () => {
-    const ids = ["mhlw-facility-r5", "mhlw-facility-r6", "mhlw-facility-r7", "mhlw-vendor-r5", "mhlw-vendor-r6", "mhlw-vendor-r7", "mhlw-pharmacy-r7", "tokushima-20", "minimum-measures-2024", "handbook-articles", "fee-schedule"];
-    const counts = { "mhlw-facility-r6": 18, "mhlw-facility-r7": 18, "mhlw-vendor-r6": 14, "tokushima-20": 20, "handbook-articles": 16, "fee-schedule": 30 };
+    const ids = [
+      "mhlw-facility-r5",
+      "mhlw-facility-r6",
+      "mhlw-facility-r7",
+      "mhlw-vendor-r5",
+      "mhlw-vendor-r6",
+      "mhlw-vendor-r7",
+      "mhlw-pharmacy-r7",
+      "tokushima-20",
+      "minimum-measures-2024",
+      "handbook-articles",
+      "fee-schedule",
+    ];
+    const counts = {
+      "mhlw-facility-r6": 18,
+      "mhlw-facility-r7": 18,
+      "mhlw-vendor-r6": 14,
+      "tokushima-20": 20,
+      "handbook-articles": 16,
+      "fee-schedule": 30,
+    };
     for (const id of ids) {
       const answer = run("assess", "--framework", id, "--format", "json");
       assert.equal(answer.code, 0, answer.err);
       const { items } = JSON.parse(answer.out);
       if (counts[id]) assert.equal(items.length, counts[id], id);
       for (const item of items) {
-        for (const member of ["item", "verdict", "declared", "contradiction", "records", "evidence", "next_step"]) assert.ok(member in item, `${id} ${member}`);
+        for (const member of ["item", "verdict", "declared", "contradiction", "records", "evidence", "next_step"])
+          assert.ok(member in item, `${id} ${member}`);
         assert.ok(["met", "gap", "stale", "no_evidence", "not_applicable"].includes(item.verdict));
-        if (item.verdict === "no_evidence") assert.ok(item.next_step.ja, `${id} ${item.item} says what would answer it`);
+        if (item.verdict === "no_evidence")
+          assert.ok(item.next_step.ja, `${id} ${item.item} says what would answer it`);
       }
     }
     assert.equal(run("assess", "--framework", "mhlw-facility-r7", "--strict").code, 1);
@@ -93,13 +119,19 @@ describe("the command line", () => {
   test("users are added, disabled, listed; the journal verifies", () => {
     assert.equal(run("user", "add", "sato", "--name", "佐藤", "--role", "operator").code, 0);
     assert.equal(run("user", "disable", "sato").code, 0);
-    assert.equal(JSON.parse(run("user", "list", "--format", "json").out).find((user) => user.login === "sato").enabled, false);
+    assert.equal(
+      JSON.parse(run("user", "list", "--format", "json").out).find((user) => user.login === "sato").enabled,
+      false,
+    );
     assert.equal(run("user", "add", "bad", "--role", "emperor").code, 2);
     assert.equal(run("verify").code, 0);
   });
 
   test("sources are added and read from the command line; a failing one says why", () => {
-    assert.equal(run("collect", "add", "backup", "nas", "--set", "kind=folder", "--set", "repository=/nonexistent").code, 0);
+    assert.equal(
+      run("collect", "add", "backup", "nas", "--set", "kind=folder", "--set", "repository=/nonexistent").code,
+      0,
+    );
     const failed = run("collect", "run", "nas");
     assert.equal(failed.code, 5);
     assert.match(failed.err, /見つかりません/);
@@ -124,7 +156,10 @@ describe("the command line", () => {
   });
 
   test("a group with several facilities lives in one database; the command asks which one is meant", () => {
-    assert.equal(run("init", "--name", "ひがし病院", "--kind", "hospital", "--beds", "120", "--grant", "manager").code, 0);
+    assert.equal(
+      run("init", "--name", "ひがし病院", "--kind", "hospital", "--beds", "120", "--grant", "manager").code,
+      0,
+    );
     assert.equal(run("export", "asset", "--format", "json").code, 2);
     assert.equal(JSON.parse(run("export", "asset", "--format", "json", "--facility", "ひがし病院").out).length, 0);
     assert.equal(JSON.parse(run("export", "asset", "--format", "json", "--facility", "あおぞら診療所").out).length, 1);

@@ -16,8 +16,14 @@ async function answer(body) {
   if (insert) {
     // The engine in this process takes rows from a file where a server takes them from the request.
     const [, table, format] = insert;
-    const columns = Buffer.from((await session.queryAsync(`DESCRIBE TABLE ${table}`, { format: "TabSeparated" })).bytes()).toString();
-    const structure = columns.trim().split("\n").map((line) => line.split("\t").slice(0, 2).join(" ")).join(", ");
+    const columns = Buffer.from(
+      (await session.queryAsync(`DESCRIBE TABLE ${table}`, { format: "TabSeparated" })).bytes(),
+    ).toString();
+    const structure = columns
+      .trim()
+      .split("\n")
+      .map((line) => line.split("\t").slice(0, 2).join(" "))
+      .join(", ");
     const file = join(process.argv[2], "rows");
     writeFileSync(file, body.subarray(end + 1));
     await session.queryAsync(`INSERT INTO ${table} SELECT * FROM file('${file}', ${format}, '${structure}')`);
@@ -25,7 +31,9 @@ async function answer(body) {
   }
   const statement = body.toString();
   const asked = / FORMAT (\w+)$/.exec(statement);
-  const result = await session.queryAsync(asked ? statement.slice(0, asked.index) : statement, { format: asked ? asked[1] : "TabSeparated" });
+  const result = await session.queryAsync(asked ? statement.slice(0, asked.index) : statement, {
+    format: asked ? asked[1] : "TabSeparated",
+  });
   return Buffer.from(result.bytes());
 }
 

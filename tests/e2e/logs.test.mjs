@@ -33,12 +33,28 @@ describe("the log archive", () => {
     data?.remove();
   });
 
-  const post = (path, body, headers = {}) => fetch(server.url + path, { method: "POST", body, headers: { Authorization: `Bearer ${token}`, ...headers } });
-  const find = (question) => run("logs", "search", question, "--format", "json").out.trim().split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const post = (path, body, headers = {}) =>
+    fetch(server.url + path, { method: "POST", body, headers: { Authorization: `Bearer ${token}`, ...headers } });
+  const find = (question) =>
+    run("logs", "search", question, "--format", "json")
+      .out.trim()
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
 
   test("without a token nothing is taken, whatever else is shown", async () => {
-    for (const path of ["/ingest/fhir", "/ingest/v1/logs", "/ingest/lines", "/ingest/elastic/_bulk", "/ingest/elastic/x/_bulk"]) {
-      for (const headers of [{}, { Authorization: "Bearer mml_wrong" }, { Authorization: "Basic " + Buffer.from("a:b").toString("base64") }]) {
+    for (const path of [
+      "/ingest/fhir",
+      "/ingest/v1/logs",
+      "/ingest/lines",
+      "/ingest/elastic/_bulk",
+      "/ingest/elastic/x/_bulk",
+    ]) {
+      for (const headers of [
+        {},
+        { Authorization: "Bearer mml_wrong" },
+        { Authorization: "Basic " + Buffer.from("a:b").toString("base64") },
+      ]) {
         const reply = await fetch(server.url + path, { method: "POST", body: "{}", headers });
         assert.equal(reply.status, 401, path);
       }
@@ -47,34 +63,74 @@ describe("the log archive", () => {
 
   test("the Elasticsearch client sends with _bulk", async () => {
     const client = new Client({ node: `${server.url}/ingest/elastic`, auth: { username: "mamori", password: token } });
-    const result = await client.bulk({ operations: [{ create: { _index: "logs" } }, { "@timestamp": "2026-11-20T01:02:03Z", message: "elasticzebra one", user: { name: "tanaka" } }, { create: { _index: "logs" } }, { message: "elasticzebra two" }, { delete: { _index: "logs", _id: "1" } }] });
+    const result = await client.bulk({
+      operations: [
+        { create: { _index: "logs" } },
+        { "@timestamp": "2026-11-20T01:02:03Z", message: "elasticzebra one", user: { name: "tanaka" } },
+        { create: { _index: "logs" } },
+        { message: "elasticzebra two" },
+        { delete: { _index: "logs", _id: "1" } },
+      ],
+    });
     assert.equal(result.errors, true, "what is logged cannot be deleted");
-    assert.deepEqual(result.items.map((item) => Object.values(item)[0].status), [201, 201, 400]);
+    assert.deepEqual(
+      result.items.map((item) => Object.values(item)[0].status),
+      [201, 201, 400],
+    );
     const found = find("elasticzebra");
     assert.equal(found.length, 2);
     assert.ok(found.some((event) => event.fields.user === "tanaka" && event.time === "2026-11-20T01:02:03Z"));
   });
 
-  for (const [name, Exporter] of [["JSON", HttpExporter], ["protobuf", ProtoExporter]]) {
+  for (const [name, Exporter] of [
+    ["JSON", HttpExporter],
+    ["protobuf", ProtoExporter],
+  ]) {
     test(`the OpenTelemetry exporter sends ${name}`, async () => {
       const word = `otlp${name.toLowerCase()}zebra`;
-      const exporter = new Exporter({ url: `${server.url}/ingest/v1/logs`, headers: { Authorization: `Bearer ${token}` }, compression: name === "protobuf" ? "gzip" : "none" });
+      const exporter = new Exporter({
+        url: `${server.url}/ingest/v1/logs`,
+        headers: { Authorization: `Bearer ${token}` },
+        compression: name === "protobuf" ? "gzip" : "none",
+      });
       const provider = new LoggerProvider({ resource: new Resource({ "host.name": "app7" }) });
       provider.addLogRecordProcessor(new SimpleLogRecordProcessor(exporter));
-      provider.getLogger("test").emit({ severityNumber: 17, body: word, attributes: { "user.name": "suzuki", nested: { list: [1, true, "x"] } } });
+      provider
+        .getLogger("test")
+        .emit({
+          severityNumber: 17,
+          body: word,
+          attributes: { "user.name": "suzuki", nested: { list: [1, true, "x"] } },
+        });
       await provider.forceFlush();
       await provider.shutdown();
       const found = find(word);
       assert.equal(found.length, 1);
-      assert.deepEqual([found[0].fields.kind, found[0].fields.user, found[0].fields.host, found[0].fields.severity], ["otlp", "suzuki", "app7", "3"]);
+      assert.deepEqual(
+        [found[0].fields.kind, found[0].fields.user, found[0].fields.host, found[0].fields.severity],
+        ["otlp", "suzuki", "app7", "3"],
+      );
       assert.match(found[0].raw, /nested/);
     });
   }
 
   test("FHIR AuditEvents come singly and in a Bundle; a bad entry is named", async () => {
-    const event = (patient) => ({ resourceType: "AuditEvent", recorded: "2026-11-20T01:00:00Z", action: "R", agent: [{ who: { identifier: { value: "s10003" } }, requestor: true }], entity: [{ what: { reference: `Patient/${patient}` } }] });
+    const event = (patient) => ({
+      resourceType: "AuditEvent",
+      recorded: "2026-11-20T01:00:00Z",
+      action: "R",
+      agent: [{ who: { identifier: { value: "s10003" } }, requestor: true }],
+      entity: [{ what: { reference: `Patient/${patient}` } }],
+    });
     assert.equal((await post("/ingest/fhir", JSON.stringify(event("777001")))).status, 201);
-    const bundle = await post("/ingest/fhir", JSON.stringify({ resourceType: "Bundle", type: "batch", entry: [{ resource: event("777002") }, { resource: { resourceType: "Patient" } }] }));
+    const bundle = await post(
+      "/ingest/fhir",
+      JSON.stringify({
+        resourceType: "Bundle",
+        type: "batch",
+        entry: [{ resource: event("777002") }, { resource: { resourceType: "Patient" } }],
+      }),
+    );
     assert.equal(bundle.status, 200);
     assert.match(JSON.stringify(await bundle.json()), /entry 2/);
     assert.equal(find("patient:777001 OR patient:777002").length, 2);
@@ -91,11 +147,16 @@ describe("the log archive", () => {
   });
 
   test("another installation's heads come to this one as to a hub, and its logs are held against them", async () => {
-    const hospital = folder(), stranger = folder();
+    const hospital = folder(),
+      stranger = folder();
     try {
-      assert.equal(mamori("init", "--name", "分院", "--kind", "clinic", "--login", "admin", "--data", hospital.path).code, 0);
+      assert.equal(
+        mamori("init", "--name", "分院", "--kind", "clinic", "--login", "admin", "--data", hospital.path).code,
+        0,
+      );
       const other = await serve(hospital.path, { MAMORI_HUB_TOKEN: token }, "--hub-heads", server.url);
-      for (let i = 0; find("action:tree-head").length === 0 && i < 100; ++i) await new Promise((resolve) => setTimeout(resolve, 200));
+      for (let i = 0; find("action:tree-head").length === 0 && i < 100; ++i)
+        await new Promise((resolve) => setTimeout(resolve, 200));
       await other.stop();
       const heads = run("logs", "search", "action:tree-head", "--format", "json").out;
       assert.match(heads, /mamori\/[0-9a-z]+\/journal/);
@@ -106,11 +167,15 @@ describe("the log archive", () => {
       assert.match(fits.out, /signed heads kept elsewhere fit/);
       // Whoever took the logs away, or began anew with another key, is found.
       const archive = join(hospital.path, "archive");
-      for (const facility of readdirSync(archive).filter((name) => name !== "lock")) rmSync(join(archive, facility, "journal"), { recursive: true, force: true });
+      for (const facility of readdirSync(archive).filter((name) => name !== "lock"))
+        rmSync(join(archive, facility, "journal"), { recursive: true, force: true });
       const cut = mamori("verify", "--heads", file, "--data", hospital.path, "--language", "en");
       assert.equal(cut.code, 1);
       assert.match(cut.err, /does not fit the logs/);
-      assert.equal(mamori("init", "--name", "別院", "--kind", "clinic", "--login", "admin", "--data", stranger.path).code, 0);
+      assert.equal(
+        mamori("init", "--name", "別院", "--kind", "clinic", "--login", "admin", "--data", stranger.path).code,
+        0,
+      );
       const foreign = mamori("verify", "--heads", file, "--data", stranger.path, "--language", "en");
       assert.equal(foreign.code, 1);
       assert.match(foreign.err, /Not signed by the key/);
@@ -134,11 +199,15 @@ describe("the log archive", () => {
     await page.waitForSelector("table");
     const receivers = await page.evaluate(async () => (await (await fetch("/api/v1/logs/sources")).json()).receivers);
     await new Promise((resolve, reject) => {
-      const socket = createConnection(receivers.tcp, "127.0.0.1", () => socket.end("<34>1 2026-11-20T00:00:00Z fw app - - - syslogzebra from a stranger\n"));
+      const socket = createConnection(receivers.tcp, "127.0.0.1", () =>
+        socket.end("<34>1 2026-11-20T00:00:00Z fw app - - - syslogzebra from a stranger\n"),
+      );
       socket.on("close", resolve);
       socket.on("error", reject);
     });
-    await page.waitForFunction(async () => (await (await fetch("/api/v1/logs/search?q=syslogzebra")).json()).items.length === 1);
+    await page.waitForFunction(
+      async () => (await (await fetch("/api/v1/logs/search?q=syslogzebra")).json()).items.length === 1,
+    );
     await page.reload();
     await page.getByRole("button", { name: /^承認する: LS-0014/ }).click();
     await page.waitForFunction(() => !document.querySelector("[aria-label='承認する: LS-0014']"));
@@ -151,7 +220,12 @@ describe("the log archive", () => {
     await page.waitForSelector(".events li");
     await page.waitForSelector(".bars rect");
     await page.getByLabel("探す言葉").fill("outcome:failure");
-    await page.waitForFunction(() => location.search.includes("outcome") && document.querySelectorAll(".event.failed").length > 3 && document.querySelectorAll(".event:not(.failed)").length === 0);
+    await page.waitForFunction(
+      () =>
+        location.search.includes("outcome") &&
+        document.querySelectorAll(".event.failed").length > 3 &&
+        document.querySelectorAll(".event:not(.failed)").length === 0,
+    );
     await shot(page, "logs");
     assert.deepEqual(await axeProblems(page), []);
     await page.locator(".events .event").first().click();
@@ -202,9 +276,15 @@ describe("the log archive", () => {
     assert.equal(made.code, 0, made.err);
     const elsewhere = folder();
     try {
-      const verify = (path) => mamori("verify", path, "--format", "json", "--data", join(elsewhere.path, "none"), "--language", "en");
+      const verify = (path) =>
+        mamori("verify", path, "--format", "json", "--data", join(elsewhere.path, "none"), "--language", "en");
       assert.equal(verify(file).code, 0, verify(file).err);
-      const unpack = spawnSync("python3", ["-c", "import sys,zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])", file, elsewhere.path]);
+      const unpack = spawnSync("python3", [
+        "-c",
+        "import sys,zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])",
+        file,
+        elsewhere.path,
+      ]);
       assert.equal(unpack.status, 0);
       const lines = readFileSync(join(elsewhere.path, "events.jsonl"), "utf8").trimEnd().split("\n");
       const tampered = {
@@ -216,7 +296,12 @@ describe("the log archive", () => {
       for (const [kind, changed] of Object.entries(tampered)) {
         writeFileSync(join(elsewhere.path, "events.jsonl"), changed.join("\n") + "\n");
         const path = join(elsewhere.path, `${kind}.zip`);
-        spawnSync("python3", ["-c", "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1],'w'); [z.write(sys.argv[2]+'/'+n,n) for n in ('README.txt','events.jsonl','proof.json')]", path, elsewhere.path]);
+        spawnSync("python3", [
+          "-c",
+          "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1],'w'); [z.write(sys.argv[2]+'/'+n,n) for n in ('README.txt','events.jsonl','proof.json')]",
+          path,
+          elsewhere.path,
+        ]);
         const answer = verify(path);
         assert.equal(answer.code, 1, kind);
         const told = JSON.parse(answer.out);
@@ -233,7 +318,10 @@ describe("the log archive", () => {
     const counted = JSON.parse(run("logs", "stats", "outcome:failure", "--format", "json").out);
     assert.ok(counted.total > 0 && counted.counts.user.length > 0);
     const file = join(data.path, "old.log");
-    writeFileSync(file, "Nov 20 10:00:00 host app: importzebra 1\nNov 20 10:00:01 host app: importzebra 2\n" + "x".repeat(2 << 20) + "\n");
+    writeFileSync(
+      file,
+      "Nov 20 10:00:00 host app: importzebra 1\nNov 20 10:00:01 host app: importzebra 2\n" + "x".repeat(2 << 20) + "\n",
+    );
     assert.equal(run("logs", "import", file, "--source", "LS-0001").code, 4, "another process writes");
     await server.stop();
     const imported = run("logs", "import", file, "--source", "LS-0001");
@@ -263,9 +351,11 @@ describe("the log archive", () => {
       assert.match(text, /vpn0004.*×/);
       assert.match(text, /mamori\/\S+\/access/);
       const notes = () => readdirSync(heads.path, { recursive: true }).filter((name) => name.endsWith(".note"));
-      for (let tries = 0; tries < 180 && notes().length < 3; tries++) await new Promise((done) => setTimeout(done, 500));
+      for (let tries = 0; tries < 180 && notes().length < 3; tries++)
+        await new Promise((done) => setTimeout(done, 500));
       assert.ok(notes().length >= 3, "the folder holds a head of every stream");
-      for (const name of notes()) assert.match(readFileSync(join(heads.path, name), "utf8"), /^mamori\/\S+\n\d+\n\S+\n[^]*\n\u2014 mamori\+/);
+      for (const name of notes())
+        assert.match(readFileSync(join(heads.path, name), "utf8"), /^mamori\/\S+\n\d+\n\S+\n[^]*\n\u2014 mamori\+/);
     } finally {
       heads.remove();
     }

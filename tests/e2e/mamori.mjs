@@ -27,8 +27,12 @@ export function demo(path) {
 // `more`: options; an object first stands for the environment.
 export async function serve(path, ...more) {
   const env = typeof more[0] === "object" ? { ...process.env, ...more.shift() } : process.env;
-  const child = spawn(program, ["serve", "--data", path, "--port", "0", "--language", "en", ...more], { stdio: ["ignore", "pipe", "pipe"], env });
-  let text = "", err = "";
+  const child = spawn(program, ["serve", "--data", path, "--port", "0", "--language", "en", ...more], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env,
+  });
+  let text = "",
+    err = "";
   child.stderr.on("data", (bytes) => (err += bytes));
   const started = Date.now();
   await new Promise((resolve, reject) => {
@@ -40,23 +44,49 @@ export async function serve(path, ...more) {
   });
   const url = /(https?:\/\/[^\s/]+?)\.? /.exec(text)[1].replace(/\.$/, "");
   return {
-    url, pid: child.pid, milliseconds: Date.now() - started,
+    url,
+    pid: child.pid,
+    milliseconds: Date.now() - started,
     setup: /(https?:\/\/\S+\/setup\?secret=\S+)/.exec(text)?.[1],
-    stop: () => new Promise((resolve) => { child.removeAllListeners("exit"); child.on("exit", resolve); child.kill("SIGTERM"); }),
-    kill: () => { child.removeAllListeners("exit"); child.kill("SIGKILL"); },
+    stop: () =>
+      new Promise((resolve) => {
+        child.removeAllListeners("exit");
+        child.on("exit", resolve);
+        child.kill("SIGTERM");
+      }),
+    kill: () => {
+      child.removeAllListeners("exit");
+      child.kill("SIGKILL");
+    },
   };
 }
 
 export const launch = () =>
   chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
 
 export async function axeProblems(page) {
-  await page.evaluate(axe);  // as the debugger, so that our content security policy does not stop it
-  const result = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  return result.violations.map((violation) => `${violation.id}: ${violation.help} — ${violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  await page.evaluate(axe); // as the debugger, so that our content security policy does not stop it
+  const result = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+  );
+  return result.violations.map(
+    (violation) =>
+      `${violation.id}: ${violation.help} — ${violation.nodes
+        .slice(0, 3)
+        .map((node) => node.html.slice(0, 160))
+        .join(" | ")}`,
+  );
 }
 
 export async function signIn(page, url, login, password) {

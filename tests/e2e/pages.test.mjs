@@ -127,7 +127,10 @@ describe("the demonstration hospital in the browser", () => {
 
   test("a sheet is imported with a preview by line, and taken back", async () => {
     const file = join(data.path, "機器.csv");
-    writeFileSync(file, "使用機器一覧表,,,,\n種別,管理番号,メーカー,管理場所,管理責任者,購入日\nパソコン,PC-9001,〇〇,医事課,医事課長,令和5年5月8日\nパソコン,PC-9002,〇〇,医事課,医事課長,5/32\n");
+    writeFileSync(
+      file,
+      "使用機器一覧表,,,,\n種別,管理番号,メーカー,管理場所,管理責任者,購入日\nパソコン,PC-9001,〇〇,医事課,医事課長,令和5年5月8日\nパソコン,PC-9002,〇〇,医事課,医事課長,5/32\n",
+    );
     await visit("/import/asset", ".import-start");
     await page.locator("#import-file").setInputFiles(file);
     await page.getByRole("button", { name: "読み込んで確かめる" }).click();
@@ -142,7 +145,10 @@ describe("the demonstration hospital in the browser", () => {
 
   test("a staff list that names new departments is imported with them, or without", async () => {
     const file = join(data.path, "職員名簿.csv");
-    writeFileSync(file, "職員番号,氏名,所属,入職日\n77001,試験 一郎,新設の部,2026/4/1\n77002,試験 二郎,新設の部,2026/4/1\n");
+    writeFileSync(
+      file,
+      "職員番号,氏名,所属,入職日\n77001,試験 一郎,新設の部,2026/4/1\n77002,試験 二郎,新設の部,2026/4/1\n",
+    );
     await visit("/import/person", ".import-start");
     await page.locator("#import-file").setInputFiles(file);
     await page.getByRole("button", { name: "読み込んで確かめる" }).click();
@@ -203,10 +209,16 @@ describe("the demonstration hospital in the browser", () => {
   test("an unknown device is explained and leaves the list", async () => {
     await visit("/sources?tab=candidates", ".source");
     const count = await page.locator("section[aria-labelledby=candidates] .source").count();
-    await page.getByRole("button", { name: /^説明を残す/ }).first().click();
+    await page
+      .getByRole("button", { name: /^説明を残す/ })
+      .first()
+      .click();
     await page.getByLabel("台帳に加えない理由").fill("委託業者の検証機、月末に撤去");
     await page.locator("dialog").getByRole("button", { name: "保存する" }).click();
-    await page.waitForFunction((before) => document.querySelectorAll("section[aria-labelledby=candidates] .source").length === before - 1, count);
+    await page.waitForFunction(
+      (before) => document.querySelectorAll("section[aria-labelledby=candidates] .source").length === before - 1,
+      count,
+    );
   });
 
   test("Ctrl+K finds a device and goes there", async () => {
@@ -235,11 +247,19 @@ describe("the demonstration hospital in the browser", () => {
   });
 
   test("staff and inspector see only what is theirs", async () => {
-    for (const [login, absent] of [["inspector", "取り込み"], ["staff", "点検"], ["vendor", "台帳"]]) {
+    for (const [login, absent] of [
+      ["inspector", "取り込み"],
+      ["staff", "点検"],
+      ["vendor", "台帳"],
+    ]) {
       const context = await browser.newContext({ viewport: { width: 1024, height: 800 } });
       const other = await context.newPage();
       await signIn(other, server.url, login, users[login].password);
-      assert.equal(await other.locator(".rail").getByRole("link", { name: absent, exact: true }).count(), 0, `${login} sees ${absent}`);
+      assert.equal(
+        await other.locator(".rail").getByRole("link", { name: absent, exact: true }).count(),
+        0,
+        `${login} sees ${absent}`,
+      );
       await shot(other, `as-${login}`);
       assert.deepEqual(await axeProblems(other), []);
       await context.close();

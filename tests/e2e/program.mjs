@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const program = process.env.MAMORI_PROGRAM ?? join(dirname(fileURLToPath(import.meta.url)), "../../build/release/bin/mamori");
+export const program =
+  process.env.MAMORI_PROGRAM ?? join(dirname(fileURLToPath(import.meta.url)), "../../build/release/bin/mamori");
 
 export function folder() {
   const path = mkdtempSync(join(tmpdir(), "mamori-e2e-"));

@@ -11,11 +11,31 @@ import { folder, mamori, program } from "./program.mjs";
 const work = folder();
 const data = join(work.path, "data");
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const seconds = 5 * Number(process.env.MAMORI_SLOWER || 1);  // the promise; a program with sanitizers on a busy machine needs more
+const seconds = 5 * Number(process.env.MAMORI_SLOWER || 1); // the promise; a program with sanitizers on a busy machine needs more
 
 async function start(...more) {
-  const child = spawn(program, ["serve", "--data", data, "--port", "0", "--language", "en", "--syslog-udp", "0", "--syslog-tcp", "0", "--syslog-tls", "0", ...more], { stdio: ["ignore", "pipe", "pipe"] });
-  let text = "", err = "";
+  const child = spawn(
+    program,
+    [
+      "serve",
+      "--data",
+      data,
+      "--port",
+      "0",
+      "--language",
+      "en",
+      "--syslog-udp",
+      "0",
+      "--syslog-tcp",
+      "0",
+      "--syslog-tls",
+      "0",
+      ...more,
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let text = "",
+    err = "";
   child.stderr.on("data", (bytes) => (err += bytes));
   child.stdout.on("data", (bytes) => (text += bytes));
   for (let i = 0; !/syslog tls \S+:\d+/.test(text); i++) {
@@ -24,7 +44,11 @@ async function start(...more) {
   }
   const port = (what) => Number(new RegExp(what + "\\S*:(\\d+)").exec(text)[1]);
   return {
-    http: port("http://"), udp: port("syslog udp "), tcp: port("syslog tcp "), tls: port("syslog tls "), rss: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]) / 1024,
+    http: port("http://"),
+    udp: port("syslog udp "),
+    tcp: port("syslog tcp "),
+    tls: port("syslog tls "),
+    rss: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]) / 1024,
     async stop() {
       const began = Date.now();
       const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve({ code, signal })));
@@ -45,10 +69,12 @@ const quiet = (socket) => socket.on("error", () => {});
 
 function flood(port) {
   const socket = quiet(createSocket("udp4"));
-  let sent = 0, stopped = false;
+  let sent = 0,
+    stopped = false;
   (async () => {
     while (!stopped) {
-      for (let i = 0; i < 5; i++) socket.send(`<34>1 - flood app - - - datagram number ${sent++} end`, port, "127.0.0.1", () => {});
+      for (let i = 0; i < 5; i++)
+        socket.send(`<34>1 - flood app - - - datagram number ${sent++} end`, port, "127.0.0.1", () => {});
       await pause(2);
     }
     socket.close();
@@ -59,10 +85,15 @@ function flood(port) {
 function kept(name) {
   const found = mamori("logs", "search", name, "--data", data, "--format", "json", "--limit", "100000");
   assert.equal(found.code, 0, found.err);
-  return found.out.trim().split("\n").filter(Boolean).map((line) => Number(/number (\d+) end$/.exec(JSON.parse(line).raw)[1]));
+  return found.out
+    .trim()
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => Number(/number (\d+) end$/.exec(JSON.parse(line).raw)[1]));
 }
 
-const without_holes = (numbers) => assert.equal(new Set(numbers).size, Math.max(-1, ...numbers) + 1, "nothing in between is lost");
+const without_holes = (numbers) =>
+  assert.equal(new Set(numbers).size, Math.max(-1, ...numbers) + 1, "nothing in between is lost");
 
 describe("a server that is told to end", () => {
   before(() => {
@@ -84,7 +115,10 @@ describe("a server that is told to end", () => {
     const server = await start();
     const open = [];
     for (let i = 0; i < 300; i++) open.push(quiet(connect(server.http, "127.0.0.1")));
-    for (let i = 0; i < 100; i++) open[i].write(i % 2 ? "GET / HT" : "POST /api/v1/imports HTTP/1.1\r\nHost: a\r\nContent-Length: 70000000\r\n\r\nxxxx");
+    for (let i = 0; i < 100; i++)
+      open[i].write(
+        i % 2 ? "GET / HT" : "POST /api/v1/imports HTTP/1.1\r\nHost: a\r\nContent-Length: 70000000\r\n\r\nxxxx",
+      );
     for (let i = 0; i < 20; i++) open.push(quiet(connect(server.tls, "127.0.0.1")));
     const senders = [0, 1, 2].map((n) => {
       const socket = quiet(connect(server.tcp, "127.0.0.1"));
@@ -99,7 +133,7 @@ describe("a server that is told to end", () => {
           const cut = number % 17;
           socket.write(text.slice(0, cut));
           if (!socket.write(text.slice(cut))) return void socket.once("drain", more);
-          if (number % 200 === 0) return void setTimeout(more, 10);  // few enough to be read back
+          if (number % 200 === 0) return void setTimeout(more, 10); // few enough to be read back
         }
       };
       more();
@@ -123,8 +157,7 @@ describe("a server that is told to end", () => {
       const socket = quiet(connect(server.http, "127.0.0.1"));
       sockets.push(socket);
       socket.write(`POST /ingest/lines HTTP/1.1\r\nHost: a\r\nContent-Length: ${70 << 20}\r\n\r\n`);
-      for (let n = 0; n < 69 && !socket.destroyed; n++)
-        if (!socket.write(piece)) await pause(5);
+      for (let n = 0; n < 69 && !socket.destroyed; n++) if (!socket.write(piece)) await pause(5);
     }
     await pause(500);
     const grown = server.rss() - first;

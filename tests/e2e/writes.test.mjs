@@ -26,7 +26,12 @@ describe("writing in the browser", () => {
     await page.waitForSelector(ready);
     await page.waitForFunction(() => !document.querySelector(".loading"));
   };
-  const total = (register, text) => page.evaluate(async ([name, wanted]) => (await (await fetch(`/api/v1/registers/${name}/records?text=${encodeURIComponent(wanted)}`)).json()).total, [register, text]);
+  const total = (register, text) =>
+    page.evaluate(
+      async ([name, wanted]) =>
+        (await (await fetch(`/api/v1/registers/${name}/records?text=${encodeURIComponent(wanted)}`)).json()).total,
+      [register, text],
+    );
 
   test("two clicks within one moment make one record", async () => {
     await visit("/ledgers/vendor?new=1", "dialog[open] .record-form");
@@ -46,8 +51,20 @@ describe("writing in the browser", () => {
     let release;
     const held = new Promise((resolve) => (release = resolve));
     await page.route("**/api/v1/blobs", async (route) => {
-      if (answer === "hold") { await held; return route.abort(); }
-      if (answer === "refuse") return route.fulfill({ status: 507, contentType: "application/problem+json", body: JSON.stringify({ code: "os.disk.full", title: "The disk is full.", title_ja: "ディスクがいっぱいです。" }) });
+      if (answer === "hold") {
+        await held;
+        return route.abort();
+      }
+      if (answer === "refuse")
+        return route.fulfill({
+          status: 507,
+          contentType: "application/problem+json",
+          body: JSON.stringify({
+            code: "os.disk.full",
+            title: "The disk is full.",
+            title_ja: "ディスクがいっぱいです。",
+          }),
+        });
       return route.continue();
     });
     const file = join(data.path, "証明書.txt");
@@ -75,7 +92,7 @@ describe("writing in the browser", () => {
   test("an answer that is lost is neither success nor failure", async () => {
     await page.route("**/api/v1/registers/vendor/records*", async (route) => {
       if (route.request().method() !== "POST") return route.continue();
-      await route.fetch();  // it arrives, its answer does not
+      await route.fetch(); // it arrives, its answer does not
       return route.abort();
     });
     await visit("/ledgers/vendor?new=1", "dialog[open] .record-form");
@@ -113,7 +130,10 @@ describe("writing in the browser", () => {
     await page.getByRole("button", { name: "読み込んで確かめる" }).click();
     await page.waitForSelector("#lines");
     // Applied in another window meanwhile.
-    await page.route("**/apply", async (route) => { await route.fetch(); return route.continue(); });
+    await page.route("**/apply", async (route) => {
+      await route.fetch();
+      return route.continue();
+    });
     await page.getByRole("button", { name: "正しい2行を取り込む" }).click();
     await page.waitForSelector(".notice.bad");
     await page.unroute("**/apply");
@@ -122,7 +142,7 @@ describe("writing in the browser", () => {
     await undo.waitFor();
     await shot(page, "import-recent");
     assert.deepEqual(await axeProblems(page), []);
-    await visit("/import/asset", ".import-start");  // later
+    await visit("/import/asset", ".import-start"); // later
     await page.getByRole("button", { name: /この取り込みを取り消す 機器\.csv/ }).click();
     await page.waitForSelector("text=2件を元に戻しました");
     await page.waitForSelector("text=元に戻しました");
@@ -130,7 +150,13 @@ describe("writing in the browser", () => {
   });
 
   test("a document that the server refuses is a sentence on the page", async () => {
-    await page.route("**/api/v1/documents/registers/asset*", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ code: "busy", title: "Busy.", title_ja: "いま混み合っています。" }) }));
+    await page.route("**/api/v1/documents/registers/asset*", (route) =>
+      route.fulfill({
+        status: 503,
+        contentType: "application/problem+json",
+        body: JSON.stringify({ code: "busy", title: "Busy.", title_ja: "いま混み合っています。" }),
+      }),
+    );
     await visit("/documents", ".document-list li");
     const link = page.getByRole("link", { name: /Excel/ }).first();
     await link.click();
@@ -143,7 +169,9 @@ describe("writing in the browser", () => {
 
   test("who could not sign out is told so", async () => {
     await visit("/", ".todo li");
-    await page.route("**/api/v1/session", (route) => (route.request().method() === "DELETE" ? route.abort() : route.continue()));
+    await page.route("**/api/v1/session", (route) =>
+      route.request().method() === "DELETE" ? route.abort() : route.continue(),
+    );
     await page.getByRole("button", { name: "サインアウト" }).click();
     await page.waitForSelector("text=サインアウトできていません");
     await page.unroute("**/api/v1/session");

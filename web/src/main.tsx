@@ -8,7 +8,14 @@ import "@digital-go-jp/design-tokens/dist/tokens.css";
 import "./ui/style.css";
 
 const client = new QueryClient({
-  defaultOptions: { queries: { staleTime: 15_000, retry: (count, error) => count < 2 && error instanceof ApiProblem && error.status === 0, networkMode: "always" }, mutations: { networkMode: "always" } },
+  defaultOptions: {
+    queries: {
+      staleTime: 15_000,
+      retry: (count, error) => count < 2 && error instanceof ApiProblem && error.status === 0,
+      networkMode: "always",
+    },
+    mutations: { networkMode: "always" },
+  },
 });
 
 createRoot(document.getElementById("root")!).render(

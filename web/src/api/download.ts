@@ -21,7 +21,10 @@ export async function fetchFile(path: string): Promise<{ url: string; name: stri
     throw unreachable;
   }
   if (!blob) throw await problemOf(response);
-  return { url: URL.createObjectURL(blob), name: nameIn(response.headers.get("Content-Disposition"), path.split("?")[0]!.split("/").pop() ?? "file") };
+  return {
+    url: URL.createObjectURL(blob),
+    name: nameIn(response.headers.get("Content-Disposition"), path.split("?")[0]!.split("/").pop() ?? "file"),
+  };
 }
 
 export function saveFile({ url, name }: { url: string; name: string }) {

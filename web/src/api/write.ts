@@ -9,7 +9,12 @@ export function useWrite<T = unknown, V = void>(options: UseMutationOptions<T, E
   const mutate = (value: V) => {
     if (running.current) return;
     running.current = true;
-    write.mutateAsync(value).catch(() => undefined).finally(() => { running.current = false; });
+    write
+      .mutateAsync(value)
+      .catch(() => undefined)
+      .finally(() => {
+        running.current = false;
+      });
   };
   return { ...write, mutate };
 }

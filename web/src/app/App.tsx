@@ -26,8 +26,23 @@ import { Shell } from "./Shell";
 // Every page there is: first part of the path, the permission it needs, what is drawn.
 const pages: { name: string; permission: string; draw: (parts: string[]) => React.ReactNode }[] = [
   { name: "", permission: "findings_read", draw: () => <Today /> },
-  { name: "checklists", permission: "findings_read", draw: ([, framework]) => (framework ? <Checklist key={framework} id={framework} /> : <Checklists />) },
-  { name: "ledgers", permission: "ledger_read", draw: ([, register, id]) => (id ? <RecordPage key={id} register={register!} id={id} /> : register ? <RecordList key={register} register={register} /> : <Ledgers />) },
+  {
+    name: "checklists",
+    permission: "findings_read",
+    draw: ([, framework]) => (framework ? <Checklist key={framework} id={framework} /> : <Checklists />),
+  },
+  {
+    name: "ledgers",
+    permission: "ledger_read",
+    draw: ([, register, id]) =>
+      id ? (
+        <RecordPage key={id} register={register!} id={id} />
+      ) : register ? (
+        <RecordList key={register} register={register} />
+      ) : (
+        <Ledgers />
+      ),
+  },
   { name: "import", permission: "ledger_write", draw: ([, register]) => <Import register={register} /> },
   { name: "sources", permission: "sources_read", draw: () => <Sources /> },
   { name: "jobs", permission: "sources_read", draw: () => <Jobs /> },
@@ -44,7 +59,13 @@ function Page() {
   const { location } = useRouter();
   const parts = location.path.split("/").filter(Boolean).map(decodeURIComponent);
   const page = pages.find((candidate) => candidate.name === (parts[0] ?? ""));
-  if (!page) return <><PageHead title={t("app.not_found")} /><Link to="/">{t("app.go_home")}</Link></>;
+  if (!page)
+    return (
+      <>
+        <PageHead title={t("app.not_found")} />
+        <Link to="/">{t("app.go_home")}</Link>
+      </>
+    );
   if (!may(page.permission)) {
     // Where Today is not for someone (staff), the first page is what is.
     if (page.name === "" && may("ledger_read")) return <Ledgers />;
@@ -60,20 +81,44 @@ export function App() {
   const [chosen, setChosen] = useState(() => localStorage.getItem("facility") ?? "");
   // Who looks after many facilities has only the first of them in "me".
   const listed = me.data?.facilities.find((facility) => facility.id === chosen);
-  const elsewhere = useQuery({ queryKey: ["facility", chosen], queryFn: () => get<{ items: Facility[] }>(`/api/v1/facilities${query({ id: chosen })}`), enabled: !!chosen && !listed && !!me.data?.more_facilities, staleTime: 60_000 });
+  const elsewhere = useQuery({
+    queryKey: ["facility", chosen],
+    queryFn: () => get<{ items: Facility[] }>(`/api/v1/facilities${query({ id: chosen })}`),
+    enabled: !!chosen && !listed && !!me.data?.more_facilities,
+    staleTime: 60_000,
+  });
   const session = useMemo(() => {
     const first = listed ?? elsewhere.data?.items[0] ?? me.data?.facilities[0];
     if (!me.data || !first) return null;
-    return { me: me.data, facility: first, setFacility: (facility: Facility) => { localStorage.setItem("facility", facility.id); setChosen(facility.id); } };
+    return {
+      me: me.data,
+      facility: first,
+      setFacility: (facility: Facility) => {
+        localStorage.setItem("facility", facility.id);
+        setChosen(facility.id);
+      },
+    };
   }, [me.data, listed, elsewhere.data]);
 
   if (location.path === "/setup") return <Setup />;
-  if (me.isPending || elsewhere.isLoading) return <main className="alone"><Loading /></main>;
+  if (me.isPending || elsewhere.isLoading)
+    return (
+      <main className="alone">
+        <Loading />
+      </main>
+    );
   if (me.error instanceof ApiProblem && me.error.status === 401) return <SignIn />;
-  if (!session) return <main className="alone"><Problem error={me.error} retry={() => void me.refetch()} /></main>;
+  if (!session)
+    return (
+      <main className="alone">
+        <Problem error={me.error} retry={() => void me.refetch()} />
+      </main>
+    );
   return (
     <SessionContext.Provider value={session}>
-      <Shell><Page key={session.facility.id} /></Shell>
+      <Shell>
+        <Page key={session.facility.id} />
+      </Shell>
     </SessionContext.Provider>
   );
 }

@@ -1,9 +1,21 @@
 // Addresses: the path chooses the page, the query string holds the view, so that a view can be sent to a colleague.
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, type AnchorHTMLAttributes, type ReactNode } from "react";
+import {
+  createContext,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useState,
+  type AnchorHTMLAttributes,
+  type ReactNode,
+} from "react";
 
 type Location = { path: string; search: URLSearchParams };
 const read = (): Location => ({ path: window.location.pathname, search: new URLSearchParams(window.location.search) });
-const Context = createContext<{ location: Location; go: (to: string, replace?: boolean) => void }>({ location: { path: "/", search: new URLSearchParams() }, go: () => {} });
+const Context = createContext<{ location: Location; go: (to: string, replace?: boolean) => void }>({
+  location: { path: "/", search: new URLSearchParams() },
+  go: () => {},
+});
 
 // A form with unsaved work asks before the page is left.
 let guard: (() => boolean) | null = null;
@@ -53,7 +65,9 @@ export function useSearch() {
   const { location, go } = useRouter();
   const set = (values: Record<string, string>) => {
     const search = new URLSearchParams(location.search);
-    for (const [key, value] of Object.entries(values)) if (value) search.set(key, value); else search.delete(key);
+    for (const [key, value] of Object.entries(values))
+      if (value) search.set(key, value);
+      else search.delete(key);
     const text = search.toString();
     go(location.path + (text ? `?${text}` : ""), true);
   };

@@ -2,7 +2,11 @@ import { createContext, useContext } from "react";
 import type { Facility, Me } from "../api/client";
 
 // Who is signed in, and for which facility the pages speak.
-export const SessionContext = createContext<{ me: Me; facility: Facility; setFacility: (facility: Facility) => void } | null>(null);
+export const SessionContext = createContext<{
+  me: Me;
+  facility: Facility;
+  setFacility: (facility: Facility) => void;
+} | null>(null);
 
 export function useSession() {
   const session = useContext(SessionContext);

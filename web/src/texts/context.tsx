@@ -5,7 +5,10 @@ import { texts, type TextKey } from "./texts";
 export type Language = "ja" | "en";
 export type Translate = (key: TextKey, facts?: Record<string, string | number>) => string;
 
-const Context = createContext<{ language: Language; setLanguage: (language: Language) => void }>({ language: "ja", setLanguage: () => {} });
+const Context = createContext<{ language: Language; setLanguage: (language: Language) => void }>({
+  language: "ja",
+  setLanguage: () => {},
+});
 
 export function LanguageProvider({ children }: { children: ReactNode }) {
   const [language, setLanguage] = useState<Language>(() => (localStorage.getItem("language") === "en" ? "en" : "ja"));
@@ -45,11 +48,27 @@ export function useDates() {
     const date = new Date(iso.length === 10 ? `${iso}T00:00:00+09:00` : iso);
     if (Number.isNaN(date.getTime())) return iso;
     if (language === "en") return date.toLocaleDateString("en-CA", { timeZone: "Asia/Tokyo" });
-    const plain = date.toLocaleDateString("ja-JP", { year: "numeric", month: "long", day: "numeric", timeZone: "Asia/Tokyo" });
+    const plain = date.toLocaleDateString("ja-JP", {
+      year: "numeric",
+      month: "long",
+      day: "numeric",
+      timeZone: "Asia/Tokyo",
+    });
     return `${plain}（${era.format(date).replace(/^(明治|大正|昭和|平成|令和)/, "$1")}）`;
   };
-  const time = (iso: string) => new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", { timeZone: "Asia/Tokyo", dateStyle: "medium", timeStyle: "short" });
-  const seconds = (iso: string) => new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", { timeZone: "Asia/Tokyo", dateStyle: "short", timeStyle: "medium", hourCycle: "h23" });
+  const time = (iso: string) =>
+    new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", {
+      timeZone: "Asia/Tokyo",
+      dateStyle: "medium",
+      timeStyle: "short",
+    });
+  const seconds = (iso: string) =>
+    new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", {
+      timeZone: "Asia/Tokyo",
+      dateStyle: "short",
+      timeStyle: "medium",
+      hourCycle: "h23",
+    });
   const ago = (iso: string) => {
     const minutes = Math.round((Date.now() - new Date(iso).getTime()) / 60000);
     const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });

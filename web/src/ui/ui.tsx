@@ -1,16 +1,36 @@
 // Small pieces that every page uses.
-import { useEffect, useId, useRef, useState, type AnchorHTMLAttributes, type ButtonHTMLAttributes, type InputHTMLAttributes, type MouseEvent, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes } from "react";
+import {
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  type AnchorHTMLAttributes,
+  type ButtonHTMLAttributes,
+  type InputHTMLAttributes,
+  type MouseEvent,
+  type ReactNode,
+  type SelectHTMLAttributes,
+  type TextareaHTMLAttributes,
+} from "react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { fetchFile, saveFile } from "../api/download";
 import { ApiProblem, type FieldProblem, type Verdict } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 
-export function Button({ kind = "secondary", ...rest }: { kind?: "primary" | "secondary" | "quiet" | "danger" } & ButtonHTMLAttributes<HTMLButtonElement>) {
+export function Button({
+  kind = "secondary",
+  ...rest
+}: { kind?: "primary" | "secondary" | "quiet" | "danger" } & ButtonHTMLAttributes<HTMLButtonElement>) {
   return <button type="button" {...rest} className={`button ${kind} ${rest.className ?? ""}`} />;
 }
 
 // A file of the server. A refusal stands beside the link, as the server said it; `look`: in a new tab, else it is saved under its name.
-export function FileLink({ href, look = false, children, ...rest }: { href: string; look?: boolean } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+export function FileLink({
+  href,
+  look = false,
+  children,
+  ...rest
+}: { href: string; look?: boolean } & AnchorHTMLAttributes<HTMLAnchorElement>) {
   const t = useTexts();
   const [error, setError] = useState<unknown>(null);
   const [waiting, setWaiting] = useState(false);
@@ -20,7 +40,7 @@ export function FileLink({ href, look = false, children, ...rest }: { href: stri
     if (waiting) return;
     setError(null);
     setWaiting(true);
-    const tab = look ? window.open("", "_blank") : null;  // now, while it is the click's own
+    const tab = look ? window.open("", "_blank") : null; // now, while it is the click's own
     try {
       const file = await fetchFile(href);
       if (tab) tab.location.replace(file.url);
@@ -34,7 +54,9 @@ export function FileLink({ href, look = false, children, ...rest }: { href: stri
   };
   return (
     <>
-      <a {...rest} href={href} aria-busy={waiting} onClick={(event) => void open(event)}>{children}</a>
+      <a {...rest} href={href} aria-busy={waiting} onClick={(event) => void open(event)}>
+        {children}
+      </a>
       {waiting && <span role="status">{t("app.making")}</span>}
       {error !== null && <Problem error={error} />}
     </>
@@ -44,7 +66,13 @@ export function FileLink({ href, look = false, children, ...rest }: { href: stri
 // Between two facts on one line. Written as a character in JSX it would vanish at the end of a source line.
 export const wide = "\u3000";
 
-export const signs: Record<Verdict, string> = { met: "○", gap: "×", stale: "△", no_evidence: "？", not_applicable: "－" };
+export const signs: Record<Verdict, string> = {
+  met: "○",
+  gap: "×",
+  stale: "△",
+  no_evidence: "？",
+  not_applicable: "－",
+};
 
 // Sign, word and colour together: never colour alone.
 export function Sign({ verdict, long = true }: { verdict: Verdict; long?: boolean }) {
@@ -59,7 +87,11 @@ export function Sign({ verdict, long = true }: { verdict: Verdict; long?: boolea
 
 export function Loading() {
   const t = useTexts();
-  return <p className="loading" role="status">{t("app.loading")}</p>;
+  return (
+    <p className="loading" role="status">
+      {t("app.loading")}
+    </p>
+  );
 }
 
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
@@ -97,41 +129,90 @@ function Around({ id, label, help, problem, required, children }: Labelled & { i
         {label}
         {required && <span className="required">{t("app.required")}</span>}
       </label>
-      {help && <p className="help" id={`${id}-help`}>{help}</p>}
+      {help && (
+        <p className="help" id={`${id}-help`}>
+          {help}
+        </p>
+      )}
       {children}
-      {problem && <p className="problem" id={`${id}-problem`}>{problem}</p>}
+      {problem && (
+        <p className="problem" id={`${id}-problem`}>
+          {problem}
+        </p>
+      )}
     </div>
   );
 }
 
-const described = (id: string, { help, problem }: Labelled) => [help ? `${id}-help` : "", problem ? `${id}-problem` : ""].filter(Boolean).join(" ") || undefined;
+const described = (id: string, { help, problem }: Labelled) =>
+  [help ? `${id}-help` : "", problem ? `${id}-problem` : ""].filter(Boolean).join(" ") || undefined;
 
-export function TextField({ label, help, problem, required, ...rest }: Labelled & InputHTMLAttributes<HTMLInputElement>) {
+export function TextField({
+  label,
+  help,
+  problem,
+  required,
+  ...rest
+}: Labelled & InputHTMLAttributes<HTMLInputElement>) {
   const made = useId();
   const id = rest.id ?? made;
   return (
     <Around {...{ id, label, help, problem, required }}>
-      <input {...rest} id={id} aria-invalid={!!problem} aria-describedby={described(id, { label, help, problem })} aria-required={required} />
+      <input
+        {...rest}
+        id={id}
+        aria-invalid={!!problem}
+        aria-describedby={described(id, { label, help, problem })}
+        aria-required={required}
+      />
     </Around>
   );
 }
 
-export function TextArea({ label, help, problem, required, ...rest }: Labelled & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+export function TextArea({
+  label,
+  help,
+  problem,
+  required,
+  ...rest
+}: Labelled & TextareaHTMLAttributes<HTMLTextAreaElement>) {
   const made = useId();
   const id = rest.id ?? made;
   return (
     <Around {...{ id, label, help, problem, required }}>
-      <textarea rows={3} {...rest} id={id} aria-invalid={!!problem} aria-describedby={described(id, { label, help, problem })} aria-required={required} />
+      <textarea
+        rows={3}
+        {...rest}
+        id={id}
+        aria-invalid={!!problem}
+        aria-describedby={described(id, { label, help, problem })}
+        aria-required={required}
+      />
     </Around>
   );
 }
 
-export function SelectField({ label, help, problem, required, children, ...rest }: Labelled & SelectHTMLAttributes<HTMLSelectElement>) {
+export function SelectField({
+  label,
+  help,
+  problem,
+  required,
+  children,
+  ...rest
+}: Labelled & SelectHTMLAttributes<HTMLSelectElement>) {
   const made = useId();
   const id = rest.id ?? made;
   return (
     <Around {...{ id, label, help, problem, required }}>
-      <select {...rest} id={id} aria-invalid={!!problem} aria-describedby={described(id, { label, help, problem })} aria-required={required}>{children}</select>
+      <select
+        {...rest}
+        id={id}
+        aria-invalid={!!problem}
+        aria-describedby={described(id, { label, help, problem })}
+        aria-required={required}
+      >
+        {children}
+      </select>
     </Around>
   );
 }
@@ -143,7 +224,11 @@ export function problemsOf(error: unknown): FieldProblem[] {
 export function useProblemText(error: unknown) {
   const { language } = useLanguage();
   const problems = problemsOf(error);
-  return (field: string) => problems.filter((problem) => problem.field === field).map((problem) => problem[language]).join(" ") || undefined;
+  return (field: string) =>
+    problems
+      .filter((problem) => problem.field === field)
+      .map((problem) => problem[language])
+      .join(" ") || undefined;
 }
 
 // The summary above a form: what is wrong, and a jump to each field.
@@ -159,14 +244,36 @@ export function ErrorSummary({ error, ids = {} }: { error: unknown; ids?: Record
   const problems = problemsOf(error);
   return (
     <div className="notice bad" role="alert" tabIndex={-1} ref={box}>
-      <p><strong>{problems.length > 0 ? t("app.errors") : error instanceof ApiProblem ? words(error.words) : String(error)}</strong></p>
-      {problems.length > 0 && <ul>{problems.map((problem, index) => <li key={index}>{ids[problem.field] ? <a href={`#${ids[problem.field]}`}>{problem[language]}</a> : problem[language]}</li>)}</ul>}
+      <p>
+        <strong>
+          {problems.length > 0 ? t("app.errors") : error instanceof ApiProblem ? words(error.words) : String(error)}
+        </strong>
+      </p>
+      {problems.length > 0 && (
+        <ul>
+          {problems.map((problem, index) => (
+            <li key={index}>
+              {ids[problem.field] ? <a href={`#${ids[problem.field]}`}>{problem[language]}</a> : problem[language]}
+            </li>
+          ))}
+        </ul>
+      )}
     </div>
   );
 }
 
 // A modal dialog or a drawer from the right: focus stays inside, Escape closes, focus goes back afterwards.
-export function Dialog({ title, drawer = false, close, children }: { title: ReactNode; drawer?: boolean; close: () => void; children: ReactNode }) {
+export function Dialog({
+  title,
+  drawer = false,
+  close,
+  children,
+}: {
+  title: ReactNode;
+  drawer?: boolean;
+  close: () => void;
+  children: ReactNode;
+}) {
   const t = useTexts();
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -176,11 +283,24 @@ export function Dialog({ title, drawer = false, close, children }: { title: Reac
     return () => before?.focus();
   }, []);
   return (
-    <dialog ref={box} className={drawer ? "drawer" : "dialog"} aria-labelledby={id} onCancel={(event) => { event.preventDefault(); close(); }} onClick={(event) => { if (event.target === box.current) close(); }}>
+    <dialog
+      ref={box}
+      className={drawer ? "drawer" : "dialog"}
+      aria-labelledby={id}
+      onCancel={(event) => {
+        event.preventDefault();
+        close();
+      }}
+      onClick={(event) => {
+        if (event.target === box.current) close();
+      }}
+    >
       <div className="dialog-inside">
         <header className="dialog-head">
           <h2 id={id}>{title}</h2>
-          <Button kind="quiet" onClick={close} aria-label={t("app.close")}>✕</Button>
+          <Button kind="quiet" onClick={close} aria-label={t("app.close")}>
+            ✕
+          </Button>
         </header>
         {children}
       </div>
@@ -204,5 +324,9 @@ export function PageHead({ title, lead, children }: { title: string; lead?: stri
 }
 
 export function Notice({ kind = "good", children }: { kind?: "good" | "bad" | "plain"; children: ReactNode }) {
-  return <div className={`notice ${kind}`} role="status">{children}</div>;
+  return (
+    <div className={`notice ${kind}`} role="status">
+      {children}
+    </div>
+  );
 }

@@ -6,7 +6,14 @@ import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
 import { Button, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText, wide } from "../../ui/ui";
 
-type SessionInfo = { id: string; started_at: string; last_seen_at: string; address: string; agent: string; current: boolean };
+type SessionInfo = {
+  id: string;
+  started_at: string;
+  last_seen_at: string;
+  address: string;
+  agent: string;
+  current: boolean;
+};
 
 export function Account() {
   const t = useTexts();
@@ -16,38 +23,101 @@ export function Account() {
   const [current, setCurrent] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
-  const change = useWrite({ mutationFn: () => post("/api/v1/account/password", { current, password }), onSuccess: () => window.setTimeout(() => window.location.assign("/"), 1500) });
+  const change = useWrite({
+    mutationFn: () => post("/api/v1/account/password", { current, password }),
+    onSuccess: () => window.setTimeout(() => window.location.assign("/"), 1500),
+  });
   const begin = useWrite({ mutationFn: () => post<{ secret: string; uri: string }>("/api/v1/account/totp") });
-  const confirm = useWrite({ mutationFn: () => post("/api/v1/account/totp/confirm", { code }), onSuccess: () => { begin.reset(); return client.invalidateQueries({ queryKey: ["me"] }); } });
-  const remove = useWrite({ mutationFn: () => call("DELETE", "/api/v1/account/totp"), onSuccess: () => client.invalidateQueries({ queryKey: ["me"] }) });
-  const sessions = useQuery({ queryKey: ["sessions"], queryFn: () => get<{ items: SessionInfo[] }>("/api/v1/account/sessions") });
-  const end = useWrite({ mutationFn: (id: string) => call("DELETE", `/api/v1/account/sessions/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["sessions"] }) });
+  const confirm = useWrite({
+    mutationFn: () => post("/api/v1/account/totp/confirm", { code }),
+    onSuccess: () => {
+      begin.reset();
+      return client.invalidateQueries({ queryKey: ["me"] });
+    },
+  });
+  const remove = useWrite({
+    mutationFn: () => call("DELETE", "/api/v1/account/totp"),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["me"] }),
+  });
+  const sessions = useQuery({
+    queryKey: ["sessions"],
+    queryFn: () => get<{ items: SessionInfo[] }>("/api/v1/account/sessions"),
+  });
+  const end = useWrite({
+    mutationFn: (id: string) => call("DELETE", `/api/v1/account/sessions/${id}`),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["sessions"] }),
+  });
   const wrong = useProblemText(change.error);
   return (
     <>
       <PageHead title={t("account.title")} lead={`${me.name}（${me.login}）`} />
       <section aria-labelledby="password">
         <h2 id="password">{t("account.password")}</h2>
-        <form onSubmit={(event) => { event.preventDefault(); change.mutate(); }}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            change.mutate();
+          }}
+        >
           <ErrorSummary error={change.error} />
           {change.isSuccess && <Notice>{t("account.changed")}</Notice>}
-          <TextField label={t("account.current")} type="password" autoComplete="current-password" required value={current} problem={wrong("current")} onChange={(event) => setCurrent(event.target.value)} />
-          <TextField label={t("account.new")} type="password" autoComplete="new-password" required help={t("setup.password_help")} value={password} problem={wrong("password")} onChange={(event) => setPassword(event.target.value)} />
-          <Button kind="primary" type="submit" disabled={change.isPending}>{t("account.password")}</Button>
+          <TextField
+            label={t("account.current")}
+            type="password"
+            autoComplete="current-password"
+            required
+            value={current}
+            problem={wrong("current")}
+            onChange={(event) => setCurrent(event.target.value)}
+          />
+          <TextField
+            label={t("account.new")}
+            type="password"
+            autoComplete="new-password"
+            required
+            help={t("setup.password_help")}
+            value={password}
+            problem={wrong("password")}
+            onChange={(event) => setPassword(event.target.value)}
+          />
+          <Button kind="primary" type="submit" disabled={change.isPending}>
+            {t("account.password")}
+          </Button>
         </form>
       </section>
       <section aria-labelledby="totp">
         <h2 id="totp">{t("account.totp")}</h2>
         <p>{me.totp ? t("account.totp.on") : t("account.totp.off")}</p>
         <ErrorSummary error={begin.error ?? confirm.error ?? remove.error} />
-        {me.totp ? <Button kind="danger" onClick={() => remove.mutate()}>{t("account.totp.remove")}</Button> : begin.data ? (
-          <form onSubmit={(event) => { event.preventDefault(); confirm.mutate(); }}>
+        {me.totp ? (
+          <Button kind="danger" onClick={() => remove.mutate()}>
+            {t("account.totp.remove")}
+          </Button>
+        ) : begin.data ? (
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              confirm.mutate();
+            }}
+          >
             <p>{t("account.totp.secret")}</p>
-            <p><code className="secret">{begin.data.secret.replace(/(.{4})/g, "$1 ")}</code></p>
-            <TextField label={t("signin.totp")} inputMode="numeric" maxLength={6} value={code} onChange={(event) => setCode(event.target.value)} />
-            <Button kind="primary" type="submit">{t("account.totp.confirm")}</Button>
+            <p>
+              <code className="secret">{begin.data.secret.replace(/(.{4})/g, "$1 ")}</code>
+            </p>
+            <TextField
+              label={t("signin.totp")}
+              inputMode="numeric"
+              maxLength={6}
+              value={code}
+              onChange={(event) => setCode(event.target.value)}
+            />
+            <Button kind="primary" type="submit">
+              {t("account.totp.confirm")}
+            </Button>
           </form>
-        ) : <Button onClick={() => begin.mutate()}>{t("account.totp.begin")}</Button>}
+        ) : (
+          <Button onClick={() => begin.mutate()}>{t("account.totp.begin")}</Button>
+        )}
       </section>
       <section aria-labelledby="sessions">
         <h2 id="sessions">{t("account.sessions")}</h2>
@@ -55,7 +125,20 @@ export function Account() {
           {(data) => (
             <ul className="document-list">
               {data.items.map((session) => (
-                <li key={session.id}><span>{session.address}{wide}{session.agent.slice(0, 60)}{wide}<span className="quiet-text">{dates.time(session.last_seen_at)}</span></span>{session.current ? <span className="chip">{t("account.this")}</span> : <Button onClick={() => end.mutate(session.id)}>{t("account.end")}</Button>}</li>
+                <li key={session.id}>
+                  <span>
+                    {session.address}
+                    {wide}
+                    {session.agent.slice(0, 60)}
+                    {wide}
+                    <span className="quiet-text">{dates.time(session.last_seen_at)}</span>
+                  </span>
+                  {session.current ? (
+                    <span className="chip">{t("account.this")}</span>
+                  ) : (
+                    <Button onClick={() => end.mutate(session.id)}>{t("account.end")}</Button>
+                  )}
+                </li>
               ))}
             </ul>
           )}

@@ -11,25 +11,50 @@ export function Checklists() {
   const t = useTexts();
   const words = useWords();
   const { facility } = useSession();
-  const frameworks = useQuery({ queryKey: ["frameworks", facility.id], queryFn: () => get<{ items: FrameworkSummary[] }>(`/api/v1/frameworks${query({ facility: facility.id })}`) });
+  const frameworks = useQuery({
+    queryKey: ["frameworks", facility.id],
+    queryFn: () => get<{ items: FrameworkSummary[] }>(`/api/v1/frameworks${query({ facility: facility.id })}`),
+  });
   return (
     <>
       <PageHead title={t("check.title")} lead={t("check.lead")} />
       <QueryView query={frameworks}>
         {(data) => (
           <ul className="frameworks">
-            {[...data.items].sort((a, b) => Number(a.counts.not_applicable === a.items_total) - Number(b.counts.not_applicable === b.items_total) || b.edition.localeCompare(a.edition)).map((one) => (
-              <li key={one.framework}>
-                <h2><Link to={`/checklists/${one.framework}`}>{words(one.title)}</Link></h2>
-                <p className="quiet-text">{words(one.source)}{wide}{t("check.items", { n: one.items_total })}</p>
-                <p className="counts">
-                  {one.contradictions > 0 && <span className="sign contradiction"><span aria-hidden="true">⚠</span>{t("contradiction")} {one.contradictions}</span>}
-                  {order.filter((verdict) => one.counts[verdict] > 0).map((verdict) => (
-                    <span key={verdict} className={`sign ${verdict}`}><span aria-hidden="true">{signs[verdict]}</span>{t(`verdict.${verdict}`)} {one.counts[verdict]}</span>
-                  ))}
-                </p>
-              </li>
-            ))}
+            {[...data.items]
+              .sort(
+                (a, b) =>
+                  Number(a.counts.not_applicable === a.items_total) -
+                    Number(b.counts.not_applicable === b.items_total) || b.edition.localeCompare(a.edition),
+              )
+              .map((one) => (
+                <li key={one.framework}>
+                  <h2>
+                    <Link to={`/checklists/${one.framework}`}>{words(one.title)}</Link>
+                  </h2>
+                  <p className="quiet-text">
+                    {words(one.source)}
+                    {wide}
+                    {t("check.items", { n: one.items_total })}
+                  </p>
+                  <p className="counts">
+                    {one.contradictions > 0 && (
+                      <span className="sign contradiction">
+                        <span aria-hidden="true">⚠</span>
+                        {t("contradiction")} {one.contradictions}
+                      </span>
+                    )}
+                    {order
+                      .filter((verdict) => one.counts[verdict] > 0)
+                      .map((verdict) => (
+                        <span key={verdict} className={`sign ${verdict}`}>
+                          <span aria-hidden="true">{signs[verdict]}</span>
+                          {t(`verdict.${verdict}`)} {one.counts[verdict]}
+                        </span>
+                      ))}
+                  </p>
+                </li>
+              ))}
           </ul>
         )}
       </QueryView>

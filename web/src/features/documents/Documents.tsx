@@ -11,13 +11,28 @@ export function Documents() {
   const words = useWords();
   const { language } = useLanguage();
   const { facility } = useSession();
-  const link = (path: string, format: string) => `/api/v1/documents/${path}${query({ facility: facility.id, language, format })}`;
-  const frameworks = useQuery({ queryKey: ["frameworks", facility.id], queryFn: () => get<{ items: FrameworkSummary[] }>(`/api/v1/frameworks${query({ facility: facility.id })}`) });
+  const link = (path: string, format: string) =>
+    `/api/v1/documents/${path}${query({ facility: facility.id, language, format })}`;
+  const frameworks = useQuery({
+    queryKey: ["frameworks", facility.id],
+    queryFn: () => get<{ items: FrameworkSummary[] }>(`/api/v1/frameworks${query({ facility: facility.id })}`),
+  });
   const make = useWrite({
-    mutationFn: async () => saveFile(await fetchFile(`/api/v1/documents/inspection-package${query({ facility: facility.id, language })}`)),
+    mutationFn: async () =>
+      saveFile(await fetchFile(`/api/v1/documents/inspection-package${query({ facility: facility.id, language })}`)),
   });
   const row = (name: string, path: string) => (
-    <li key={path}><span>{name}</span><span className="actions"><FileLink look className="button secondary" href={link(path, "pdf")} aria-label={`${name} PDF`}>PDF</FileLink><FileLink className="button secondary" href={link(path, "xlsx")} aria-label={`${name} Excel`}>Excel</FileLink></span></li>
+    <li key={path}>
+      <span>{name}</span>
+      <span className="actions">
+        <FileLink look className="button secondary" href={link(path, "pdf")} aria-label={`${name} PDF`}>
+          PDF
+        </FileLink>
+        <FileLink className="button secondary" href={link(path, "xlsx")} aria-label={`${name} Excel`}>
+          Excel
+        </FileLink>
+      </span>
+    </li>
   );
   return (
     <>
@@ -26,16 +41,43 @@ export function Documents() {
         <h2 id="package">{t("docs.package")}</h2>
         <p>{t("docs.package.text")}</p>
         {make.error && <Problem error={make.error} />}
-        <Button kind="primary" onClick={() => make.mutate()} disabled={make.isPending}>{make.isPending ? t("app.loading") : t("docs.package.make")}</Button>
+        <Button kind="primary" onClick={() => make.mutate()} disabled={make.isPending}>
+          {make.isPending ? t("app.loading") : t("docs.package.make")}
+        </Button>
       </section>
       <section aria-labelledby="doc-ledgers">
         <h2 id="doc-ledgers">{t("docs.ledgers")}</h2>
-        <ul className="document-list">{row(t("docs.asset"), "registers/asset")}{row(t("docs.usage"), "registers/usage_log")}{row(t("docs.matrix"), "access-rights")}{row(t("docs.contacts"), "registers/contact")}
-          <li><span>{t("docs.heads")}</span><span className="actions"><FileLink look className="button secondary" href={link("log-heads", "pdf")} aria-label={`${t("docs.heads")} PDF`}>PDF</FileLink></span></li></ul>
+        <ul className="document-list">
+          {row(t("docs.asset"), "registers/asset")}
+          {row(t("docs.usage"), "registers/usage_log")}
+          {row(t("docs.matrix"), "access-rights")}
+          {row(t("docs.contacts"), "registers/contact")}
+          <li>
+            <span>{t("docs.heads")}</span>
+            <span className="actions">
+              <FileLink
+                look
+                className="button secondary"
+                href={link("log-heads", "pdf")}
+                aria-label={`${t("docs.heads")} PDF`}
+              >
+                PDF
+              </FileLink>
+            </span>
+          </li>
+        </ul>
       </section>
       <section aria-labelledby="doc-checklists">
         <h2 id="doc-checklists">{t("docs.checklists")}</h2>
-        <QueryView query={frameworks}>{(data) => <ul className="document-list">{data.items.filter((one) => !one.per_vendor).map((one) => row(words(one.title), `checklists/${one.framework}`))}</ul>}</QueryView>
+        <QueryView query={frameworks}>
+          {(data) => (
+            <ul className="document-list">
+              {data.items
+                .filter((one) => !one.per_vendor)
+                .map((one) => row(words(one.title), `checklists/${one.framework}`))}
+            </ul>
+          )}
+        </QueryView>
       </section>
     </>
   );

@@ -10,11 +10,31 @@ import { Button, ErrorSummary, FileLink, Notice, PageHead, QueryView, SelectFiel
 import { useRegisters } from "../ledgers/registers";
 
 type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
-type Plan = { id: string; made: { register: string; label: Words; name: string }[]; recognised?: boolean; sheet: string; sheets: string[]; heading_line: number; skipped: number; counts: Record<string, number>; columns: { heading: string; field: string; samples: string[] }[]; lines: Line[] };
+type Plan = {
+  id: string;
+  made: { register: string; label: Words; name: string }[];
+  recognised?: boolean;
+  sheet: string;
+  sheets: string[];
+  heading_line: number;
+  skipped: number;
+  counts: Record<string, number>;
+  columns: { heading: string; field: string; samples: string[] }[];
+  lines: Line[];
+};
 type Applied = { created: number; made: number; changed: number };
 const outcomes = ["new", "changed", "unchanged", "rejected"] as const;
 
-type Kept = { id: string; facility: string; register: string; file: string; at: string; state: "pending" | "applied" | "undone"; created: number; changed: number };
+type Kept = {
+  id: string;
+  facility: string;
+  register: string;
+  file: string;
+  at: string;
+  state: "pending" | "applied" | "undone";
+  created: number;
+  changed: number;
+};
 type Undone = { undone: number; kept: { register: string; id: string; number: string; label: string }[] };
 
 // What was imported lately, and its undo: also after the page was left.
@@ -23,8 +43,14 @@ function Recent({ label }: { label: (register: string) => string }) {
   const dates = useDates();
   const { facility } = useSession();
   const client = useQueryClient();
-  const recent = useQuery({ queryKey: ["imports", facility.id], queryFn: () => get<{ items: Kept[] }>("/api/v1/imports") });
-  const undo = useWrite({ mutationFn: (id: string) => post<Undone>(`/api/v1/imports/${id}/undo`), onSettled: () => client.invalidateQueries() });
+  const recent = useQuery({
+    queryKey: ["imports", facility.id],
+    queryFn: () => get<{ items: Kept[] }>("/api/v1/imports"),
+  });
+  const undo = useWrite({
+    mutationFn: (id: string) => post<Undone>(`/api/v1/imports/${id}/undo`),
+    onSettled: () => client.invalidateQueries(),
+  });
   return (
     <section aria-labelledby="recent">
       <h2 id="recent">{t("import.recent")}</h2>
@@ -38,8 +64,28 @@ function Recent({ label }: { label: (register: string) => string }) {
             <ul className="document-list">
               {items.map((one) => (
                 <li key={one.id}>
-                  <span>{dates.time(one.at)}{wide}{label(one.register)}{wide}{one.file}{wide}{t("import.done", { a: one.created, b: one.changed })}</span>
-                  <span className="actions">{one.state === "undone" ? t("import.state.undone") : <Button disabled={undo.isPending} aria-label={`${t("import.undo")} ${one.file} ${dates.time(one.at)}`} onClick={() => undo.mutate(one.id)}>{t("import.undo")}</Button>}</span>
+                  <span>
+                    {dates.time(one.at)}
+                    {wide}
+                    {label(one.register)}
+                    {wide}
+                    {one.file}
+                    {wide}
+                    {t("import.done", { a: one.created, b: one.changed })}
+                  </span>
+                  <span className="actions">
+                    {one.state === "undone" ? (
+                      t("import.state.undone")
+                    ) : (
+                      <Button
+                        disabled={undo.isPending}
+                        aria-label={`${t("import.undo")} ${one.file} ${dates.time(one.at)}`}
+                        onClick={() => undo.mutate(one.id)}
+                      >
+                        {t("import.undo")}
+                      </Button>
+                    )}
+                  </span>
                 </li>
               ))}
             </ul>
@@ -55,7 +101,16 @@ function UndoneNotice({ undone }: { undone: Undone }) {
   return (
     <Notice>
       <p>{t("import.undone", { n: undone.undone })}</p>
-      {undone.kept.length > 0 && <><p>{t("import.kept")}</p><ul>{undone.kept.map((one) => <li key={one.id}>{`${one.number} ${one.label}`.trim()}</li>)}</ul></>}
+      {undone.kept.length > 0 && (
+        <>
+          <p>{t("import.kept")}</p>
+          <ul>
+            {undone.kept.map((one) => (
+              <li key={one.id}>{`${one.number} ${one.label}`.trim()}</li>
+            ))}
+          </ul>
+        </>
+      )}
     </Notice>
   );
 }
@@ -75,19 +130,46 @@ export function Import({ register }: { register?: string }) {
   const [mapping, setMapping] = useState<Record<string, string>>({});
   const chosen = register ?? "asset";
   const read = useWrite({
-    mutationFn: () => call<Plan>("POST", `/api/v1/imports${query({ register: chosen, facility: facility.id, file: file?.name })}`, file!),
+    mutationFn: () =>
+      call<Plan>(
+        "POST",
+        `/api/v1/imports${query({ register: chosen, facility: facility.id, file: file?.name })}`,
+        file!,
+      ),
     // What an earlier file said goes with it, whatever becomes of this one.
-    onMutate: () => { setPlan(null); apply.reset(); undo.reset(); again.reset(); },
-    onSuccess: (made) => { setPlan(made); setMapping({}); setMake(true); },
+    onMutate: () => {
+      setPlan(null);
+      apply.reset();
+      undo.reset();
+      again.reset();
+    },
+    onSuccess: (made) => {
+      setPlan(made);
+      setMapping({});
+      setMake(true);
+    },
   });
   const again = useWrite({
-    mutationFn: ({ sheet = plan!.sheet, making = make }: { sheet?: string; making?: boolean }) => post<Plan>(`/api/v1/imports/${plan!.id}/plan`, { mapping, make: making, sheet, heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0 }),
+    mutationFn: ({ sheet = plan!.sheet, making = make }: { sheet?: string; making?: boolean }) =>
+      post<Plan>(`/api/v1/imports/${plan!.id}/plan`, {
+        mapping,
+        make: making,
+        sheet,
+        heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0,
+      }),
     onSuccess: (made) => setPlan({ ...made, recognised: true }),
   });
-  const apply = useWrite({ mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }), onSettled: () => client.invalidateQueries() });
-  const undo = useWrite({ mutationFn: () => post<Undone>(`/api/v1/imports/${plan!.id}/undo`), onSuccess: () => client.invalidateQueries() });
+  const apply = useWrite({
+    mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }),
+    onSettled: () => client.invalidateQueries(),
+  });
+  const undo = useWrite({
+    mutationFn: () => post<Undone>(`/api/v1/imports/${plan!.id}/undo`),
+    onSuccess: () => client.invalidateQueries(),
+  });
   // Applied elsewhere meanwhile (another window, an answer that was lost): the list below has it, with its undo.
-  const elsewhere = apply.error instanceof ApiProblem && (apply.error.status === 409 || apply.error.code === "outcome-unknown");
+  const elsewhere =
+    apply.error instanceof ApiProblem && (apply.error.status === 409 || apply.error.code === "outcome-unknown");
   const good = plan ? (plan.counts.new ?? 0) + (plan.counts.changed ?? 0) : 0;
   return (
     <>
@@ -97,21 +179,68 @@ export function Import({ register }: { register?: string }) {
           const info = data.items.find((one) => one.name === chosen);
           return (
             <>
-              <form className="import-start" onSubmit={(event) => { event.preventDefault(); if (file) read.mutate(); }}
-                onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); setFile(event.dataTransfer.files[0] ?? null); }}>
-                <SelectField label={t("import.register")} value={chosen} onChange={(event) => { setPlan(null); go(`/import/${event.target.value}`); }}>
-                  {data.items.filter((one) => one.writable && one.name !== "facility").map((one) => <option key={one.name} value={one.name}>{words(one.label)}</option>)}
+              <form
+                className="import-start"
+                onSubmit={(event) => {
+                  event.preventDefault();
+                  if (file) read.mutate();
+                }}
+                onDragOver={(event) => event.preventDefault()}
+                onDrop={(event) => {
+                  event.preventDefault();
+                  setFile(event.dataTransfer.files[0] ?? null);
+                }}
+              >
+                <SelectField
+                  label={t("import.register")}
+                  value={chosen}
+                  onChange={(event) => {
+                    setPlan(null);
+                    go(`/import/${event.target.value}`);
+                  }}
+                >
+                  {data.items
+                    .filter((one) => one.writable && one.name !== "facility")
+                    .map((one) => (
+                      <option key={one.name} value={one.name}>
+                        {words(one.label)}
+                      </option>
+                    ))}
                 </SelectField>
-                <div className="field"><label htmlFor="import-file">{t("import.file")}</label><input id="import-file" type="file" accept=".csv,.xlsx,.txt,.tsv" onChange={(event) => setFile(event.target.files?.[0] ?? null)} /></div>
-                <Button kind="primary" type="submit" disabled={!file || read.isPending}>{t("import.read")}</Button>
+                <div className="field">
+                  <label htmlFor="import-file">{t("import.file")}</label>
+                  <input
+                    id="import-file"
+                    type="file"
+                    accept=".csv,.xlsx,.txt,.tsv"
+                    onChange={(event) => setFile(event.target.files?.[0] ?? null)}
+                  />
+                </div>
+                <Button kind="primary" type="submit" disabled={!file || read.isPending}>
+                  {t("import.read")}
+                </Button>
               </form>
               <ErrorSummary error={read.error ?? again.error ?? apply.error ?? undo.error} />
               {elsewhere && <Notice kind="plain">{t("import.elsewhere")}</Notice>}
-              {undo.data ? <UndoneNotice undone={undo.data} /> : apply.data && (
-                <Notice>
-                  <p>{t("import.done", { a: apply.data.created, b: apply.data.changed })}{apply.data.made > 0 && t("import.made", { n: apply.data.made })}</p>
-                  <p className="actions"><Link className="button secondary" to={`/ledgers/${chosen}`}>{t("import.open")}</Link><Button disabled={undo.isPending} onClick={() => undo.mutate()}>{t("import.undo")}</Button></p>
-                </Notice>
+              {undo.data ? (
+                <UndoneNotice undone={undo.data} />
+              ) : (
+                apply.data && (
+                  <Notice>
+                    <p>
+                      {t("import.done", { a: apply.data.created, b: apply.data.changed })}
+                      {apply.data.made > 0 && t("import.made", { n: apply.data.made })}
+                    </p>
+                    <p className="actions">
+                      <Link className="button secondary" to={`/ledgers/${chosen}`}>
+                        {t("import.open")}
+                      </Link>
+                      <Button disabled={undo.isPending} onClick={() => undo.mutate()}>
+                        {t("import.undo")}
+                      </Button>
+                    </p>
+                  </Notice>
+                )
               )}
               {plan && info && (
                 <>
@@ -120,58 +249,152 @@ export function Import({ register }: { register?: string }) {
                     {plan.recognised === false && <Notice kind="plain">{t("import.unknown")}</Notice>}
                     <p>{t("import.heading_line", { n: plan.heading_line })}</p>
                     {plan.sheets.length > 1 && (
-                      <SelectField label={t("import.sheet")} value={plan.sheet} onChange={(event) => again.mutate({ sheet: event.target.value })}>{plan.sheets.map((sheet) => <option key={sheet}>{sheet}</option>)}</SelectField>
+                      <SelectField
+                        label={t("import.sheet")}
+                        value={plan.sheet}
+                        onChange={(event) => again.mutate({ sheet: event.target.value })}
+                      >
+                        {plan.sheets.map((sheet) => (
+                          <option key={sheet}>{sheet}</option>
+                        ))}
+                      </SelectField>
                     )}
                     <div className="table-scroll" tabIndex={0} role="region" aria-label={t("import.column")}>
                       <table className="grid plain">
-                        <thead><tr><th scope="col">{t("import.column")}</th><th scope="col">{t("import.field")}</th><th scope="col">{t("import.samples")}</th></tr></thead>
+                        <thead>
+                          <tr>
+                            <th scope="col">{t("import.column")}</th>
+                            <th scope="col">{t("import.field")}</th>
+                            <th scope="col">{t("import.samples")}</th>
+                          </tr>
+                        </thead>
                         <tbody>
-                          {plan.columns.filter((column) => column.heading).map((column) => (
-                            <tr key={column.heading}>
-                              <td>{column.heading}</td>
-                              <td>
-                                <select aria-label={`${column.heading}: ${t("import.field")}`} value={mapping[column.heading] ?? column.field} onChange={(event) => setMapping({ ...mapping, [column.heading]: event.target.value })}>
-                                  <option value="">{t("import.skip")}</option>
-                                  {info.numbered && <option value="number">{t("ledger.number")}</option>}
-                                  {info.fields.map((field) => <option key={field.name} value={field.name}>{words(field.label)}</option>)}
-                                </select>
-                              </td>
-                              <td className="quiet-text">{column.samples.join(" / ")}</td>
-                            </tr>
-                          ))}
+                          {plan.columns
+                            .filter((column) => column.heading)
+                            .map((column) => (
+                              <tr key={column.heading}>
+                                <td>{column.heading}</td>
+                                <td>
+                                  <select
+                                    aria-label={`${column.heading}: ${t("import.field")}`}
+                                    value={mapping[column.heading] ?? column.field}
+                                    onChange={(event) =>
+                                      setMapping({ ...mapping, [column.heading]: event.target.value })
+                                    }
+                                  >
+                                    <option value="">{t("import.skip")}</option>
+                                    {info.numbered && <option value="number">{t("ledger.number")}</option>}
+                                    {info.fields.map((field) => (
+                                      <option key={field.name} value={field.name}>
+                                        {words(field.label)}
+                                      </option>
+                                    ))}
+                                  </select>
+                                </td>
+                                <td className="quiet-text">{column.samples.join(" / ")}</td>
+                              </tr>
+                            ))}
                         </tbody>
                       </table>
                     </div>
-                    {Object.keys(mapping).length > 0 && <Button kind="primary" onClick={() => again.mutate({})}>{t("import.again")}</Button>}
+                    {Object.keys(mapping).length > 0 && (
+                      <Button kind="primary" onClick={() => again.mutate({})}>
+                        {t("import.again")}
+                      </Button>
+                    )}
                   </section>
                   <section aria-labelledby="lines">
                     <h2 id="lines">{t("import.lines")}</h2>
-                    <p className="counts">{outcomes.map((outcome) => <span key={outcome} className={`sign outcome-${outcome}`}>{t(`import.outcome.${outcome}`)} {plan.counts[outcome] ?? 0}</span>)}</p>
+                    <p className="counts">
+                      {outcomes.map((outcome) => (
+                        <span key={outcome} className={`sign outcome-${outcome}`}>
+                          {t(`import.outcome.${outcome}`)} {plan.counts[outcome] ?? 0}
+                        </span>
+                      ))}
+                    </p>
                     {(plan.made.length > 0 || !make) && !apply.data && (
                       <div className="field">
-                        <label className="check"><input type="checkbox" checked={make} disabled={again.isPending} onChange={(event) => { setMake(event.target.checked); again.mutate({ making: event.target.checked }); }} />{t("import.make")}</label>
-                        {plan.made.length > 0 && <ul className="help">{[...new Set(plan.made.map((one) => one.register))].map((name) => {
-                          const of = plan.made.filter((one) => one.register === name);
-                          return <li key={name}>{words(of[0]!.label)}: {of.slice(0, 30).map((one) => one.name).join(language === "ja" ? "、" : ", ")}{of.length > 30 && " …"} ({of.length})</li>;
-                        })}</ul>}
+                        <label className="check">
+                          <input
+                            type="checkbox"
+                            checked={make}
+                            disabled={again.isPending}
+                            onChange={(event) => {
+                              setMake(event.target.checked);
+                              again.mutate({ making: event.target.checked });
+                            }}
+                          />
+                          {t("import.make")}
+                        </label>
+                        {plan.made.length > 0 && (
+                          <ul className="help">
+                            {[...new Set(plan.made.map((one) => one.register))].map((name) => {
+                              const of = plan.made.filter((one) => one.register === name);
+                              return (
+                                <li key={name}>
+                                  {words(of[0]!.label)}:{" "}
+                                  {of
+                                    .slice(0, 30)
+                                    .map((one) => one.name)
+                                    .join(language === "ja" ? "、" : ", ")}
+                                  {of.length > 30 && " …"} ({of.length})
+                                </li>
+                              );
+                            })}
+                          </ul>
+                        )}
                       </div>
                     )}
                     {!apply.data && !elsewhere && (
                       <p className="actions">
-                        <Button kind="primary" disabled={good === 0 || apply.isPending} onClick={() => apply.mutate("good")}>{t("import.apply", { n: good })}</Button>
-                        {(plan.counts.rejected ?? 0) > 0 && <Button disabled={apply.isPending} onClick={() => apply.mutate("all")}>{t("import.apply_all")}</Button>}
-                        {(plan.counts.rejected ?? 0) > 0 && <FileLink className="button secondary" href={`/api/v1/imports/${plan.id}/rejected${query({ language })}`}>{t("import.rejected_file")}</FileLink>}
+                        <Button
+                          kind="primary"
+                          disabled={good === 0 || apply.isPending}
+                          onClick={() => apply.mutate("good")}
+                        >
+                          {t("import.apply", { n: good })}
+                        </Button>
+                        {(plan.counts.rejected ?? 0) > 0 && (
+                          <Button disabled={apply.isPending} onClick={() => apply.mutate("all")}>
+                            {t("import.apply_all")}
+                          </Button>
+                        )}
+                        {(plan.counts.rejected ?? 0) > 0 && (
+                          <FileLink
+                            className="button secondary"
+                            href={`/api/v1/imports/${plan.id}/rejected${query({ language })}`}
+                          >
+                            {t("import.rejected_file")}
+                          </FileLink>
+                        )}
                       </p>
                     )}
                     <div className="table-scroll" tabIndex={0} role="region" aria-label={t("import.outcome")}>
                       <table className="grid plain">
-                        <thead><tr><th scope="col">{t("import.line")}</th><th scope="col">{t("import.outcome")}</th><th scope="col">{t("import.reason")}</th></tr></thead>
+                        <thead>
+                          <tr>
+                            <th scope="col">{t("import.line")}</th>
+                            <th scope="col">{t("import.outcome")}</th>
+                            <th scope="col">{t("import.reason")}</th>
+                          </tr>
+                        </thead>
                         <tbody>
                           {plan.lines.slice(0, 200).map((line) => (
                             <tr key={line.line}>
                               <td>{line.line}</td>
-                              <td><span className={`sign outcome-${line.outcome}`}>{t(`import.outcome.${line.outcome}` as TextKey)}</span></td>
-                              <td>{line.problems.map((problem, index) => <p key={index} className="problem">{problem[language]}</p>)}<span className="quiet-text">{line.cells.filter(Boolean).join(" / ")}</span></td>
+                              <td>
+                                <span className={`sign outcome-${line.outcome}`}>
+                                  {t(`import.outcome.${line.outcome}` as TextKey)}
+                                </span>
+                              </td>
+                              <td>
+                                {line.problems.map((problem, index) => (
+                                  <p key={index} className="problem">
+                                    {problem[language]}
+                                  </p>
+                                ))}
+                                <span className="quiet-text">{line.cells.filter(Boolean).join(" / ")}</span>
+                              </td>
                             </tr>
                           ))}
                         </tbody>
@@ -180,7 +403,9 @@ export function Import({ register }: { register?: string }) {
                   </section>
                 </>
               )}
-              <Recent label={(name) => words(data.items.find((one) => one.name === name)?.label ?? { ja: name, en: name })} />
+              <Recent
+                label={(name) => words(data.items.find((one) => one.name === name)?.label ?? { ja: name, en: name })}
+              />
             </>
           );
         }}

@@ -7,12 +7,26 @@ import { Button, PageHead, Problem, QueryView, wide } from "../../ui/ui";
 
 type Past = { started_at: string; ended_at: string; by: string; server: string; error?: Words; note?: Words };
 type Job = {
-  id: string; kind: string; title: Words; label: string; every_seconds: number; runs: boolean; stopping: boolean; asked_by: string;
-  done: number; whole: number; failures: number; due_at: string | null; started_at: string | null; last_success_at: string | null; failing_since: string | null;
+  id: string;
+  kind: string;
+  title: Words;
+  label: string;
+  every_seconds: number;
+  runs: boolean;
+  stopping: boolean;
+  asked_by: string;
+  done: number;
+  whole: number;
+  failures: number;
+  due_at: string | null;
+  started_at: string | null;
+  last_success_at: string | null;
+  failing_since: string | null;
   history: Past[];
 };
 
-const LOOK_AGAIN = 5_000, LOOK_AGAIN_SOON = 1_500; // milliseconds
+const LOOK_AGAIN = 5_000,
+  LOOK_AGAIN_SOON = 1_500; // milliseconds
 
 function useEvery() {
   const t = useTexts();
@@ -37,7 +51,17 @@ function State({ job }: { job: Job }) {
   if (job.stopping) return <>{t("jobs.stopping")}</>;
   if (job.runs) {
     const percent = job.whole > 0 ? Math.min(100, Math.floor((job.done * 100) / job.whole)) : undefined;
-    return <>{t("jobs.running")} {percent !== undefined && <progress max={100} value={percent}>{t("jobs.progress", { percent })}</progress>} {percent !== undefined && t("jobs.progress", { percent })}</>;
+    return (
+      <>
+        {t("jobs.running")}{" "}
+        {percent !== undefined && (
+          <progress max={100} value={percent}>
+            {t("jobs.progress", { percent })}
+          </progress>
+        )}{" "}
+        {percent !== undefined && t("jobs.progress", { percent })}
+      </>
+    );
   }
   if (job.failing_since) return <>{t("jobs.since", { on: dates.time(job.failing_since), n: job.failures })}</>;
   const latest = job.history[0];
@@ -52,7 +76,17 @@ function History({ job }: { job: Job }) {
     <details>
       <summary>{t("jobs.history")}</summary>
       <ul className="quiet-text">
-        {job.history.map((past) => <li key={past.started_at}>{dates.time(past.started_at)}{wide}<Outcome past={past} />{wide}{past.by}{wide}{past.server}</li>)}
+        {job.history.map((past) => (
+          <li key={past.started_at}>
+            {dates.time(past.started_at)}
+            {wide}
+            <Outcome past={past} />
+            {wide}
+            {past.by}
+            {wide}
+            {past.server}
+          </li>
+        ))}
       </ul>
     </details>
   );
@@ -72,10 +106,24 @@ function Row({ job }: { job: Job }) {
   const latest = job.history[0];
   return (
     <tr>
-      <th scope="row">{words(job.title)}{job.label && <span className="quiet-text">{wide}{job.label}</span>}<History job={job} /></th>
+      <th scope="row">
+        {words(job.title)}
+        {job.label && (
+          <span className="quiet-text">
+            {wide}
+            {job.label}
+          </span>
+        )}
+        <History job={job} />
+      </th>
       <td>
         <State job={job} />
-        {job.asked_by && <span className="quiet-text">{wide}{t("jobs.asked", { who: job.asked_by })}</span>}
+        {job.asked_by && (
+          <span className="quiet-text">
+            {wide}
+            {t("jobs.asked", { who: job.asked_by })}
+          </span>
+        )}
         {job.failing_since && latest?.error && <p>{words(latest.error)}</p>}
         {(ask.error ?? end.error) && <Problem error={ask.error ?? end.error} />}
       </td>
@@ -83,9 +131,20 @@ function Row({ job }: { job: Job }) {
       <td>{job.last_success_at ? dates.ago(job.last_success_at) : "—"}</td>
       <td>{every(job.every_seconds)}</td>
       <td>
-        {may("sources_manage") && (job.runs
-          ? <Button onClick={() => end.mutate()} disabled={end.isPending || job.stopping} aria-label={`${t("jobs.stop")}: ${name}`}>{t("jobs.stop")}</Button>
-          : <Button onClick={() => ask.mutate()} disabled={ask.isPending} aria-label={`${t("jobs.run")}: ${name}`}>{t("jobs.run")}</Button>)}
+        {may("sources_manage") &&
+          (job.runs ? (
+            <Button
+              onClick={() => end.mutate()}
+              disabled={end.isPending || job.stopping}
+              aria-label={`${t("jobs.stop")}: ${name}`}
+            >
+              {t("jobs.stop")}
+            </Button>
+          ) : (
+            <Button onClick={() => ask.mutate()} disabled={ask.isPending} aria-label={`${t("jobs.run")}: ${name}`}>
+              {t("jobs.run")}
+            </Button>
+          ))}
       </td>
     </tr>
   );
@@ -96,11 +155,28 @@ function Table({ title, jobs }: { title: string; jobs: Job[] }) {
   if (jobs.length === 0) return null;
   return (
     <section>
-      <h2>{title}（{jobs.length}）</h2>
-      <div className="table-scroll" tabIndex={0} role="region" aria-label={title}><table className="grid plain">
-        <thead><tr>{[t("jobs.what"), t("jobs.state"), t("jobs.next"), t("jobs.last"), t("jobs.every")].map((head) => <th key={head} scope="col">{head}</th>)}<td /></tr></thead>
-        <tbody>{jobs.map((job) => <Row key={job.id} job={job} />)}</tbody>
-      </table></div>
+      <h2>
+        {title}（{jobs.length}）
+      </h2>
+      <div className="table-scroll" tabIndex={0} role="region" aria-label={title}>
+        <table className="grid plain">
+          <thead>
+            <tr>
+              {[t("jobs.what"), t("jobs.state"), t("jobs.next"), t("jobs.last"), t("jobs.every")].map((head) => (
+                <th key={head} scope="col">
+                  {head}
+                </th>
+              ))}
+              <td />
+            </tr>
+          </thead>
+          <tbody>
+            {jobs.map((job) => (
+              <Row key={job.id} job={job} />
+            ))}
+          </tbody>
+        </table>
+      </div>
     </section>
   );
 }
@@ -111,17 +187,24 @@ export function Jobs() {
   const jobs = useQuery({
     queryKey: ["jobs", facility.id],
     queryFn: () => get<{ items: Job[] }>(`/api/v1/jobs${query({ facility: facility.id })}`),
-    refetchInterval: (asked) => (asked.state.data?.items.some((job) => job.runs || job.asked_by) ? LOOK_AGAIN_SOON : LOOK_AGAIN),
+    refetchInterval: (asked) =>
+      asked.state.data?.items.some((job) => job.runs || job.asked_by) ? LOOK_AGAIN_SOON : LOOK_AGAIN,
   });
   return (
     <>
       <PageHead title={t("jobs.title")} lead={t("jobs.lead")} />
       <QueryView query={jobs}>
-        {({ items }) => items.length === 0 ? <p>{t("jobs.none")}</p> : <>
-          <Table title={t("jobs.running")} jobs={items.filter((job) => job.runs)} />
-          <Table title={t("jobs.failing")} jobs={items.filter((job) => !job.runs && job.failing_since)} />
-          <Table title={t("jobs.others")} jobs={items.filter((job) => !job.runs && !job.failing_since)} />
-        </>}
+        {({ items }) =>
+          items.length === 0 ? (
+            <p>{t("jobs.none")}</p>
+          ) : (
+            <>
+              <Table title={t("jobs.running")} jobs={items.filter((job) => job.runs)} />
+              <Table title={t("jobs.failing")} jobs={items.filter((job) => !job.runs && job.failing_since)} />
+              <Table title={t("jobs.others")} jobs={items.filter((job) => !job.runs && !job.failing_since)} />
+            </>
+          )
+        }
       </QueryView>
     </>
   );

@@ -14,7 +14,8 @@ export function Journal() {
   const registers = useRegisters();
   const journal = useInfiniteQuery({
     queryKey: ["journal", facility.id],
-    queryFn: ({ pageParam }) => get<{ items: JournalEntry[] }>(`/api/v1/journal${query({ facility: facility.id, before: pageParam })}`),
+    queryFn: ({ pageParam }) =>
+      get<{ items: JournalEntry[] }>(`/api/v1/journal${query({ facility: facility.id, before: pageParam })}`),
     initialPageParam: "",
     getNextPageParam: (last) => (last.items.length === 100 ? String(last.items[99]!.sequence) : undefined),
   });
@@ -27,19 +28,46 @@ export function Journal() {
       {journal.data && (
         <div className="table-scroll" tabIndex={0} role="region" aria-label={t("journal.title")}>
           <table className="grid plain">
-            <thead><tr><th scope="col">#</th><th scope="col">{t("journal.at")}</th><th scope="col">{t("journal.who")}</th><th scope="col">{t("journal.what")}</th><th scope="col">{t("journal.why")}</th></tr></thead>
+            <thead>
+              <tr>
+                <th scope="col">#</th>
+                <th scope="col">{t("journal.at")}</th>
+                <th scope="col">{t("journal.who")}</th>
+                <th scope="col">{t("journal.what")}</th>
+                <th scope="col">{t("journal.why")}</th>
+              </tr>
+            </thead>
             <tbody>
-              {journal.data.pages.flatMap((page) => page.items).map((entry) => (
-                <tr key={entry.sequence}>
-                  <td title={entry.hash}>{entry.sequence}</td><td><time dateTime={entry.at}>{dates.time(entry.at)}</time></td><td>{entry.actor}</td>
-                  <td>{t(`action.${entry.action}` as TextKey)}{wide}{subject(entry.subject)}</td><td>{entry.reason}{wide}<span className="quiet-text">{entry.origin}</span></td>
-                </tr>
-              ))}
+              {journal.data.pages
+                .flatMap((page) => page.items)
+                .map((entry) => (
+                  <tr key={entry.sequence}>
+                    <td title={entry.hash}>{entry.sequence}</td>
+                    <td>
+                      <time dateTime={entry.at}>{dates.time(entry.at)}</time>
+                    </td>
+                    <td>{entry.actor}</td>
+                    <td>
+                      {t(`action.${entry.action}` as TextKey)}
+                      {wide}
+                      {subject(entry.subject)}
+                    </td>
+                    <td>
+                      {entry.reason}
+                      {wide}
+                      <span className="quiet-text">{entry.origin}</span>
+                    </td>
+                  </tr>
+                ))}
             </tbody>
           </table>
         </div>
       )}
-      {journal.hasNextPage && <p><Button onClick={() => void journal.fetchNextPage()}>{t("app.more")}</Button></p>}
+      {journal.hasNextPage && (
+        <p>
+          <Button onClick={() => void journal.fetchNextPage()}>{t("app.more")}</Button>
+        </p>
+      )}
     </>
   );
 }

@@ -1,39 +1,98 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useRef, useState } from "react";
-import { call, get, query, type FieldInfo, type Page, type RecordInfo, type RegisterInfo, type Value } from "../../api/client";
+import {
+  call,
+  get,
+  query,
+  type FieldInfo,
+  type Page,
+  type RecordInfo,
+  type RegisterInfo,
+  type Value,
+} from "../../api/client";
 import { useWrite } from "../../api/write";
 import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
-import { Button, ErrorSummary, FileLink, Notice, Problem, SelectField, TextArea, TextField, useProblemText } from "../../ui/ui";
+import {
+  Button,
+  ErrorSummary,
+  FileLink,
+  Notice,
+  Problem,
+  SelectField,
+  TextArea,
+  TextField,
+  useProblemText,
+} from "../../ui/ui";
 
 type Form = Record<string, string>;
 
 const toText = (field: FieldInfo, value: Value | undefined): string => {
   if (value === null || value === undefined) return "";
-  if (field.type === "datetime") return new Date(new Date(String(value)).getTime() + 9 * 3600e3).toISOString().slice(0, 16);
+  if (field.type === "datetime")
+    return new Date(new Date(String(value)).getTime() + 9 * 3600e3).toISOString().slice(0, 16);
   return String(value);
 };
 
 // A reference: type to find, choose from what exists.
-function RefField({ field, value, shown, problem, id, change }: { field: FieldInfo; value: string; shown: string; problem?: string; id: string; change: (value: string) => void }) {
+function RefField({
+  field,
+  value,
+  shown,
+  problem,
+  id,
+  change,
+}: {
+  field: FieldInfo;
+  value: string;
+  shown: string;
+  problem?: string;
+  id: string;
+  change: (value: string) => void;
+}) {
   const words = useWords();
   const { facility } = useSession();
   const [text, setText] = useState(shown);
   const list = useId();
-  const found = useQuery({ queryKey: ["refs", field.to, text], queryFn: () => get<Page<RecordInfo>>(`/api/v1/registers/${field.to}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`), placeholderData: (before) => before });
+  const found = useQuery({
+    queryKey: ["refs", field.to, text],
+    queryFn: () =>
+      get<Page<RecordInfo>>(
+        `/api/v1/registers/${field.to}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`,
+      ),
+    placeholderData: (before) => before,
+  });
   // Namesakes are told apart as the server understands it: "name [number]".
   const items = found.data?.items ?? [];
-  const named = (one: RecordInfo) => (items.filter((other) => other.label === one.label).length > 1 ? `${one.label} [${one.number || one.id}]` : one.label);
+  const named = (one: RecordInfo) =>
+    items.filter((other) => other.label === one.label).length > 1
+      ? `${one.label} [${one.number || one.id}]`
+      : one.label;
   return (
     <>
-      <TextField id={id} label={words(field.label)} help={words(field.help)} required={field.required} problem={problem} value={text} list={list} autoComplete="off"
+      <TextField
+        id={id}
+        label={words(field.label)}
+        help={words(field.help)}
+        required={field.required}
+        problem={problem}
+        value={text}
+        list={list}
+        autoComplete="off"
         onChange={(event) => {
           setText(event.target.value);
           // What the text means is for the server to say: it refuses a name that several have.
           change(event.target.value === shown ? value : event.target.value);
-        }} />
-      <datalist id={list}>{items.map((one) => <option key={one.id} value={named(one)}>{one.number || Object.values(one.refs)[0]}</option>)}</datalist>
+        }}
+      />
+      <datalist id={list}>
+        {items.map((one) => (
+          <option key={one.id} value={named(one)}>
+            {one.number || Object.values(one.refs)[0]}
+          </option>
+        ))}
+      </datalist>
     </>
   );
 }
@@ -41,9 +100,24 @@ function RefField({ field, value, shown, problem, id, change }: { field: FieldIn
 type Sending = { state: "sending" | "failed"; name: string };
 
 // The file is on the server before the record names it; the form knows of each that is still on its way, or did not arrive.
-function AttachmentField({ field, kept, value, problem, id, sending, setSending, change }: {
-  field: FieldInfo; kept: string; value: string; problem?: string; id: string;
-  sending?: Sending; setSending: (sending: Sending | undefined) => void; change: (value: string) => void;
+function AttachmentField({
+  field,
+  kept,
+  value,
+  problem,
+  id,
+  sending,
+  setSending,
+  change,
+}: {
+  field: FieldInfo;
+  kept: string;
+  value: string;
+  problem?: string;
+  id: string;
+  sending?: Sending;
+  setSending: (sending: Sending | undefined) => void;
+  change: (value: string) => void;
 }) {
   const t = useTexts();
   const words = useWords();
@@ -55,7 +129,7 @@ function AttachmentField({ field, kept, value, problem, id, sending, setSending,
     setSending({ state: "sending", name: file.name });
     try {
       const { hash } = await call<{ hash: string }>("POST", "/api/v1/blobs", file);
-      if (newest.current !== file) return;  // another was chosen meanwhile
+      if (newest.current !== file) return; // another was chosen meanwhile
       change(`${hash}:${file.name}`);
       setSending(undefined);
     } catch (failure) {
@@ -64,79 +138,230 @@ function AttachmentField({ field, kept, value, problem, id, sending, setSending,
       setSending({ state: "failed", name: file.name });
     }
   };
-  const giveUp = () => { newest.current = null; setError(null); setSending(undefined); };
-  const name = value.slice(65);  // "SHA-256:name"
+  const giveUp = () => {
+    newest.current = null;
+    setError(null);
+    setSending(undefined);
+  };
+  const name = value.slice(65); // "SHA-256:name"
   return (
     <div>
-      <TextField id={id} label={words(field.label)} type="file" problem={problem} onChange={(event) => { const file = event.target.files?.[0]; if (file) void send(file); }} />
+      <TextField
+        id={id}
+        label={words(field.label)}
+        type="file"
+        problem={problem}
+        onChange={(event) => {
+          const file = event.target.files?.[0];
+          if (file) void send(file);
+        }}
+      />
       {sending?.state === "sending" && <p role="status">{t("record.file.sending", { name: sending.name })}</p>}
       {sending?.state === "failed" && (
         <div>
           <Problem error={error} />
-          <p className="actions"><Button onClick={() => { if (newest.current) void send(newest.current); }}>{t("record.file.again", { name: sending.name })}</Button><Button onClick={giveUp}>{t("record.file.without")}</Button></p>
+          <p className="actions">
+            <Button
+              onClick={() => {
+                if (newest.current) void send(newest.current);
+              }}
+            >
+              {t("record.file.again", { name: sending.name })}
+            </Button>
+            <Button onClick={giveUp}>{t("record.file.without")}</Button>
+          </p>
         </div>
       )}
-      {value && <p className="actions">{kept ? <FileLink href={kept}>{name}</FileLink> : name}<Button kind="quiet" onClick={() => { giveUp(); change(""); }}>{t("record.file.remove")}</Button></p>}
+      {value && (
+        <p className="actions">
+          {kept ? <FileLink href={kept}>{name}</FileLink> : name}
+          <Button
+            kind="quiet"
+            onClick={() => {
+              giveUp();
+              change("");
+            }}
+          >
+            {t("record.file.remove")}
+          </Button>
+        </p>
+      )}
     </div>
   );
 }
 
-export function RecordForm({ info, record, done }: { info: RegisterInfo; record?: RecordInfo; done: (record: RecordInfo) => void }) {
+export function RecordForm({
+  info,
+  record,
+  done,
+}: {
+  info: RegisterInfo;
+  record?: RecordInfo;
+  done: (record: RecordInfo) => void;
+}) {
   const t = useTexts();
   const words = useWords();
   const client = useQueryClient();
   const { facility } = useSession();
   const prefix = useId();
-  const initial = () => Object.fromEntries(info.fields.map((field) => [field.name, record ? toText(field, record.fields[field.name]) : field.initial ?? ""])) as Form;
+  const initial = () =>
+    Object.fromEntries(
+      info.fields.map((field) => [
+        field.name,
+        record ? toText(field, record.fields[field.name]) : (field.initial ?? ""),
+      ]),
+    ) as Form;
   const [form, setForm] = useState<Form>(initial);
   const [number, setNumber] = useState(record?.number ?? "");
   const [reason, setReason] = useState("");
   const [files, setFiles] = useState<Record<string, Sending | undefined>>({});
   const unsent = Object.values(files).find((one) => one);
   const [start] = useState(() => JSON.stringify(initial()));
-  const changed = info.fields.filter((field) => (record ? form[field.name] !== toText(field, record.fields[field.name]) : form[field.name] !== ""));
+  const changed = info.fields.filter((field) =>
+    record ? form[field.name] !== toText(field, record.fields[field.name]) : form[field.name] !== "",
+  );
   const save = useWrite({
     mutationFn: () => {
-      const fields: Record<string, Value> = Object.fromEntries(changed.map((field) => [field.name, form[field.name] || null]));
+      const fields: Record<string, Value> = Object.fromEntries(
+        changed.map((field) => [field.name, form[field.name] || null]),
+      );
       if (number && number !== record?.number) fields.number = number;
       return record
-        ? call<RecordInfo>("PATCH", `/api/v1/registers/${info.name}/records/${record.id}`, { fields, reason }, { "If-Match": `"${record.version}"` })
-        : call<RecordInfo>("POST", `/api/v1/registers/${info.name}/records${query({ facility: facility.id })}`, { fields, reason });
+        ? call<RecordInfo>(
+            "PATCH",
+            `/api/v1/registers/${info.name}/records/${record.id}`,
+            { fields, reason },
+            { "If-Match": `"${record.version}"` },
+          )
+        : call<RecordInfo>("POST", `/api/v1/registers/${info.name}/records${query({ facility: facility.id })}`, {
+            fields,
+            reason,
+          });
     },
     onSuccess: async (saved) => {
-      await Promise.all(["records", "record", "registers", "today", "framework", "frameworks"].map((key) => client.invalidateQueries({ queryKey: [key] })));
+      await Promise.all(
+        ["records", "record", "registers", "today", "framework", "frameworks"].map((key) =>
+          client.invalidateQueries({ queryKey: [key] }),
+        ),
+      );
       allowLeaving();
       done(saved);
     },
   });
-  useLeaveGuard(!save.isSuccess && (JSON.stringify(form) !== start || number !== (record?.number ?? "")), t("record.leave"));
+  useLeaveGuard(
+    !save.isSuccess && (JSON.stringify(form) !== start || number !== (record?.number ?? "")),
+    t("record.leave"),
+  );
   const wrong = useProblemText(save.error);
-  const ids = Object.fromEntries([...info.fields.map((field) => field.name), "number"].map((name) => [name, `${prefix}${name}`]));
+  const ids = Object.fromEntries(
+    [...info.fields.map((field) => field.name), "number"].map((name) => [name, `${prefix}${name}`]),
+  );
   const set = (name: string) => (value: string) => setForm((before) => ({ ...before, [name]: value }));
   return (
-    <form className="record-form" noValidate onInput={() => { if (save.isSuccess || save.isError) save.reset(); }} onSubmit={(event) => { event.preventDefault(); if (!unsent) save.mutate(); }}>
+    <form
+      className="record-form"
+      noValidate
+      onInput={() => {
+        if (save.isSuccess || save.isError) save.reset();
+      }}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!unsent) save.mutate();
+      }}
+    >
       <ErrorSummary error={save.error} ids={ids} />
       {save.isSuccess && <Notice>{t("app.saved")}</Notice>}
-      {info.numbered && <TextField id={ids.number} label={t("ledger.number")} help={record ? undefined : t("record.number.auto")} value={number} problem={wrong("number")} onChange={(event) => setNumber(event.target.value)} />}
+      {info.numbered && (
+        <TextField
+          id={ids.number}
+          label={t("ledger.number")}
+          help={record ? undefined : t("record.number.auto")}
+          value={number}
+          problem={wrong("number")}
+          onChange={(event) => setNumber(event.target.value)}
+        />
+      )}
       {info.fields.map((field) => {
-        const common = { id: ids[field.name]!, label: words(field.label), help: words(field.help) || undefined, required: field.required, problem: wrong(field.name), value: form[field.name] ?? "" };
-        if (field.type === "ref") return <RefField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} shown={record?.refs[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
-        if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} sending={files[field.name]} setSending={(sending) => setFiles((before) => ({ ...before, [field.name]: sending }))} kept={record && form[field.name] === String(record.fields[field.name] ?? "") ? `/api/v1/registers/${info.name}/records/${record.id}/files/${field.name}` : ""} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
+        const common = {
+          id: ids[field.name]!,
+          label: words(field.label),
+          help: words(field.help) || undefined,
+          required: field.required,
+          problem: wrong(field.name),
+          value: form[field.name] ?? "",
+        };
+        if (field.type === "ref")
+          return (
+            <RefField
+              key={field.name}
+              id={ids[field.name]!}
+              field={field}
+              value={form[field.name] ?? ""}
+              shown={record?.refs[field.name] ?? ""}
+              problem={wrong(field.name)}
+              change={set(field.name)}
+            />
+          );
+        if (field.type === "file")
+          return (
+            <AttachmentField
+              key={field.name}
+              id={ids[field.name]!}
+              field={field}
+              sending={files[field.name]}
+              setSending={(sending) => setFiles((before) => ({ ...before, [field.name]: sending }))}
+              kept={
+                record && form[field.name] === String(record.fields[field.name] ?? "")
+                  ? `/api/v1/registers/${info.name}/records/${record.id}/files/${field.name}`
+                  : ""
+              }
+              value={form[field.name] ?? ""}
+              problem={wrong(field.name)}
+              change={set(field.name)}
+            />
+          );
         if (field.type === "choice" || field.type === "boolean")
           return (
             <SelectField key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)}>
               <option value="">{t("record.unset")}</option>
-              {field.type === "boolean" ? <><option value="true">○ {t("record.yes")}</option><option value="false">－ {t("record.no")}</option></> : field.choices?.map((choice) => <option key={choice.value} value={choice.value}>{words(choice.label)}</option>)}
+              {field.type === "boolean" ? (
+                <>
+                  <option value="true">○ {t("record.yes")}</option>
+                  <option value="false">－ {t("record.no")}</option>
+                </>
+              ) : (
+                field.choices?.map((choice) => (
+                  <option key={choice.value} value={choice.value}>
+                    {words(choice.label)}
+                  </option>
+                ))
+              )}
             </SelectField>
           );
-        if (field.type === "long_text") return <TextArea key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)} />;
+        if (field.type === "long_text")
+          return <TextArea key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)} />;
         const type = field.type === "date" ? "date" : field.type === "datetime" ? "datetime-local" : "text";
-        return <TextField key={field.name} {...common} type={type} onChange={(event) => set(field.name)(event.target.value)} />;
+        return (
+          <TextField
+            key={field.name}
+            {...common}
+            type={type}
+            onChange={(event) => set(field.name)(event.target.value)}
+          />
+        );
       })}
-      {record && <TextField label={t("record.reason")} value={reason} onChange={(event) => setReason(event.target.value)} />}
+      {record && (
+        <TextField label={t("record.reason")} value={reason} onChange={(event) => setReason(event.target.value)} />
+      )}
       <div className="actions sticky">
-        <Button kind="primary" type="submit" disabled={save.isPending || !!unsent}>{save.isPending ? t("app.saving") : t("app.save")}</Button>
-        {unsent && <span role="status">{t(unsent.state === "sending" ? "record.file.wait" : "record.file.failed", { name: unsent.name })}</span>}
+        <Button kind="primary" type="submit" disabled={save.isPending || !!unsent}>
+          {save.isPending ? t("app.saving") : t("app.save")}
+        </Button>
+        {unsent && (
+          <span role="status">
+            {t(unsent.state === "sending" ? "record.file.wait" : "record.file.failed", { name: unsent.name })}
+          </span>
+        )}
       </div>
     </form>
   );

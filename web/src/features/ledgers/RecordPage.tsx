@@ -7,13 +7,26 @@ import { useMay } from "../../app/session";
 import { term } from "../../api/logs";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText, wide } from "../../ui/ui";
+import {
+  Button,
+  Dialog,
+  ErrorSummary,
+  Notice,
+  PageHead,
+  QueryView,
+  TextField,
+  useProblemText,
+  wide,
+} from "../../ui/ui";
 import { RecordForm } from "./RecordForm";
 import { useRegisters, useShown } from "./registers";
 
 export function RecordPage({ register, id }: { register: string; id: string }) {
   const registers = useRegisters();
-  const record = useQuery({ queryKey: ["record", register, id], queryFn: () => get<RecordInfo>(`/api/v1/registers/${register}/records/${id}`) });
+  const record = useQuery({
+    queryKey: ["record", register, id],
+    queryFn: () => get<RecordInfo>(`/api/v1/registers/${register}/records/${id}`),
+  });
   return (
     <QueryView query={registers}>
       {(data) => {
@@ -27,8 +40,14 @@ export function RecordPage({ register, id }: { register: string; id: string }) {
 function useChange(info: RegisterInfo, record: RecordInfo, action: string, done: () => void) {
   const client = useQueryClient();
   return useWrite({
-    mutationFn: (body: Record<string, unknown>) => call("POST", `/api/v1/registers/${info.name}/records/${record.id}/${action}`, body, { "If-Match": `"${record.version}"` }),
-    onSuccess: async () => { await client.invalidateQueries(); done(); },
+    mutationFn: (body: Record<string, unknown>) =>
+      call("POST", `/api/v1/registers/${info.name}/records/${record.id}/${action}`, body, {
+        "If-Match": `"${record.version}"`,
+      }),
+    onSuccess: async () => {
+      await client.invalidateQueries();
+      done();
+    },
   });
 }
 
@@ -39,11 +58,27 @@ function Retire({ info, record, close }: { info: RegisterInfo; record: RecordInf
   const wrong = useProblemText(retire.error);
   return (
     <Dialog title={t("record.retire.title")} close={close}>
-      <form onSubmit={(event) => { event.preventDefault(); retire.mutate({ reason }); }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          retire.mutate({ reason });
+        }}
+      >
         <p>{t("record.retire.help")}</p>
         <ErrorSummary error={retire.error} />
-        <TextField label={t("record.retire.reason")} required value={reason} problem={wrong("reason")} onChange={(event) => setReason(event.target.value)} />
-        <div className="actions"><Button kind="danger" type="submit" disabled={retire.isPending}>{t("record.retire")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
+        <TextField
+          label={t("record.retire.reason")}
+          required
+          value={reason}
+          problem={wrong("reason")}
+          onChange={(event) => setReason(event.target.value)}
+        />
+        <div className="actions">
+          <Button kind="danger" type="submit" disabled={retire.isPending}>
+            {t("record.retire")}
+          </Button>
+          <Button onClick={close}>{t("app.cancel")}</Button>
+        </div>
       </form>
     </Dialog>
   );
@@ -54,7 +89,10 @@ function History({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   const words = useWords();
   const dates = useDates();
   const shown = useShown();
-  const history = useQuery({ queryKey: ["record", info.name, record.id, "history", record.version], queryFn: () => get<{ items: JournalEntry[] }>(`/api/v1/registers/${info.name}/records/${record.id}/history`) });
+  const history = useQuery({
+    queryKey: ["record", info.name, record.id, "history", record.version],
+    queryFn: () => get<{ items: JournalEntry[] }>(`/api/v1/registers/${info.name}/records/${record.id}/history`),
+  });
   const revert = useChange(info, record, "revert", () => undefined);
   return (
     <section aria-labelledby="history">
@@ -65,13 +103,44 @@ function History({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
           <ol className="history">
             {data.items.map((entry, index) => (
               <li key={entry.sequence}>
-                <p><strong>{t(`action.${entry.action}` as TextKey)}</strong>{wide}<time dateTime={entry.at}>{dates.time(entry.at)}</time>{wide}{entry.actor}{wide}<span className="quiet-text">{entry.origin}</span>{entry.reason && <>{wide}「{entry.reason}」</>}</p>
+                <p>
+                  <strong>{t(`action.${entry.action}` as TextKey)}</strong>
+                  {wide}
+                  <time dateTime={entry.at}>{dates.time(entry.at)}</time>
+                  {wide}
+                  {entry.actor}
+                  {wide}
+                  <span className="quiet-text">{entry.origin}</span>
+                  {entry.reason && (
+                    <>
+                      {wide}「{entry.reason}」
+                    </>
+                  )}
+                </p>
                 <ul className="changes">
-                  {entry.before && info.fields.filter((field) => JSON.stringify(entry.before?.[field.name] ?? null) !== JSON.stringify(entry.after?.[field.name] ?? null)).map((field) => (
-                    <li key={field.name}>{words(field.label)}: <del>{shown(field, entry.before?.[field.name]) || t("record.unset")}</del> → <ins>{shown(field, entry.after?.[field.name]) || t("record.unset")}</ins></li>
-                  ))}
+                  {entry.before &&
+                    info.fields
+                      .filter(
+                        (field) =>
+                          JSON.stringify(entry.before?.[field.name] ?? null) !==
+                          JSON.stringify(entry.after?.[field.name] ?? null),
+                      )
+                      .map((field) => (
+                        <li key={field.name}>
+                          {words(field.label)}:{" "}
+                          <del>{shown(field, entry.before?.[field.name]) || t("record.unset")}</del> →{" "}
+                          <ins>{shown(field, entry.after?.[field.name]) || t("record.unset")}</ins>
+                        </li>
+                      ))}
                 </ul>
-                {info.writable && index > 0 && !record.retired_at && <Button kind="quiet" onClick={() => revert.mutate({ sequence: entry.sequence, reason: t("record.revert") })}>{t("record.revert")}</Button>}
+                {info.writable && index > 0 && !record.retired_at && (
+                  <Button
+                    kind="quiet"
+                    onClick={() => revert.mutate({ sequence: entry.sequence, reason: t("record.revert") })}
+                  >
+                    {t("record.revert")}
+                  </Button>
+                )}
               </li>
             ))}
           </ol>
@@ -87,17 +156,37 @@ function LogLink({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   const may = useMay();
   const accounts = useQuery({
     queryKey: ["record", "accounts-of", record.id],
-    queryFn: () => get<Page<RecordInfo>>(`/api/v1/registers/account/records${query({ person: record.id, limit: 50, sort: "label" })}`),
+    queryFn: () =>
+      get<Page<RecordInfo>>(
+        `/api/v1/registers/account/records${query({ person: record.id, limit: 50, sort: "label" })}`,
+      ),
     enabled: info.name === "person" && may("logs_read"),
   });
   if (!may("logs_read")) return null;
   const value = (name: string) => String(record.fields[name] ?? "");
-  const terms = info.name === "asset" ? [...(value("hostname") ? [term("host", value("hostname"))] : []), ...(value("ip") ? [term("address", value("ip"))] : [])]
-    : info.name === "account" ? [term("user", value("login"))]
-    : info.name === "log_source" ? [term("source", record.number)]
-    : info.name === "person" ? [...new Set(accounts.data?.items.map((account) => term("user", String(account.fields.login ?? ""))) ?? [])] : [];
+  const terms =
+    info.name === "asset"
+      ? [
+          ...(value("hostname") ? [term("host", value("hostname"))] : []),
+          ...(value("ip") ? [term("address", value("ip"))] : []),
+        ]
+      : info.name === "account"
+        ? [term("user", value("login"))]
+        : info.name === "log_source"
+          ? [term("source", record.number)]
+          : info.name === "person"
+            ? [
+                ...new Set(
+                  accounts.data?.items.map((account) => term("user", String(account.fields.login ?? ""))) ?? [],
+                ),
+              ]
+            : [];
   if (terms.length === 0) return null;
-  return <Link className="button secondary" to={`/logs${query({ q: terms.join(" OR "), range: "30d" })}`}>{t("record.logs")}</Link>;
+  return (
+    <Link className="button secondary" to={`/logs${query({ q: terms.join(" OR "), range: "30d" })}`}>
+      {t("record.logs")}
+    </Link>
+  );
 }
 
 function Record({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
@@ -109,18 +198,41 @@ function Record({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   const back = useChange(info, record, "bring-back", () => undefined);
   return (
     <>
-      <p className="crumb"><Link to={`/ledgers/${info.name}`}>{words(info.label)}</Link></p>
+      <p className="crumb">
+        <Link to={`/ledgers/${info.name}`}>{words(info.label)}</Link>
+      </p>
       <PageHead title={record.label || record.number}>
         <LogLink info={info} record={record} />
-        {info.writable && !record.retired_at && info.name !== "facility" && <Button kind="danger" onClick={() => setRetiring(true)}>{t("record.retire")}</Button>}
-        {info.writable && record.retired_at && <Button kind="primary" onClick={() => back.mutate({ reason: t("record.bring_back") })}>{t("record.bring_back")}</Button>}
+        {info.writable && !record.retired_at && info.name !== "facility" && (
+          <Button kind="danger" onClick={() => setRetiring(true)}>
+            {t("record.retire")}
+          </Button>
+        )}
+        {info.writable && record.retired_at && (
+          <Button kind="primary" onClick={() => back.mutate({ reason: t("record.bring_back") })}>
+            {t("record.bring_back")}
+          </Button>
+        )}
       </PageHead>
-      {record.retired_at && <Notice kind="plain">{t("record.retired", { reason: record.retired_reason ?? "" })}</Notice>}
+      {record.retired_at && (
+        <Notice kind="plain">{t("record.retired", { reason: record.retired_reason ?? "" })}</Notice>
+      )}
       {saved && <Notice>{t("app.saved")}</Notice>}
       {info.writable && !record.retired_at ? (
-        <div onInput={() => setSaved(false)}><RecordForm key={record.version} info={info} record={record} done={() => setSaved(true)} /></div>
+        <div onInput={() => setSaved(false)}>
+          <RecordForm key={record.version} info={info} record={record} done={() => setSaved(true)} />
+        </div>
       ) : (
-        <dl className="plain-record">{info.fields.filter((field) => record.fields[field.name] !== undefined).map((field) => <div key={field.name}><dt>{words(field.label)}</dt><dd>{shown(field, record.fields[field.name], record.refs)}</dd></div>)}</dl>
+        <dl className="plain-record">
+          {info.fields
+            .filter((field) => record.fields[field.name] !== undefined)
+            .map((field) => (
+              <div key={field.name}>
+                <dt>{words(field.label)}</dt>
+                <dd>{shown(field, record.fields[field.name], record.refs)}</dd>
+              </div>
+            ))}
+        </dl>
       )}
       {!info.observed && <History info={info} record={record} />}
       {retiring && <Retire info={info} record={record} close={() => setRetiring(false)} />}

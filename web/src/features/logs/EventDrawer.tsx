@@ -9,16 +9,32 @@ import { Button, Dialog, Notice, QueryView, wide } from "../../ui/ui";
 import { type LogEventDetail } from "./types";
 
 // One event: what is understood of it, its bytes, whether it is proven, and where to go from here.
-export function EventDrawer({ stream, index, narrow, close }: { stream: string; index: string; narrow: (field: string, value: string) => void; close: () => void }) {
+export function EventDrawer({
+  stream,
+  index,
+  narrow,
+  close,
+}: {
+  stream: string;
+  index: string;
+  narrow: (field: string, value: string) => void;
+  close: () => void;
+}) {
   const t = useTexts();
   const words = useWords();
   const dates = useDates();
   const { facility } = useSession();
-  const event = useQuery({ queryKey: ["log-event", facility.id, stream, index], queryFn: () => get<LogEventDetail>(`/api/v1/logs/events/${stream}/${index}${query({ facility: facility.id })}`) });
+  const event = useQuery({
+    queryKey: ["log-event", facility.id, stream, index],
+    queryFn: () => get<LogEventDetail>(`/api/v1/logs/events/${stream}/${index}${query({ facility: facility.id })}`),
+  });
   // The night before the event: from six in the evening to eight in the morning, in Japan.
   const night = (at: string) => {
     const day = new Date(new Date(at).getTime() + 9 * 3600e3 - 8 * 3600e3).toISOString().slice(0, 10);
-    return { from: `${day}T18:00:00+09:00`, to: new Date(new Date(`${day}T18:00:00+09:00`).getTime() + 14 * 3600e3).toISOString() };
+    return {
+      from: `${day}T18:00:00+09:00`,
+      to: new Date(new Date(`${day}T18:00:00+09:00`).getTime() + 14 * 3600e3).toISOString(),
+    };
   };
   return (
     <Dialog drawer title={t("logs.event", { n: `${stream} ${index}` })} close={close}>
@@ -26,38 +42,134 @@ export function EventDrawer({ stream, index, narrow, close }: { stream: string; 
         {(data) => {
           const owner = data.fields.user ? data.owners?.[data.fields.user] : undefined;
           return (
-          <>
-            <p><time dateTime={data.time}>{dates.seconds(data.time)}</time>{wide}<span className="quiet-text">{t("logs.received", { at: dates.seconds(data.received) })}</span></p>
-            <p className={`proof ${data.proof.state}`}><strong>{t(`logs.proof.${data.proof.state}` as TextKey)}</strong>{data.proof.head && <>{wide}<span className="quiet-text">{t("logs.proof.head", { at: dates.time(data.proof.head.at), n: data.proof.head.size })}</span></>}</p>
-            {data.refused && <Notice kind="plain">{t("logs.refused.why", { why: words(data.refused) })}</Notice>}
-            <dl className="plain-record">
-              {Object.entries(data.fields).map(([field, value]) => (
-                <div key={field}><dt>{t(`logs.field.${field}` as TextKey)}</dt><dd>{value} <button type="button" className="link" onClick={() => narrow(field, value)} aria-label={t("logs.narrow", { value })}>＋</button></dd></div>
-              ))}
-            </dl>
-            <p className="actions">
-              {data.fields.patient && <Link className="button secondary" to={`/logs${query({ q: term("patient", data.fields.patient), range: "all" })}`} onClick={close}>{t("logs.go.patient", { value: data.fields.patient })}</Link>}
-              {data.fields.user && <Link className="button secondary" to={`/logs${query({ q: term("user", data.fields.user), ...night(data.time) })}`} onClick={close}>{t("logs.go.user", { value: data.fields.user })}</Link>}
-              {owner?.person && <Link className="button secondary" to={`/ledgers/person/${owner.person}`}>{t("logs.go.person", { value: owner.name })}</Link>}
-              {owner && <Link className="button secondary" to={`/ledgers/${owner.register}/${owner.account}`}>{t("logs.go.account", { value: data.fields.user! })}</Link>}
-              {data.source && <Link className="button secondary" to={data.source.asset ? `/ledgers/asset/${data.source.asset}` : `/ledgers/log_source/${data.source.id}`}>{t("logs.go.source", { value: data.source.name })}</Link>}
-            </p>
-            <h3>{t("logs.raw")}</h3>
-            <pre className="raw" tabIndex={0}>{data.raw}</pre>
-            <Button kind="quiet" onClick={() => void navigator.clipboard?.writeText(data.raw)}>{t("logs.copy")}</Button>
-            {data.all_fields.length > 0 && (
+            <>
+              <p>
+                <time dateTime={data.time}>{dates.seconds(data.time)}</time>
+                {wide}
+                <span className="quiet-text">{t("logs.received", { at: dates.seconds(data.received) })}</span>
+              </p>
+              <p className={`proof ${data.proof.state}`}>
+                <strong>{t(`logs.proof.${data.proof.state}` as TextKey)}</strong>
+                {data.proof.head && (
+                  <>
+                    {wide}
+                    <span className="quiet-text">
+                      {t("logs.proof.head", { at: dates.time(data.proof.head.at), n: data.proof.head.size })}
+                    </span>
+                  </>
+                )}
+              </p>
+              {data.refused && <Notice kind="plain">{t("logs.refused.why", { why: words(data.refused) })}</Notice>}
+              <dl className="plain-record">
+                {Object.entries(data.fields).map(([field, value]) => (
+                  <div key={field}>
+                    <dt>{t(`logs.field.${field}` as TextKey)}</dt>
+                    <dd>
+                      {value}{" "}
+                      <button
+                        type="button"
+                        className="link"
+                        onClick={() => narrow(field, value)}
+                        aria-label={t("logs.narrow", { value })}
+                      >
+                        ＋
+                      </button>
+                    </dd>
+                  </div>
+                ))}
+              </dl>
+              <p className="actions">
+                {data.fields.patient && (
+                  <Link
+                    className="button secondary"
+                    to={`/logs${query({ q: term("patient", data.fields.patient), range: "all" })}`}
+                    onClick={close}
+                  >
+                    {t("logs.go.patient", { value: data.fields.patient })}
+                  </Link>
+                )}
+                {data.fields.user && (
+                  <Link
+                    className="button secondary"
+                    to={`/logs${query({ q: term("user", data.fields.user), ...night(data.time) })}`}
+                    onClick={close}
+                  >
+                    {t("logs.go.user", { value: data.fields.user })}
+                  </Link>
+                )}
+                {owner?.person && (
+                  <Link className="button secondary" to={`/ledgers/person/${owner.person}`}>
+                    {t("logs.go.person", { value: owner.name })}
+                  </Link>
+                )}
+                {owner && (
+                  <Link className="button secondary" to={`/ledgers/${owner.register}/${owner.account}`}>
+                    {t("logs.go.account", { value: data.fields.user! })}
+                  </Link>
+                )}
+                {data.source && (
+                  <Link
+                    className="button secondary"
+                    to={
+                      data.source.asset
+                        ? `/ledgers/asset/${data.source.asset}`
+                        : `/ledgers/log_source/${data.source.id}`
+                    }
+                  >
+                    {t("logs.go.source", { value: data.source.name })}
+                  </Link>
+                )}
+              </p>
+              <h3>{t("logs.raw")}</h3>
+              <pre className="raw" tabIndex={0}>
+                {data.raw}
+              </pre>
+              <Button kind="quiet" onClick={() => void navigator.clipboard?.writeText(data.raw)}>
+                {t("logs.copy")}
+              </Button>
+              {data.all_fields.length > 0 && (
+                <details>
+                  <summary>{t("logs.all_fields", { n: data.all_fields.length })}</summary>
+                  <div
+                    className="table-scroll"
+                    tabIndex={0}
+                    role="region"
+                    aria-label={t("logs.all_fields", { n: data.all_fields.length })}
+                  >
+                    <table className="grid plain">
+                      <tbody>
+                        {data.all_fields.map((field, number) => (
+                          <tr key={number}>
+                            <th scope="row">{field.name}</th>
+                            <td>{field.value}</td>
+                          </tr>
+                        ))}
+                      </tbody>
+                    </table>
+                  </div>
+                </details>
+              )}
               <details>
-                <summary>{t("logs.all_fields", { n: data.all_fields.length })}</summary>
-                <div className="table-scroll" tabIndex={0} role="region" aria-label={t("logs.all_fields", { n: data.all_fields.length })}><table className="grid plain"><tbody>{data.all_fields.map((field, number) => <tr key={number}><th scope="row">{field.name}</th><td>{field.value}</td></tr>)}</tbody></table></div>
+                <summary>{t("logs.proof.details")}</summary>
+                <p className="quiet-text">
+                  {t("logs.proof.leaf")} <code>{data.proof.leaf}</code>
+                </p>
+                {data.proof.path && (
+                  <ol>
+                    {data.proof.path.map((hash) => (
+                      <li key={hash}>
+                        <code>{hash}</code>
+                      </li>
+                    ))}
+                  </ol>
+                )}
+                {data.proof.head && (
+                  <pre className="raw" tabIndex={0}>
+                    {data.proof.head.note}
+                  </pre>
+                )}
               </details>
-            )}
-            <details>
-              <summary>{t("logs.proof.details")}</summary>
-              <p className="quiet-text">{t("logs.proof.leaf")} <code>{data.proof.leaf}</code></p>
-              {data.proof.path && <ol>{data.proof.path.map((hash) => <li key={hash}><code>{hash}</code></li>)}</ol>}
-              {data.proof.head && <pre className="raw" tabIndex={0}>{data.proof.head.note}</pre>}
-            </details>
-          </>
+            </>
           );
         }}
       </QueryView>

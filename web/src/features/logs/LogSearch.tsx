@@ -11,11 +11,23 @@ import { Button, Dialog, FileLink, Loading, Notice, Problem, SelectField, TextFi
 import { EventDrawer } from "./EventDrawer";
 import { type LogEvent, type LogPage, type Owner } from "./types";
 
-const ranges: Record<string, number> = { "1h": 3600e3, "24h": 86400e3, "7d": 7 * 86400e3, "30d": 30 * 86400e3, "1y": 366 * 86400e3 };
+const ranges: Record<string, number> = {
+  "1h": 3600e3,
+  "24h": 86400e3,
+  "7d": 7 * 86400e3,
+  "30d": 30 * 86400e3,
+  "1y": 366 * 86400e3,
+};
 const facets = ["source", "user", "patient", "action", "outcome", "host", "address", "kind", "severity"];
 
 // Bars of how many when; each is a button that narrows the time to itself.
-function Histogram({ buckets, narrow }: { buckets: { from: string; count: number }[]; narrow: (from: string, to: string) => void }) {
+function Histogram({
+  buckets,
+  narrow,
+}: {
+  buckets: { from: string; count: number }[];
+  narrow: (from: string, to: string) => void;
+}) {
   const t = useTexts();
   const dates = useDates();
   const most = Math.max(1, ...buckets.map((bucket) => bucket.count));
@@ -25,13 +37,27 @@ function Histogram({ buckets, narrow }: { buckets: { from: string; count: number
       <figcaption className="only-read">{t("logs.histogram")}</figcaption>
       <div className="bars" tabIndex={0} role="group" aria-label={t("logs.histogram")}>
         {buckets.map((bucket) => (
-          <button key={bucket.from} type="button" title={`${dates.time(bucket.from)}${wide}${bucket.count}`} aria-label={`${dates.time(bucket.from)} ${bucket.count}`} disabled={bucket.count === 0}
-            onClick={() => narrow(bucket.from, new Date(new Date(bucket.from).getTime() + Math.max(width, 1000)).toISOString())}>
-            <svg viewBox="0 0 10 100" preserveAspectRatio="none" aria-hidden="true"><rect x="1" width="8" y={100 - (100 * bucket.count) / most} height={(100 * bucket.count) / most} /></svg>
+          <button
+            key={bucket.from}
+            type="button"
+            title={`${dates.time(bucket.from)}${wide}${bucket.count}`}
+            aria-label={`${dates.time(bucket.from)} ${bucket.count}`}
+            disabled={bucket.count === 0}
+            onClick={() =>
+              narrow(bucket.from, new Date(new Date(bucket.from).getTime() + Math.max(width, 1000)).toISOString())
+            }
+          >
+            <svg viewBox="0 0 10 100" preserveAspectRatio="none" aria-hidden="true">
+              <rect x="1" width="8" y={100 - (100 * bucket.count) / most} height={(100 * bucket.count) / most} />
+            </svg>
           </button>
         ))}
       </div>
-      <div className="axis quiet-text"><span>{buckets[0] && dates.time(buckets[0].from)}</span><span>{t("logs.most", { n: most })}</span><span>{buckets.length > 0 && dates.time(buckets[buckets.length - 1]!.from)}</span></div>
+      <div className="axis quiet-text">
+        <span>{buckets[0] && dates.time(buckets[0].from)}</span>
+        <span>{t("logs.most", { n: most })}</span>
+        <span>{buckets.length > 0 && dates.time(buckets[buckets.length - 1]!.from)}</span>
+      </div>
     </figure>
   );
 }
@@ -41,20 +67,58 @@ function SavedSearches({ current, use }: { current: string; use: (search: string
   const client = useQueryClient();
   const [naming, setNaming] = useState(false);
   const [name, setName] = useState("");
-  const views = useQuery({ queryKey: ["views", "logs"], queryFn: () => get<{ items: { id: string; register: string; name: string; query: string }[] }>("/api/v1/views") });
-  const save = useWrite({ mutationFn: () => post("/api/v1/views", { register: "logs", name, query: current }), onSuccess: async () => { setNaming(false); setName(""); await client.invalidateQueries({ queryKey: ["views"] }); } });
-  const remove = useWrite({ mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`), onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }) });
+  const views = useQuery({
+    queryKey: ["views", "logs"],
+    queryFn: () => get<{ items: { id: string; register: string; name: string; query: string }[] }>("/api/v1/views"),
+  });
+  const save = useWrite({
+    mutationFn: () => post("/api/v1/views", { register: "logs", name, query: current }),
+    onSuccess: async () => {
+      setNaming(false);
+      setName("");
+      await client.invalidateQueries({ queryKey: ["views"] });
+    },
+  });
+  const remove = useWrite({
+    mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }),
+  });
   const own = views.data?.items.filter((view) => view.register === "logs") ?? [];
   return (
     <div className="views">
-      {own.map((view) => <span key={view.id} className="chip"><button type="button" className="link" onClick={() => use(view.query)}>{view.name}</button><button type="button" aria-label={`${t("app.delete")}: ${view.name}`} onClick={() => remove.mutate(view.id)}>✕</button></span>)}
-      {current && <Button kind="quiet" onClick={() => setNaming(true)}>{t("logs.save")}</Button>}
+      {own.map((view) => (
+        <span key={view.id} className="chip">
+          <button type="button" className="link" onClick={() => use(view.query)}>
+            {view.name}
+          </button>
+          <button type="button" aria-label={`${t("app.delete")}: ${view.name}`} onClick={() => remove.mutate(view.id)}>
+            ✕
+          </button>
+        </span>
+      ))}
+      {current && (
+        <Button kind="quiet" onClick={() => setNaming(true)}>
+          {t("logs.save")}
+        </Button>
+      )}
       {naming && (
         <Dialog title={t("logs.save")} close={() => setNaming(false)}>
-          <form onSubmit={(event) => { event.preventDefault(); save.mutate(); }}>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              save.mutate();
+            }}
+          >
             {save.error && <Problem error={save.error} />}
-            <TextField label={t("logs.save.name")} required value={name} onChange={(event) => setName(event.target.value)} />
-            <Button kind="primary" type="submit">{t("app.save")}</Button>
+            <TextField
+              label={t("logs.save.name")}
+              required
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+            <Button kind="primary" type="submit">
+              {t("app.save")}
+            </Button>
           </form>
         </Dialog>
       )}
@@ -88,7 +152,10 @@ export function LogSearch() {
   const key = ["logs", facility.id, asked, range, from, to, stream];
   const pages = useInfiniteQuery({
     queryKey: [...key, "page"],
-    queryFn: ({ pageParam }) => get<LogPage>(`/api/v1/logs/search${query({ facility: facility.id, q: asked, ...time(), stream, before: pageParam, limit: 100 })}`),
+    queryFn: ({ pageParam }) =>
+      get<LogPage>(
+        `/api/v1/logs/search${query({ facility: facility.id, q: asked, ...time(), stream, before: pageParam, limit: 100 })}`,
+      ),
     initialPageParam: "",
     getNextPageParam: (last) => (last.more ? last.items[last.items.length - 1]?.cursor : undefined),
     refetchInterval: live ? 2000 : false,
@@ -97,74 +164,196 @@ export function LogSearch() {
   });
   const statistics = useQuery({
     queryKey: [...key, "statistics"],
-    queryFn: () => get<LogPage>(`/api/v1/logs/search${query({ facility: facility.id, q: asked, ...time(), stream, limit: 0, statistics: true })}`),
+    queryFn: () =>
+      get<LogPage>(
+        `/api/v1/logs/search${query({ facility: facility.id, q: asked, ...time(), stream, limit: 0, statistics: true })}`,
+      ),
     refetchInterval: live ? 10000 : false,
     placeholderData: (before) => before,
     retry: false,
   });
-  const narrow = (field: string, value: string, not = false) => setSearch({ q: `${asked} ${not ? "NOT " : ""}${term(field, value)}`.trim(), event: "" });
+  const narrow = (field: string, value: string, not = false) =>
+    setSearch({ q: `${asked} ${not ? "NOT " : ""}${term(field, value)}`.trim(), event: "" });
   const events = pages.data?.pages.flatMap((page) => page.items) ?? [];
   const owners = Object.assign({}, ...(pages.data?.pages.map((page) => page.owners) ?? [])) as Record<string, Owner>;
   const bad = pages.error instanceof ApiProblem ? pages.error : null;
   const name = (event: LogEvent) => `${event.stream}/${event.index}`;
   return (
     <>
-      <form className="log-question" role="search" onSubmit={(event) => { event.preventDefault(); setSearch({ q: text }); }}>
-        <TextField label={t("logs.question")} help={t("logs.question.help")} value={text} autoComplete="off" spellCheck={false} problem={bad?.code === "archive.query.bad" ? words(bad.words) : undefined} onChange={(event) => setText(event.target.value)} />
-        <SelectField label={t("logs.range")} value={range} onChange={(event) => setSearch({ range: event.target.value, from: "", to: "" })}>
-          {Object.keys(ranges).map((one) => <option key={one} value={one}>{t(`logs.range.${one}` as TextKey)}</option>)}
+      <form
+        className="log-question"
+        role="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setSearch({ q: text });
+        }}
+      >
+        <TextField
+          label={t("logs.question")}
+          help={t("logs.question.help")}
+          value={text}
+          autoComplete="off"
+          spellCheck={false}
+          problem={bad?.code === "archive.query.bad" ? words(bad.words) : undefined}
+          onChange={(event) => setText(event.target.value)}
+        />
+        <SelectField
+          label={t("logs.range")}
+          value={range}
+          onChange={(event) => setSearch({ range: event.target.value, from: "", to: "" })}
+        >
+          {Object.keys(ranges).map((one) => (
+            <option key={one} value={one}>
+              {t(`logs.range.${one}` as TextKey)}
+            </option>
+          ))}
           <option value="all">{t("logs.range.all")}</option>
           {range === "" && <option value="">{`${from && dates.time(from)} – ${to && dates.time(to)}`}</option>}
         </SelectField>
-        <SelectField label={t("logs.stream")} value={stream} onChange={(event) => setSearch({ stream: event.target.value })}>
+        <SelectField
+          label={t("logs.stream")}
+          value={stream}
+          onChange={(event) => setSearch({ stream: event.target.value })}
+        >
           <option value="">{t("logs.stream.all")}</option>
-          {["access", "events", "network", "journal"].map((one) => <option key={one} value={one}>{t(`logs.stream.${one}` as TextKey)}</option>)}
+          {["access", "events", "network", "journal"].map((one) => (
+            <option key={one} value={one}>
+              {t(`logs.stream.${one}` as TextKey)}
+            </option>
+          ))}
         </SelectField>
-        <label className="check"><input type="checkbox" checked={live} onChange={(event) => setSearch({ live: event.target.checked ? "1" : "" })} />{t("logs.live")}</label>
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={live}
+            onChange={(event) => setSearch({ live: event.target.checked ? "1" : "" })}
+          />
+          {t("logs.live")}
+        </label>
       </form>
       <SavedSearches current={asked} use={(q) => setSearch({ q })} />
       {bad && bad.code !== "archive.query.bad" && <Problem error={bad} retry={() => void pages.refetch()} />}
-      {statistics.data?.histogram && statistics.data.histogram.length > 0 && (statistics.data.total ?? 0) > 0 && <Histogram buckets={statistics.data.histogram} narrow={(a, b) => setSearch({ from: a, to: b, range: "" })} />}
-      {pages.data?.pages[0]?.damage.map((damage) => <div key={damage.first} className="notice bad" role="alert">{words(damage.what)}（{damage.first}–{damage.last}）</div>)}
+      {statistics.data?.histogram && statistics.data.histogram.length > 0 && (statistics.data.total ?? 0) > 0 && (
+        <Histogram buckets={statistics.data.histogram} narrow={(a, b) => setSearch({ from: a, to: b, range: "" })} />
+      )}
+      {pages.data?.pages[0]?.damage.map((damage) => (
+        <div key={damage.first} className="notice bad" role="alert">
+          {words(damage.what)}（{damage.first}–{damage.last}）
+        </div>
+      ))}
       <div className="log-columns">
         <aside aria-label={t("logs.counts")}>
-          <p className="log-total" aria-live="polite">{statistics.data?.total !== undefined && t(statistics.data.partial ? "logs.total.partial" : "logs.total", { n: statistics.data.total.toLocaleString() })}</p>
-          {facets.filter((field) => statistics.data?.counts?.[field]?.length).map((field) => (
-            <details key={field} open={["user", "patient", "outcome", "source"].includes(field)}>
-              <summary>{t(`logs.field.${field}` as TextKey)}</summary>
-              <ul>
-                {statistics.data!.counts![field]!.slice(0, 8).map((entry) => (
-                  <li key={entry.value}>
-                    <button type="button" className="link" onClick={() => narrow(field, entry.value)}>{entry.value}</button><span className="quiet-text">{entry.count.toLocaleString()}</span>
-                    <button type="button" className="not" aria-label={t("logs.without", { value: entry.value })} title={t("logs.without", { value: entry.value })} onClick={() => narrow(field, entry.value, true)}>−</button>
-                  </li>
-                ))}
-              </ul>
-            </details>
-          ))}
+          <p className="log-total" aria-live="polite">
+            {statistics.data?.total !== undefined &&
+              t(statistics.data.partial ? "logs.total.partial" : "logs.total", {
+                n: statistics.data.total.toLocaleString(),
+              })}
+          </p>
+          {facets
+            .filter((field) => statistics.data?.counts?.[field]?.length)
+            .map((field) => (
+              <details key={field} open={["user", "patient", "outcome", "source"].includes(field)}>
+                <summary>{t(`logs.field.${field}` as TextKey)}</summary>
+                <ul>
+                  {statistics.data!.counts![field]!.slice(0, 8).map((entry) => (
+                    <li key={entry.value}>
+                      <button type="button" className="link" onClick={() => narrow(field, entry.value)}>
+                        {entry.value}
+                      </button>
+                      <span className="quiet-text">{entry.count.toLocaleString()}</span>
+                      <button
+                        type="button"
+                        className="not"
+                        aria-label={t("logs.without", { value: entry.value })}
+                        title={t("logs.without", { value: entry.value })}
+                        onClick={() => narrow(field, entry.value, true)}
+                      >
+                        −
+                      </button>
+                    </li>
+                  ))}
+                </ul>
+              </details>
+            ))}
           {events.length > 0 && (
-            <p className="actions">{(["xlsx", "csv", "jsonl"] as const).map((format) => <FileLink key={format} className="button secondary" href={`/api/v1/logs/export${query({ facility: facility.id, q: asked, ...time(), stream: stream || events[0]!.stream, format, language })}`}>{t(`logs.export.${format}`)}</FileLink>)}</p>
+            <p className="actions">
+              {(["xlsx", "csv", "jsonl"] as const).map((format) => (
+                <FileLink
+                  key={format}
+                  className="button secondary"
+                  href={`/api/v1/logs/export${query({ facility: facility.id, q: asked, ...time(), stream: stream || events[0]!.stream, format, language })}`}
+                >
+                  {t(`logs.export.${format}`)}
+                </FileLink>
+              ))}
+            </p>
           )}
         </aside>
         <section aria-label={t("logs.events")}>
           {pages.isPending && <Loading />}
-          {pages.data && events.length === 0 && !bad && <div className="empty"><p>{asked ? t("logs.none") : t("logs.empty")}</p>{!asked && <p><Link className="button primary" to="/logs/sources">{t("logs.empty.go")}</Link></p>}</div>}
+          {pages.data && events.length === 0 && !bad && (
+            <div className="empty">
+              <p>{asked ? t("logs.none") : t("logs.empty")}</p>
+              {!asked && (
+                <p>
+                  <Link className="button primary" to="/logs/sources">
+                    {t("logs.empty.go")}
+                  </Link>
+                </p>
+              )}
+            </div>
+          )}
           <ol className="events">
             {events.map((event) => (
               <li key={name(event)}>
-                <button type="button" className={event.fields.outcome === "failure" ? "event failed" : "event"} onClick={() => setSearch({ event: name(event) })}>
+                <button
+                  type="button"
+                  className={event.fields.outcome === "failure" ? "event failed" : "event"}
+                  onClick={() => setSearch({ event: name(event) })}
+                >
                   <time dateTime={event.time}>{dates.seconds(event.time)}</time>
-                  <span className="event-who">{event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>} {event.fields.user && <strong>{event.fields.user}</strong>}{event.fields.user && owners[event.fields.user]?.name && <> {owners[event.fields.user]!.name}</>} {event.fields.action} {event.fields.patient && <span className="chip">{t("logs.field.patient")} {event.fields.patient}</span>} <span className="quiet-text">{event.fields.host}{wide}{event.fields.source}</span></span>
+                  <span className="event-who">
+                    {event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>}{" "}
+                    {event.fields.user && <strong>{event.fields.user}</strong>}
+                    {event.fields.user && owners[event.fields.user]?.name && (
+                      <> {owners[event.fields.user]!.name}</>
+                    )}{" "}
+                    {event.fields.action}{" "}
+                    {event.fields.patient && (
+                      <span className="chip">
+                        {t("logs.field.patient")} {event.fields.patient}
+                      </span>
+                    )}{" "}
+                    <span className="quiet-text">
+                      {event.fields.host}
+                      {wide}
+                      {event.fields.source}
+                    </span>
+                  </span>
                   <span className="event-raw">{event.raw.slice(0, 400)}</span>
                 </button>
               </li>
             ))}
           </ol>
-          {pages.hasNextPage && <p><Button onClick={() => void pages.fetchNextPage()} disabled={pages.isFetchingNextPage}>{t("app.more")}</Button></p>}
+          {pages.hasNextPage && (
+            <p>
+              <Button onClick={() => void pages.fetchNextPage()} disabled={pages.isFetchingNextPage}>
+                {t("app.more")}
+              </Button>
+            </p>
+          )}
           {statistics.data?.partial && <Notice kind="plain">{t("logs.partial")}</Notice>}
         </section>
       </div>
-      {open && <EventDrawer key={open} stream={open.split("/")[0]!} index={open.split("/")[1]!} narrow={narrow} close={() => setSearch({ event: "" })} />}
+      {open && (
+        <EventDrawer
+          key={open}
+          stream={open.split("/")[0]!}
+          index={open.split("/")[1]!}
+          narrow={narrow}
+          close={() => setSearch({ event: "" })}
+        />
+      )}
     </>
   );
 }

@@ -11,25 +11,55 @@ import { Button, Notice, Problem, QueryView, SelectField } from "../../ui/ui";
 import { useRegisters } from "../ledgers/registers";
 import { type LogSource, type LogSources as Sources } from "./types";
 
-const setups = ["rsyslog", "syslog-ng", "fortigate", "cisco", "yamaha", "windows", "fluentbit", "otlp", "fhir", "curl"] as const;
+const setups = [
+  "rsyslog",
+  "syslog-ng",
+  "fortigate",
+  "cisco",
+  "yamaha",
+  "windows",
+  "fluentbit",
+  "otlp",
+  "fhir",
+  "curl",
+] as const;
 
 // What to write into the common senders, with this server's address and ports in it.
 function SetUp({ receivers }: { receivers: Sources["receivers"] }) {
   const t = useTexts();
   const [chosen, setChosen] = useState<(typeof setups)[number]>("rsyslog");
   const host = window.location.hostname;
-  const port = (kind: "udp" | "tcp" | "tls", usual: number) => String((receivers[kind] ?? -1) >= 0 ? receivers[kind] : usual);
-  const text = t(`logs.setup.${chosen}` as TextKey, { host, udp: port("udp", 514), tcp: port("tcp", 514), tls: port("tls", 6514), url: window.location.origin });
+  const port = (kind: "udp" | "tcp" | "tls", usual: number) =>
+    String((receivers[kind] ?? -1) >= 0 ? receivers[kind] : usual);
+  const text = t(`logs.setup.${chosen}` as TextKey, {
+    host,
+    udp: port("udp", 514),
+    tcp: port("tcp", 514),
+    tls: port("tls", 6514),
+    url: window.location.origin,
+  });
   const off = (["udp", "tcp", "tls"] as const).every((kind) => (receivers[kind] ?? -1) < 0);
   return (
     <section aria-labelledby="setup">
       <h2 id="setup">{t("logs.setup")}</h2>
       {off && <Notice kind="plain">{t("logs.setup.off")}</Notice>}
-      <SelectField label={t("logs.setup.sender")} value={chosen} onChange={(event) => setChosen(event.target.value as (typeof setups)[number])}>
-        {setups.map((one) => <option key={one} value={one}>{t(`logs.setup.name.${one}` as TextKey)}</option>)}
+      <SelectField
+        label={t("logs.setup.sender")}
+        value={chosen}
+        onChange={(event) => setChosen(event.target.value as (typeof setups)[number])}
+      >
+        {setups.map((one) => (
+          <option key={one} value={one}>
+            {t(`logs.setup.name.${one}` as TextKey)}
+          </option>
+        ))}
       </SelectField>
-      <pre className="raw" tabIndex={0}>{text}</pre>
-      <Button kind="quiet" onClick={() => void navigator.clipboard?.writeText(text)}>{t("logs.copy")}</Button>
+      <pre className="raw" tabIndex={0}>
+        {text}
+      </pre>
+      <Button kind="quiet" onClick={() => void navigator.clipboard?.writeText(text)}>
+        {t("logs.copy")}
+      </Button>
     </section>
   );
 }
@@ -44,24 +74,126 @@ function Row({ source }: { source: LogSource }) {
   const info = registers.data?.items.find((one) => one.name === "log_source");
   const state = String(source.fields.state ?? "");
   const done = () => client.invalidateQueries({ queryKey: ["log-sources"] });
-  const decide = useWrite({ mutationFn: (to: string) => call("PATCH", `/api/v1/registers/log_source/records/${source.id}`, { fields: { state: to }, reason: "" }, { "If-Match": `"${source.version}"` }), onSuccess: done });
+  const decide = useWrite({
+    mutationFn: (to: string) =>
+      call(
+        "PATCH",
+        `/api/v1/registers/log_source/records/${source.id}`,
+        { fields: { state: to }, reason: "" },
+        { "If-Match": `"${source.version}"` },
+      ),
+    onSuccess: done,
+  });
   const token = useWrite({ mutationFn: () => post<{ token: string }>(`/api/v1/logs/sources/${source.id}/token`) });
   const seen = source.observed;
   const drift = typeof seen?.drift_seconds === "number" ? seen.drift_seconds : null;
   return (
     <tr>
-      <th scope="row"><Link to={`/ledgers/log_source/${source.id}`}>{source.number}</Link></th>
-      <td>{String(source.fields.name ?? "")}{source.fields.asset && <><br /><Link className="quiet-text" to={`/ledgers/asset/${String(source.fields.asset)}`}>{source.refs.asset}</Link></>}</td>
-      <td>{words(info?.fields.find((field) => field.name === "state")?.choices?.find((choice) => choice.value === state)?.label)}
-        {state === "unknown" && may("ledger_write") && <div className="actions"><Button onClick={() => decide.mutate("accepted")} aria-label={`${t("logs.accept")}: ${source.number}`}>{t("logs.accept")}</Button><Button kind="quiet" onClick={() => decide.mutate("refused")} aria-label={`${t("logs.refuse")}: ${source.number}`}>{t("logs.refuse")}</Button></div>}
-        {decide.error && <Problem error={decide.error} />}</td>
-      <td>{seen?.last_received_at ? <><span className={`sign ${seen.silent === true ? "gap" : "met"}`}><span aria-hidden="true">{seen.silent === true ? "×" : "○"}</span>{t(seen.silent === true ? "logs.silent" : "logs.arrives")}</span> <time dateTime={String(seen.last_received_at)}>{dates.ago(String(seen.last_received_at))}</time></> : <span className="quiet-text">{t("logs.never")}</span>}</td>
-      <td className="figure">{seen ? Number(seen.events_day ?? 0).toLocaleString() : "－"}{seen?.volume_odd === true && <> <span className="sign stale"><span aria-hidden="true">△</span>{t("logs.odd")}</span></>}{Number(seen?.refused_day ?? 0) > 0 && <><br /><Link className="quiet-text" to={`/logs${query({ q: `${term("source", source.number)} kind:refused`, range: "7d" })}`}>{t("logs.refused", { n: Number(seen!.refused_day) })}</Link></>}{Number(seen?.dropped_day ?? 0) > 0 && <><br /><span className="quiet-text">{t("logs.dropped", { n: Number(seen!.dropped_day) })}</span></>}</td>
-      <td className="figure">{drift === null ? "－" : <>{Math.abs(drift) > 60 && <span className="sign gap"><span aria-hidden="true">×</span>{t("logs.clock.off")}</span>} {t("logs.drift", { n: drift })}</>}</td>
+      <th scope="row">
+        <Link to={`/ledgers/log_source/${source.id}`}>{source.number}</Link>
+      </th>
+      <td>
+        {String(source.fields.name ?? "")}
+        {source.fields.asset && (
+          <>
+            <br />
+            <Link className="quiet-text" to={`/ledgers/asset/${String(source.fields.asset)}`}>
+              {source.refs.asset}
+            </Link>
+          </>
+        )}
+      </td>
+      <td>
+        {words(
+          info?.fields.find((field) => field.name === "state")?.choices?.find((choice) => choice.value === state)
+            ?.label,
+        )}
+        {state === "unknown" && may("ledger_write") && (
+          <div className="actions">
+            <Button onClick={() => decide.mutate("accepted")} aria-label={`${t("logs.accept")}: ${source.number}`}>
+              {t("logs.accept")}
+            </Button>
+            <Button
+              kind="quiet"
+              onClick={() => decide.mutate("refused")}
+              aria-label={`${t("logs.refuse")}: ${source.number}`}
+            >
+              {t("logs.refuse")}
+            </Button>
+          </div>
+        )}
+        {decide.error && <Problem error={decide.error} />}
+      </td>
+      <td>
+        {seen?.last_received_at ? (
+          <>
+            <span className={`sign ${seen.silent === true ? "gap" : "met"}`}>
+              <span aria-hidden="true">{seen.silent === true ? "×" : "○"}</span>
+              {t(seen.silent === true ? "logs.silent" : "logs.arrives")}
+            </span>{" "}
+            <time dateTime={String(seen.last_received_at)}>{dates.ago(String(seen.last_received_at))}</time>
+          </>
+        ) : (
+          <span className="quiet-text">{t("logs.never")}</span>
+        )}
+      </td>
+      <td className="figure">
+        {seen ? Number(seen.events_day ?? 0).toLocaleString() : "－"}
+        {seen?.volume_odd === true && (
+          <>
+            {" "}
+            <span className="sign stale">
+              <span aria-hidden="true">△</span>
+              {t("logs.odd")}
+            </span>
+          </>
+        )}
+        {Number(seen?.refused_day ?? 0) > 0 && (
+          <>
+            <br />
+            <Link
+              className="quiet-text"
+              to={`/logs${query({ q: `${term("source", source.number)} kind:refused`, range: "7d" })}`}
+            >
+              {t("logs.refused", { n: Number(seen!.refused_day) })}
+            </Link>
+          </>
+        )}
+        {Number(seen?.dropped_day ?? 0) > 0 && (
+          <>
+            <br />
+            <span className="quiet-text">{t("logs.dropped", { n: Number(seen!.dropped_day) })}</span>
+          </>
+        )}
+      </td>
+      <td className="figure">
+        {drift === null ? (
+          "－"
+        ) : (
+          <>
+            {Math.abs(drift) > 60 && (
+              <span className="sign gap">
+                <span aria-hidden="true">×</span>
+                {t("logs.clock.off")}
+              </span>
+            )}{" "}
+            {t("logs.drift", { n: drift })}
+          </>
+        )}
+      </td>
       <td>
         <Link to={`/logs${query({ q: term("source", source.number), range: "all" })}`}>{t("logs.show")}</Link>
-        {may("logs_manage") && <Button kind="quiet" onClick={() => token.mutate()} aria-label={`${t("logs.token")}: ${source.number}`}>{t("logs.token")}</Button>}
-        {token.data && <div className="notice plain" role="status"><p>{t("logs.token.once")}</p><code className="secret">{token.data.token}</code></div>}
+        {may("logs_manage") && (
+          <Button kind="quiet" onClick={() => token.mutate()} aria-label={`${t("logs.token")}: ${source.number}`}>
+            {t("logs.token")}
+          </Button>
+        )}
+        {token.data && (
+          <div className="notice plain" role="status">
+            <p>{t("logs.token.once")}</p>
+            <code className="secret">{token.data.token}</code>
+          </div>
+        )}
       </td>
     </tr>
   );
@@ -71,17 +203,43 @@ export function LogSources() {
   const t = useTexts();
   const { facility } = useSession();
   const may = useMay();
-  const sources = useQuery({ queryKey: ["log-sources", facility.id], queryFn: () => get<Sources>(`/api/v1/logs/sources${query({ facility: facility.id })}`), refetchInterval: 30_000 });
+  const sources = useQuery({
+    queryKey: ["log-sources", facility.id],
+    queryFn: () => get<Sources>(`/api/v1/logs/sources${query({ facility: facility.id })}`),
+    refetchInterval: 30_000,
+  });
   return (
     <QueryView query={sources}>
       {(data) => (
         <>
-          {may("ledger_write") && <p className="actions"><Link className="button secondary" to="/ledgers/log_source?new=1">{t("logs.source.new")}</Link></p>}
-          {data.items.length === 0 ? <Notice kind="plain">{t("logs.sources.none")}</Notice> : (
+          {may("ledger_write") && (
+            <p className="actions">
+              <Link className="button secondary" to="/ledgers/log_source?new=1">
+                {t("logs.source.new")}
+              </Link>
+            </p>
+          )}
+          {data.items.length === 0 ? (
+            <Notice kind="plain">{t("logs.sources.none")}</Notice>
+          ) : (
             <div className="table-scroll" tabIndex={0} role="region" aria-label={t("logs.tab.sources")}>
               <table className="grid plain">
-                <thead><tr>{(["number", "name", "state", "last", "day", "clock", "do"] as const).map((one) => <th key={one} scope="col">{t(`logs.column.${one}`)}</th>)}</tr></thead>
-                <tbody>{[...data.items].sort((a, b) => Number(b.fields.state === "unknown") - Number(a.fields.state === "unknown")).map((source) => <Row key={source.id} source={source} />)}</tbody>
+                <thead>
+                  <tr>
+                    {(["number", "name", "state", "last", "day", "clock", "do"] as const).map((one) => (
+                      <th key={one} scope="col">
+                        {t(`logs.column.${one}`)}
+                      </th>
+                    ))}
+                  </tr>
+                </thead>
+                <tbody>
+                  {[...data.items]
+                    .sort((a, b) => Number(b.fields.state === "unknown") - Number(a.fields.state === "unknown"))
+                    .map((source) => (
+                      <Row key={source.id} source={source} />
+                    ))}
+                </tbody>
               </table>
             </div>
           )}

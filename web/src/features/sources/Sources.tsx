@@ -6,11 +6,40 @@ import { useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, ErrorSummary, Notice, PageHead, Problem, QueryView, SelectField, Sign, TextField, useProblemText, wide } from "../../ui/ui";
+import {
+  Button,
+  Dialog,
+  ErrorSummary,
+  Notice,
+  PageHead,
+  Problem,
+  QueryView,
+  SelectField,
+  Sign,
+  TextField,
+  useProblemText,
+  wide,
+} from "../../ui/ui";
 import { useRegisters } from "../ledgers/registers";
 
-type Source = { id: string; name: string; kind: string; settings: Record<string, string>; every_minutes: number; enabled: boolean; last_run_at: string | null; last_success_at: string | null; failing_since: string | null; last_error: string; last_error_text?: Words };
-type Run = { error: string; error_text?: Words; counts: Record<string, { fresh: number; known: number; gone: number }> };
+type Source = {
+  id: string;
+  name: string;
+  kind: string;
+  settings: Record<string, string>;
+  every_minutes: number;
+  enabled: boolean;
+  last_run_at: string | null;
+  last_success_at: string | null;
+  failing_since: string | null;
+  last_error: string;
+  last_error_text?: Words;
+};
+type Run = {
+  error: string;
+  error_text?: Words;
+  counts: Record<string, { fresh: number; known: number; gone: number }>;
+};
 
 // A new source, or a change of one. An empty password leaves the kept one as it is.
 function SourceForm({ source, close }: { source?: Source; close: () => void }) {
@@ -19,45 +48,167 @@ function SourceForm({ source, close }: { source?: Source; close: () => void }) {
   const { facility } = useSession();
   const was = source?.settings ?? {};
   const [form, setForm] = useState({
-    name: source?.name ?? "", kind: source?.kind ?? "directory", url: was.url ?? "ldaps://", base: was.base ?? "", bind_dn: was.bind_dn ?? "", ca_file: was.ca_file ?? "", targets: was.targets ?? "",
-    backup: was.kind ?? "restic", repository: was.repository ?? "", secret: "", every: String(source?.every_minutes ?? 1440), enabled: source?.enabled ?? true,
+    name: source?.name ?? "",
+    kind: source?.kind ?? "directory",
+    url: was.url ?? "ldaps://",
+    base: was.base ?? "",
+    bind_dn: was.bind_dn ?? "",
+    ca_file: was.ca_file ?? "",
+    targets: was.targets ?? "",
+    backup: was.kind ?? "restic",
+    repository: was.repository ?? "",
+    secret: "",
+    every: String(source?.every_minutes ?? 1440),
+    enabled: source?.enabled ?? true,
   });
   const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
   const make = useWrite({
     mutationFn: () => {
-      const own = form.kind === "directory" ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file } : form.kind === "network" ? { targets: form.targets } : { kind: form.backup, repository: form.repository };
-      const body = { name: form.name, kind: form.kind, every_minutes: Number(form.every), enabled: form.enabled, settings: { ...was, ...own }, ...(form.secret || !source ? { secret: form.secret } : {}) };
-      return source ? call<Source>("PATCH", `/api/v1/sources/${source.id}`, body) : post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, body);
+      const own =
+        form.kind === "directory"
+          ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file }
+          : form.kind === "network"
+            ? { targets: form.targets }
+            : { kind: form.backup, repository: form.repository };
+      const body = {
+        name: form.name,
+        kind: form.kind,
+        every_minutes: Number(form.every),
+        enabled: form.enabled,
+        settings: { ...was, ...own },
+        ...(form.secret || !source ? { secret: form.secret } : {}),
+      };
+      return source
+        ? call<Source>("PATCH", `/api/v1/sources/${source.id}`, body)
+        : post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, body);
     },
-    onSuccess: async () => { await client.invalidateQueries({ queryKey: ["sources"] }); close(); },
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: ["sources"] });
+      close();
+    },
   });
   const wrong = useProblemText(make.error);
   return (
     <Dialog drawer title={source ? t("sources.edit", { name: source.name }) : t("sources.new")} close={close}>
-      <form onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          make.mutate();
+        }}
+      >
         <ErrorSummary error={make.error} />
-        <SelectField label={t("sources.kind")} value={form.kind} disabled={!!source} onChange={(event) => set({ kind: event.target.value })}>
-          {["directory", "network", "backup"].map((kind) => <option key={kind} value={kind}>{t(`sources.kind.${kind}` as TextKey)}</option>)}
+        <SelectField
+          label={t("sources.kind")}
+          value={form.kind}
+          disabled={!!source}
+          onChange={(event) => set({ kind: event.target.value })}
+        >
+          {["directory", "network", "backup"].map((kind) => (
+            <option key={kind} value={kind}>
+              {t(`sources.kind.${kind}` as TextKey)}
+            </option>
+          ))}
         </SelectField>
-        <TextField label={t("sources.name")} required value={form.name} problem={wrong("name")} onChange={(event) => set({ name: event.target.value })} />
-        {form.kind === "directory" && <>
-          <TextField label={t("sources.url")} required value={form.url} problem={wrong("url")} onChange={(event) => set({ url: event.target.value })} />
-          <TextField label={t("sources.base")} required value={form.base} problem={wrong("base")} onChange={(event) => set({ base: event.target.value })} />
-          <TextField label={t("sources.bind_dn")} value={form.bind_dn} onChange={(event) => set({ bind_dn: event.target.value })} />
-          <TextField label={t("sources.ca_file")} value={form.ca_file} onChange={(event) => set({ ca_file: event.target.value })} />
-        </>}
-        {form.kind === "network" && <TextField label={t("sources.targets")} value={form.targets} onChange={(event) => set({ targets: event.target.value })} />}
-        {form.kind === "backup" && <>
-          <SelectField label={t("sources.backup_kind")} value={form.backup} onChange={(event) => set({ backup: event.target.value })}><option value="restic">restic</option><option value="borg">borg</option><option value="folder">{t("sources.folder")}</option></SelectField>
-          <TextField label={t("sources.repository")} required value={form.repository} problem={wrong("repository")} onChange={(event) => set({ repository: event.target.value })} />
-        </>}
-        {form.kind !== "network" && <TextField label={source ? t("sources.secret.keep") : t("sources.secret")} type="password" autoComplete="new-password" value={form.secret} onChange={(event) => set({ secret: event.target.value })} />}
-        <SelectField label={t("sources.every")} value={form.every} problem={wrong("every_minutes")} onChange={(event) => set({ every: event.target.value })}>
+        <TextField
+          label={t("sources.name")}
+          required
+          value={form.name}
+          problem={wrong("name")}
+          onChange={(event) => set({ name: event.target.value })}
+        />
+        {form.kind === "directory" && (
+          <>
+            <TextField
+              label={t("sources.url")}
+              required
+              value={form.url}
+              problem={wrong("url")}
+              onChange={(event) => set({ url: event.target.value })}
+            />
+            <TextField
+              label={t("sources.base")}
+              required
+              value={form.base}
+              problem={wrong("base")}
+              onChange={(event) => set({ base: event.target.value })}
+            />
+            <TextField
+              label={t("sources.bind_dn")}
+              value={form.bind_dn}
+              onChange={(event) => set({ bind_dn: event.target.value })}
+            />
+            <TextField
+              label={t("sources.ca_file")}
+              value={form.ca_file}
+              onChange={(event) => set({ ca_file: event.target.value })}
+            />
+          </>
+        )}
+        {form.kind === "network" && (
+          <TextField
+            label={t("sources.targets")}
+            value={form.targets}
+            onChange={(event) => set({ targets: event.target.value })}
+          />
+        )}
+        {form.kind === "backup" && (
+          <>
+            <SelectField
+              label={t("sources.backup_kind")}
+              value={form.backup}
+              onChange={(event) => set({ backup: event.target.value })}
+            >
+              <option value="restic">restic</option>
+              <option value="borg">borg</option>
+              <option value="folder">{t("sources.folder")}</option>
+            </SelectField>
+            <TextField
+              label={t("sources.repository")}
+              required
+              value={form.repository}
+              problem={wrong("repository")}
+              onChange={(event) => set({ repository: event.target.value })}
+            />
+          </>
+        )}
+        {form.kind !== "network" && (
+          <TextField
+            label={source ? t("sources.secret.keep") : t("sources.secret")}
+            type="password"
+            autoComplete="new-password"
+            value={form.secret}
+            onChange={(event) => set({ secret: event.target.value })}
+          />
+        )}
+        <SelectField
+          label={t("sources.every")}
+          value={form.every}
+          problem={wrong("every_minutes")}
+          onChange={(event) => set({ every: event.target.value })}
+        >
           <option value="0">{t("sources.by_hand")}</option>
-          {[60, 360, 720, 1440, 10080].map((minutes) => <option key={minutes} value={minutes}>{t("sources.hours", { n: minutes / 60 })}</option>)}
+          {[60, 360, 720, 1440, 10080].map((minutes) => (
+            <option key={minutes} value={minutes}>
+              {t("sources.hours", { n: minutes / 60 })}
+            </option>
+          ))}
         </SelectField>
-        {source && <label className="check"><input type="checkbox" checked={form.enabled} onChange={(event) => set({ enabled: event.target.checked })} />{t("sources.enabled")}</label>}
-        <div className="actions"><Button kind="primary" type="submit" disabled={make.isPending}>{t("app.save")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
+        {source && (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={form.enabled}
+              onChange={(event) => set({ enabled: event.target.checked })}
+            />
+            {t("sources.enabled")}
+          </label>
+        )}
+        <div className="actions">
+          <Button kind="primary" type="submit" disabled={make.isPending}>
+            {t("app.save")}
+          </Button>
+          <Button onClick={close}>{t("app.cancel")}</Button>
+        </div>
       </form>
     </Dialog>
   );
@@ -68,15 +219,37 @@ function RetireSource({ source, close }: { source: Source; close: () => void }) 
   const t = useTexts();
   const client = useQueryClient();
   const [reason, setReason] = useState("");
-  const retire = useWrite({ mutationFn: () => post(`/api/v1/sources/${source.id}/retire`, { reason }), onSuccess: async () => { close(); await client.invalidateQueries(); } });
+  const retire = useWrite({
+    mutationFn: () => post(`/api/v1/sources/${source.id}/retire`, { reason }),
+    onSuccess: async () => {
+      close();
+      await client.invalidateQueries();
+    },
+  });
   const wrong = useProblemText(retire.error);
   return (
     <Dialog title={t("sources.retire.title", { name: source.name })} close={close}>
-      <form onSubmit={(event) => { event.preventDefault(); retire.mutate(); }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          retire.mutate();
+        }}
+      >
         <ErrorSummary error={retire.error} />
         <p>{t("sources.retire.lead")}</p>
-        <TextField label={t("sources.retire.reason")} required value={reason} problem={wrong("reason")} onChange={(event) => setReason(event.target.value)} />
-        <div className="actions"><Button kind="danger" type="submit" disabled={retire.isPending}>{t("sources.retire")}</Button><Button onClick={close}>{t("app.cancel")}</Button></div>
+        <TextField
+          label={t("sources.retire.reason")}
+          required
+          value={reason}
+          problem={wrong("reason")}
+          onChange={(event) => setReason(event.target.value)}
+        />
+        <div className="actions">
+          <Button kind="danger" type="submit" disabled={retire.isPending}>
+            {t("sources.retire")}
+          </Button>
+          <Button onClick={close}>{t("app.cancel")}</Button>
+        </div>
       </form>
     </Dialog>
   );
@@ -90,7 +263,10 @@ function SourceRow({ source }: { source: Source }) {
   const client = useQueryClient();
   const done = () => client.invalidateQueries();
   const run = useWrite({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
-  const file = useWrite({ mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen), onSuccess: done });
+  const file = useWrite({
+    mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen),
+    onSuccess: done,
+  });
   const [editing, setEditing] = useState(false);
   const [retiring, setRetiring] = useState(false);
   const result = run.data ?? file.data;
@@ -101,22 +277,72 @@ function SourceRow({ source }: { source: Source }) {
         <h2>{source.name}</h2>
         <span className="chip">{t(`sources.kind.${source.kind}` as TextKey)}</span>
         {!source.enabled && <span className="chip">{t("sources.disabled")}</span>}
-        {source.failing_since ? <Sign verdict="gap" /> : source.last_success_at ? <Sign verdict="met" /> : <Sign verdict="no_evidence" />}
+        {source.failing_since ? (
+          <Sign verdict="gap" />
+        ) : source.last_success_at ? (
+          <Sign verdict="met" />
+        ) : (
+          <Sign verdict="no_evidence" />
+        )}
       </div>
       <p className="quiet-text">
-        {t("sources.last")}: {source.last_success_at ? <time dateTime={source.last_success_at} title={dates.time(source.last_success_at)}>{dates.ago(source.last_success_at)}</time> : t("sources.never")}
-        {wide}{t("sources.every")}: {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
+        {t("sources.last")}:{" "}
+        {source.last_success_at ? (
+          <time dateTime={source.last_success_at} title={dates.time(source.last_success_at)}>
+            {dates.ago(source.last_success_at)}
+          </time>
+        ) : (
+          t("sources.never")
+        )}
+        {wide}
+        {t("sources.every")}:{" "}
+        {source.every_minutes ? t("sources.hours", { n: source.every_minutes / 60 }) : t("sources.by_hand")}
       </p>
-      {source.failing_since && source.last_error_text && <div className="notice bad"><p>{t("sources.failing", { on: dates.time(source.failing_since) })}</p><p>{words(source.last_error_text)}</p></div>}
+      {source.failing_since && source.last_error_text && (
+        <div className="notice bad">
+          <p>{t("sources.failing", { on: dates.time(source.failing_since) })}</p>
+          <p>{words(source.last_error_text)}</p>
+        </div>
+      )}
       {(run.error || file.error) && <Problem error={run.error ?? file.error} />}
-      {result && (result.error_text ? <div className="notice bad" role="alert">{words(result.error_text)}</div> : Object.entries(result.counts).map(([reg, count]) => <Notice key={reg}>{t("sources.result", { a: count.fresh, b: count.known, c: count.gone })}</Notice>))}
+      {result &&
+        (result.error_text ? (
+          <div className="notice bad" role="alert">
+            {words(result.error_text)}
+          </div>
+        ) : (
+          Object.entries(result.counts).map(([reg, count]) => (
+            <Notice key={reg}>{t("sources.result", { a: count.fresh, b: count.known, c: count.gone })}</Notice>
+          ))
+        ))}
       {may("sources_manage") && (
         <div className="actions">
-          <Button onClick={() => run.mutate()} disabled={run.isPending} aria-label={`${t("sources.run")}: ${source.name}`}>{run.isPending ? t("app.loading") : t("sources.run")}</Button>
-          <Button onClick={() => setEditing(true)} aria-label={`${t("sources.change")}: ${source.name}`}>{t("sources.change")}</Button>
-          <Button kind="quiet" onClick={() => setRetiring(true)} aria-label={`${t("sources.retire")}: ${source.name}`}>{t("sources.retire")}</Button>
-          <label className="button secondary" htmlFor={id}>{t("sources.file")}<span className="only-read"> {source.name}</span></label>
-          <input id={id} type="file" className="only-read" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) file.mutate(chosen); }} />
+          <Button
+            onClick={() => run.mutate()}
+            disabled={run.isPending}
+            aria-label={`${t("sources.run")}: ${source.name}`}
+          >
+            {run.isPending ? t("app.loading") : t("sources.run")}
+          </Button>
+          <Button onClick={() => setEditing(true)} aria-label={`${t("sources.change")}: ${source.name}`}>
+            {t("sources.change")}
+          </Button>
+          <Button kind="quiet" onClick={() => setRetiring(true)} aria-label={`${t("sources.retire")}: ${source.name}`}>
+            {t("sources.retire")}
+          </Button>
+          <label className="button secondary" htmlFor={id}>
+            {t("sources.file")}
+            <span className="only-read"> {source.name}</span>
+          </label>
+          <input
+            id={id}
+            type="file"
+            className="only-read"
+            onChange={(event) => {
+              const chosen = event.target.files?.[0];
+              if (chosen) file.mutate(chosen);
+            }}
+          />
         </div>
       )}
       {retiring && <RetireSource source={source} close={() => setRetiring(false)} />}
@@ -135,22 +361,67 @@ function Candidate({ host }: { host: RecordInfo }) {
   const [kind, setKind] = useState("pc");
   const [reason, setReason] = useState("");
   const decide = useWrite({
-    mutationFn: () => post(`/api/v1/candidates/${host.id}`, mode === "accept" ? { decision: "accept", fields: { kind } } : { decision: "explain", reason }),
+    mutationFn: () =>
+      post(
+        `/api/v1/candidates/${host.id}`,
+        mode === "accept" ? { decision: "accept", fields: { kind } } : { decision: "explain", reason },
+      ),
     onSuccess: () => client.invalidateQueries(),
   });
   const wrong = useProblemText(decide.error);
-  const kinds = registers.data?.items.find((one) => one.name === "asset")?.fields.find((field) => field.name === "kind")?.choices ?? [];
+  const kinds =
+    registers.data?.items.find((one) => one.name === "asset")?.fields.find((field) => field.name === "kind")?.choices ??
+    [];
   return (
     <li className="source">
-      <p><strong>{host.label}</strong>{wide}{String(host.fields.mac ?? "")}{wide}{String(host.fields.maker ?? "")}{wide}<span className="quiet-text">{String(host.fields.open_ports ?? "")}</span></p>
-      {may("sources_manage") && <div className="actions"><Button onClick={() => setMode("accept")} aria-label={`${t("sources.accept")}: ${host.label}`}>{t("sources.accept")}</Button><Button kind="quiet" onClick={() => setMode("explain")} aria-label={`${t("sources.explain")}: ${host.label}`}>{t("sources.explain")}</Button></div>}
+      <p>
+        <strong>{host.label}</strong>
+        {wide}
+        {String(host.fields.mac ?? "")}
+        {wide}
+        {String(host.fields.maker ?? "")}
+        {wide}
+        <span className="quiet-text">{String(host.fields.open_ports ?? "")}</span>
+      </p>
+      {may("sources_manage") && (
+        <div className="actions">
+          <Button onClick={() => setMode("accept")} aria-label={`${t("sources.accept")}: ${host.label}`}>
+            {t("sources.accept")}
+          </Button>
+          <Button kind="quiet" onClick={() => setMode("explain")} aria-label={`${t("sources.explain")}: ${host.label}`}>
+            {t("sources.explain")}
+          </Button>
+        </div>
+      )}
       {mode && (
         <Dialog title={mode === "accept" ? t("sources.accept") : t("sources.explain")} close={() => setMode("")}>
-          <form onSubmit={(event) => { event.preventDefault(); decide.mutate(); }}>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              decide.mutate();
+            }}
+          >
             <ErrorSummary error={decide.error} />
-            {mode === "accept" ? <SelectField label={t("sources.kind")} value={kind} onChange={(event) => setKind(event.target.value)}>{kinds.map((choice) => <option key={choice.value} value={choice.value}>{words(choice.label)}</option>)}</SelectField>
-              : <TextField label={t("sources.explain.reason")} required value={reason} problem={wrong("reason")} onChange={(event) => setReason(event.target.value)} />}
-            <Button kind="primary" type="submit">{t("app.save")}</Button>
+            {mode === "accept" ? (
+              <SelectField label={t("sources.kind")} value={kind} onChange={(event) => setKind(event.target.value)}>
+                {kinds.map((choice) => (
+                  <option key={choice.value} value={choice.value}>
+                    {words(choice.label)}
+                  </option>
+                ))}
+              </SelectField>
+            ) : (
+              <TextField
+                label={t("sources.explain.reason")}
+                required
+                value={reason}
+                problem={wrong("reason")}
+                onChange={(event) => setReason(event.target.value)}
+              />
+            )}
+            <Button kind="primary" type="submit">
+              {t("app.save")}
+            </Button>
           </form>
         </Dialog>
       )}
@@ -163,16 +434,55 @@ export function Sources() {
   const may = useMay();
   const { facility } = useSession();
   const [search, setSearch] = useSearch();
-  const sources = useQuery({ queryKey: ["sources", facility.id], queryFn: () => get<{ items: Source[] }>(`/api/v1/sources${query({ facility: facility.id })}`) });
-  const candidates = useQuery({ queryKey: ["candidates", facility.id], queryFn: () => get<{ items: RecordInfo[]; total: number }>(`/api/v1/candidates${query({ facility: facility.id })}`) });
+  const sources = useQuery({
+    queryKey: ["sources", facility.id],
+    queryFn: () => get<{ items: Source[] }>(`/api/v1/sources${query({ facility: facility.id })}`),
+  });
+  const candidates = useQuery({
+    queryKey: ["candidates", facility.id],
+    queryFn: () => get<{ items: RecordInfo[]; total: number }>(`/api/v1/candidates${query({ facility: facility.id })}`),
+  });
   return (
     <>
-      <PageHead title={t("sources.title")} lead={t("sources.lead")}>{may("sources_manage") && <Button kind="primary" onClick={() => setSearch({ new: "1" })}>{t("sources.new")}</Button>}</PageHead>
+      <PageHead title={t("sources.title")} lead={t("sources.lead")}>
+        {may("sources_manage") && (
+          <Button kind="primary" onClick={() => setSearch({ new: "1" })}>
+            {t("sources.new")}
+          </Button>
+        )}
+      </PageHead>
       <section aria-labelledby="candidates">
-        <h2 id="candidates">{t("sources.candidates")}{candidates.data && candidates.data.total > 0 && `（${candidates.data.total}）`}</h2>
-        <QueryView query={candidates}>{(data) => data.items.length === 0 ? <p className="quiet-text">{t("sources.candidates.none")}</p> : <ul className="sources">{data.items.map((host) => <Candidate key={host.id} host={host} />)}</ul>}</QueryView>
+        <h2 id="candidates">
+          {t("sources.candidates")}
+          {candidates.data && candidates.data.total > 0 && `（${candidates.data.total}）`}
+        </h2>
+        <QueryView query={candidates}>
+          {(data) =>
+            data.items.length === 0 ? (
+              <p className="quiet-text">{t("sources.candidates.none")}</p>
+            ) : (
+              <ul className="sources">
+                {data.items.map((host) => (
+                  <Candidate key={host.id} host={host} />
+                ))}
+              </ul>
+            )
+          }
+        </QueryView>
       </section>
-      <QueryView query={sources}>{(data) => data.items.length === 0 ? <Notice kind="plain">{t("sources.none")}</Notice> : <ul className="sources">{data.items.map((source) => <SourceRow key={source.id} source={source} />)}</ul>}</QueryView>
+      <QueryView query={sources}>
+        {(data) =>
+          data.items.length === 0 ? (
+            <Notice kind="plain">{t("sources.none")}</Notice>
+          ) : (
+            <ul className="sources">
+              {data.items.map((source) => (
+                <SourceRow key={source.id} source={source} />
+              ))}
+            </ul>
+          )
+        }
+      </QueryView>
       {search.get("new") && <SourceForm close={() => setSearch({ new: "" })} />}
     </>
   );
