@@ -95,13 +95,11 @@ describe("the log archive", () => {
       });
       const provider = new LoggerProvider({ resource: new Resource({ "host.name": "app7" }) });
       provider.addLogRecordProcessor(new SimpleLogRecordProcessor(exporter));
-      provider
-        .getLogger("test")
-        .emit({
-          severityNumber: 17,
-          body: word,
-          attributes: { "user.name": "suzuki", nested: { list: [1, true, "x"] } },
-        });
+      provider.getLogger("test").emit({
+        severityNumber: 17,
+        body: word,
+        attributes: { "user.name": "suzuki", nested: { list: [1, true, "x"] } },
+      });
       await provider.forceFlush();
       await provider.shutdown();
       const found = find(word);

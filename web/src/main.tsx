@@ -18,7 +18,9 @@ const client = new QueryClient({
   },
 });
 
-createRoot(document.getElementById("root")!).render(
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no root");
+createRoot(root).render(
   <QueryClientProvider client={client}>
     <LanguageProvider>
       <RouterProvider>

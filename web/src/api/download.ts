@@ -11,6 +11,9 @@ export function nameIn(disposition: string | null, otherwise: string): string {
   }
 }
 
+// What a file is called where the server gave it no name.
+export const lastPart = (path: string) => /([^/?#]+)\/?(?:[?#]|$)/.exec(path)?.[1] ?? "file";
+
 export async function fetchFile(path: string): Promise<{ url: string; name: string }> {
   let response: Response;
   let blob: Blob | undefined;
@@ -23,7 +26,7 @@ export async function fetchFile(path: string): Promise<{ url: string; name: stri
   if (!blob) throw await problemOf(response);
   return {
     url: URL.createObjectURL(blob),
-    name: nameIn(response.headers.get("Content-Disposition"), path.split("?")[0]!.split("/").pop() ?? "file"),
+    name: nameIn(response.headers.get("Content-Disposition"), lastPart(path)),
   };
 }
 

@@ -34,14 +34,14 @@ const pages: { name: string; permission: string; draw: (parts: string[]) => Reac
   {
     name: "ledgers",
     permission: "ledger_read",
-    draw: ([, register, id]) =>
-      id ? (
-        <RecordPage key={id} register={register!} id={id} />
-      ) : register ? (
-        <RecordList key={register} register={register} />
+    draw: ([, register, id]) => {
+      if (!register) return <Ledgers />;
+      return id ? (
+        <RecordPage key={id} register={register} id={id} />
       ) : (
-        <Ledgers />
-      ),
+        <RecordList key={register} register={register} />
+      );
+    },
   },
   { name: "import", permission: "ledger_write", draw: ([, register]) => <Import register={register} /> },
   { name: "sources", permission: "sources_read", draw: () => <Sources /> },

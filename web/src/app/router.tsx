@@ -12,10 +12,8 @@ import {
 
 type Location = { path: string; search: URLSearchParams };
 const read = (): Location => ({ path: window.location.pathname, search: new URLSearchParams(window.location.search) });
-const Context = createContext<{ location: Location; go: (to: string, replace?: boolean) => void }>({
-  location: { path: "/", search: new URLSearchParams() },
-  go: () => {},
-});
+type Router = { location: Location; go: (to: string, replace?: boolean) => void };
+const Context = createContext<Router | null>(null);
 
 // A form with unsaved work asks before the page is left.
 let guard: (() => boolean) | null = null;
@@ -58,23 +56,31 @@ export function RouterProvider({ children }: { children: ReactNode }) {
   return <Context.Provider value={value}>{children}</Context.Provider>;
 }
 
-export const useRouter = () => useContext(Context);
+export function useRouter() {
+  const router = useContext(Context);
+  if (!router) throw new Error("no router");
+  return router;
+}
+
+// An address with some values of its query string changed; an empty one goes.
+export function addressWith({ path, search }: Location, values: Record<string, string>): string {
+  const changed = new URLSearchParams(search);
+  for (const [key, value] of Object.entries(values))
+    if (value) changed.set(key, value);
+    else changed.delete(key);
+  const text = changed.toString();
+  return path + (text ? `?${text}` : "");
+}
 
 // Changes some values of the query string, keeps the rest.
 export function useSearch() {
   const { location, go } = useRouter();
-  const set = (values: Record<string, string>) => {
-    const search = new URLSearchParams(location.search);
-    for (const [key, value] of Object.entries(values))
-      if (value) search.set(key, value);
-      else search.delete(key);
-    const text = search.toString();
-    go(location.path + (text ? `?${text}` : ""), true);
-  };
+  // From the address as it is then: what is set twice before anything is drawn keeps both.
+  const set = useCallback((values: Record<string, string>) => go(addressWith(read(), values), true), [go]);
   return [location.search, set] as const;
 }
 
-export function Link({ to, onClick, ...rest }: { to: string } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+export function Link({ to, onClick, children, ...rest }: { to: string } & AnchorHTMLAttributes<HTMLAnchorElement>) {
   const { go } = useRouter();
   return (
     <a
@@ -86,6 +92,8 @@ export function Link({ to, onClick, ...rest }: { to: string } & AnchorHTMLAttrib
         event.preventDefault();
         go(to);
       }}
-    />
+    >
+      {children}
+    </a>
   );
 }

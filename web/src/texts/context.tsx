@@ -1,14 +1,11 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Words } from "../api/client";
-import { texts, type TextKey } from "./texts";
+import { agoOf, dayOf, secondsOf, timeOf, type Language } from "./dates";
+import { sentence, type TextKey } from "./texts";
 
-export type Language = "ja" | "en";
 export type Translate = (key: TextKey, facts?: Record<string, string | number>) => string;
 
-const Context = createContext<{ language: Language; setLanguage: (language: Language) => void }>({
-  language: "ja",
-  setLanguage: () => {},
-});
+const Context = createContext<{ language: Language; setLanguage: (language: Language) => void } | null>(null);
 
 export function LanguageProvider({ children }: { children: ReactNode }) {
   const [language, setLanguage] = useState<Language>(() => (localStorage.getItem("language") === "en" ? "en" : "ja"));
@@ -21,60 +18,33 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
 }
 
 export function useLanguage() {
-  return useContext(Context);
+  const language = useContext(Context);
+  if (!language) throw new Error("no language");
+  return language;
 }
 
 export function useTexts(): Translate {
   const { language } = useLanguage();
-  return (key, facts) => {
-    let text: string = texts[key]?.[language === "en" ? 1 : 0] ?? key;
-    for (const [name, value] of Object.entries(facts ?? {})) text = text.replaceAll(`{${name}}`, String(value));
-    return text;
-  };
+  return (key, facts) => sentence(key, language, facts);
+}
+
+export function wordsIn(words: Words | undefined, language: Language): string {
+  if (!words) return "";
+  return language === "en" && words.en ? words.en : words.ja;
 }
 
 // The words of data (labels, titles) in the chosen language.
 export function useWords() {
   const { language } = useLanguage();
-  return (words: Words | undefined) => (!words ? "" : language === "en" && words.en ? words.en : words.ja);
+  return (words: Words | undefined) => wordsIn(words, language);
 }
 
-// 2026年11月21日（令和8年）, or the ISO day in English.
 export function useDates() {
   const { language } = useLanguage();
-  const era = new Intl.DateTimeFormat("ja-JP-u-ca-japanese", { era: "short", year: "numeric" });
-  const day = (iso: string) => {
-    if (!iso) return "";
-    const date = new Date(iso.length === 10 ? `${iso}T00:00:00+09:00` : iso);
-    if (Number.isNaN(date.getTime())) return iso;
-    if (language === "en") return date.toLocaleDateString("en-CA", { timeZone: "Asia/Tokyo" });
-    const plain = date.toLocaleDateString("ja-JP", {
-      year: "numeric",
-      month: "long",
-      day: "numeric",
-      timeZone: "Asia/Tokyo",
-    });
-    return `${plain}（${era.format(date).replace(/^(明治|大正|昭和|平成|令和)/, "$1")}）`;
+  return {
+    day: (iso: string) => dayOf(iso, language),
+    time: (iso: string) => timeOf(iso, language),
+    seconds: (iso: string) => secondsOf(iso, language),
+    ago: (iso: string) => agoOf(iso, language, Date.now()),
   };
-  const time = (iso: string) =>
-    new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", {
-      timeZone: "Asia/Tokyo",
-      dateStyle: "medium",
-      timeStyle: "short",
-    });
-  const seconds = (iso: string) =>
-    new Date(iso).toLocaleString(language === "en" ? "en-CA" : "ja-JP", {
-      timeZone: "Asia/Tokyo",
-      dateStyle: "short",
-      timeStyle: "medium",
-      hourCycle: "h23",
-    });
-  const ago = (iso: string) => {
-    const minutes = Math.round((Date.now() - new Date(iso).getTime()) / 60000);
-    const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-    if (minutes < 60) return format.format(-minutes, "minute");
-    if (minutes < 60 * 48) return format.format(-Math.round(minutes / 60), "hour");
-    return format.format(-Math.round(minutes / 1440), "day");
-  };
-  return { day, time, seconds, ago };
 }

@@ -1,3 +1,5 @@
+import type { Language } from "./dates";
+
 // Every sentence of the pages, Japanese first. Keys are dotted names; {n} is filled in.
 export const texts = {
   "app.name": ["守り Mamori", "Mamori"],
@@ -616,3 +618,12 @@ export const texts = {
 } as const satisfies Record<string, readonly [string, string]>;
 
 export type TextKey = keyof typeof texts;
+
+// Keys are also made from data ("verdict." and the like): one that has no sentence stands as itself.
+const known: Partial<Record<string, readonly [string, string]>> = texts;
+
+export function sentence(key: TextKey, language: Language, facts: Record<string, string | number> = {}): string {
+  const text = known[key]?.[language === "en" ? 1 : 0] ?? key;
+  // In one pass: what a fact holds is never filled in again.
+  return text.replace(/\{(\w+)\}/g, (hole, name: string) => (Object.hasOwn(facts, name) ? String(facts[name]) : hole));
+}

@@ -14,7 +14,7 @@ import {
 } from "react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { fetchFile, saveFile } from "../api/download";
-import { ApiProblem, type FieldProblem, type Verdict } from "../api/client";
+import { ApiProblem, type FieldProblem, type Verdict, type Words } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 
 export function Button({
@@ -85,6 +85,25 @@ export function Sign({ verdict, long = true }: { verdict: Verdict; long?: boolea
   );
 }
 
+// Bytes as they are. What scrolls takes the focus, so that the keyboard can scroll it.
+export function Raw({ label, text, copy = false }: { label: string; text: string; copy?: boolean }) {
+  const t = useTexts();
+  // Absent where the page came without TLS.
+  const clipboard = navigator.clipboard as Clipboard | undefined;
+  return (
+    <>
+      <pre className="raw" tabIndex={0} role="group" aria-label={label}>
+        {text}
+      </pre>
+      {copy && clipboard && (
+        <Button kind="quiet" onClick={() => void clipboard.writeText(text)}>
+          {t("logs.copy")}
+        </Button>
+      )}
+    </>
+  );
+}
+
 export function Loading() {
   const t = useTexts();
   return (
@@ -94,13 +113,15 @@ export function Loading() {
   );
 }
 
+const said = (error: unknown, words: (words: Words) => string) =>
+  error instanceof ApiProblem ? words(error.words) : String(error);
+
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
   const t = useTexts();
   const words = useWords();
-  const problem = error instanceof ApiProblem ? error : null;
   return (
     <div className="notice bad" role="alert">
-      <p>{problem ? words(problem.words) : String(error)}</p>
+      <p>{said(error, words)}</p>
       {retry && <Button onClick={retry}>{t("app.retry")}</Button>}
     </div>
   );
@@ -245,17 +266,14 @@ export function ErrorSummary({ error, ids = {} }: { error: unknown; ids?: Record
   return (
     <div className="notice bad" role="alert" tabIndex={-1} ref={box}>
       <p>
-        <strong>
-          {problems.length > 0 ? t("app.errors") : error instanceof ApiProblem ? words(error.words) : String(error)}
-        </strong>
+        <strong>{problems.length > 0 ? t("app.errors") : said(error, words)}</strong>
       </p>
       {problems.length > 0 && (
         <ul>
-          {problems.map((problem, index) => (
-            <li key={index}>
-              {ids[problem.field] ? <a href={`#${ids[problem.field]}`}>{problem[language]}</a> : problem[language]}
-            </li>
-          ))}
+          {problems.map((problem, index) => {
+            const id = ids[problem.field];
+            return <li key={index}>{id ? <a href={`#${id}`}>{problem[language]}</a> : problem[language]}</li>;
+          })}
         </ul>
       )}
     </div>
@@ -282,6 +300,15 @@ export function Dialog({
     box.current?.showModal();
     return () => before?.focus();
   }, []);
+  // A click beside the box; its key is Escape, which the browser turns into "cancel".
+  useEffect(() => {
+    const dialog = box.current;
+    const clicked = (event: Event) => {
+      if (event.target === dialog) close();
+    };
+    dialog?.addEventListener("click", clicked);
+    return () => dialog?.removeEventListener("click", clicked);
+  }, [close]);
   return (
     <dialog
       ref={box}
@@ -290,9 +317,6 @@ export function Dialog({
       onCancel={(event) => {
         event.preventDefault();
         close();
-      }}
-      onClick={(event) => {
-        if (event.target === box.current) close();
       }}
     >
       <div className="dialog-inside">

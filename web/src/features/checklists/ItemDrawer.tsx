@@ -5,6 +5,7 @@ import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
+import { dayInJapan } from "../../texts/dates";
 import type { TextKey } from "../../texts/texts";
 import {
   Button,
@@ -25,7 +26,7 @@ function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: 
   const { facility } = useSession();
   const [round, setRound] = useState(item.declared?.round ?? 1);
   const [answer, setAnswer] = useState<string>(item.declared?.answer ?? "");
-  const [confirmed, setConfirmed] = useState(new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 10));
+  const [confirmed, setConfirmed] = useState(() => dayInJapan(new Date()));
   const [target, setTarget] = useState(item.declared?.target_on ?? "");
   const [remark, setRemark] = useState(item.declared?.remark ?? "");
   const declare = useWrite({

@@ -1,18 +1,19 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { ApiProblem, call, get, post, query, type FieldProblem, type Words } from "../../api/client";
+import { ApiProblem, call, get, post, query, type FieldProblem } from "../../api/client";
 import { useWrite } from "../../api/write";
+import { useRegisters } from "../../app/registers";
 import { Link, useRouter } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, ErrorSummary, FileLink, Notice, PageHead, QueryView, SelectField, wide } from "../../ui/ui";
-import { useRegisters } from "../ledgers/registers";
+import { byRegister, type Made } from "./made";
 
 type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
 type Plan = {
   id: string;
-  made: { register: string; label: Words; name: string }[];
+  made: Made[];
   recognised?: boolean;
   sheet: string;
   sheets: string[];
@@ -130,11 +131,11 @@ export function Import({ register }: { register?: string }) {
   const [mapping, setMapping] = useState<Record<string, string>>({});
   const chosen = register ?? "asset";
   const read = useWrite({
-    mutationFn: () =>
+    mutationFn: (sheet: File) =>
       call<Plan>(
         "POST",
-        `/api/v1/imports${query({ register: chosen, facility: facility.id, file: file?.name })}`,
-        file!,
+        `/api/v1/imports${query({ register: chosen, facility: facility.id, file: sheet.name })}`,
+        sheet,
       ),
     // What an earlier file said goes with it, whatever becomes of this one.
     onMutate: () => {
@@ -150,21 +151,22 @@ export function Import({ register }: { register?: string }) {
     },
   });
   const again = useWrite({
-    mutationFn: ({ sheet = plan!.sheet, making = make }: { sheet?: string; making?: boolean }) =>
-      post<Plan>(`/api/v1/imports/${plan!.id}/plan`, {
+    mutationFn: ({ of, sheet = of.sheet, making = make }: { of: Plan; sheet?: string; making?: boolean }) =>
+      post<Plan>(`/api/v1/imports/${of.id}/plan`, {
         mapping,
         make: making,
         sheet,
-        heading_line: plan!.recognised === false && sheet === plan!.sheet ? plan!.heading_line : 0,
+        heading_line: of.recognised === false && sheet === of.sheet ? of.heading_line : 0,
       }),
     onSuccess: (made) => setPlan({ ...made, recognised: true }),
   });
   const apply = useWrite({
-    mutationFn: (mode: string) => post<Applied>(`/api/v1/imports/${plan!.id}/apply`, { mode }),
+    mutationFn: ({ of, mode }: { of: Plan; mode: "good" | "all" }) =>
+      post<Applied>(`/api/v1/imports/${of.id}/apply`, { mode }),
     onSettled: () => client.invalidateQueries(),
   });
   const undo = useWrite({
-    mutationFn: () => post<Undone>(`/api/v1/imports/${plan!.id}/undo`),
+    mutationFn: (of: Plan) => post<Undone>(`/api/v1/imports/${of.id}/undo`),
     onSuccess: () => client.invalidateQueries(),
   });
   // Applied elsewhere meanwhile (another window, an answer that was lost): the list below has it, with its undo.
@@ -183,7 +185,7 @@ export function Import({ register }: { register?: string }) {
                 className="import-start"
                 onSubmit={(event) => {
                   event.preventDefault();
-                  if (file) read.mutate();
+                  if (file) read.mutate(file);
                 }}
                 onDragOver={(event) => event.preventDefault()}
                 onDrop={(event) => {
@@ -225,6 +227,7 @@ export function Import({ register }: { register?: string }) {
               {undo.data ? (
                 <UndoneNotice undone={undo.data} />
               ) : (
+                plan &&
                 apply.data && (
                   <Notice>
                     <p>
@@ -235,7 +238,7 @@ export function Import({ register }: { register?: string }) {
                       <Link className="button secondary" to={`/ledgers/${chosen}`}>
                         {t("import.open")}
                       </Link>
-                      <Button disabled={undo.isPending} onClick={() => undo.mutate()}>
+                      <Button disabled={undo.isPending} onClick={() => undo.mutate(plan)}>
                         {t("import.undo")}
                       </Button>
                     </p>
@@ -252,7 +255,7 @@ export function Import({ register }: { register?: string }) {
                       <SelectField
                         label={t("import.sheet")}
                         value={plan.sheet}
-                        onChange={(event) => again.mutate({ sheet: event.target.value })}
+                        onChange={(event) => again.mutate({ of: plan, sheet: event.target.value })}
                       >
                         {plan.sheets.map((sheet) => (
                           <option key={sheet}>{sheet}</option>
@@ -298,7 +301,7 @@ export function Import({ register }: { register?: string }) {
                       </table>
                     </div>
                     {Object.keys(mapping).length > 0 && (
-                      <Button kind="primary" onClick={() => again.mutate({})}>
+                      <Button kind="primary" onClick={() => again.mutate({ of: plan })}>
                         {t("import.again")}
                       </Button>
                     )}
@@ -321,26 +324,19 @@ export function Import({ register }: { register?: string }) {
                             disabled={again.isPending}
                             onChange={(event) => {
                               setMake(event.target.checked);
-                              again.mutate({ making: event.target.checked });
+                              again.mutate({ of: plan, making: event.target.checked });
                             }}
                           />
                           {t("import.make")}
                         </label>
                         {plan.made.length > 0 && (
                           <ul className="help">
-                            {[...new Set(plan.made.map((one) => one.register))].map((name) => {
-                              const of = plan.made.filter((one) => one.register === name);
-                              return (
-                                <li key={name}>
-                                  {words(of[0]!.label)}:{" "}
-                                  {of
-                                    .slice(0, 30)
-                                    .map((one) => one.name)
-                                    .join(language === "ja" ? "、" : ", ")}
-                                  {of.length > 30 && " …"} ({of.length})
-                                </li>
-                              );
-                            })}
+                            {byRegister(plan.made).map(({ register: name, label, names }) => (
+                              <li key={name}>
+                                {words(label)}: {names.slice(0, 30).join(language === "ja" ? "、" : ", ")}
+                                {names.length > 30 && " …"} ({names.length})
+                              </li>
+                            ))}
                           </ul>
                         )}
                       </div>
@@ -350,12 +346,12 @@ export function Import({ register }: { register?: string }) {
                         <Button
                           kind="primary"
                           disabled={good === 0 || apply.isPending}
-                          onClick={() => apply.mutate("good")}
+                          onClick={() => apply.mutate({ of: plan, mode: "good" })}
                         >
                           {t("import.apply", { n: good })}
                         </Button>
                         {(plan.counts.rejected ?? 0) > 0 && (
-                          <Button disabled={apply.isPending} onClick={() => apply.mutate("all")}>
+                          <Button disabled={apply.isPending} onClick={() => apply.mutate({ of: plan, mode: "all" })}>
                             {t("import.apply_all")}
                           </Button>
                         )}

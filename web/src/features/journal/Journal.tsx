@@ -4,7 +4,7 @@ import { useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Loading, PageHead, Problem, wide } from "../../ui/ui";
-import { useRegisters } from "../ledgers/registers";
+import { useRegisters } from "../../app/registers";
 
 export function Journal() {
   const t = useTexts();
@@ -17,7 +17,7 @@ export function Journal() {
     queryFn: ({ pageParam }) =>
       get<{ items: JournalEntry[] }>(`/api/v1/journal${query({ facility: facility.id, before: pageParam })}`),
     initialPageParam: "",
-    getNextPageParam: (last) => (last.items.length === 100 ? String(last.items[99]!.sequence) : undefined),
+    getNextPageParam: (last) => (last.items.length === 100 ? String(last.items.at(-1)?.sequence) : undefined),
   });
   const subject = (name: string) => words(registers.data?.items.find((one) => one.name === name)?.label) || name;
   return (

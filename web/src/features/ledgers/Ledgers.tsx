@@ -1,7 +1,7 @@
 import { Link } from "../../app/router";
 import { useLanguage, useTexts, useWords } from "../../texts/context";
 import { PageHead, QueryView } from "../../ui/ui";
-import { useRegisters } from "./registers";
+import { useRegisters } from "../../app/registers";
 
 const groups: Record<string, [string, string]> = {
   organisation: ["体制", "Organisation"],

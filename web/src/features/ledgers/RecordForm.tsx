@@ -1,15 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useRef, useState } from "react";
-import {
-  call,
-  get,
-  query,
-  type FieldInfo,
-  type Page,
-  type RecordInfo,
-  type RegisterInfo,
-  type Value,
-} from "../../api/client";
+import { call, get, query, type FieldInfo, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
@@ -25,15 +16,7 @@ import {
   TextField,
   useProblemText,
 } from "../../ui/ui";
-
-type Form = Record<string, string>;
-
-const toText = (field: FieldInfo, value: Value | undefined): string => {
-  if (value === null || value === undefined) return "";
-  if (field.type === "datetime")
-    return new Date(new Date(String(value)).getTime() + 9 * 3600e3).toISOString().slice(0, 16);
-  return String(value);
-};
+import { attachmentName, changesOf, formOf, type Form } from "./form";
 
 // A reference: type to find, choose from what exists.
 function RefField({
@@ -59,7 +42,7 @@ function RefField({
     queryKey: ["refs", field.to, text],
     queryFn: () =>
       get<Page<RecordInfo>>(
-        `/api/v1/registers/${field.to}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`,
+        `/api/v1/registers/${field.to ?? ""}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`,
       ),
     placeholderData: (before) => before,
   });
@@ -143,7 +126,7 @@ function AttachmentField({
     setError(null);
     setSending(undefined);
   };
-  const name = value.slice(65); // "SHA-256:name"
+  const name = attachmentName(value);
   return (
     <div>
       <TextField
@@ -204,27 +187,15 @@ export function RecordForm({
   const client = useQueryClient();
   const { facility } = useSession();
   const prefix = useId();
-  const initial = () =>
-    Object.fromEntries(
-      info.fields.map((field) => [
-        field.name,
-        record ? toText(field, record.fields[field.name]) : (field.initial ?? ""),
-      ]),
-    ) as Form;
-  const [form, setForm] = useState<Form>(initial);
+  const [form, setForm] = useState<Form>(() => formOf(info, record));
   const [number, setNumber] = useState(record?.number ?? "");
   const [reason, setReason] = useState("");
   const [files, setFiles] = useState<Record<string, Sending | undefined>>({});
   const unsent = Object.values(files).find((one) => one);
-  const [start] = useState(() => JSON.stringify(initial()));
-  const changed = info.fields.filter((field) =>
-    record ? form[field.name] !== toText(field, record.fields[field.name]) : form[field.name] !== "",
-  );
+  const [start] = useState(() => JSON.stringify(formOf(info, record)));
   const save = useWrite({
     mutationFn: () => {
-      const fields: Record<string, Value> = Object.fromEntries(
-        changed.map((field) => [field.name, form[field.name] || null]),
-      );
+      const fields = changesOf(info, form, record);
       if (number && number !== record?.number) fields.number = number;
       return record
         ? call<RecordInfo>(
@@ -253,8 +224,9 @@ export function RecordForm({
     t("record.leave"),
   );
   const wrong = useProblemText(save.error);
+  const idOf = (name: string) => `${prefix}${name}`;
   const ids = Object.fromEntries(
-    [...info.fields.map((field) => field.name), "number"].map((name) => [name, `${prefix}${name}`]),
+    [...info.fields.map((field) => field.name), "number"].map((name) => [name, idOf(name)]),
   );
   const set = (name: string) => (value: string) => setForm((before) => ({ ...before, [name]: value }));
   return (
@@ -273,7 +245,7 @@ export function RecordForm({
       {save.isSuccess && <Notice>{t("app.saved")}</Notice>}
       {info.numbered && (
         <TextField
-          id={ids.number}
+          id={idOf("number")}
           label={t("ledger.number")}
           help={record ? undefined : t("record.number.auto")}
           value={number}
@@ -283,7 +255,7 @@ export function RecordForm({
       )}
       {info.fields.map((field) => {
         const common = {
-          id: ids[field.name]!,
+          id: idOf(field.name),
           label: words(field.label),
           help: words(field.help) || undefined,
           required: field.required,
@@ -294,7 +266,7 @@ export function RecordForm({
           return (
             <RefField
               key={field.name}
-              id={ids[field.name]!}
+              id={idOf(field.name)}
               field={field}
               value={form[field.name] ?? ""}
               shown={record?.refs[field.name] ?? ""}
@@ -306,7 +278,7 @@ export function RecordForm({
           return (
             <AttachmentField
               key={field.name}
-              id={ids[field.name]!}
+              id={idOf(field.name)}
               field={field}
               sending={files[field.name]}
               setSending={(sending) => setFiles((before) => ({ ...before, [field.name]: sending }))}

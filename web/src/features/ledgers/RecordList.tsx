@@ -1,13 +1,14 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useDeferredValue, useEffect, useRef, useState } from "react";
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { call, get, post, query, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { Link, useRouter, useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useLanguage, useTexts, useWords } from "../../texts/context";
 import { Button, Dialog, FileLink, Loading, Notice, PageHead, Problem, QueryView, TextField } from "../../ui/ui";
+import { keepColumns, readColumns } from "./columns";
 import { RecordForm } from "./RecordForm";
-import { useRegisters, useShown } from "./registers";
+import { useRegisters, useShown } from "../../app/registers";
 
 // One register: search, filters from the address bar, sort by heading, columns to choose, saved views, j/k/Enter and /.
 export function RecordList({ register }: { register: string }) {
@@ -174,11 +175,7 @@ function List({ info }: { info: RegisterInfo }) {
   const [text, setText] = useState(search.get("text") ?? "");
   const deferred = useDeferredValue(text);
   const [choosing, setChoosing] = useState(false);
-  const [chosen, setChosen] = useState<string[]>(
-    () =>
-      JSON.parse(localStorage.getItem(`columns.${info.name}`) ?? "null") ??
-      info.fields.filter((field) => field.list).map((field) => field.name),
-  );
+  const [chosen, setChosen] = useState(() => readColumns(info));
   const [row, setRow] = useState(0);
   const box = useRef<HTMLInputElement>(null);
   const sort = search.get("sort") ?? (info.numbered ? "number" : "label");
@@ -202,8 +199,8 @@ function List({ info }: { info: RegisterInfo }) {
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (before) => before,
   });
-  useEffect(() => setSearch({ text: deferred }), [deferred]);
-  const items = records.data?.pages.flatMap((page) => page.items) ?? [];
+  useEffect(() => setSearch({ text: deferred }), [deferred, setSearch]);
+  const items = useMemo(() => records.data?.pages.flatMap((page) => page.items) ?? [], [records.data]);
   const total = records.data?.pages[0]?.total ?? 0;
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -384,7 +381,7 @@ function List({ info }: { info: RegisterInfo }) {
                       ? [...chosen, field.name]
                       : chosen.filter((name) => name !== field.name);
                     setChosen(next);
-                    localStorage.setItem(`columns.${info.name}`, JSON.stringify(next));
+                    keepColumns(info, next);
                   }}
                 />
                 {words(field.label)}

@@ -19,7 +19,7 @@ import {
   wide,
 } from "../../ui/ui";
 import { RecordForm } from "./RecordForm";
-import { useRegisters, useShown } from "./registers";
+import { useRegisters, useShown } from "../../app/registers";
 
 export function RecordPage({ register, id }: { register: string; id: string }) {
   const registers = useRegisters();

@@ -5,7 +5,8 @@ import { Link } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Dialog, Notice, QueryView, wide } from "../../ui/ui";
+import { Dialog, Notice, QueryView, Raw, wide } from "../../ui/ui";
+import { nightBefore } from "./time";
 import { type LogEventDetail } from "./types";
 
 // One event: what is understood of it, its bytes, whether it is proven, and where to go from here.
@@ -28,19 +29,12 @@ export function EventDrawer({
     queryKey: ["log-event", facility.id, stream, index],
     queryFn: () => get<LogEventDetail>(`/api/v1/logs/events/${stream}/${index}${query({ facility: facility.id })}`),
   });
-  // The night before the event: from six in the evening to eight in the morning, in Japan.
-  const night = (at: string) => {
-    const day = new Date(new Date(at).getTime() + 9 * 3600e3 - 8 * 3600e3).toISOString().slice(0, 10);
-    return {
-      from: `${day}T18:00:00+09:00`,
-      to: new Date(new Date(`${day}T18:00:00+09:00`).getTime() + 14 * 3600e3).toISOString(),
-    };
-  };
   return (
     <Dialog drawer title={t("logs.event", { n: `${stream} ${index}` })} close={close}>
       <QueryView query={event}>
         {(data) => {
-          const owner = data.fields.user ? data.owners?.[data.fields.user] : undefined;
+          const user = data.fields.user ?? "";
+          const owner = user ? data.owners?.[user] : undefined;
           return (
             <>
               <p>
@@ -88,13 +82,13 @@ export function EventDrawer({
                     {t("logs.go.patient", { value: data.fields.patient })}
                   </Link>
                 )}
-                {data.fields.user && (
+                {user && (
                   <Link
                     className="button secondary"
-                    to={`/logs${query({ q: term("user", data.fields.user), ...night(data.time) })}`}
+                    to={`/logs${query({ q: term("user", user), ...nightBefore(data.time) })}`}
                     onClick={close}
                   >
-                    {t("logs.go.user", { value: data.fields.user })}
+                    {t("logs.go.user", { value: user })}
                   </Link>
                 )}
                 {owner?.person && (
@@ -104,7 +98,7 @@ export function EventDrawer({
                 )}
                 {owner && (
                   <Link className="button secondary" to={`/ledgers/${owner.register}/${owner.account}`}>
-                    {t("logs.go.account", { value: data.fields.user! })}
+                    {t("logs.go.account", { value: user })}
                   </Link>
                 )}
                 {data.source && (
@@ -121,12 +115,7 @@ export function EventDrawer({
                 )}
               </p>
               <h3>{t("logs.raw")}</h3>
-              <pre className="raw" tabIndex={0}>
-                {data.raw}
-              </pre>
-              <Button kind="quiet" onClick={() => void navigator.clipboard?.writeText(data.raw)}>
-                {t("logs.copy")}
-              </Button>
+              <Raw label={t("logs.raw")} text={data.raw} copy />
               {data.all_fields.length > 0 && (
                 <details>
                   <summary>{t("logs.all_fields", { n: data.all_fields.length })}</summary>
@@ -163,11 +152,7 @@ export function EventDrawer({
                     ))}
                   </ol>
                 )}
-                {data.proof.head && (
-                  <pre className="raw" tabIndex={0}>
-                    {data.proof.head.note}
-                  </pre>
-                )}
+                {data.proof.head && <Raw label={t("logs.head.note")} text={data.proof.head.note} />}
               </details>
             </>
           );

@@ -4,7 +4,7 @@ import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, FileLink, Notice, Problem, QueryView, wide } from "../../ui/ui";
+import { Button, FileLink, Notice, Problem, QueryView, Raw, wide } from "../../ui/ui";
 import { bytes, type Head, type LogStream, type LogStreams } from "./types";
 
 type Verified = {
@@ -22,7 +22,7 @@ function StreamProof({ stream }: { stream: LogStream }) {
   const may = useMay();
   const client = useQueryClient();
   const { facility } = useSession();
-  const [name, writer] = stream.stream.split("@");
+  const [name = "", writer] = stream.stream.split("@");
   const verify = useWrite({
     mutationFn: () => post<Verified>(`/api/v1/logs/streams/${stream.stream}/verify${query({ facility: facility.id })}`),
   });
@@ -64,7 +64,7 @@ function StreamProof({ stream }: { stream: LogStream }) {
           {words(damage.what)}（{damage.file}、{damage.first}–{damage.last}）
         </div>
       ))}
-      {(verify.error || sign.error) && <Problem error={verify.error ?? sign.error} />}
+      {(verify.error ?? sign.error) && <Problem error={verify.error ?? sign.error} />}
       {verify.data &&
         (verify.data.whole ? (
           <Notice>
@@ -101,9 +101,7 @@ function StreamProof({ stream }: { stream: LogStream }) {
       {stream.head && (
         <details>
           <summary>{t("logs.head.note")}</summary>
-          <pre className="raw" tabIndex={0}>
-            {stream.head.note}
-          </pre>
+          <Raw label={`${t("logs.head.note")}: ${stream.stream}`} text={stream.head.note} />
         </details>
       )}
     </li>

@@ -9,29 +9,17 @@ import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Dialog, FileLink, Loading, Notice, Problem, SelectField, TextField, wide } from "../../ui/ui";
 import { EventDrawer } from "./EventDrawer";
-import { type LogEvent, type LogPage, type Owner } from "./types";
+import { ranges, spanOf, spanOfBar, type Span } from "./time";
+import { type LogEvent, type LogPage } from "./types";
 
-const ranges: Record<string, number> = {
-  "1h": 3600e3,
-  "24h": 86400e3,
-  "7d": 7 * 86400e3,
-  "30d": 30 * 86400e3,
-  "1y": 366 * 86400e3,
-};
 const facets = ["source", "user", "patient", "action", "outcome", "host", "address", "kind", "severity"];
 
 // Bars of how many when; each is a button that narrows the time to itself.
-function Histogram({
-  buckets,
-  narrow,
-}: {
-  buckets: { from: string; count: number }[];
-  narrow: (from: string, to: string) => void;
-}) {
+function Histogram({ buckets, narrow }: { buckets: { from: string; count: number }[]; narrow: (span: Span) => void }) {
   const t = useTexts();
   const dates = useDates();
   const most = Math.max(1, ...buckets.map((bucket) => bucket.count));
-  const width = buckets.length > 1 ? new Date(buckets[1]!.from).getTime() - new Date(buckets[0]!.from).getTime() : 60e3;
+  const last = buckets.at(-1);
   return (
     <figure className="histogram">
       <figcaption className="only-read">{t("logs.histogram")}</figcaption>
@@ -43,9 +31,7 @@ function Histogram({
             title={`${dates.time(bucket.from)}${wide}${bucket.count}`}
             aria-label={`${dates.time(bucket.from)} ${bucket.count}`}
             disabled={bucket.count === 0}
-            onClick={() =>
-              narrow(bucket.from, new Date(new Date(bucket.from).getTime() + Math.max(width, 1000)).toISOString())
-            }
+            onClick={() => narrow(spanOfBar(buckets, bucket.from))}
           >
             <svg viewBox="0 0 10 100" preserveAspectRatio="none" aria-hidden="true">
               <rect x="1" width="8" y={100 - (100 * bucket.count) / most} height={(100 * bucket.count) / most} />
@@ -56,7 +42,7 @@ function Histogram({
       <div className="axis quiet-text">
         <span>{buckets[0] && dates.time(buckets[0].from)}</span>
         <span>{t("logs.most", { n: most })}</span>
-        <span>{buckets.length > 0 && dates.time(buckets[buckets.length - 1]!.from)}</span>
+        <span>{last && dates.time(last.from)}</span>
       </div>
     </figure>
   );
@@ -126,6 +112,11 @@ function SavedSearches({ current, use }: { current: string; use: (search: string
   );
 }
 
+// A named range is counted back from the moment of asking, each time anew.
+function ask(question: Parameters<typeof query>[0], range: string, span: Span) {
+  return get<LogPage>(`/api/v1/logs/search${query({ ...question, ...spanOf(range, span, Date.now()) })}`);
+}
+
 export function LogSearch() {
   const t = useTexts();
   const words = useWords();
@@ -139,7 +130,12 @@ export function LogSearch() {
   const live = search.get("live") === "1";
   const open = search.get("event");
   const [text, setText] = useState(asked);
-  useEffect(() => setText(asked), [asked]);
+  // The question also changes without the field: a count that is clicked, a saved search, the way back.
+  const [known, setKnown] = useState(asked);
+  if (known !== asked) {
+    setKnown(asked);
+    setText(asked);
+  }
   // What is typed goes into the address bar after a moment of rest.
   useEffect(() => {
     if (text === asked) return;
@@ -148,26 +144,20 @@ export function LogSearch() {
   });
   const from = search.get("from") ?? "";
   const to = search.get("to") ?? "";
-  const time = () => ({ from: ranges[range] ? new Date(Date.now() - ranges[range]!).toISOString() : from, to });
+  const question = { facility: facility.id, q: asked, stream };
   const key = ["logs", facility.id, asked, range, from, to, stream];
   const pages = useInfiniteQuery({
     queryKey: [...key, "page"],
-    queryFn: ({ pageParam }) =>
-      get<LogPage>(
-        `/api/v1/logs/search${query({ facility: facility.id, q: asked, ...time(), stream, before: pageParam, limit: 100 })}`,
-      ),
+    queryFn: ({ pageParam }) => ask({ ...question, before: pageParam, limit: 100 }, range, { from, to }),
     initialPageParam: "",
-    getNextPageParam: (last) => (last.more ? last.items[last.items.length - 1]?.cursor : undefined),
+    getNextPageParam: (last) => (last.more ? last.items.at(-1)?.cursor : undefined),
     refetchInterval: live ? 2000 : false,
     placeholderData: (before) => before,
     retry: false,
   });
   const statistics = useQuery({
     queryKey: [...key, "statistics"],
-    queryFn: () =>
-      get<LogPage>(
-        `/api/v1/logs/search${query({ facility: facility.id, q: asked, ...time(), stream, limit: 0, statistics: true })}`,
-      ),
+    queryFn: () => ask({ ...question, limit: 0, statistics: true }, range, { from, to }),
     refetchInterval: live ? 10000 : false,
     placeholderData: (before) => before,
     retry: false,
@@ -175,7 +165,10 @@ export function LogSearch() {
   const narrow = (field: string, value: string, not = false) =>
     setSearch({ q: `${asked} ${not ? "NOT " : ""}${term(field, value)}`.trim(), event: "" });
   const events = pages.data?.pages.flatMap((page) => page.items) ?? [];
-  const owners = Object.assign({}, ...(pages.data?.pages.map((page) => page.owners) ?? [])) as Record<string, Owner>;
+  const owners = new Map(pages.data?.pages.flatMap((page) => Object.entries(page.owners)));
+  // What is seen, not what came since: up to the moment at which it was asked for.
+  const exported = { ...spanOf(range, { from, to }, pages.dataUpdatedAt), stream: stream || (events[0]?.stream ?? "") };
+  const [openStream = "", openIndex = ""] = open?.split("/") ?? [];
   const bad = pages.error instanceof ApiProblem ? pages.error : null;
   const name = (event: LogEvent) => `${event.stream}/${event.index}`;
   return (
@@ -234,7 +227,7 @@ export function LogSearch() {
       <SavedSearches current={asked} use={(q) => setSearch({ q })} />
       {bad && bad.code !== "archive.query.bad" && <Problem error={bad} retry={() => void pages.refetch()} />}
       {statistics.data?.histogram && statistics.data.histogram.length > 0 && (statistics.data.total ?? 0) > 0 && (
-        <Histogram buckets={statistics.data.histogram} narrow={(a, b) => setSearch({ from: a, to: b, range: "" })} />
+        <Histogram buckets={statistics.data.histogram} narrow={(span) => setSearch({ ...span, range: "" })} />
       )}
       {pages.data?.pages[0]?.damage.map((damage) => (
         <div key={damage.first} className="notice bad" role="alert">
@@ -250,12 +243,13 @@ export function LogSearch() {
               })}
           </p>
           {facets
-            .filter((field) => statistics.data?.counts?.[field]?.length)
-            .map((field) => (
+            .map((field) => ({ field, entries: statistics.data?.counts?.[field] ?? [] }))
+            .filter(({ entries }) => entries.length > 0)
+            .map(({ field, entries }) => (
               <details key={field} open={["user", "patient", "outcome", "source"].includes(field)}>
                 <summary>{t(`logs.field.${field}` as TextKey)}</summary>
                 <ul>
-                  {statistics.data!.counts![field]!.slice(0, 8).map((entry) => (
+                  {entries.slice(0, 8).map((entry) => (
                     <li key={entry.value}>
                       <button type="button" className="link" onClick={() => narrow(field, entry.value)}>
                         {entry.value}
@@ -275,13 +269,13 @@ export function LogSearch() {
                 </ul>
               </details>
             ))}
-          {events.length > 0 && (
+          {events[0] && (
             <p className="actions">
               {(["xlsx", "csv", "jsonl"] as const).map((format) => (
                 <FileLink
                   key={format}
                   className="button secondary"
-                  href={`/api/v1/logs/export${query({ facility: facility.id, q: asked, ...time(), stream: stream || events[0]!.stream, format, language })}`}
+                  href={`/api/v1/logs/export${query({ facility: facility.id, q: asked, ...exported, format, language })}`}
                 >
                   {t(`logs.export.${format}`)}
                 </FileLink>
@@ -315,10 +309,7 @@ export function LogSearch() {
                   <span className="event-who">
                     {event.fields.outcome === "failure" && <span className="sign gap">× {t("logs.failure")}</span>}{" "}
                     {event.fields.user && <strong>{event.fields.user}</strong>}
-                    {event.fields.user && owners[event.fields.user]?.name && (
-                      <> {owners[event.fields.user]!.name}</>
-                    )}{" "}
-                    {event.fields.action}{" "}
+                    {event.fields.user && <> {owners.get(event.fields.user)?.name}</>} {event.fields.action}{" "}
                     {event.fields.patient && (
                       <span className="chip">
                         {t("logs.field.patient")} {event.fields.patient}
@@ -348,8 +339,8 @@ export function LogSearch() {
       {open && (
         <EventDrawer
           key={open}
-          stream={open.split("/")[0]!}
-          index={open.split("/")[1]!}
+          stream={openStream}
+          index={openIndex}
           narrow={narrow}
           close={() => setSearch({ event: "" })}
         />

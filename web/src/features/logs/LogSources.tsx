@@ -7,8 +7,8 @@ import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
-import { Button, Notice, Problem, QueryView, SelectField } from "../../ui/ui";
-import { useRegisters } from "../ledgers/registers";
+import { Button, Notice, Problem, QueryView, Raw, SelectField } from "../../ui/ui";
+import { useRegisters } from "../../app/registers";
 import { type LogSource, type LogSources as Sources } from "./types";
 
 const setups = [
@@ -54,12 +54,7 @@ function SetUp({ receivers }: { receivers: Sources["receivers"] }) {
           </option>
         ))}
       </SelectField>
-      <pre className="raw" tabIndex={0}>
-        {text}
-      </pre>
-      <Button kind="quiet" onClick={() => void navigator.clipboard?.writeText(text)}>
-        {t("logs.copy")}
-      </Button>
+      <Raw label={t("logs.setup")} text={text} copy />
     </section>
   );
 }
@@ -86,6 +81,8 @@ function Row({ source }: { source: LogSource }) {
   });
   const token = useWrite({ mutationFn: () => post<{ token: string }>(`/api/v1/logs/sources/${source.id}/token`) });
   const seen = source.observed;
+  const refused = Number(seen?.refused_day ?? 0);
+  const dropped = Number(seen?.dropped_day ?? 0);
   const drift = typeof seen?.drift_seconds === "number" ? seen.drift_seconds : null;
   return (
     <tr>
@@ -148,21 +145,21 @@ function Row({ source }: { source: LogSource }) {
             </span>
           </>
         )}
-        {Number(seen?.refused_day ?? 0) > 0 && (
+        {refused > 0 && (
           <>
             <br />
             <Link
               className="quiet-text"
               to={`/logs${query({ q: `${term("source", source.number)} kind:refused`, range: "7d" })}`}
             >
-              {t("logs.refused", { n: Number(seen!.refused_day) })}
+              {t("logs.refused", { n: refused })}
             </Link>
           </>
         )}
-        {Number(seen?.dropped_day ?? 0) > 0 && (
+        {dropped > 0 && (
           <>
             <br />
-            <span className="quiet-text">{t("logs.dropped", { n: Number(seen!.dropped_day) })}</span>
+            <span className="quiet-text">{t("logs.dropped", { n: dropped })}</span>
           </>
         )}
       </td>

@@ -20,7 +20,7 @@ import {
   useProblemText,
   wide,
 } from "../../ui/ui";
-import { useRegisters } from "../ledgers/registers";
+import { useRegisters } from "../../app/registers";
 
 type Source = {
   id: string;
@@ -304,7 +304,7 @@ function SourceRow({ source }: { source: Source }) {
           <p>{words(source.last_error_text)}</p>
         </div>
       )}
-      {(run.error || file.error) && <Problem error={run.error ?? file.error} />}
+      {(run.error ?? file.error) && <Problem error={run.error ?? file.error} />}
       {result &&
         (result.error_text ? (
           <div className="notice bad" role="alert">

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, query, type FieldInfo, type RegisterInfo, type RecordInfo, type Value } from "../../api/client";
-import { useSession } from "../../app/session";
-import { useDates, useTexts, useWords } from "../../texts/context";
+import { get, query, type FieldInfo, type RegisterInfo, type Value } from "../api/client";
+import { useSession } from "./session";
+import { useDates, useTexts, useWords } from "../texts/context";
 
 export function useRegisters() {
   const { facility } = useSession();
@@ -29,5 +29,3 @@ export function useShown() {
     return String(value);
   };
 }
-
-export const cellOf = (record: RecordInfo, field: FieldInfo) => record.fields[field.name];
