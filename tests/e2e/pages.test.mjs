@@ -246,6 +246,46 @@ describe("the demonstration hospital in the browser", () => {
     await page.context().setOffline(false);
   });
 
+  test("a page that throws says so inside the shell, and another address begins anew", async () => {
+    await page.route("**/api/v1/journal*", (route) =>
+      route.fulfill({ contentType: "application/json", body: JSON.stringify({ items: [null] }) }),
+    );
+    await visit("/", ".todo li");
+    await page.locator(".rail").getByRole("link", { name: "変更履歴" }).click();
+    await page.getByRole("heading", { name: "このページを表示できません" }).waitFor();
+    assert.match(await page.getByRole("alert").innerText(), /保存したものは失われていません/);
+    await shot(page, "broken");
+    assert.deepEqual(await axeProblems(page), []);
+    await page.getByRole("button", { name: "English" }).click();
+    await page.getByText("Nothing that was saved is lost.").waitFor();
+    await page.getByRole("button", { name: "日本語" }).click();
+    // The shell goes on: its search, its menu, its way home.
+    await page.keyboard.press("Control+k");
+    await page.locator("dialog input").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator(".rail").getByRole("link", { name: "台帳" }).click();
+    await page.waitForSelector(".register-groups li");
+    await page.locator(".rail").getByRole("link", { name: "変更履歴" }).click();
+    await page.getByRole("link", { name: "今日のページへ" }).click();
+    await page.waitForSelector(".todo li");
+    await page.locator(".rail").getByRole("link", { name: "変更履歴" }).click();
+    await page.getByRole("heading", { name: "このページを表示できません" }).waitFor();
+    await page.unroute("**/api/v1/journal*");
+    await page.getByRole("button", { name: "再読み込み" }).click();
+    await page.waitForSelector(".grid tbody tr");
+  });
+
+  test("what breaks the shell leaves a sentence", async () => {
+    await page.route("**/api/v1/session", (route) =>
+      route.fulfill({ contentType: "application/json", body: JSON.stringify({ facilities: [{ id: "x" }] }) }),
+    );
+    await page.goto(server.url);
+    await page.locator("main.alone").getByRole("button", { name: "再読み込み" }).waitFor();
+    await page.unroute("**/api/v1/session");
+    await page.getByRole("button", { name: "再読み込み" }).click();
+    await page.waitForSelector(".todo li");
+  });
+
   test("staff and inspector see only what is theirs", async () => {
     for (const [login, absent] of [
       ["inspector", "取り込み"],

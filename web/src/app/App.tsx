@@ -19,6 +19,7 @@ import { Today } from "../features/today/Today";
 import { Users } from "../features/users/Users";
 import { useTexts } from "../texts/context";
 import { Loading, PageHead, Problem } from "../ui/ui";
+import { PageBoundary } from "./PageBoundary";
 import { Link, useRouter } from "./router";
 import { SessionContext, useMay } from "./session";
 import { Shell } from "./Shell";
@@ -77,6 +78,16 @@ function Page() {
 
 export function App() {
   const { location } = useRouter();
+  const address = `${location.path}?${location.search.toString()}`;
+  // Two of them: a page leaves the shell in use; what breaks the shell leaves at least a sentence.
+  return (
+    <PageBoundary address={address} around={(broken) => <main className="alone">{broken}</main>}>
+      <Inside address={address} path={location.path} />
+    </PageBoundary>
+  );
+}
+
+function Inside({ address, path }: { address: string; path: string }) {
   const me = useQuery({ queryKey: ["me"], queryFn: () => get<Me>("/api/v1/session"), retry: false, staleTime: 60_000 });
   const [chosen, setChosen] = useState(() => localStorage.getItem("facility") ?? "");
   // Who looks after many facilities has only the first of them in "me".
@@ -100,7 +111,7 @@ export function App() {
     };
   }, [me.data, listed, elsewhere.data]);
 
-  if (location.path === "/setup") return <Setup />;
+  if (path === "/setup") return <Setup />;
   if (me.isPending || elsewhere.isLoading)
     return (
       <main className="alone">
@@ -117,7 +128,9 @@ export function App() {
   return (
     <SessionContext.Provider value={session}>
       <Shell>
-        <Page key={session.facility.id} />
+        <PageBoundary address={`${session.facility.id} ${address}`}>
+          <Page key={session.facility.id} />
+        </PageBoundary>
       </Shell>
     </SessionContext.Provider>
   );

@@ -26,6 +26,17 @@ export const texts = {
   ],
   "app.search.none": ["見つかりませんでした。", "Nothing found."],
   "app.not_found": ["このページはありません。", "There is no such page."],
+  "app.broken": ["このページを表示できません", "This page cannot be shown"],
+  "app.broken.what": [
+    "表示の途中で、画面のプログラムが止まりました。ほかのページは使えます。",
+    "The page's program stopped while drawing it. The other pages work.",
+  ],
+  "app.broken.safe": [
+    "保存したものは失われていません。保存する前だった入力は、消えていることがあります。",
+    "Nothing that was saved is lost. What was typed and not yet saved may be gone.",
+  ],
+  "app.broken.details": ["管理者に伝える内容", "What to tell whoever runs this system"],
+  "app.reload": ["再読み込み", "Reload"],
   "app.go_home": ["今日のページへ", "Go to Today"],
   "app.forbidden": ["このページを見る権限がありません。", "You may not see this page."],
   "app.close": ["閉じる", "Close"],
