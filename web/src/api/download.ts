@@ -12,7 +12,10 @@ export function nameIn(disposition: string | null, otherwise: string): string {
 }
 
 // What a file is called where the server gave it no name.
-export const lastPart = (path: string) => /([^/?#]+)\/?(?:[?#]|$)/.exec(path)?.[1] ?? "file";
+export function lastPart(address: string): string {
+  const [path = ""] = address.split(/[?#]/, 1);
+  return path.split("/").filter(Boolean).at(-1) ?? "file";
+}
 
 export async function fetchFile(path: string): Promise<{ url: string; name: string }> {
   let response: Response;

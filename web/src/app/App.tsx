@@ -19,23 +19,24 @@ import { Today } from "../features/today/Today";
 import { Users } from "../features/users/Users";
 import { useTexts } from "../texts/context";
 import { Loading, PageHead, Problem } from "../ui/ui";
+import { pageOf } from "./address";
 import { PageBoundary } from "./PageBoundary";
 import { Link, useRouter } from "./router";
 import { SessionContext, useMay } from "./session";
 import { Shell } from "./Shell";
 
 // Every page there is: first part of the path, the permission it needs, what is drawn.
-const pages: { name: string; permission: string; draw: (parts: string[]) => React.ReactNode }[] = [
+const pages: { name: string; permission: string; draw: (rest: string[]) => React.ReactNode }[] = [
   { name: "", permission: "findings_read", draw: () => <Today /> },
   {
     name: "checklists",
     permission: "findings_read",
-    draw: ([, framework]) => (framework ? <Checklist key={framework} id={framework} /> : <Checklists />),
+    draw: ([framework]) => (framework ? <Checklist key={framework} id={framework} /> : <Checklists />),
   },
   {
     name: "ledgers",
     permission: "ledger_read",
-    draw: ([, register, id]) => {
+    draw: ([register, id]) => {
       if (!register) return <Ledgers />;
       return id ? (
         <RecordPage key={id} register={register} id={id} />
@@ -44,10 +45,10 @@ const pages: { name: string; permission: string; draw: (parts: string[]) => Reac
       );
     },
   },
-  { name: "import", permission: "ledger_write", draw: ([, register]) => <Import register={register} /> },
+  { name: "import", permission: "ledger_write", draw: ([register]) => <Import register={register} /> },
   { name: "sources", permission: "sources_read", draw: () => <Sources /> },
   { name: "jobs", permission: "sources_read", draw: () => <Jobs /> },
-  { name: "logs", permission: "logs_read", draw: ([, view]) => <Logs view={view} /> },
+  { name: "logs", permission: "logs_read", draw: ([view]) => <Logs view={view} /> },
   { name: "documents", permission: "documents_make", draw: () => <Documents /> },
   { name: "users", permission: "users_manage", draw: () => <Users /> },
   { name: "journal", permission: "journal_read", draw: () => <Journal /> },
@@ -58,9 +59,9 @@ function Page() {
   const t = useTexts();
   const may = useMay();
   const { location } = useRouter();
-  const parts = location.path.split("/").filter(Boolean).map(decodeURIComponent);
-  const page = pages.find((candidate) => candidate.name === (parts[0] ?? ""));
-  if (!page)
+  const asked = pageOf(location.path);
+  const page = pages.find((candidate) => candidate.name === asked?.name);
+  if (!page || !asked)
     return (
       <>
         <PageHead title={t("app.not_found")} />
@@ -73,7 +74,7 @@ function Page() {
     if (page.name === "") return <Account />;
     return <PageHead title={t("app.forbidden")} />;
   }
-  return page.draw(parts);
+  return page.draw(asked.rest);
 }
 
 export function App() {

@@ -4,6 +4,7 @@ import { ApiProblem, call, get, query, type Facility, type Words } from "../api/
 import { useLanguage, useTexts, useWords } from "../texts/context";
 import type { TextKey } from "../texts/texts";
 import { Button, Dialog, Problem, QueryView, TextField } from "../ui/ui";
+import { isAt } from "./address";
 import { Link, useRouter } from "./router";
 import { useMay, useSession } from "./session";
 
@@ -133,7 +134,6 @@ export function Shell({ children }: { children: ReactNode }) {
     window.addEventListener("keydown", pressed);
     return () => window.removeEventListener("keydown", pressed);
   }, []);
-  const here = (to: string) => (to === "/" ? location.path === "/" : location.path.startsWith(to));
   const signOut = async () => {
     try {
       await call("DELETE", "/api/v1/session");
@@ -210,7 +210,7 @@ export function Shell({ children }: { children: ReactNode }) {
             .filter((place) => may(place.permission))
             .map((place) => (
               <li key={place.to} className={place.phone ? "" : "desk-only"}>
-                <Link to={place.to} aria-current={here(place.to) ? "page" : undefined}>
+                <Link to={place.to} aria-current={isAt(location.path, place.to) ? "page" : undefined}>
                   {t(place.text)}
                 </Link>
               </li>

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { get, query, type FieldInfo, type RegisterInfo, type Value } from "../api/client";
+import { useLanguage } from "../texts/context";
 import { useSession } from "./session";
-import { useDates, useTexts, useWords } from "../texts/context";
+import { shownAs } from "./shown";
 
 export function useRegisters() {
   const { facility } = useSession();
@@ -12,20 +13,8 @@ export function useRegisters() {
   });
 }
 
-// A value as people read it.
 export function useShown() {
-  const t = useTexts();
-  const words = useWords();
-  const dates = useDates();
-  return (field: FieldInfo, value: Value | undefined, refs: Record<string, string> = {}): string => {
-    if (value === null || value === undefined || value === "") return "";
-    if (field.type === "choice")
-      return words(field.choices?.find((choice) => choice.value === value)?.label) || String(value);
-    if (field.type === "ref") return refs[field.name] ?? String(value);
-    if (field.type === "boolean") return value ? `○ ${t("record.yes")}` : `－ ${t("record.no")}`;
-    if (field.type === "date") return dates.day(String(value));
-    if (field.type === "datetime") return dates.time(String(value));
-    if (field.name.endsWith("_bytes")) return `${(Number(value) / 1e9).toFixed(1)} GB`;
-    return String(value);
-  };
+  const { language } = useLanguage();
+  return (field: FieldInfo, value: Value | undefined, refs: Record<string, string> = {}) =>
+    shownAs(field, value, refs, language);
 }

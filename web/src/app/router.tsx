@@ -1,4 +1,4 @@
-// Addresses: the path chooses the page, the query string holds the view, so that a view can be sent to a colleague.
+// The address bar is the state of the view, so that a view can be sent to a colleague.
 import {
   createContext,
   useCallback,
@@ -9,8 +9,8 @@ import {
   type AnchorHTMLAttributes,
   type ReactNode,
 } from "react";
+import { addressWith, type Location } from "./address";
 
-type Location = { path: string; search: URLSearchParams };
 const read = (): Location => ({ path: window.location.pathname, search: new URLSearchParams(window.location.search) });
 type Router = { location: Location; go: (to: string, replace?: boolean) => void };
 const Context = createContext<Router | null>(null);
@@ -60,16 +60,6 @@ export function useRouter() {
   const router = useContext(Context);
   if (!router) throw new Error("no router");
   return router;
-}
-
-// An address with some values of its query string changed; an empty one goes.
-export function addressWith({ path, search }: Location, values: Record<string, string>): string {
-  const changed = new URLSearchParams(search);
-  for (const [key, value] of Object.entries(values))
-    if (value) changed.set(key, value);
-    else changed.delete(key);
-  const text = changed.toString();
-  return path + (text ? `?${text}` : "");
 }
 
 // Changes some values of the query string, keeps the rest.

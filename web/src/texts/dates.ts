@@ -7,9 +7,11 @@ const locales = { ja: "ja-JP", en: "en-CA" };
 const era = new Intl.DateTimeFormat("ja-JP-u-ca-japanese", { era: "short", year: "numeric", timeZone: zone });
 const long = new Intl.DateTimeFormat("ja-JP", { year: "numeric", month: "long", day: "numeric", timeZone: zone });
 
-// What is no date stands as it came: the pages show data of others.
+// What is no date stands as it came: the pages show data of others, and Date alone would read "２０２６-11-21" as 2001.
+const form = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
 const read = (iso: string) => {
-  const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(iso) ? `${iso}T00:00:00+09:00` : iso);
+  if (!form.test(iso)) return null;
+  const date = new Date(iso.length === 10 ? `${iso}T00:00:00+09:00` : iso);
   return Number.isNaN(date.getTime()) ? null : date;
 };
 

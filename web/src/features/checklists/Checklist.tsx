@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, query, type FrameworkInfo, type ItemInfo, type Page, type RecordInfo } from "../../api/client";
+import { get, query, type FrameworkInfo, type Page, type RecordInfo } from "../../api/client";
 import { useSearch } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Notice, PageHead, QueryView, SelectField, Sign } from "../../ui/ui";
 import { ItemDrawer } from "./ItemDrawer";
+import { itemsToShow } from "./order";
 
 // One framework: contradictions first, then in the official order. Filter, vendor and the open item live in the address bar.
 export function Checklist({ id }: { id: string }) {
@@ -30,8 +31,6 @@ export function Checklist({ id }: { id: string }) {
   });
   const document = (format: string) =>
     `/api/v1/documents/checklists/${id}${query({ facility: facility.id, vendor, format, language })}`;
-  const visible = (item: ItemInfo) =>
-    !show || item.verdict === show || (show === "contradiction" && !!item.contradiction);
   return (
     <QueryView query={framework}>
       {(data) => (
@@ -75,34 +74,31 @@ export function Checklist({ id }: { id: string }) {
           </div>
           {data.per_vendor && !vendor && <Notice kind="plain">{t("check.vendor.choose")}</Notice>}
           <ul className="items">
-            {[...data.items]
-              .filter(visible)
-              .sort((a, b) => Number(!!b.contradiction) - Number(!!a.contradiction))
-              .map((item) => (
-                <li key={item.item}>
-                  <button type="button" className="item" onClick={() => setSearch({ item: item.item })}>
-                    <span className="item-number">{item.number}</span>
-                    <span className="item-text">
-                      {words(item.object) && <span className="chip">{words(item.object)}</span>} {words(item.text)}
-                      {item.contradiction && (
-                        <span className="contradiction-line">
-                          ⚠ {t(`contradiction.${item.contradiction}` as TextKey)}
-                        </span>
-                      )}
-                      {item.declared && (
-                        <span className="quiet-text declared-line">
-                          {t("check.declared")}: {t(`answer.${item.declared.answer}`)}（
-                          {dates.day(item.declared.confirmed_on)}）
-                        </span>
-                      )}
-                    </span>
-                    <span className="item-verdict">
-                      <Sign verdict={item.verdict} />
-                      {item.levels && <span className="quiet-text">{t("check.level", { n: item.level ?? 0 })}</span>}
-                    </span>
-                  </button>
-                </li>
-              ))}
+            {itemsToShow(data.items, show).map((item) => (
+              <li key={item.item}>
+                <button type="button" className="item" onClick={() => setSearch({ item: item.item })}>
+                  <span className="item-number">{item.number}</span>
+                  <span className="item-text">
+                    {words(item.object) && <span className="chip">{words(item.object)}</span>} {words(item.text)}
+                    {item.contradiction && (
+                      <span className="contradiction-line">
+                        ⚠ {t(`contradiction.${item.contradiction}` as TextKey)}
+                      </span>
+                    )}
+                    {item.declared && (
+                      <span className="quiet-text declared-line">
+                        {t("check.declared")}: {t(`answer.${item.declared.answer}`)}（
+                        {dates.day(item.declared.confirmed_on)}）
+                      </span>
+                    )}
+                  </span>
+                  <span className="item-verdict">
+                    <Sign verdict={item.verdict} />
+                    {item.levels && <span className="quiet-text">{t("check.level", { n: item.level ?? 0 })}</span>}
+                  </span>
+                </button>
+              </li>
+            ))}
           </ul>
           {data.items
             .filter((item) => item.item === open)

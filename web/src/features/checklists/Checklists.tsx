@@ -4,6 +4,7 @@ import { Link } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
 import { PageHead, QueryView, signs, wide } from "../../ui/ui";
+import { frameworksInOrder } from "./order";
 
 const order: Verdict[] = ["gap", "stale", "no_evidence", "met", "not_applicable"];
 
@@ -21,40 +22,34 @@ export function Checklists() {
       <QueryView query={frameworks}>
         {(data) => (
           <ul className="frameworks">
-            {[...data.items]
-              .sort(
-                (a, b) =>
-                  Number(a.counts.not_applicable === a.items_total) -
-                    Number(b.counts.not_applicable === b.items_total) || b.edition.localeCompare(a.edition),
-              )
-              .map((one) => (
-                <li key={one.framework}>
-                  <h2>
-                    <Link to={`/checklists/${one.framework}`}>{words(one.title)}</Link>
-                  </h2>
-                  <p className="quiet-text">
-                    {words(one.source)}
-                    {wide}
-                    {t("check.items", { n: one.items_total })}
-                  </p>
-                  <p className="counts">
-                    {one.contradictions > 0 && (
-                      <span className="sign contradiction">
-                        <span aria-hidden="true">⚠</span>
-                        {t("contradiction")} {one.contradictions}
+            {frameworksInOrder(data.items).map((one) => (
+              <li key={one.framework}>
+                <h2>
+                  <Link to={`/checklists/${one.framework}`}>{words(one.title)}</Link>
+                </h2>
+                <p className="quiet-text">
+                  {words(one.source)}
+                  {wide}
+                  {t("check.items", { n: one.items_total })}
+                </p>
+                <p className="counts">
+                  {one.contradictions > 0 && (
+                    <span className="sign contradiction">
+                      <span aria-hidden="true">⚠</span>
+                      {t("contradiction")} {one.contradictions}
+                    </span>
+                  )}
+                  {order
+                    .filter((verdict) => one.counts[verdict] > 0)
+                    .map((verdict) => (
+                      <span key={verdict} className={`sign ${verdict}`}>
+                        <span aria-hidden="true">{signs[verdict]}</span>
+                        {t(`verdict.${verdict}`)} {one.counts[verdict]}
                       </span>
-                    )}
-                    {order
-                      .filter((verdict) => one.counts[verdict] > 0)
-                      .map((verdict) => (
-                        <span key={verdict} className={`sign ${verdict}`}>
-                          <span aria-hidden="true">{signs[verdict]}</span>
-                          {t(`verdict.${verdict}`)} {one.counts[verdict]}
-                        </span>
-                      ))}
-                  </p>
-                </li>
-              ))}
+                    ))}
+                </p>
+              </li>
+            ))}
           </ul>
         )}
       </QueryView>

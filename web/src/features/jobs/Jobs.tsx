@@ -4,6 +4,7 @@ import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import { Button, PageHead, Problem, QueryView, wide } from "../../ui/ui";
+import { percentOf, turnOf } from "./turn";
 
 type Past = { started_at: string; ended_at: string; by: string; server: string; error?: Words; note?: Words };
 type Job = {
@@ -28,16 +29,6 @@ type Job = {
 const LOOK_AGAIN = 5_000,
   LOOK_AGAIN_SOON = 1_500; // milliseconds
 
-function useEvery() {
-  const t = useTexts();
-  return (seconds: number) => {
-    if (seconds === 0) return t("jobs.by_hand");
-    if (seconds % 86_400 === 0) return t("jobs.days", { n: seconds / 86_400 });
-    if (seconds % 3_600 === 0) return t("jobs.hours", { n: seconds / 3_600 });
-    return seconds % 60 === 0 ? t("jobs.minutes", { n: seconds / 60 }) : t("jobs.seconds", { n: seconds });
-  };
-}
-
 function Outcome({ past }: { past: Past }) {
   const t = useTexts();
   const words = useWords();
@@ -50,7 +41,7 @@ function State({ job }: { job: Job }) {
   const dates = useDates();
   if (job.stopping) return <>{t("jobs.stopping")}</>;
   if (job.runs) {
-    const percent = job.whole > 0 ? Math.min(100, Math.floor((job.done * 100) / job.whole)) : undefined;
+    const percent = percentOf(job.done, job.whole);
     return (
       <>
         {t("jobs.running")}{" "}
@@ -97,7 +88,7 @@ function Row({ job }: { job: Job }) {
   const words = useWords();
   const dates = useDates();
   const may = useMay();
-  const every = useEvery();
+  const turn = turnOf(job.every_seconds);
   const client = useQueryClient();
   const done = () => client.invalidateQueries({ queryKey: ["jobs"] });
   const ask = useWrite({ mutationFn: () => post<Job>(`/api/v1/jobs/${job.id}/run`), onSuccess: done, onError: done });
@@ -129,7 +120,7 @@ function Row({ job }: { job: Job }) {
       </td>
       <td>{job.due_at && !job.runs ? dates.time(job.due_at) : "—"}</td>
       <td>{job.last_success_at ? dates.ago(job.last_success_at) : "—"}</td>
-      <td>{every(job.every_seconds)}</td>
+      <td>{t(turn.text, { n: turn.n })}</td>
       <td>
         {may("sources_manage") &&
           (job.runs ? (

@@ -7,6 +7,7 @@ import { useMay, useSession } from "../../app/session";
 import { useLanguage, useTexts, useWords } from "../../texts/context";
 import { Button, Dialog, FileLink, Loading, Notice, PageHead, Problem, QueryView, TextField } from "../../ui/ui";
 import { keepColumns, readColumns } from "./columns";
+import { canCondition, conditionOn, conditionsIn, fieldOf } from "./conditions";
 import { RecordForm } from "./RecordForm";
 import { useRegisters, useShown } from "../../app/registers";
 
@@ -27,8 +28,6 @@ function Missing() {
   const t = useTexts();
   return <PageHead title={t("app.not_found")} />;
 }
-
-const own = new Set(["text", "sort", "descending", "retired", "new"]);
 
 function Views({ info, current }: { info: RegisterInfo; current: string }) {
   const t = useTexts();
@@ -99,10 +98,10 @@ function AddFilter({ info, add }: { info: RegisterInfo; add: (name: string, valu
   const [name, setName] = useState("");
   const [value, setValue] = useState("");
   const field = info.fields.find((one) => one.name === name);
-  const usable = info.fields.filter((one) => !["ref", "file", "long_text", "datetime"].includes(one.type));
+  const usable = info.fields.filter(canCondition);
   const done = (chosen: string) => {
     if (!field || !chosen) return;
-    add(field.type === "choice" || field.type === "boolean" || field.type === "date" ? name : `${name}.has`, chosen);
+    add(conditionOn(field), chosen);
     setName("");
     setValue("");
   };
@@ -180,7 +179,7 @@ function List({ info }: { info: RegisterInfo }) {
   const box = useRef<HTMLInputElement>(null);
   const sort = search.get("sort") ?? (info.numbered ? "number" : "label");
   const descending = search.get("descending") === "true";
-  const filters = [...search.entries()].filter(([name]) => !own.has(name));
+  const filters = conditionsIn(search);
   const values = {
     facility: facility.id,
     text: deferred,
@@ -271,7 +270,7 @@ function List({ info }: { info: RegisterInfo }) {
           />
         </div>
         {filters.map(([name, value]) => {
-          const field = info.fields.find((one) => one.name === name.split(".")[0]);
+          const field = fieldOf(info, name);
           return (
             <span key={name} className="chip">
               {field ? words(field.label) : name}: {field ? shown(field, value) || value : value}

@@ -4,7 +4,6 @@ import { call, get, query, type JournalEntry, type Page, type RecordInfo, type R
 import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay } from "../../app/session";
-import { term } from "../../api/logs";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import {
@@ -18,6 +17,7 @@ import {
   useProblemText,
   wide,
 } from "../../ui/ui";
+import { changedFields, logQuestion } from "./record";
 import { RecordForm } from "./RecordForm";
 import { useRegisters, useShown } from "../../app/registers";
 
@@ -118,20 +118,12 @@ function History({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
                   )}
                 </p>
                 <ul className="changes">
-                  {entry.before &&
-                    info.fields
-                      .filter(
-                        (field) =>
-                          JSON.stringify(entry.before?.[field.name] ?? null) !==
-                          JSON.stringify(entry.after?.[field.name] ?? null),
-                      )
-                      .map((field) => (
-                        <li key={field.name}>
-                          {words(field.label)}:{" "}
-                          <del>{shown(field, entry.before?.[field.name]) || t("record.unset")}</del> →{" "}
-                          <ins>{shown(field, entry.after?.[field.name]) || t("record.unset")}</ins>
-                        </li>
-                      ))}
+                  {changedFields(info, entry).map((field) => (
+                    <li key={field.name}>
+                      {words(field.label)}: <del>{shown(field, entry.before?.[field.name]) || t("record.unset")}</del> →{" "}
+                      <ins>{shown(field, entry.after?.[field.name]) || t("record.unset")}</ins>
+                    </li>
+                  ))}
                 </ul>
                 {info.writable && index > 0 && !record.retired_at && (
                   <Button
@@ -163,27 +155,10 @@ function LogLink({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
     enabled: info.name === "person" && may("logs_read"),
   });
   if (!may("logs_read")) return null;
-  const value = (name: string) => String(record.fields[name] ?? "");
-  const terms =
-    info.name === "asset"
-      ? [
-          ...(value("hostname") ? [term("host", value("hostname"))] : []),
-          ...(value("ip") ? [term("address", value("ip"))] : []),
-        ]
-      : info.name === "account"
-        ? [term("user", value("login"))]
-        : info.name === "log_source"
-          ? [term("source", record.number)]
-          : info.name === "person"
-            ? [
-                ...new Set(
-                  accounts.data?.items.map((account) => term("user", String(account.fields.login ?? ""))) ?? [],
-                ),
-              ]
-            : [];
-  if (terms.length === 0) return null;
+  const question = logQuestion(info.name, record, accounts.data?.items ?? []);
+  if (!question) return null;
   return (
-    <Link className="button secondary" to={`/logs${query({ q: terms.join(" OR "), range: "30d" })}`}>
+    <Link className="button secondary" to={`/logs${query({ q: question, range: "30d" })}`}>
       {t("record.logs")}
     </Link>
   );

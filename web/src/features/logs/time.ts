@@ -19,8 +19,8 @@ export function spanOf(range: string, span: Span, now: number): Span {
 
 // The night of an event, or the one before it: from six in the evening to eight in the morning, in Japan.
 export function nightBefore(at: string): Span {
-  const toEight = 9 * 3600e3 - 8 * 3600e3; // Japan's day, counted from eight in the morning
-  const day = new Date(new Date(at).getTime() + toEight).toISOString().slice(0, 10);
+  const toSix = 9 * 3600e3 - 18 * 3600e3; // Japan's day, counted from six in the evening
+  const day = new Date(new Date(at).getTime() + toSix).toISOString().slice(0, 10);
   const from = `${day}T18:00:00+09:00`;
   return { from, to: new Date(new Date(from).getTime() + 14 * 3600e3).toISOString() };
 }
