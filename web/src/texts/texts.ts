@@ -179,6 +179,7 @@ export const texts = {
   "ledger.import": ["取り込む", "Import"],
   "ledger.filter": ["さがす・絞り込む", "Search"],
   "ledger.condition": ["条件を加える", "Add a condition"],
+  "ledger.label": ["名前", "Name"],
   "ledger.count": ["{n}件", "{n} records"],
   "ledger.retired": ["終了した記録も表示", "Show retired"],
   "ledger.columns": ["列を選ぶ", "Columns"],

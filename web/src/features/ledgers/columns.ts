@@ -1,5 +1,5 @@
 // Which columns a list shows: the register's own choice, until somebody chose others; kept in this browser.
-import type { RegisterInfo } from "../../api/client";
+import type { FieldInfo, RegisterInfo } from "../../api/client";
 
 const key = (info: RegisterInfo) => `columns.${info.name}`;
 
@@ -19,3 +19,27 @@ export function columnsIn(kept: string | null, info: RegisterInfo): string[] {
 export const readColumns = (info: RegisterInfo) => columnsIn(localStorage.getItem(key(info)), info);
 export const keepColumns = (info: RegisterInfo, names: string[]) =>
   localStorage.setItem(key(info), JSON.stringify(names));
+
+// How wide a column is, in rem: as its values are, not as those that happen to be seen, so that scrolling moves nothing.
+export function widthOf(field: FieldInfo): number {
+  switch (field.type) {
+    case "boolean":
+    case "integer":
+    case "number":
+      return 7;
+    case "choice":
+    case "ip":
+    case "cidr":
+    case "phone":
+      return 10;
+    case "date":
+    case "datetime":
+      return 13;
+    case "long_text":
+    case "url":
+    case "email":
+      return 18;
+    default:
+      return 12;
+  }
+}
