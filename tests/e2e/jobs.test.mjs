@@ -5,7 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync,
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { axeProblems, demo, folder, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
+import { axeProblems, folder, hospital, mamori, serve, shot, signIn } from "./mamori.mjs";
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 async function comes(what, seconds = 20) {
@@ -18,21 +18,11 @@ async function comes(what, seconds = 20) {
 }
 
 describe("automatic work at the page", () => {
-  let data, users, server, browser, page;
+  let data, users, server, browser, page, stop;
   before(async () => {
-    data = folder();
-    users = demo(data.path);
-    server = await serve(data.path);
-    browser = await launch();
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
-    page.setDefaultTimeout(20000);
-    await signIn(page, server.url, "manager", users.manager.password);
+    ({ data, users, server, browser, page, stop } = await hospital());
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    data?.remove();
-  });
+  after(() => stop?.());
 
   test("each duty is listed with its turn, is accessible, and runs when asked", async () => {
     await page.goto(`${server.url}/jobs`);

@@ -3,33 +3,26 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { axeProblems, demo, folder, launch, mamori, output, serve, shot, signIn } from "./mamori.mjs";
+import { axeProblems, hospital, mamori, output, shot } from "./mamori.mjs";
 
 const devices = 3000; // several of the largest pages that the API gives
 
 describe("a list of thousands", () => {
-  let data, users, server, browser, page;
+  let server, page, stop;
   before(async () => {
-    data = folder();
-    users = demo(data.path);
-    const lines = Array.from({ length: devices }, (_, at) => {
-      const model = at % 7 === 0 ? "型番の説明が長く、何行にもわたって書かれている機器の型番の例" : `型-${at}`;
-      return `パソコン,A-${String(at).padStart(5, "0")},試験,${model}`;
-    });
-    const file = join(data.path, "many.csv");
-    writeFileSync(file, `種別,管理番号,メーカー,型番\n${lines.join("\n")}\n`);
-    assert.equal(mamori("import", "asset", file, "--data", data.path).code, 0);
-    server = await serve(data.path);
-    browser = await launch();
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
-    page.setDefaultTimeout(20000);
-    await signIn(page, server.url, "manager", users.manager.password);
+    ({ server, page, stop } = await hospital({
+      prepare: (path) => {
+        const lines = Array.from({ length: devices }, (_, at) => {
+          const model = at % 7 === 0 ? "型番の説明が長く、何行にもわたって書かれている機器の型番の例" : `型-${at}`;
+          return `パソコン,A-${String(at).padStart(5, "0")},試験,${model}`;
+        });
+        const file = join(path, "many.csv");
+        writeFileSync(file, `種別,管理番号,メーカー,型番\n${lines.join("\n")}\n`);
+        assert.equal(mamori("import", "asset", file, "--data", path).code, 0);
+      },
+    }));
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    data?.remove();
-  });
+  after(() => stop?.());
 
   const open = async (path = "/ledgers/asset") => {
     await page.goto(server.url + path);

@@ -10,27 +10,24 @@ import { OTLPLogExporter as HttpExporter } from "@opentelemetry/exporter-logs-ot
 import { OTLPLogExporter as ProtoExporter } from "@opentelemetry/exporter-logs-otlp-proto";
 import { Resource } from "@opentelemetry/resources";
 import { LoggerProvider, SimpleLogRecordProcessor } from "@opentelemetry/sdk-logs";
-import { axeProblems, demo, folder, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
+import { axeProblems, folder, hospital, mamori, serve, shot } from "./mamori.mjs";
 
 describe("the log archive", () => {
-  let data, users, server, browser, page, token;
+  let data, server, page, stop, token;
   const run = (...words) => mamori(...words, "--data", data.path);
   before(async () => {
-    data = folder();
-    users = demo(data.path);
-    const made = run("logs", "token", "LS-0011");
-    assert.equal(made.code, 0, made.err);
-    token = made.out.trim();
-    server = await serve(data.path, "--syslog-tcp", "0", "--syslog-udp", "0");
-    browser = await launch();
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
-    page.setDefaultTimeout(20000);
-    await signIn(page, server.url, "manager", users.manager.password);
+    ({ data, server, page, stop } = await hospital({
+      prepare: (path) => {
+        const made = mamori("logs", "token", "LS-0011", "--data", path);
+        assert.equal(made.code, 0, made.err);
+        token = made.out.trim();
+      },
+      options: ["--syslog-tcp", "0", "--syslog-udp", "0"],
+    }));
   });
   after(async () => {
-    await browser?.close();
-    await server?.stop();
-    data?.remove();
+    await server?.stop(); // one of the tests starts another
+    await stop?.();
   });
 
   const post = (path, body, headers = {}) =>

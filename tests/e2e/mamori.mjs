@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
-import { mamori, program } from "./program.mjs";
+import { folder, mamori, program } from "./program.mjs";
 
 export { folder, mamori, program } from "./program.mjs";
 
@@ -48,9 +48,11 @@ export async function serve(path, ...more) {
     pid: child.pid,
     milliseconds: Date.now() - started,
     setup: /(https?:\/\/\S+\/setup\?secret=\S+)/.exec(text)?.[1],
+    // Also where it has ended already.
     stop: () =>
       new Promise((resolve) => {
         child.removeAllListeners("exit");
+        if (child.exitCode !== null || child.signalCode !== null) return resolve();
         child.on("exit", resolve);
         child.kill("SIGTERM");
       }),
@@ -95,6 +97,35 @@ export async function signIn(page, url, login, password) {
   await page.getByLabel(/パスワード|Password/).fill(password);
   await page.getByRole("button", { name: /サインイン|Sign in/ }).click();
   await page.waitForSelector(".shell");
+}
+
+// The demonstration hospital, served, and a browser at its pages as the manager. `prepare` sees the data before it is
+// served; `options` are the server's. What was begun ends with stop(), also where it could not all begin.
+export async function hospital({ prepare = () => {}, options = [] } = {}) {
+  const begun = { data: folder() };
+  const stop = async () => {
+    await begun.browser?.close();
+    await begun.server?.stop();
+    begun.data.remove();
+  };
+  try {
+    begun.users = demo(begun.data.path);
+    prepare(begun.data.path);
+    begun.server = await serve(begun.data.path, ...options);
+    begun.browser = await launch();
+    const page = await begun.browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+    page.setDefaultTimeout(20000);
+    await signIn(page, begun.server.url, "manager", begun.users.manager.password);
+    const visit = async (path, ready) => {
+      await page.goto(begun.server.url + path);
+      await page.waitForSelector(ready);
+      await page.waitForFunction(() => !document.querySelector(".loading"));
+    };
+    return { ...begun, page, visit, stop };
+  } catch (failure) {
+    await stop();
+    throw failure;
+  }
 }
 
 export const shot = (page, name) => page.screenshot({ path: join(output, `${name}.png`), fullPage: true });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { axeProblems, demo, folder, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
+import { axeProblems, folder, hospital, launch, mamori, serve, shot, signIn } from "./mamori.mjs";
 
 // 31 March that ends the fiscal year of today, in Japan.
 function yearEnd() {
@@ -12,27 +12,11 @@ function yearEnd() {
 }
 
 describe("the demonstration hospital in the browser", () => {
-  let data, users, server, browser, page;
+  let data, users, server, browser, page, visit, stop;
   before(async () => {
-    data = folder();
-    users = demo(data.path);
-    server = await serve(data.path);
-    browser = await launch();
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
-    page.setDefaultTimeout(20000);
-    await signIn(page, server.url, "manager", users.manager.password);
+    ({ data, users, server, browser, page, visit, stop } = await hospital());
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    data?.remove();
-  });
-
-  const visit = async (path, ready) => {
-    await page.goto(server.url + path);
-    await page.waitForSelector(ready);
-    await page.waitForFunction(() => !document.querySelector(".loading"));
-  };
+  after(() => stop?.());
 
   const pages = [
     ["today", "/", ".todo li"],
