@@ -5,7 +5,8 @@ import { useWrite } from "../../api/write";
 import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
-import { Button, ErrorSummary, FileLink, Notice, Problem, SelectField, TextArea, TextField, useProblemText } from "../../ui/ui";
+import { Button, ErrorSummary, FileLink, Notice, Problem, TextField, useProblemText } from "../../ui/ui";
+import { PlainField } from "./PlainField";
 
 type Form = Record<string, string>;
 
@@ -83,7 +84,6 @@ function AttachmentField({ field, kept, value, problem, id, sending, setSending,
 
 export function RecordForm({ info, record, done }: { info: RegisterInfo; record?: RecordInfo; done: (record: RecordInfo) => void }) {
   const t = useTexts();
-  const words = useWords();
   const client = useQueryClient();
   const { facility } = useSession();
   const prefix = useId();
@@ -119,19 +119,9 @@ export function RecordForm({ info, record, done }: { info: RegisterInfo; record?
       {save.isSuccess && <Notice>{t("app.saved")}</Notice>}
       {info.numbered && <TextField id={ids.number} label={t("ledger.number")} help={record ? undefined : t("record.number.auto")} value={number} problem={wrong("number")} onChange={(event) => setNumber(event.target.value)} />}
       {info.fields.map((field) => {
-        const common = { id: ids[field.name]!, label: words(field.label), help: words(field.help) || undefined, required: field.required, problem: wrong(field.name), value: form[field.name] ?? "" };
         if (field.type === "ref") return <RefField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} shown={record?.refs[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
         if (field.type === "file") return <AttachmentField key={field.name} id={ids[field.name]!} field={field} sending={files[field.name]} setSending={(sending) => setFiles((before) => ({ ...before, [field.name]: sending }))} kept={record && form[field.name] === String(record.fields[field.name] ?? "") ? `/api/v1/registers/${info.name}/records/${record.id}/files/${field.name}` : ""} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
-        if (field.type === "choice" || field.type === "boolean")
-          return (
-            <SelectField key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)}>
-              <option value="">{t("record.unset")}</option>
-              {field.type === "boolean" ? <><option value="true">○ {t("record.yes")}</option><option value="false">－ {t("record.no")}</option></> : field.choices?.map((choice) => <option key={choice.value} value={choice.value}>{words(choice.label)}</option>)}
-            </SelectField>
-          );
-        if (field.type === "long_text") return <TextArea key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)} />;
-        const type = field.type === "date" ? "date" : field.type === "datetime" ? "datetime-local" : "text";
-        return <TextField key={field.name} {...common} type={type} onChange={(event) => set(field.name)(event.target.value)} />;
+        return <PlainField key={field.name} id={ids[field.name]!} field={field} value={form[field.name] ?? ""} problem={wrong(field.name)} change={set(field.name)} />;
       })}
       {record && <TextField label={t("record.reason")} value={reason} onChange={(event) => setReason(event.target.value)} />}
       <div className="actions sticky">

@@ -1,58 +1,54 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
-import { call, get, post, query, type RecordInfo, type Words } from "../../api/client";
+import { useId, useState } from "react";
+import { call, get, post, query, type FieldInfo, type RecordInfo, type Value, type Words } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
-import type { TextKey } from "../../texts/texts";
 import { Button, Dialog, ErrorSummary, Notice, PageHead, Problem, QueryView, SelectField, Sign, TextField, useProblemText } from "../../ui/ui";
+import { PlainField } from "../ledgers/PlainField";
 import { useRegisters } from "../ledgers/registers";
 
-type Source = { id: string; name: string; kind: string; settings: Record<string, string>; every_minutes: number; enabled: boolean; last_run_at: string | null; last_success_at: string | null; failing_since: string | null; last_error: string; last_error_text?: Words };
+type Source = { id: string; name: string; kind: string; settings: Record<string, Value>; every_minutes: number; enabled: boolean; last_run_at: string | null; last_success_at: string | null; failing_since: string | null; last_error: string; last_error_text?: Words };
 type Run = { error: string; error_text?: Words; counts: Record<string, { fresh: number; known: number; gone: number }> };
 
+type Kind = { kind: string; label: Words; description: Words; file?: Words; secret?: Words; fields: FieldInfo[] };
+
+const useKinds = () => useQuery({ queryKey: ["readers"], queryFn: () => get<{ items: Kind[] }>("/api/v1/readers"), staleTime: Infinity });
+
 // A new source, or a change of one. An empty password leaves the kept one as it is.
-function SourceForm({ source, close }: { source?: Source; close: () => void }) {
+function SourceForm({ source, kinds, close }: { source?: Source; kinds: Kind[]; close: () => void }) {
   const t = useTexts();
+  const words = useWords();
   const client = useQueryClient();
+  const prefix = useId();
   const { facility } = useSession();
-  const was = source?.settings ?? {};
-  const [form, setForm] = useState({
-    name: source?.name ?? "", kind: source?.kind ?? "directory", url: was.url ?? "ldaps://", base: was.base ?? "", bind_dn: was.bind_dn ?? "", ca_file: was.ca_file ?? "", targets: was.targets ?? "",
-    backup: was.kind ?? "restic", repository: was.repository ?? "", secret: "", every: String(source?.every_minutes ?? 1440), enabled: source?.enabled ?? true,
-  });
+  const [form, setForm] = useState({ name: source?.name ?? "", kind: source?.kind ?? kinds[0]?.kind ?? "", secret: "", every: String(source?.every_minutes ?? 1440), enabled: source?.enabled ?? true });
+  const [settings, setSettings] = useState<Record<string, string>>(() => Object.fromEntries(Object.entries(source?.settings ?? {}).map(([name, value]) => [name, String(value)])));
   const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
+  const kind = kinds.find((one) => one.kind === form.kind);
+  const value = (field: FieldInfo) => settings[field.name] ?? (source ? "" : field.initial ?? "");
   const make = useWrite({
     mutationFn: () => {
-      const own = form.kind === "directory" ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file } : form.kind === "network" ? { targets: form.targets } : { kind: form.backup, repository: form.repository };
-      const body = { name: form.name, kind: form.kind, every_minutes: Number(form.every), enabled: form.enabled, settings: { ...was, ...own }, ...(form.secret || !source ? { secret: form.secret } : {}) };
+      const given = Object.fromEntries((kind?.fields ?? []).map((field) => [field.name, value(field) || null]));
+      const body = { name: form.name, kind: form.kind, every_minutes: Number(form.every), enabled: form.enabled, settings: given, ...(form.secret || !source ? { secret: form.secret } : {}) };
       return source ? call<Source>("PATCH", `/api/v1/sources/${source.id}`, body) : post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, body);
     },
     onSuccess: async () => { await client.invalidateQueries({ queryKey: ["sources"] }); close(); },
   });
   const wrong = useProblemText(make.error);
+  const ids = Object.fromEntries([...(kind?.fields ?? []).map((field) => field.name), "name", "kind", "every_minutes"].map((name) => [name, `${prefix}${name}`]));
   return (
     <Dialog drawer title={source ? t("sources.edit", { name: source.name }) : t("sources.new")} close={close}>
-      <form onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
-        <ErrorSummary error={make.error} />
-        <SelectField label={t("sources.kind")} value={form.kind} disabled={!!source} onChange={(event) => set({ kind: event.target.value })}>
-          {["directory", "network", "backup"].map((kind) => <option key={kind} value={kind}>{t(`sources.kind.${kind}` as TextKey)}</option>)}
+      <form noValidate onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
+        <ErrorSummary error={make.error} ids={ids} />
+        <SelectField id={ids.kind} label={t("sources.kind")} value={form.kind} disabled={!!source} help={kind && words(kind.description)} onChange={(event) => { set({ kind: event.target.value }); setSettings({}); }}>
+          {kinds.map((one) => <option key={one.kind} value={one.kind}>{words(one.label)}</option>)}
         </SelectField>
-        <TextField label={t("sources.name")} required value={form.name} problem={wrong("name")} onChange={(event) => set({ name: event.target.value })} />
-        {form.kind === "directory" && <>
-          <TextField label={t("sources.url")} required value={form.url} problem={wrong("url")} onChange={(event) => set({ url: event.target.value })} />
-          <TextField label={t("sources.base")} required value={form.base} problem={wrong("base")} onChange={(event) => set({ base: event.target.value })} />
-          <TextField label={t("sources.bind_dn")} value={form.bind_dn} onChange={(event) => set({ bind_dn: event.target.value })} />
-          <TextField label={t("sources.ca_file")} value={form.ca_file} onChange={(event) => set({ ca_file: event.target.value })} />
-        </>}
-        {form.kind === "network" && <TextField label={t("sources.targets")} value={form.targets} onChange={(event) => set({ targets: event.target.value })} />}
-        {form.kind === "backup" && <>
-          <SelectField label={t("sources.backup_kind")} value={form.backup} onChange={(event) => set({ backup: event.target.value })}><option value="restic">restic</option><option value="borg">borg</option><option value="folder">{t("sources.folder")}</option></SelectField>
-          <TextField label={t("sources.repository")} required value={form.repository} problem={wrong("repository")} onChange={(event) => set({ repository: event.target.value })} />
-        </>}
-        {form.kind !== "network" && <TextField label={source ? t("sources.secret.keep") : t("sources.secret")} type="password" autoComplete="new-password" value={form.secret} onChange={(event) => set({ secret: event.target.value })} />}
-        <SelectField label={t("sources.every")} value={form.every} problem={wrong("every_minutes")} onChange={(event) => set({ every: event.target.value })}>
+        <TextField id={ids.name} label={t("sources.name")} required value={form.name} problem={wrong("name")} onChange={(event) => set({ name: event.target.value })} />
+        {kind?.fields.map((field) => <PlainField key={`${kind.kind} ${field.name}`} id={ids[field.name]!} field={field} value={value(field)} problem={wrong(field.name)} change={(text) => setSettings((before) => ({ ...before, [field.name]: text }))} />)}
+        {kind?.secret && <TextField label={`${words(kind.secret)}${source ? t("sources.secret.keep") : ""}`} type="password" autoComplete="new-password" value={form.secret} onChange={(event) => set({ secret: event.target.value })} />}
+        <SelectField id={ids.every_minutes} label={t("sources.every")} value={form.every} problem={wrong("every_minutes")} onChange={(event) => set({ every: event.target.value })}>
           <option value="0">{t("sources.by_hand")}</option>
           {[60, 360, 720, 1440, 10080].map((minutes) => <option key={minutes} value={minutes}>{t("sources.hours", { n: minutes / 60 })}</option>)}
         </SelectField>
@@ -82,7 +78,7 @@ function RetireSource({ source, close }: { source: Source; close: () => void }) 
   );
 }
 
-function SourceRow({ source }: { source: Source }) {
+function SourceRow({ source, kinds }: { source: Source; kinds: Kind[] }) {
   const t = useTexts();
   const words = useWords();
   const dates = useDates();
@@ -99,7 +95,7 @@ function SourceRow({ source }: { source: Source }) {
     <li className="source">
       <div className="source-head">
         <h2>{source.name}</h2>
-        <span className="chip">{t(`sources.kind.${source.kind}` as TextKey)}</span>
+        <span className="chip">{words(kinds.find((kind) => kind.kind === source.kind)?.label) || source.kind}</span>
         {!source.enabled && <span className="chip">{t("sources.disabled")}</span>}
         {source.failing_since ? <Sign verdict="gap" /> : source.last_success_at ? <Sign verdict="met" /> : <Sign verdict="no_evidence" />}
       </div>
@@ -115,12 +111,12 @@ function SourceRow({ source }: { source: Source }) {
           <Button onClick={() => run.mutate()} disabled={run.isPending} aria-label={`${t("sources.run")}: ${source.name}`}>{run.isPending ? t("app.loading") : t("sources.run")}</Button>
           <Button onClick={() => setEditing(true)} aria-label={`${t("sources.change")}: ${source.name}`}>{t("sources.change")}</Button>
           <Button kind="quiet" onClick={() => setRetiring(true)} aria-label={`${t("sources.retire")}: ${source.name}`}>{t("sources.retire")}</Button>
-          <label className="button secondary" htmlFor={id}>{t("sources.file")}<span className="only-read"> {source.name}</span></label>
+          <label className="button secondary" htmlFor={id} title={words(kinds.find((kind) => kind.kind === source.kind)?.file)}>{t("sources.file")}<span className="only-read"> {source.name}</span></label>
           <input id={id} type="file" className="only-read" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) file.mutate(chosen); }} />
         </div>
       )}
       {retiring && <RetireSource source={source} close={() => setRetiring(false)} />}
-      {editing && <SourceForm source={source} close={() => setEditing(false)} />}
+      {editing && <SourceForm source={source} kinds={kinds} close={() => setEditing(false)} />}
     </li>
   );
 }
@@ -164,6 +160,7 @@ export function Sources() {
   const { facility } = useSession();
   const [search, setSearch] = useSearch();
   const sources = useQuery({ queryKey: ["sources", facility.id], queryFn: () => get<{ items: Source[] }>(`/api/v1/sources${query({ facility: facility.id })}`) });
+  const kinds = useKinds().data?.items ?? [];
   const candidates = useQuery({ queryKey: ["candidates", facility.id], queryFn: () => get<{ items: RecordInfo[]; total: number }>(`/api/v1/candidates${query({ facility: facility.id })}`) });
   return (
     <>
@@ -172,8 +169,8 @@ export function Sources() {
         <h2 id="candidates">{t("sources.candidates")}{candidates.data && candidates.data.total > 0 && `（${candidates.data.total}）`}</h2>
         <QueryView query={candidates}>{(data) => data.items.length === 0 ? <p className="quiet-text">{t("sources.candidates.none")}</p> : <ul className="sources">{data.items.map((host) => <Candidate key={host.id} host={host} />)}</ul>}</QueryView>
       </section>
-      <QueryView query={sources}>{(data) => data.items.length === 0 ? <Notice kind="plain">{t("sources.none")}</Notice> : <ul className="sources">{data.items.map((source) => <SourceRow key={source.id} source={source} />)}</ul>}</QueryView>
-      {search.get("new") && <SourceForm close={() => setSearch({ new: "" })} />}
+      <QueryView query={sources}>{(data) => data.items.length === 0 ? <Notice kind="plain">{t("sources.none")}</Notice> : <ul className="sources">{data.items.map((source) => <SourceRow key={source.id} source={source} kinds={kinds} />)}</ul>}</QueryView>
+      {search.get("new") && kinds.length > 0 && <SourceForm kinds={kinds} close={() => setSearch({ new: "" })} />}
     </>
   );
 }
