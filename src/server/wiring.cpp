@@ -1,5 +1,6 @@
 #include "server/wiring.h"
 
+#include "api/once.h"
 #include "archive/engine.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -59,6 +60,7 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
       database.empty() ? "sqlite:" + (directory / "ledger.db").string() : database, clock));
   MAMORI_TRY(made->database_->migrate(kSchema));
   MAMORI_TRY(Health::migrate(*made->database_));
+  MAMORI_TRY(api::migrate_once(*made->database_));
   made->registers_ = MAMORI_TRY(ledger::Registers::load(home.data / "registers"));
   made->ledger_ = MAMORI_TRY(ledger::Ledger::open(*made->database_, *made->registers_));
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));

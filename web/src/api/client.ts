@@ -19,21 +19,30 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
   return new ApiProblem(response.status, problem.code ?? "unknown", { ja: problem.title_ja ?? "うまくいきませんでした。", en: problem.title ?? "Something went wrong." }, problem.errors ?? []);
 }
 
+// What was sent and not answered yet, with the key under which the server does it once: whoever sends the same again,
+// because no answer came, does not make it twice.
+const unansweredKeys = new Map<string, string>();
+const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export async function call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
   let response: Response;
   const raw = body instanceof Blob;
   if (!navigator.onLine) throw unreachable;
+  const sent = method === "POST" && !raw ? `${path}\n${JSON.stringify(body)}` : "";
+  if (sent && !unansweredKeys.has(sent)) unansweredKeys.set(sent, newKey());
+  const once: Record<string, string> = sent ? { "Idempotency-Key": unansweredKeys.get(sent)! } : {};
   const unanswered = method === "GET" || path === "/api/v1/session" ? unreachable : unknownOutcome;
   try {
     response = await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: { "X-Mamori": "1", ...(body === undefined || raw ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: { "X-Mamori": "1", ...(body === undefined || raw ? {} : { "Content-Type": "application/json" }), ...once, ...headers },
       body: body === undefined ? undefined : raw ? body : JSON.stringify(body),
     });
   } catch {
     throw unanswered;
   }
+  if (response.status !== 502 && response.status !== 504) unansweredKeys.delete(sent);
   if (response.status === 204) return undefined as T;
   if (!response.ok) {
     // A gateway that gave up waiting knows no more than we do.
