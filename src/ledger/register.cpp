@@ -177,7 +177,7 @@ std::string Register::vendor_column() const {
 Result<std::vector<Field>> parse_fields(const Yaml& fields) {
   std::vector<Field> out;
   for (const auto& [name, field] : fields.members()) {
-    if (std::any_of(out.begin(), out.end(), [&](const Field& one) { return one.name == name; }))
+    if (std::any_of(out.begin(), out.end(), [&name = name](const Field& one) { return one.name == name; }))
       return field.error("field stands twice: " + name);
     out.push_back(MAMORI_TRY(parse_field(name, field)));
   }
