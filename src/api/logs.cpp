@@ -342,10 +342,10 @@ Result<http::Reply> list_log_sources(const Call& call, Services& services) {
 }
 
 Result<http::Reply> make_log_token(const Call& call, Services& services) {
-  return http::Reply::json(
-      json::object{
-          {"token", MAMORI_TRY(services.logs.make_token(call.actor(), call.scope, call.at("id"))).reveal()}},
-      201);
+  const auto token = MAMORI_TRY(services.logs.make_token(call.actor(), call.scope, call.at("id")));
+  auto reply = http::Reply::json(json::object{{"token", token.reveal()}}, 201);
+  reply.secret = true;
+  return reply;
 }
 
 Result<http::Reply> export_logs(const Call& call, Services& services) {

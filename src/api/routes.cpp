@@ -1,5 +1,6 @@
 #include "api/routes.h"
 
+#include "api/once.h"
 #include "api/problem.h"
 #include "api/sender.h"
 #include "base/log.h"
@@ -194,7 +195,7 @@ http::Reply dispatch(const http::Request& request, Services& services) {
       call.reaches_asked = *covered;
     }
   }
-  auto reply = route->handler(call, services);
+  auto reply = once(call, services, [&] { return route->handler(call, services); });
   if (reply) return std::move(reply).take();
   const auto& error = reply.error();
   if (error.kind == ErrorKind::internal || error.kind == ErrorKind::corrupt)
@@ -232,7 +233,8 @@ json::object openapi(std::string_view version) {
            {{"title", "Mamori"},
             {"version", version},
             {"description",
-             "Writing requests carry the header X-Mamori with any value. Lists take facility, text, sort, "
+             "Writing requests carry the header X-Mamori with any value. A POST that creates may carry an "
+             "Idempotency-Key and be sent again with it: it is done once. Lists take facility, text, sort, "
              "descending, cursor, limit and field filters such as kind=pc, support_end.lt=2027-01-01."}}},
           {"paths", std::move(paths)},
           {"components",

@@ -38,6 +38,12 @@ readers::SourceWrite write_of(const json::object& body) {
   return write;
 }
 
+Result<http::Reply> list_readers(const Call&, Services& services) {
+  json::array items;
+  for (const auto& kind : services.sources.kinds()) items.push_back(readers::to_json(kind));
+  return http::Reply::json(json::object{{"items", std::move(items)}});
+}
+
 Result<http::Reply> list_sources(const Call& call, Services& services) {
   json::array items;
   for (const auto& source : MAMORI_TRY(services.sources.list(MAMORI_TRY(call.here()))))
@@ -115,6 +121,8 @@ Result<http::Reply> decide_candidate(const Call& call, Services& services) {
 
 std::vector<Route> source_routes() {
   return {
+      {get, "/api/v1/readers", Permission::sources_read, list_readers,
+       "Kinds of sources, and what each needs to be told"},
       {get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"},
       {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
       {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},

@@ -60,11 +60,7 @@ int collect_now(const Common& common, const Given& given) {
       const auto equals = pair.find('=');
       if (equals == pair.npos)
         return fail({ErrorKind::invalid, "cli.import.mapping", {{"value", pair}}}, common);
-      const auto value = pair.substr(equals + 1);
-      if (value == "true" || value == "false")
-        write.settings[pair.substr(0, equals)] = value == "true";
-      else
-        write.settings[pair.substr(0, equals)] = value;
+      write.settings[pair.substr(0, equals)] = pair.substr(equals + 1);
     }
     if (!given.secret_file.empty()) {
       auto text = read_file(given.secret_file, 4096);

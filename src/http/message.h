@@ -33,6 +33,7 @@ struct Reply {
   std::string content_type = "application/json; charset=utf-8";
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
+  bool secret = false;  // shown once: whoever keeps answers does not keep this one
 
   static Reply json(const json::value& value, int status = 200);
   static Reply nothing();  // 204

@@ -119,7 +119,9 @@ Status Ledger::make_tables() {
                  types)));
     if (reg.observed && !has("observer")) MAMORI_TRY(detail::add_observer(*transaction, reg, types));
     MAMORI_TRY(transaction->script(fmt::format(
-        "CREATE INDEX IF NOT EXISTS {0}_list ON {0} (facility, number, id);"
+        // What lists show and count: it holds all they need to know of a record to do so.
+        "CREATE INDEX IF NOT EXISTS {0}_live ON {0} (facility, number, id) WHERE retired_at IS NULL;"
+        "DROP INDEX IF EXISTS {0}_list;"
         "CREATE UNIQUE INDEX IF NOT EXISTS {0}_number ON {0} (facility, number) WHERE number <> '';",
         table)));
     if (!reg.places.empty())  // of facilities that were there before there was a tree

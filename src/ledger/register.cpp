@@ -104,10 +104,7 @@ Result<Register> parse_register(const Yaml& yaml) {
   reg.description = yaml["description"].words();
   reg.group = yaml["group"].text("other");
   reg.requirements = yaml["requirement"].texts();
-  for (const auto& [name, field] : yaml["fields"].members()) {
-    if (reg.find(name)) return field.error("field stands twice: " + name);
-    reg.fields.push_back(MAMORI_TRY(parse_field(name, field)));
-  }
+  reg.fields = MAMORI_TRY(parse_fields(yaml["fields"]));
   if (reg.fields.empty()) return yaml.error("no fields");
   reg.label_fields = yaml["called"].texts();
   if (reg.label_fields.empty()) reg.label_fields = {reg.fields[0].name};
@@ -177,6 +174,16 @@ std::string Register::vendor_column() const {
   return field && field->type == FieldType::ref && field->to == "vendor" ? field->name : "";
 }
 
+Result<std::vector<Field>> parse_fields(const Yaml& fields) {
+  std::vector<Field> out;
+  for (const auto& [name, field] : fields.members()) {
+    if (std::any_of(out.begin(), out.end(), [&name = name](const Field& one) { return one.name == name; }))
+      return field.error("field stands twice: " + name);
+    out.push_back(MAMORI_TRY(parse_field(name, field)));
+  }
+  return out;
+}
+
 const Field* Register::find(std::string_view field) const {
   for (const auto& candidate : fields)
     if (candidate.name == field) return &candidate;
@@ -219,9 +226,9 @@ const Register* Registers::find(std::string_view name) const {
   return found == index_.end() ? nullptr : &registers_[found->second];
 }
 
-json::object to_json(const Register& reg) {
+json::array to_json(const std::vector<Field>& all) {
   json::array fields;
-  for (const auto& field : reg.fields) {
+  for (const auto& field : all) {
     json::object out = {{"name", field.name},
                         {"type", name_of(field.type)},
                         {"label", words_json(field.label)},
@@ -239,6 +246,10 @@ json::object to_json(const Register& reg) {
     }
     fields.push_back(std::move(out));
   }
+  return fields;
+}
+
+json::object to_json(const Register& reg) {
   json::object example;
   for (const auto& [name, value] : reg.example) example[name] = value;
   json::array requirements(reg.requirements.begin(), reg.requirements.end());
@@ -250,7 +261,7 @@ json::object to_json(const Register& reg) {
           {"observed", reg.observed},
           {"numbered", reg.numbering.has_value()},
           {"requirements", std::move(requirements)},
-          {"fields", std::move(fields)},
+          {"fields", to_json(reg.fields)},
           {"example", std::move(example)}};
 }
 

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "base/yaml.h"
 
 namespace mamori::ledger {
 
@@ -131,7 +132,11 @@ class Registers {
   std::map<std::string, std::size_t, std::less<>> index_;
 };
 
+// `fields:` of a register's file, and of whatever else declares fields as it does. Errors: base.yaml.bad.
+Result<std::vector<Field>> parse_fields(const Yaml& fields);
+
 // As the API serves it to the browser: labels in both languages, fields in order.
 json::object to_json(const Register& reg);
+json::array to_json(const std::vector<Field>& fields);
 
 }  // namespace mamori::ledger

@@ -6,15 +6,31 @@
 
 namespace mamori::readers {
 
+namespace {
+
+const std::vector<std::unique_ptr<Reader>>& readers() {
+  static const auto kReaders = [] {
+    std::vector<std::unique_ptr<Reader>> all;
+    all.push_back(ldap::make_reader());
+    all.push_back(nmap::make_reader());
+    all.push_back(backup::make_reader());
+    return all;
+  }();
+  return kReaders;
+}
+
+}  // namespace
+
 const Reader* find_reader(std::string_view kind) {
-  static const std::unique_ptr<Reader> kReaders[] = {
-      ldap::make_reader(),
-      nmap::make_reader(),
-      backup::make_reader(),
-  };
-  const auto* const found = std::find_if(std::begin(kReaders), std::end(kReaders),
-                                         [&](const auto& reader) { return reader->kind() == kind; });
-  return found == std::end(kReaders) ? nullptr : found->get();
+  const auto found = std::find_if(readers().begin(), readers().end(),
+                                  [&](const auto& reader) { return reader->kind() == kind; });
+  return found == readers().end() ? nullptr : found->get();
+}
+
+std::vector<std::string_view> reader_names() {
+  std::vector<std::string_view> out;
+  for (const auto& reader : readers()) out.push_back(reader->kind());
+  return out;
 }
 
 std::vector<std::string> words_of(const json::object& settings, std::string_view key, bool spaces) {

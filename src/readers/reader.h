@@ -26,8 +26,8 @@ class Reader {
  public:
   virtual ~Reader() = default;
   virtual std::string_view kind() const = 0;
-  // What is wrong with these settings, by field; nothing: they can be tried.
-  virtual std::vector<Problem> check(const json::object& settings) const = 0;
+  // What is wrong with these settings beside what data/readers says of each; nothing: they can be tried.
+  virtual std::vector<Problem> check(const json::object&) const { return {}; }
   // From the system itself, which is never written to. Errors: its own, collect.KIND.*.
   virtual Result<Reading> read(const Order& order) const = 0;
   // From a file that somebody brought. Error: what is wrong with it.
@@ -42,6 +42,7 @@ class Reader {
 
 // The one of this kind, or none.
 const Reader* find_reader(std::string_view kind);
+std::vector<std::string_view> reader_names();
 
 // Several words in one setting: between commas and line ends, and where `spaces`, between spaces too.
 std::vector<std::string> words_of(const json::object& settings, std::string_view key, bool spaces = true);

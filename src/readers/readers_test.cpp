@@ -408,7 +408,8 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   Sealer sealer_ = *os::open_or_make_sealer(folder_.path() / "seal");
   os::Blobs blobs_{folder_.path() / "blobs"};
   std::unique_ptr<jobs::Jobs> jobs_ = std::move(jobs::Jobs::open(*database_)).take();
-  std::unique_ptr<Sources> sources_ = std::move(Sources::open(*ledger_, sealer_, blobs_, *jobs_)).take();
+  std::unique_ptr<Sources> sources_ =
+      std::move(Sources::open(*ledger_, sealer_, blobs_, *jobs_, kSource / "data/readers")).take();
 
   ledger::Record make(std::string_view reg, json::object fields) {
     return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""});
@@ -526,6 +527,39 @@ TEST_P(OnBothEngines, WhatASourceSaysAgainIsNotWrittenAgainAndIsAsFreshAsTheRead
                         .conditions = {{"observed_at", ledger::Comparison::greater, iso_instant(gone_at)}}})
           ->total,
       1);
+}
+
+TEST_P(OnBothEngines, SettingsAreCheckedAsTheirFileSays) {
+  const auto problems = [&](const char* kind, json::object settings) {
+    const auto made = sources_->create(kActor, "f1", {"x", kind, std::move(settings), std::nullopt, 0, true});
+    std::string out;
+    if (!made)
+      for (const auto& problem : made.error().problems) out += problem.field + " " + problem.code + ";";
+    return out;
+  };
+  EXPECT_EQ(problems("backup", {}), "kind ledger.field.required;repository ledger.field.required;");
+  EXPECT_EQ(problems("backup", {{"kind", "tar"}, {"repository", "/b"}}), "kind ledger.field.choice;");
+  EXPECT_EQ(problems("network", {{"targtes", "10.0.0.0/24"}}), "targtes ledger.field.unknown;");
+  EXPECT_EQ(problems("network", {{"ports", "perhaps"}}), "ports ledger.field.boolean;");
+  EXPECT_EQ(problems("directory", {{"url", "http://x"}, {"base", "dc=x"}}), "url collect.source.url;");
+  EXPECT_EQ(problems("directory", {{"url", "ldaps://x"}}), "base collect.source.base;");
+  EXPECT_EQ(problems("printer", {}), "kind collect.source.kind;");
+  const auto made =
+      sources_->create(kActor, "f1", {"x", "network", {{"ports", "いいえ"}}, std::nullopt, 0, true});
+  ASSERT_TRUE(made) << describe(made.error());
+  EXPECT_EQ(made->settings, (json::object{{"ports", false}}));
+}
+
+TEST(Kinds, EveryReaderHasItsFileAndEveryFileItsReader) {
+  const TemporaryFolder folder;
+  for (const auto& entry : std::filesystem::directory_iterator(kSource / "data/readers"))
+    std::filesystem::copy(entry.path(), folder.path() / entry.path().filename());
+  ASSERT_TRUE(load_kinds(folder.path()));
+  std::ofstream(folder.path() / "printer.yaml") << "reader: printer\nlabel: {ja: 印刷, en: Printer}\n";
+  EXPECT_EQ(load_kinds(folder.path()).error().code, "base.yaml.bad");
+  std::filesystem::remove(folder.path() / "printer.yaml");
+  std::filesystem::remove(folder.path() / "backup.yaml");
+  EXPECT_EQ(load_kinds(folder.path()).error().code, "base.yaml.bad");
 }
 
 TEST_P(OnBothEngines, ASourceThatIsRenamedKeepsItsFacts) {
@@ -653,7 +687,7 @@ TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSourc
   EXPECT_TRUE(sources_->runs(store::Scope::door("f1"), source.id)->empty());
   jobs_->join();
   const auto next = *jobs::Jobs::open(*database_);
-  const auto sources = *Sources::open(*ledger_, sealer_, blobs_, *next);
+  const auto sources = *Sources::open(*ledger_, sealer_, blobs_, *next, kSource / "data/readers");
   sources->add_duties();
   (void)next->do_due("one").has_value();
   EXPECT_EQ(sources->runs(store::Scope::door("f1"), source.id)->size(), 1u) << "read after the next start";

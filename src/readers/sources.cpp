@@ -60,23 +60,6 @@ Result<jobs::Done> done_of(const Run& run) {
 
 Error no_source() { return {ErrorKind::not_found, "collect.source.missing"}; }
 
-Status check(const SourceWrite& write) {
-  Error bad{ErrorKind::invalid, "collect.source.invalid"};
-  const auto complain = [&](std::string field, std::string code) {
-    bad.problems.push_back({std::move(field), "collect.source." + code, {}});
-  };
-  const auto* reader = find_reader(write.kind);
-  if (trim(write.name).empty() || length(write.name) > 100) complain("name", "name");
-  if (!reader) complain("kind", "kind");
-  if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) ||
-      write.every_minutes > 525600)
-    complain("every_minutes", "every");
-  if (reader)
-    for (auto& problem : reader->check(write.settings)) bad.problems.push_back(std::move(problem));
-  if (!bad.problems.empty()) return bad;
-  return {};
-}
-
 Error name_taken(const std::string& name) {
   Error taken{ErrorKind::conflict, "collect.source.invalid"};
   taken.problems.push_back({"name", "collect.source.taken", {{"name", name}}});
@@ -110,28 +93,54 @@ Result<Source> read_source(store::Connection& connection, const store::Scope& sc
 
 }  // namespace
 
+// The settings as they are kept, or everything that is wrong with the source.
+Result<json::object> Sources::check(const SourceWrite& write) const {
+  Error bad{ErrorKind::invalid, "collect.source.invalid"};
+  const auto complain = [&](std::string field, std::string code) {
+    bad.problems.push_back({std::move(field), "collect.source." + code, {}});
+  };
+  if (trim(write.name).empty() || length(write.name) > 100) complain("name", "name");
+  if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) ||
+      write.every_minutes > 525600)
+    complain("every_minutes", "every");
+  const auto kind =
+      std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& one) { return one.name == write.kind; });
+  if (kind == kinds_.end()) {
+    complain("kind", "kind");
+    return bad;
+  }
+  auto kept = check_settings(*kind, write.settings);
+  if (!kept && kept.error().code != "collect.source.invalid") return kept.error();
+  const auto more = kept ? find_reader(write.kind)->check(*kept) : std::move(kept.error().problems);
+  bad.problems.insert(bad.problems.end(), more.begin(), more.end());
+  if (!bad.problems.empty()) return bad;
+  return kept;
+}
+
 Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer,
-                                               const os::Blobs& blobs, jobs::Jobs& jobs) {
+                                               const os::Blobs& blobs, jobs::Jobs& jobs,
+                                               const std::filesystem::path& kinds) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
-  return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs, jobs));
+  return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs, jobs, MAMORI_TRY(load_kinds(kinds))));
 }
 
 Result<Source> Sources::create(const store::Actor& actor, const std::string& facility,
                                const SourceWrite& write) {
-  MAMORI_TRY(check(write));
+  const auto settings = MAMORI_TRY(check(write));
   const auto id = new_id(to_millis(ledger_.database().clock().now()));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   const auto made = transaction->execute(
       "INSERT INTO source (id, facility, name, kind, settings, secret, every_minutes, enabled, last_error, "
       "last_facts) VALUES (?,?,?,?,?,?,?,?,'','{}')",
-      {id, facility, std::string(trim(write.name)), write.kind, json::serialize(write.settings),
+      {id, facility, std::string(trim(write.name)), write.kind, json::serialize(settings),
        write.secret && !write.secret->empty() ? store::Value(sealer_.seal(*write.secret)) : store::Value(),
        write.every_minutes, write.enabled});
   if (!made) return made.error().code == "store.duplicate" ? name_taken(write.name) : made.error();
-  transaction.journal(actor, {facility, "source", id, "created", "",
-                              json::serialize(json::object{
-                                  {"name", write.name}, {"kind", write.kind}, {"settings", write.settings}}),
-                              ""});
+  transaction.journal(
+      actor,
+      {facility, "source", id, "created", "",
+       json::serialize(json::object{{"name", write.name}, {"kind", write.kind}, {"settings", settings}}),
+       ""});
   // Before the commit: after it nothing may fail any more.
   auto source = MAMORI_TRY(read_source(*transaction, store::Scope::job(facility), id));
   MAMORI_TRY(transaction.commit());
@@ -141,13 +150,13 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
 
 Result<Source> Sources::update(const store::Actor& actor, const store::Scope& scope, const std::string& id,
                                const SourceWrite& write) {
-  MAMORI_TRY(check(write));
+  const auto settings = MAMORI_TRY(check(write));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   const auto before = MAMORI_TRY(read_source(*transaction, scope, id));
   const std::string name(trim(write.name));
   const auto changed = transaction->execute(
       "UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?",
-      {name, json::serialize(write.settings), write.every_minutes, write.enabled, id});
+      {name, json::serialize(settings), write.every_minutes, write.enabled, id});
   if (!changed) return changed.error().code == "store.duplicate" ? name_taken(name) : changed.error();
   if (name != before.name)
     MAMORI_TRY(ledger::rename_observer(ledger_, transaction, before.facility, {id, name}));
@@ -155,13 +164,12 @@ Result<Source> Sources::update(const store::Actor& actor, const store::Scope& sc
     MAMORI_TRY(transaction->execute(
         "UPDATE source SET secret = ? WHERE id = ?",
         {write.secret->empty() ? store::Value() : store::Value(sealer_.seal(*write.secret)), id}));
-  const auto as_noted = [](const std::string& called, const json::object& settings) {
-    auto out = settings;
+  const auto as_noted = [](const std::string& called, json::object out) {
     out["name"] = called;
     return json::serialize(out);
   };
   transaction.journal(actor, {before.facility, "source", id, "updated",
-                              as_noted(before.name, before.settings), as_noted(name, write.settings), ""});
+                              as_noted(before.name, before.settings), as_noted(name, settings), ""});
   auto source = MAMORI_TRY(read_source(*transaction, scope, id));
   MAMORI_TRY(transaction.commit());
   jobs_.changed(kJob);

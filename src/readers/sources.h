@@ -6,6 +6,7 @@
 #include "jobs/jobs.h"
 #include "ledger/ledger.h"
 #include "os/file.h"
+#include "readers/kind.h"
 #include "readers/reader.h"
 
 namespace mamori::readers {
@@ -47,8 +48,11 @@ struct SourceWrite {
 // (jobs.busy). What it is given outlives it.
 class Sources {
  public:
+  // `kinds`: the folder of data/readers.
   static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer,
-                                               const os::Blobs& blobs, jobs::Jobs& jobs);
+                                               const os::Blobs& blobs, jobs::Jobs& jobs,
+                                               const std::filesystem::path& kinds);
+  const std::vector<Kind>& kinds() const { return kinds_; }
   // What is read by itself, each source a job of its own. Before the jobs start.
   void add_duties();
 
@@ -76,8 +80,10 @@ class Sources {
                      Instant at);
 
  private:
-  Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs)
-      : ledger_(ledger), sealer_(sealer), blobs_(blobs), jobs_(jobs) {}
+  Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs,
+          std::vector<Kind> kinds)
+      : ledger_(ledger), sealer_(sealer), blobs_(blobs), jobs_(jobs), kinds_(std::move(kinds)) {}
+  Result<json::object> check(const SourceWrite& write) const;
   Result<Order> order_of(const Source& source, std::stop_token stop) const;
   Result<Run> read(const store::Actor& actor, const Source& source, jobs::Turn& turn);
   Result<Run> write(const store::Actor& actor, const Source& source, const Result<Reading>& reading,
@@ -87,6 +93,7 @@ class Sources {
   const Sealer& sealer_;
   const os::Blobs& blobs_;
   jobs::Jobs& jobs_;
+  const std::vector<Kind> kinds_;
 };
 
 json::object to_json(const Source& source);

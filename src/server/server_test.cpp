@@ -361,6 +361,69 @@ TEST_P(OnBothEngines, WhatWeHaveRunOutOfIsToldAsSomethingThatPasses) {
   EXPECT_EQ(api::problem_reply({ErrorKind::exhausted, "sheet.too-large"}, services().texts).status, 413);
 }
 
+TEST_P(OnBothEngines, WhatIsSentAgainWithItsKeyIsDoneOnce) {
+  const auto cookie = user_with(Role::planning_manager, first_.facility);
+  const auto post = [&](const std::string& path, const std::string& body, const std::string& key,
+                        const std::string& by) {
+    auto made = request(http::Method::post, path, by, body);
+    made.headers["idempotency-key"] = key;
+    return answer(made, *installation_);
+  };
+  const std::string records = "/api/v1/registers/asset/records";
+  const auto total = [&] {
+    return integer_of(*parse_json_object(send(http::Method::get, records, cookie).body), "total");
+  };
+  const auto first = post(records, R"({"fields":{"kind":"pc"}})", "key-00000001", cookie);
+  const auto again = post(records, R"({"fields":{"kind":"pc"}})", "key-00000001", cookie);
+  ASSERT_EQ(first.status, 201) << first.body;
+  EXPECT_EQ(again.status, 201);
+  EXPECT_EQ(again.body, first.body);
+  EXPECT_EQ(total(), 1);
+  EXPECT_EQ(post(records, R"({"fields":{"kind":"usb"}})", "key-00000001", cookie).status, 422)
+      << "another request";
+  EXPECT_EQ(post(records, R"({"fields":{"kind":"pc"}})", "key", cookie).status, 422) << "no key";
+  const auto other = user_with(Role::planning_manager, first_.facility);
+  EXPECT_EQ(post(records, R"({"fields":{"kind":"pc"}})", "key-00000001", other).status, 201);
+  EXPECT_EQ(total(), 2) << "another person's key is another key";
+  // What was refused may be mended and sent under the same key.
+  EXPECT_EQ(post(records, R"({"fields":{"kind":"toaster"}})", "key-00000002", cookie).status, 422);
+  EXPECT_EQ(post(records, R"({"fields":{"kind":"pc"}})", "key-00000002", cookie).status, 201);
+  EXPECT_EQ(total(), 3);
+  std::vector<std::thread> clicks;
+  std::atomic<int> made{0};
+  for (int i = 0; i < 4; ++i)
+    clicks.emplace_back([&] {
+      const auto reply = post(records, R"({"fields":{"kind":"pc"}})", "key-00000003", cookie);
+      if (reply.status == 201)
+        ++made;
+      else
+        EXPECT_EQ(reply.status, 409) << reply.body;
+    });
+  for (auto& click : clicks) click.join();
+  EXPECT_GE(made, 1);
+  EXPECT_EQ(total(), 4);
+  // After a day a key is forgotten.
+  clock_.advance(std::chrono::hours(25));
+  const auto back =
+      services().users.sign_in("manager", Secret(kPassword), "", "127.0.0.1", "test")->token.reveal();
+  EXPECT_EQ(post(records, R"({"fields":{"kind":"pc"}})", "key-00000001", back).status, 201);
+}
+
+TEST_P(OnBothEngines, ASecretIsNotKeptForTheOneWhoAsksAgain) {
+  const auto cookie = user_with(Role::planning_manager, first_.facility);
+  const auto source =
+      *services().ledger.create({"", "t", "test"}, **services().ledger.find_register("log_source"),
+                                first_.facility, {{{"name", "fw"}, {"stream", "events"}}, ""});
+  auto asked = request(http::Method::post, "/api/v1/logs/sources/" + source.id + "/token", cookie, "{}");
+  asked.headers["idempotency-key"] = "key-00000001";
+  const auto first = answer(asked, *installation_), again = answer(asked, *installation_);
+  EXPECT_EQ(first.status, 201);
+  EXPECT_EQ(again.status, 201);
+  EXPECT_NE(first.body, again.body) << "a new one: the former is not known any more";
+  const auto lease = services().database.read();
+  EXPECT_EQ((*lease)->query("SELECT body FROM api_once WHERE body LIKE '%mml_%'")->rows.size(), 0u);
+}
+
 TEST_P(OnBothEngines, TheOpenApiDocumentHoldsEveryRoute) {
   const auto document = *parse_json_object(send(http::Method::get, "/api/v1/openapi.json").body);
   const auto& paths = document.at("paths").as_object();

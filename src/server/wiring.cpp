@@ -1,5 +1,6 @@
 #include "server/wiring.h"
 
+#include "api/once.h"
 #include "archive/engine.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -59,13 +60,14 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
       database.empty() ? "sqlite:" + (directory / "ledger.db").string() : database, clock));
   MAMORI_TRY(made->database_->migrate(kSchema));
   MAMORI_TRY(Health::migrate(*made->database_));
+  MAMORI_TRY(api::migrate_once(*made->database_));
   made->registers_ = MAMORI_TRY(ledger::Registers::load(home.data / "registers"));
   made->ledger_ = MAMORI_TRY(ledger::Ledger::open(*made->database_, *made->registers_));
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
   made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_, made->texts_));
   made->jobs_ = MAMORI_TRY(jobs::Jobs::open(*made->database_));
-  made->sources_ =
-      MAMORI_TRY(readers::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_, *made->jobs_));
+  made->sources_ = MAMORI_TRY(readers::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_,
+                                                     *made->jobs_, home.data / "readers"));
   made->archive_ =
       MAMORI_TRY(archive::open_archive(archive, directory / "archive", *made->signing_key_, clock));
   made->logs_ = MAMORI_TRY(logs::Logs::open(*made->ledger_, *made->archive_));

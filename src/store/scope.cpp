@@ -73,7 +73,12 @@ std::string Scope::where(std::string_view column, Row& parameters) const {
     return "1 = 1";
   }
   std::string any;
-  if (!facilities_.empty()) any = fmt::format("{} IN ({})", column, marks(facilities_, parameters));
+  if (facilities_.size() == 1) {
+    any = fmt::format("{} = ?", column);
+    parameters.emplace_back(facilities_[0]);
+  } else if (!facilities_.empty()) {
+    any = fmt::format("{} IN ({})", column, marks(facilities_, parameters));
+  }
   if (!groups_.empty())
     any += fmt::format("{}{} IN (SELECT facility FROM facility_tree WHERE node IN ({}))",
                        any.empty() ? "" : " OR ", column, marks(groups_, parameters));

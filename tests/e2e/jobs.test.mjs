@@ -37,7 +37,15 @@ describe("automatic work at the page", () => {
 
   test("the command line tells the same, and says where there is nothing", () => {
     const list = JSON.parse(mamori("jobs", "list", "--format", "json", "--data", data.path).out);
-    for (const kind of ["logs.heads", "logs.journal", "logs.measure", "logs.room", "logs.verify", "sources.read"])
+    for (const kind of [
+      "assess.facility",
+      "logs.heads",
+      "logs.journal",
+      "logs.measure",
+      "logs.room",
+      "logs.verify",
+      "sources.read",
+    ])
       assert.ok(
         list.some((job) => job.kind === kind),
         kind,

@@ -1,4 +1,4 @@
-// Backup repositories. Settings: kind (restic, borg, folder) repository pattern append_only.
+// Backup repositories. Settings: data/readers/backup.yaml.
 #include "readers/reader.h"
 #include "base/text.h"
 #include "readers/backup/backup.h"
@@ -9,15 +9,6 @@ namespace {
 class BackupReader final : public Reader {
  public:
   std::string_view kind() const override { return "backup"; }
-
-  std::vector<Problem> check(const json::object& settings) const override {
-    std::vector<Problem> out;
-    if (!parse_kind(text_of(settings, "kind")))
-      out.push_back({"settings.kind", "collect.source.backup-kind", {}});
-    if (trim(text_of(settings, "repository")).empty())
-      out.push_back({"repository", "collect.source.repository", {}});
-    return out;
-  }
 
   Result<Reading> read(const Order& order) const override {
     Settings settings;

@@ -1,4 +1,4 @@
-// A directory: Active Directory, Samba, OpenLDAP. Settings: url base bind_dn ca_file privileged_groups.
+// A directory: Active Directory, Samba, OpenLDAP. Settings: data/readers/directory.yaml.
 #include "readers/reader.h"
 #include "base/text.h"
 #include "readers/ldap/entry.h"

@@ -1,4 +1,5 @@
-// The network: only segments for which the ledger says that somebody has allowed it. Settings: targets ports.
+// The network: only segments for which the ledger says that somebody has allowed it. Settings:
+// data/readers/network.yaml.
 #include <set>
 
 #include "readers/nmap/nmap.h"
@@ -10,7 +11,6 @@ namespace {
 class NetworkReader final : public Reader {
  public:
   std::string_view kind() const override { return "network"; }
-  std::vector<Problem> check(const json::object&) const override { return {}; }
 
   Result<Reading> read(const Order& order) const override {
     Settings settings{words_of(order.settings, "targets"), boolean_of(order.settings, "ports", true)};

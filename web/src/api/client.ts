@@ -50,6 +50,12 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
   );
 }
 
+// What was sent and not answered yet, with the key under which the server does it once: whoever sends the same again,
+// because no answer came, does not make it twice.
+const unansweredKeys = new Map<string, string>();
+const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export async function call<T>(
   method: string,
   path: string,
@@ -59,6 +65,10 @@ export async function call<T>(
   let response: Response;
   const raw = body instanceof Blob;
   if (!navigator.onLine) throw unreachable;
+  const sent = method === "POST" && !raw ? `${path}\n${JSON.stringify(body)}` : "";
+  const key = sent && (unansweredKeys.get(sent) ?? newKey());
+  if (sent) unansweredKeys.set(sent, key);
+  const once: Record<string, string> = sent ? { "Idempotency-Key": key } : {};
   const unanswered = method === "GET" || path === "/api/v1/session" ? unreachable : unknownOutcome;
   try {
     response = await fetch(path, {
@@ -67,6 +77,7 @@ export async function call<T>(
       headers: {
         "X-Mamori": "1",
         ...(body === undefined || raw ? {} : { "Content-Type": "application/json" }),
+        ...once,
         ...headers,
       },
       body: body === undefined ? undefined : raw ? body : JSON.stringify(body),
@@ -74,6 +85,7 @@ export async function call<T>(
   } catch {
     throw unanswered;
   }
+  if (response.status !== 502 && response.status !== 504) unansweredKeys.delete(sent);
   if (response.status === 204) return undefined as T;
   if (!response.ok) {
     // A gateway that gave up waiting knows no more than we do.

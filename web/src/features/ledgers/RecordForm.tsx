@@ -5,17 +5,8 @@ import { useWrite } from "../../api/write";
 import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
-import {
-  Button,
-  ErrorSummary,
-  FileLink,
-  Notice,
-  Problem,
-  SelectField,
-  TextArea,
-  TextField,
-  useProblemText,
-} from "../../ui/ui";
+import { PlainField } from "../../ui/PlainField";
+import { Button, ErrorSummary, FileLink, Notice, Problem, TextField, useProblemText } from "../../ui/ui";
 import { attachmentName, changesOf, formOf, type Form } from "./form";
 
 // A reference: type to find, choose from what exists.
@@ -183,7 +174,6 @@ export function RecordForm({
   done: (record: RecordInfo) => void;
 }) {
   const t = useTexts();
-  const words = useWords();
   const client = useQueryClient();
   const { facility } = useSession();
   const prefix = useId();
@@ -254,14 +244,6 @@ export function RecordForm({
         />
       )}
       {info.fields.map((field) => {
-        const common = {
-          id: idOf(field.name),
-          label: words(field.label),
-          help: words(field.help) || undefined,
-          required: field.required,
-          problem: wrong(field.name),
-          value: form[field.name] ?? "",
-        };
         if (field.type === "ref")
           return (
             <RefField
@@ -292,33 +274,14 @@ export function RecordForm({
               change={set(field.name)}
             />
           );
-        if (field.type === "choice" || field.type === "boolean")
-          return (
-            <SelectField key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)}>
-              <option value="">{t("record.unset")}</option>
-              {field.type === "boolean" ? (
-                <>
-                  <option value="true">○ {t("record.yes")}</option>
-                  <option value="false">－ {t("record.no")}</option>
-                </>
-              ) : (
-                field.choices?.map((choice) => (
-                  <option key={choice.value} value={choice.value}>
-                    {words(choice.label)}
-                  </option>
-                ))
-              )}
-            </SelectField>
-          );
-        if (field.type === "long_text")
-          return <TextArea key={field.name} {...common} onChange={(event) => set(field.name)(event.target.value)} />;
-        const type = field.type === "date" ? "date" : field.type === "datetime" ? "datetime-local" : "text";
         return (
-          <TextField
+          <PlainField
             key={field.name}
-            {...common}
-            type={type}
-            onChange={(event) => set(field.name)(event.target.value)}
+            id={idOf(field.name)}
+            field={field}
+            value={form[field.name] ?? ""}
+            problem={wrong(field.name)}
+            change={set(field.name)}
           />
         );
       })}

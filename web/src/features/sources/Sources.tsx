@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
-import { call, get, post, query, type RecordInfo, type Words } from "../../api/client";
+import { useId, useState } from "react";
+import { call, get, post, query, type FieldInfo, type RecordInfo, type Value, type Words } from "../../api/client";
 import { useWrite } from "../../api/write";
+import { useRegisters } from "../../app/registers";
 import { useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
-import type { TextKey } from "../../texts/texts";
+import { PlainField } from "../../ui/PlainField";
 import {
   Button,
   Dialog,
@@ -20,13 +21,12 @@ import {
   useProblemText,
   wide,
 } from "../../ui/ui";
-import { useRegisters } from "../../app/registers";
 
 type Source = {
   id: string;
   name: string;
   kind: string;
-  settings: Record<string, string>;
+  settings: Record<string, Value>;
   every_minutes: number;
   enabled: boolean;
   last_run_at: string | null;
@@ -41,41 +41,40 @@ type Run = {
   counts: Record<string, { fresh: number; known: number; gone: number }>;
 };
 
+type Kind = { kind: string; label: Words; description: Words; file?: Words; secret?: Words; fields: FieldInfo[] };
+
+const useKinds = () =>
+  useQuery({ queryKey: ["readers"], queryFn: () => get<{ items: Kind[] }>("/api/v1/readers"), staleTime: Infinity });
+
 // A new source, or a change of one. An empty password leaves the kept one as it is.
-function SourceForm({ source, close }: { source?: Source; close: () => void }) {
+function SourceForm({ source, kinds, close }: { source?: Source; kinds: Kind[]; close: () => void }) {
   const t = useTexts();
+  const words = useWords();
   const client = useQueryClient();
+  const prefix = useId();
   const { facility } = useSession();
-  const was = source?.settings ?? {};
   const [form, setForm] = useState({
     name: source?.name ?? "",
-    kind: source?.kind ?? "directory",
-    url: was.url ?? "ldaps://",
-    base: was.base ?? "",
-    bind_dn: was.bind_dn ?? "",
-    ca_file: was.ca_file ?? "",
-    targets: was.targets ?? "",
-    backup: was.kind ?? "restic",
-    repository: was.repository ?? "",
+    kind: source?.kind ?? kinds[0]?.kind ?? "",
     secret: "",
     every: String(source?.every_minutes ?? 1440),
     enabled: source?.enabled ?? true,
   });
+  const [settings, setSettings] = useState<Record<string, string>>(() =>
+    Object.fromEntries(Object.entries(source?.settings ?? {}).map(([name, value]) => [name, String(value)])),
+  );
   const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
+  const kind = kinds.find((one) => one.kind === form.kind);
+  const value = (field: FieldInfo) => settings[field.name] ?? (source ? "" : (field.initial ?? ""));
   const make = useWrite({
     mutationFn: () => {
-      const own =
-        form.kind === "directory"
-          ? { url: form.url, base: form.base, bind_dn: form.bind_dn, ca_file: form.ca_file }
-          : form.kind === "network"
-            ? { targets: form.targets }
-            : { kind: form.backup, repository: form.repository };
+      const given = Object.fromEntries((kind?.fields ?? []).map((field) => [field.name, value(field) || null]));
       const body = {
         name: form.name,
         kind: form.kind,
         every_minutes: Number(form.every),
         enabled: form.enabled,
-        settings: { ...was, ...own },
+        settings: given,
         ...(form.secret || !source ? { secret: form.secret } : {}),
       };
       return source
@@ -88,92 +87,60 @@ function SourceForm({ source, close }: { source?: Source; close: () => void }) {
     },
   });
   const wrong = useProblemText(make.error);
+  const ids = Object.fromEntries(
+    [...(kind?.fields ?? []).map((field) => field.name), "name", "kind", "every_minutes"].map((name) => [
+      name,
+      `${prefix}${name}`,
+    ]),
+  );
   return (
     <Dialog drawer title={source ? t("sources.edit", { name: source.name }) : t("sources.new")} close={close}>
       <form
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
           make.mutate();
         }}
       >
-        <ErrorSummary error={make.error} />
+        <ErrorSummary error={make.error} ids={ids} />
         <SelectField
+          id={ids.kind}
           label={t("sources.kind")}
           value={form.kind}
           disabled={!!source}
-          onChange={(event) => set({ kind: event.target.value })}
+          help={kind && words(kind.description)}
+          onChange={(event) => {
+            set({ kind: event.target.value });
+            setSettings({});
+          }}
         >
-          {["directory", "network", "backup"].map((kind) => (
-            <option key={kind} value={kind}>
-              {t(`sources.kind.${kind}` as TextKey)}
+          {kinds.map((one) => (
+            <option key={one.kind} value={one.kind}>
+              {words(one.label)}
             </option>
           ))}
         </SelectField>
         <TextField
+          id={ids.name}
           label={t("sources.name")}
           required
           value={form.name}
           problem={wrong("name")}
           onChange={(event) => set({ name: event.target.value })}
         />
-        {form.kind === "directory" && (
-          <>
-            <TextField
-              label={t("sources.url")}
-              required
-              value={form.url}
-              problem={wrong("url")}
-              onChange={(event) => set({ url: event.target.value })}
-            />
-            <TextField
-              label={t("sources.base")}
-              required
-              value={form.base}
-              problem={wrong("base")}
-              onChange={(event) => set({ base: event.target.value })}
-            />
-            <TextField
-              label={t("sources.bind_dn")}
-              value={form.bind_dn}
-              onChange={(event) => set({ bind_dn: event.target.value })}
-            />
-            <TextField
-              label={t("sources.ca_file")}
-              value={form.ca_file}
-              onChange={(event) => set({ ca_file: event.target.value })}
-            />
-          </>
-        )}
-        {form.kind === "network" && (
-          <TextField
-            label={t("sources.targets")}
-            value={form.targets}
-            onChange={(event) => set({ targets: event.target.value })}
+        {kind?.fields.map((field) => (
+          <PlainField
+            key={`${kind.kind} ${field.name}`}
+            id={`${prefix}${field.name}`}
+            field={field}
+            value={value(field)}
+            problem={wrong(field.name)}
+            change={(text) => setSettings((before) => ({ ...before, [field.name]: text }))}
           />
-        )}
-        {form.kind === "backup" && (
-          <>
-            <SelectField
-              label={t("sources.backup_kind")}
-              value={form.backup}
-              onChange={(event) => set({ backup: event.target.value })}
-            >
-              <option value="restic">restic</option>
-              <option value="borg">borg</option>
-              <option value="folder">{t("sources.folder")}</option>
-            </SelectField>
-            <TextField
-              label={t("sources.repository")}
-              required
-              value={form.repository}
-              problem={wrong("repository")}
-              onChange={(event) => set({ repository: event.target.value })}
-            />
-          </>
-        )}
-        {form.kind !== "network" && (
+        ))}
+        {kind?.secret && (
           <TextField
-            label={source ? t("sources.secret.keep") : t("sources.secret")}
+            label={`${words(kind.secret)}${source ? t("sources.secret.keep") : ""}`}
             type="password"
             autoComplete="new-password"
             value={form.secret}
@@ -181,6 +148,7 @@ function SourceForm({ source, close }: { source?: Source; close: () => void }) {
           />
         )}
         <SelectField
+          id={ids.every_minutes}
           label={t("sources.every")}
           value={form.every}
           problem={wrong("every_minutes")}
@@ -255,7 +223,7 @@ function RetireSource({ source, close }: { source: Source; close: () => void }) 
   );
 }
 
-function SourceRow({ source }: { source: Source }) {
+function SourceRow({ source, kinds }: { source: Source; kinds: Kind[] }) {
   const t = useTexts();
   const words = useWords();
   const dates = useDates();
@@ -275,7 +243,7 @@ function SourceRow({ source }: { source: Source }) {
     <li className="source">
       <div className="source-head">
         <h2>{source.name}</h2>
-        <span className="chip">{t(`sources.kind.${source.kind}` as TextKey)}</span>
+        <span className="chip">{words(kinds.find((kind) => kind.kind === source.kind)?.label) || source.kind}</span>
         {!source.enabled && <span className="chip">{t("sources.disabled")}</span>}
         {source.failing_since ? (
           <Sign verdict="gap" />
@@ -330,7 +298,11 @@ function SourceRow({ source }: { source: Source }) {
           <Button kind="quiet" onClick={() => setRetiring(true)} aria-label={`${t("sources.retire")}: ${source.name}`}>
             {t("sources.retire")}
           </Button>
-          <label className="button secondary" htmlFor={id}>
+          <label
+            className="button secondary"
+            htmlFor={id}
+            title={words(kinds.find((kind) => kind.kind === source.kind)?.file)}
+          >
             {t("sources.file")}
             <span className="only-read"> {source.name}</span>
           </label>
@@ -346,7 +318,7 @@ function SourceRow({ source }: { source: Source }) {
         </div>
       )}
       {retiring && <RetireSource source={source} close={() => setRetiring(false)} />}
-      {editing && <SourceForm source={source} close={() => setEditing(false)} />}
+      {editing && <SourceForm source={source} kinds={kinds} close={() => setEditing(false)} />}
     </li>
   );
 }
@@ -438,6 +410,7 @@ export function Sources() {
     queryKey: ["sources", facility.id],
     queryFn: () => get<{ items: Source[] }>(`/api/v1/sources${query({ facility: facility.id })}`),
   });
+  const kinds = useKinds().data?.items ?? [];
   const candidates = useQuery({
     queryKey: ["candidates", facility.id],
     queryFn: () => get<{ items: RecordInfo[]; total: number }>(`/api/v1/candidates${query({ facility: facility.id })}`),
@@ -477,13 +450,13 @@ export function Sources() {
           ) : (
             <ul className="sources">
               {data.items.map((source) => (
-                <SourceRow key={source.id} source={source} />
+                <SourceRow key={source.id} source={source} kinds={kinds} />
               ))}
             </ul>
           )
         }
       </QueryView>
-      {search.get("new") && <SourceForm close={() => setSearch({ new: "" })} />}
+      {search.get("new") && kinds.length > 0 && <SourceForm kinds={kinds} close={() => setSearch({ new: "" })} />}
     </>
   );
 }
