@@ -101,6 +101,7 @@ Status Jobs::start(Options options) {
 }
 
 Status Jobs::begin_beating() {
+  const MutexLock one(beginning_);
   {
     const MutexLock lock(mutex_);
     if (stopping_) return Error{ErrorKind::unavailable, "jobs.stopping"};
@@ -158,6 +159,7 @@ void Jobs::join() {
     ended_ = true;
     wake_.notify_all();
   }
+  const MutexLock one(beginning_);
   if (conductor_.joinable()) conductor_.join();
   if (watcher_.joinable()) watcher_.join();
 }

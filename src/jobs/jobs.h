@@ -97,9 +97,10 @@ class Jobs {
   const Timing timing_;
   Options options_;
   std::map<std::string, Kind> kinds_;
-  std::string holder_;  // this process
+  Mutex beginning_;     // one at a time begins to beat; held while the database writes
+  std::string holder_;  // this process; not changed once it beats
   std::vector<std::thread> threads_;
-  std::thread conductor_, watcher_;
+  std::thread conductor_ GUARDED_BY(beginning_), watcher_ GUARDED_BY(beginning_);
 
   mutable Mutex mutex_;  // never held across the database
   CondVar wake_, work_;
