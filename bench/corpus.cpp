@@ -17,8 +17,8 @@ constexpr const char* kOwn[] = {
     "Jun 14 15:16:01 gw sshd[19939]: Failed password for root from 198.51.100.4 port 3322 ssh2",
     "Jun 14 15:16:02 gw sshd[19937]: Accepted password for user admin from 192.0.2.17 port 51022 ssh2",
     "Jun 14 15:16:02 ns dhcpd: DHCPACK on 192.0.2.143 to 02:4d:00:11:22:33 via eth0",
-    "2016-09-28 04:30:30, Info                  CBS    Loaded Servicing Stack v6.1.7601.23505 with Core: "
-    "C:\\Windows\\winsxs\\cbscore.dll",
+    ("2016-09-28 04:30:30, Info                  CBS    Loaded Servicing Stack v6.1.7601.23505 with Core: "
+     "C:\\Windows\\winsxs\\cbscore.dll"),
     "[Sun Dec 04 04:47:44 2005] [notice] workerEnv.init() ok /etc/httpd/conf/workers2.properties",
 };
 enum Form { kSyslog = 0, kWindows = 1, kApache = 2, kNone = 3 };

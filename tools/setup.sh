@@ -59,3 +59,12 @@ build_preset() {  # preset target…
   [ -f "build/$preset/build.ninja" ] || cmake -Wno-dev --preset "$preset" >/dev/null
   ninja -C "build/$preset" "$@" >"build/$preset/build.log" 2>&1 || { grep -E 'error|FAILED' -A3 "build/$preset/build.log" | head -60 >&2; exit 1; }
 }
+
+# Reads every file as the preset says, and builds nothing (tools/syntax_only.sh): for `static` and `tidy`.
+read_preset() {  # preset
+  [ -f "build/$1/build.ninja" ] || cmake -Wno-dev --preset "$1" >/dev/null
+  # The list may be older than the tree: what ninja makes anew of it is asked for again.
+  ninja -C "build/$1" build.ninja >/dev/null
+  ninja -C "build/$1" -t targets all | sed -n 's/: CXX_COMPILER__.*//p' >"build/$1/objects"
+  xargs ninja -k 0 -C "build/$1" <"build/$1/objects" >"build/$1/build.log" 2>&1
+}

@@ -338,6 +338,7 @@ Result<http::Reply> list_log_sources(const Call& call, Services& services) {
         items.push_back(std::move(item));
         return true;
       }));
+  const MutexLock lock(services.mutex);
   return http::Reply::json(json::object{{"items", std::move(items)}, {"receivers", services.receivers}});
 }
 

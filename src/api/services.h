@@ -3,6 +3,7 @@
 
 #include "assess/assessor.h"
 #include "base/file.h"
+#include "base/mutex.h"
 #include "base/texts.h"
 #include "http/message.h"
 #include "identity/users.h"
@@ -32,10 +33,12 @@ struct Services {
   std::string version;
   std::function<json::object()> health = [] {
     return json::object{{"status", "ok"}};
-  };                              // what the server knows of itself
-  std::mutex mutex = {};          // guards what follows
-  json::object receivers = {};    // where syslog is listened for: {udp, tcp, tls} → port
-  std::string setup_secret = {};  // of the first-use wizard; "" when users exist
+  };  // what the server knows of itself
+  Mutex mutex = {};
+  // Where syslog is listened for: {udp, tcp, tls} → port.
+  json::object receivers GUARDED_BY(mutex) = {};
+  // Of the first-use wizard; "" when users exist.
+  std::string setup_secret GUARDED_BY(mutex) = {};
 };
 
 // A request after authentication: who asks, and where this route's permission holds.

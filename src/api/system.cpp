@@ -36,7 +36,7 @@ Result<http::Reply> get_openapi(const Call&, Services& services) {
 }
 
 Result<http::Reply> get_state(const Call& call, Services& services) {
-  const std::lock_guard lock(services.mutex);
+  const MutexLock lock(services.mutex);
   return http::Reply::json(json::object{{"version", services.version},
                                         {"setup", !services.setup_secret.empty()},
                                         {"signed_in", call.user != nullptr}});
@@ -44,7 +44,7 @@ Result<http::Reply> get_state(const Call& call, Services& services) {
 
 Result<http::Reply> post_setup(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
-  const std::lock_guard lock(services.mutex);
+  const MutexLock lock(services.mutex);
   if (services.setup_secret.empty()) return Error{ErrorKind::conflict, "api.setup.done"};
   if (!equal_constant_time(sha256_hex(text_of(body, "secret")), sha256_hex(services.setup_secret)))
     return Error{ErrorKind::forbidden, "api.setup.secret"};

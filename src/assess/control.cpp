@@ -92,7 +92,7 @@ std::vector<Evidence> Controls::evidence_of(const catalog::Control& control, con
 }
 
 std::shared_ptr<Controls::Kept> Controls::kept(const std::string& facility, const std::string& vendor) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   auto& found = kept_[facility + "\n" + vendor];
   if (!found) found = std::make_shared<Kept>();
   found->used = ++uses_;
@@ -196,7 +196,7 @@ Result<ControlResult> Controls::judge(Kept& kept, const catalog::Control& contro
 Result<ControlResult> Controls::run(const catalog::Control& control, const std::string& facility,
                                     const std::string& vendor, const State& state) {
   const auto kept = this->kept(facility, vendor);
-  const std::lock_guard lock(kept->mutex);
+  const MutexLock lock(kept->mutex);
   MAMORI_TRY(know_facility(*kept, facility, state));
   return judge(*kept, control, vendor, state);
 }
@@ -209,7 +209,7 @@ Result<ControlResult> Controls::run(const catalog::Control& control, const std::
 Result<std::shared_ptr<const ControlResults>> Controls::all(const std::string& facility,
                                                             const std::string& vendor) {
   const auto kept = this->kept(facility, vendor);
-  const std::lock_guard lock(kept->mutex);
+  const MutexLock lock(kept->mutex);
   const auto state = MAMORI_TRY(read_state(ledger_.database(), facility));
   MAMORI_TRY(know_facility(*kept, facility, state));
   auto results = std::make_shared<ControlResults>();

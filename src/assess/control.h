@@ -4,13 +4,13 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include "assess/question.h"
 #include "assess/state.h"
 #include "assess/verdict.h"
 #include "base/json.h"
+#include "base/mutex.h"
 
 namespace mamori::assess {
 
@@ -87,22 +87,22 @@ class Controls {
     std::size_t subjects = 0, violations = 0;
     std::vector<RecordRef> records;
   };
-  struct Kept {        // of one facility, or of one vendor in it
-    std::mutex mutex;  // guards the rest, and is held while it asks: who wants the same waits for the answer
-    std::optional<Facility> facility;
-    std::vector<std::int64_t> facility_versions;
-    Instant facility_at;
-    std::map<std::string, Answer> answers;  // by control
-    std::uint64_t used = 0;                 // guarded by the mutex of Controls
+  struct Kept {   // of one facility, or of one vendor in it
+    Mutex mutex;  // held while it asks: who wants the same waits for the answer
+    std::optional<Facility> facility GUARDED_BY(mutex);
+    std::vector<std::int64_t> facility_versions GUARDED_BY(mutex);
+    Instant facility_at GUARDED_BY(mutex);
+    std::map<std::string, Answer> answers GUARDED_BY(mutex);  // by control
+    std::uint64_t used = 0;  // guarded by Controls::mutex_, which cannot be named from here
   };
   std::shared_ptr<Kept> kept(const std::string& facility, const std::string& vendor);
-  Status know_facility(Kept& kept, const std::string& id, const State& state);
+  Status know_facility(Kept& kept, const std::string& id, const State& state) REQUIRES(kept.mutex);
   std::vector<std::int64_t> versions(const std::vector<std::string>& registers, const State& state) const;
   bool holds(const Answer& answer, const Rests& rests, const State& state) const;
   Result<Answer> ask(const catalog::Control& control, const Facility& facility, const std::string& vendor,
                      const State& state);
   Result<ControlResult> judge(Kept& kept, const catalog::Control& control, const std::string& vendor,
-                              const State& state);
+                              const State& state) REQUIRES(kept.mutex);
 
   ledger::Ledger& ledger_;
   const catalog::Catalog& catalog_;
@@ -110,9 +110,9 @@ class Controls {
   Findings& findings_;
   std::map<std::string, Rests> rests_;  // by control; not changed after check()
   std::atomic<std::uint64_t> asked_{0};
-  std::mutex mutex_;  // guards what follows
-  std::map<std::string, std::shared_ptr<Kept>> kept_;
-  std::uint64_t uses_ = 0;
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<Kept>> kept_ GUARDED_BY(mutex_);
+  std::uint64_t uses_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace mamori::assess

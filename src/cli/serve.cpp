@@ -85,7 +85,10 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
       };
       options->ready = [&](const std::string& url, const std::string& setup_secret) {
         std::printf("%s\n", texts.get("cli.serve.ready", common.language, {{"url", url}}).c_str());
-        const auto& receivers = session->services().receivers;
+        const auto receivers = [&] {
+          const MutexLock lock(session->services().mutex);
+          return session->services().receivers;
+        }();
         for (const auto* kind : {"udp", "tcp", "tls"})
           if (const auto port = integer_of(receivers, kind, -1); port >= 0)
             std::printf("syslog %s %s:%lld\n", kind, text_of(receivers, "address").c_str(),

@@ -6,8 +6,9 @@
 #include <qrencode.h>
 
 #include <memory>
-#include <mutex>
 #include <numeric>
+
+#include "base/mutex.h"
 
 namespace mamori::document {
 namespace {
@@ -220,8 +221,8 @@ class Painter {
 }  // namespace
 
 Result<std::string> draw_pdf(const PdfDocument& document) {
-  static std::mutex fonts;  // fontconfig's set-up is not safe from several threads
-  const std::lock_guard lock(fonts);
+  static Mutex fonts;  // fontconfig's set-up is not safe from several threads
+  const MutexLock lock(fonts);
   // Twice: how many pages there are is known only after the first time.
   std::string draft, out;
   const int pages = MAMORI_TRY(Painter(document, draft, 0).paint());

@@ -16,13 +16,12 @@
 #include <boost/beast/ssl.hpp>
 
 #include <atomic>
-#include <condition_variable>
 #include <list>
-#include <mutex>
 #include <sstream>
 #include <thread>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/text.h"
 
 namespace mamori::http {
@@ -190,10 +189,10 @@ struct Listener::State {
   Handler handler;
   Budget budget;
   // Before `io`, whose end ends the connections that stand here.
-  std::mutex mutex;  // guards lines, running
-  std::list<Open> lines;
-  bool running = false;
-  std::condition_variable ended;
+  Mutex mutex;
+  std::list<Open> lines GUARDED_BY(mutex);
+  bool running GUARDED_BY(mutex) = false;
+  CondVar ended;
   std::atomic<std::size_t> open{0};
   std::atomic<bool> stopping{false};
   asio::io_context io{2};
@@ -377,12 +376,12 @@ struct Listener::State {
 
   // Between these two stop() lets a connection be. False: it has come first.
   bool begin_answer(Open& here) {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (stopping) return false;
     return here.answering = true;
   }
   void end_answer(Open& here) {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     here.answering = false;
   }
 
@@ -442,24 +441,24 @@ struct Listener::State {
     State& state;
     std::list<Open>::iterator entry;
     ~Place() {
-      const std::lock_guard lock(state.mutex);
+      const MutexLock lock(state.mutex);
       state.lines.erase(entry);
     }
   };
   Place enter(Line& line, asio::any_io_executor executor) {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     return {*this, lines.insert(lines.end(), {std::move(executor), &line})};
   }
 
   // Ends the connections that are not being answered.
   void cut_idle() {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     for (auto& one : lines)
       asio::post(one.executor, [this, sought = &one] {
         Line* line = nullptr;
         {
           // It may have ended meanwhile; that happens on this executor too, so not before cut().
-          const std::lock_guard looking(mutex);
+          const MutexLock looking(mutex);
           for (const auto& other : lines)
             if (&other == sought && !other.answering) line = other.line;
         }
@@ -561,7 +560,7 @@ int Listener::port() const { return state_->acceptor.local_endpoint().port(); }
 
 void Listener::run() {
   {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     if (state_->stopping) return;
     state_->running = true;
   }
@@ -570,7 +569,7 @@ void Listener::run() {
   state_->io.run();
   second.join();
   {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     state_->running = false;
   }
   state_->ended.notify_all();
@@ -580,7 +579,7 @@ void Listener::run() {
 
 void Listener::stop() {
   {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     if (state_->stopping) return;
     state_->stopping = true;
   }
@@ -589,8 +588,9 @@ void Listener::stop() {
     state_->acceptor.close(ignored);
   });
   state_->cut_idle();
-  std::unique_lock lock(state_->mutex);
-  state_->ended.wait_for(lock, state_->options.limits.patience, [this] { return !state_->running; });
+  MutexLock lock(state_->mutex);
+  state_->ended.wait_for(state_->mutex, state_->options.limits.patience,
+                         [this]() REQUIRES(state_->mutex) { return !state_->running; });
   state_->io.stop();
 }
 

@@ -101,14 +101,15 @@ Status Jobs::start(Options options) {
 }
 
 Status Jobs::begin_beating() {
+  const MutexLock one(beginning_);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stopping_) return Error{ErrorKind::unavailable, "jobs.stopping"};
     if (begun_) return {};
     holder_ = (options_.home.empty() ? "once" : options_.home) + ":" + random_token(16);
   }
   MAMORI_TRY(register_server());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   begun_ = true;
   last_beat_ = Steady::now();
   conductor_ = std::thread([this] { conduct(); });
@@ -143,7 +144,7 @@ Status Jobs::register_server() {
 }
 
 void Jobs::stop() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   stopping_ = true;
   for (const auto& [id, held] : held_) held->end(Why::shutdown);
   wake_.notify_all();
@@ -154,16 +155,17 @@ void Jobs::join() {
   for (auto& thread : threads_) thread.join();
   threads_.clear();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ended_ = true;
     wake_.notify_all();
   }
+  const MutexLock one(beginning_);
   if (conductor_.joinable()) conductor_.join();
   if (watcher_.joinable()) watcher_.join();
 }
 
 void Jobs::changed(const std::string& kind) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   planned_.erase(kind);
   woken_ = true;
   wake_.notify_all();
@@ -183,7 +185,7 @@ void Jobs::guard(const std::string& what, const Status& done) {
 }
 
 bool Jobs::in_doubt() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return Steady::now() - last_beat_ > timing_.doubt;
 }
 
@@ -197,7 +199,7 @@ void Jobs::conduct() {
     }
     bool stopping = false;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (ended_) break;
       stopping = stopping_;
     }
@@ -212,8 +214,8 @@ void Jobs::conduct() {
         if (Steady::now() - buried_ > timing_.beat) guard("others", bury());
       }
     }
-    std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, timing_.pace, [this] { return woken_ || ended_; });
+    MutexLock lock(mutex_);
+    wake_.wait_for(mutex_, timing_.pace, [this]() REQUIRES(mutex_) { return woken_ || ended_; });
     woken_ = false;
     if (ended_) break;
   }
@@ -230,9 +232,9 @@ void Jobs::conduct() {
 }
 
 void Jobs::watch() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (!ended_) {
-    wake_.wait_for(lock, timing_.pace, [this] { return ended_; });
+    wake_.wait_for(mutex_, timing_.pace, [this]() REQUIRES(mutex_) { return ended_; });
     if (Steady::now() - last_beat_ <= timing_.doubt) continue;
     for (const auto& [id, held] : held_) held->end(Why::lost);
   }
@@ -251,12 +253,12 @@ Status Jobs::beat() {
   }
   auto lost = MAMORI_TRY(held_by(*transaction, holder_));
   {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(lost, [&](const std::string& id) { return held_.contains(id); });
+    const MutexLock lock(mutex_);
+    std::erase_if(lost, [&](const std::string& id) REQUIRES(mutex_) { return held_.contains(id); });
   }
   MAMORI_TRY(put_back(*transaction, holder_, lost, database_.clock().now()));
   MAMORI_TRY(transaction.commit());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   last_beat_ = began;
   if (there == 0)
     for (const auto& [id, held] : held_) held->end(Why::lost);
@@ -298,7 +300,7 @@ Status Jobs::tell_progress() {
   std::vector<store::Row> rows;
   bool any = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& [id, held] : held_) {
       if (held->ended) continue;
       any = true;
@@ -316,7 +318,7 @@ Status Jobs::tell_progress() {
                            [&](store::Row& row) { asked.push_back(store::as_text(row[0])); }));
   }
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& id : asked)
       if (const auto found = held_.find(id); found != held_.end()) found->second->end(Why::asked);
   }
@@ -330,7 +332,7 @@ Status Jobs::tell_progress() {
 Status Jobs::plan_due() {
   for (const auto& [name, kind] : kinds_) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       const auto planned = planned_.find(name);
       if (planned != planned_.end() && Steady::now() - planned->second < timing_.plan) continue;
       planned_[name] = Steady::now();
@@ -371,7 +373,7 @@ Status Jobs::claim(Hands& hands) {
       8;  // for each thread: what is quick must not wait for a look at the table each
   std::size_t wanted = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto room = hands.threads * (&hands == &quick_ ? kAhead : 1);
     const auto has = hands.queue.size() + hands.busy;
     wanted = room > has ? room - has : 0;
@@ -379,7 +381,7 @@ Status Jobs::claim(Hands& hands) {
   auto jobs = MAMORI_TRY(claim_due(database_, hands.kinds, options_.home, holder_, wanted));
   std::vector<std::string> twice;  // the others gave it back while a thread of ours has not ended with it
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& job : jobs)
       if (held_.contains(job.id)) twice.push_back(job.id);
   }
@@ -390,7 +392,7 @@ Status Jobs::claim(Hands& hands) {
     std::erase_if(
         jobs, [&](const Job& job) { return std::find(twice.begin(), twice.end(), job.id) != twice.end(); });
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto& job : jobs) {
     const auto* kind = find(job.kind);
     auto held = std::make_shared<Held>(std::move(job), kind);
@@ -405,14 +407,14 @@ Status Jobs::claim(Hands& hands) {
 Status Jobs::settle() {
   std::vector<std::shared_ptr<Held>> ended;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& [id, held] : held_)
       if (held->ended) ended.push_back(held);
   }
   for (const auto& held : ended) {
     if (!MAMORI_TRY(release(database_, held->job)))
       log::warning("jobs: " + held->job.kind + " ended when another had it");
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     held_.erase(held->job.id);
   }
   return {};
@@ -421,9 +423,9 @@ Status Jobs::settle() {
 // --- the hands
 
 void Jobs::work(Hands& hands) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
-    work_.wait(lock, [&] { return stopping_ || !hands.queue.empty(); });
+    work_.wait(mutex_, [&]() REQUIRES(mutex_) { return stopping_ || !hands.queue.empty(); });
     if (stopping_) return;  // what is queued goes back
     const auto held = std::move(hands.queue.front());
     hands.queue.pop_front();
@@ -471,7 +473,7 @@ Status Jobs::do_due(const std::string& home) {
     const auto* kind = find(jobs[0].kind);
     auto held = std::make_shared<Held>(std::move(jobs[0]), kind);
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       held_.emplace(held->job.id, held);
     }
     const auto label = held->job.kind + " " + held->job.task.label;
@@ -524,7 +526,7 @@ void Jobs::finish(Held& held, Result<Done> outcome) {
     return;
   }
   if (!*released) log::warning("jobs: " + job.kind + " ended when another had it");
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   held_.erase(job.id);
 }
 
@@ -545,7 +547,7 @@ Result<Job> Jobs::ask(const store::Actor& actor, const store::Scope& scope, cons
   if (asked == 0) return Error{ErrorKind::conflict, "jobs.busy", {{"name", job.task.label}}};
   transaction.journal(actor, {job.task.facility, "job", job.kind, "asked", "", "", job.task.label});
   MAMORI_TRY(transaction.commit());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   woken_ = true;
   wake_.notify_all();
   return job;
@@ -559,7 +561,7 @@ Result<Job> Jobs::end(const store::Actor& actor, const store::Scope& scope, cons
   if (!job.runs()) return Error{ErrorKind::conflict, "jobs.idle", {{"name", job.task.label}}};
   transaction.journal(actor, {job.task.facility, "job", job.kind, "ended", "", "", job.task.label});
   MAMORI_TRY(transaction.commit());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (const auto found = held_.find(id); found != held_.end()) found->second->end(Why::asked);
   return job;
 }
@@ -580,12 +582,12 @@ Result<json::object> Jobs::now(const store::Actor& actor, const std::string& kin
                                   known);
     held->by_hand = true;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (stopping_) return Error{ErrorKind::unavailable, "jobs.stopping"};
       held_.emplace(row->id, held);
     }
     if (auto kept = transaction.commit(); !kept) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       held_.erase(row->id);
       return std::move(kept).take_error();
     }

@@ -4,14 +4,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <thread>
 
+#include "base/mutex.h"
 #include "jobs/job.h"
 
 namespace mamori::jobs {
@@ -69,8 +68,10 @@ class Jobs {
  private:
   struct Hands {  // of one pool
     std::vector<std::string> kinds;
+    std::size_t threads = 0;
+    // Guarded by Jobs::mutex_, which the analysis cannot be told from here.
     std::deque<std::shared_ptr<Held>> queue;
-    std::size_t busy = 0, threads = 0;
+    std::size_t busy = 0;
   };
   Jobs(store::Database& database, Timing timing) : database_(database), timing_(timing) {}
 
@@ -96,17 +97,20 @@ class Jobs {
   const Timing timing_;
   Options options_;
   std::map<std::string, Kind> kinds_;
-  std::string holder_;  // this process
+  Mutex beginning_;     // one at a time begins to beat; held while the database writes
+  std::string holder_;  // this process; not changed once it beats
   std::vector<std::thread> threads_;
-  std::thread conductor_, watcher_;
+  std::thread conductor_ GUARDED_BY(beginning_), watcher_ GUARDED_BY(beginning_);
 
-  mutable std::mutex mutex_;  // guards what follows; never held across the database
-  std::condition_variable wake_, work_;
-  bool begun_ = false, stopping_ = false, ended_ = false, woken_ = false;
+  mutable Mutex mutex_;  // never held across the database
+  CondVar wake_, work_;
+  bool begun_ GUARDED_BY(mutex_) = false, stopping_ GUARDED_BY(mutex_) = false,
+              ended_ GUARDED_BY(mutex_) = false, woken_ GUARDED_BY(mutex_) = false;
   Hands quick_, slow_;
-  std::map<std::string, std::shared_ptr<Held>> held_;  // by id: queued, running, or ended and not yet written
-  std::map<std::string, std::chrono::steady_clock::time_point> planned_;  // by kind
-  std::chrono::steady_clock::time_point last_beat_{};
+  // By id: queued, running, or ended and not yet written.
+  std::map<std::string, std::shared_ptr<Held>> held_ GUARDED_BY(mutex_);
+  std::map<std::string, std::chrono::steady_clock::time_point> planned_ GUARDED_BY(mutex_);  // by kind
+  std::chrono::steady_clock::time_point last_beat_ GUARDED_BY(mutex_){};
   // Of the conductor alone.
   struct Heard {
     std::int64_t beat = -1;

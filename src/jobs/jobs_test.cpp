@@ -355,6 +355,23 @@ TEST_P(JobsOnBothEngines, OneDoneByHandIsDoneByNobodyElseMeanwhile) {
   EXPECT_EQ(the(*one, "A").history.size(), 3u);
 }
 
+TEST_P(JobsOnBothEngines, TwoThatAreFirstAtTheSameMomentBeginOnce) {
+  for (int round = 0; round < 20; ++round) {
+    const auto jobs = server();
+    jobs->add(kind_of("read", {}, [](Turn&) -> Result<Done> { return Done{}; }));
+    std::latch both(2);
+    const auto ask = [&](const std::string& subject) {
+      both.arrive_and_wait();
+      const auto answer = jobs->now(kPerson, "read", {"f1", subject, subject, {}, {}},
+                                    [](Turn&) -> Result<Done> { return Done{}; });
+      EXPECT_TRUE(answer) << describe(answer.error());
+    };
+    std::thread other([&] { ask("b"); });
+    ask("a");
+    other.join();
+  }
+}
+
 TEST_P(JobsOnBothEngines, AFollowerIsToldEverythingInOrderAtLeastOnce) {
   const auto jobs = server();
   JournalTail tail(*database_);

@@ -91,7 +91,7 @@ void Counting::count(const LogSource& source, std::span<const archive::Event> ev
   refused_ += refused;
   if (source.id.empty()) return;  // nobody's
   const auto now = events.empty() ? ledger_.database().clock().now() : events.back().received;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   auto& counters = counters_[source.id];
   auto& hour = counters.fresh[hour_of(now)];
   hour.events += good;
@@ -113,7 +113,7 @@ void Counting::count_dropped(const std::string& source, std::uint64_t events) {
   dropped_ += events;
   if (source.empty()) return;
   const auto hour = hour_of(ledger_.database().clock().now());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   counters_[source].fresh[hour].dropped += events;
 }
 
@@ -130,7 +130,7 @@ Status Counting::keep() {
   std::map<std::string, std::map<std::int64_t, Hour>> fresh;
   std::vector<store::Row> hours, seen;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (auto& [source, counters] : counters_) {
       if (counters.fresh.empty()) continue;
       for (const auto& [hour, counted] : counters.fresh)
@@ -165,7 +165,7 @@ Status Counting::keep() {
   auto written = write();
   if (written || written.error().code == "store.outcome-unknown")
     return written;  // rather too few than twice
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& [source, back] : fresh)
     for (const auto& [hour, counted] : back) {
       auto& into = counters_[source].fresh[hour];
@@ -230,7 +230,7 @@ std::string Counting::by_source() const {
   const auto sources = senders_.known();
   std::string lag = "# TYPE mamori_log_source_drift_seconds gauge\n",
               last = "# TYPE mamori_log_source_last_received_seconds gauge\n";
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const auto& source : sources) {
     const auto counters = counters_.find(source.id);
     if (counters == counters_.end() || counters->second.last_received == Instant{}) continue;

@@ -5,9 +5,9 @@
 #include <array>
 #include <atomic>
 #include <map>
-#include <mutex>
 
 #include "archive/event.h"
+#include "base/mutex.h"
 #include "ledger/ledger.h"
 #include "logs/senders.h"
 
@@ -51,8 +51,8 @@ class Counting {
 
   ledger::Ledger& ledger_;
   const Senders& senders_;
-  mutable std::mutex mutex_;                  // guards counters_; never held across the database
-  std::map<std::string, Counters> counters_;  // by source id
+  mutable Mutex mutex_;                                          // never held across the database
+  std::map<std::string, Counters> counters_ GUARDED_BY(mutex_);  // by source id
   std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0},
       waiting_{0};
 };

@@ -4,11 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <condition_variable>
 #include <deque>
 #include <thread>
 
 #include "logs/logs.h"
+
+#include "base/mutex.h"
 
 namespace mamori::logs {
 namespace {
@@ -111,16 +112,16 @@ Result<Logs::FileResult> Logs::import_file(
     std::shared_ptr<archive::Batch> batch;
     bool done = false;
   };
-  std::mutex mutex;
-  std::condition_variable changed;
+  Mutex mutex;
+  CondVar changed;
   std::deque<std::shared_ptr<Job>> waiting, in_order;
   bool closed = false;
   const auto work = [&] {
     while (true) {
       std::shared_ptr<Job> job;
       {
-        std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return closed || !waiting.empty(); });
+        MutexLock lock(mutex);
+        changed.wait(mutex, [&]() REQUIRES(mutex) { return closed || !waiting.empty(); });
         if (waiting.empty()) return;
         job = std::move(waiting.front());
         waiting.pop_front();
@@ -136,7 +137,7 @@ Result<Logs::FileResult> Logs::import_file(
         to += job->texts[i].size();
         formats::normalise(batch->events[i], context, batch->arena);
       }
-      const std::lock_guard lock(mutex);
+      const MutexLock lock(mutex);
       job->batch = std::move(batch);
       job->done = true;
       changed.notify_all();
@@ -148,9 +149,9 @@ Result<Logs::FileResult> Logs::import_file(
     while (true) {
       std::shared_ptr<Job> job;
       {
-        std::unique_lock lock(mutex);
+        MutexLock lock(mutex);
         if (in_order.size() <= leave) return;
-        changed.wait(lock, [&] { return in_order.front()->done; });
+        changed.wait(mutex, [&]() REQUIRES(mutex) { return in_order.front()->done; });
         job = std::move(in_order.front());
         in_order.pop_front();
       }
@@ -171,7 +172,7 @@ Result<Logs::FileResult> Logs::import_file(
     texts = {};
     bytes = 0;
     {
-      const std::lock_guard lock(mutex);
+      const MutexLock lock(mutex);
       waiting.push_back(job);
       in_order.push_back(job);
     }
@@ -205,7 +206,7 @@ Result<Logs::FileResult> Logs::import_file(
   flush();
   hand_over(0);
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     closed = true;
   }
   changed.notify_all();

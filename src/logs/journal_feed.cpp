@@ -73,19 +73,19 @@ Result<std::int64_t> JournalFeed::fed_until(const std::string& facility, const a
 }
 
 Status JournalFeed::feed(const std::string& facility) {
-  std::mutex* feeding = nullptr;
+  Mutex* feeding = nullptr;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     auto& own = feeding_[facility];
-    if (!own) own = std::make_unique<std::mutex>();
+    if (!own) own = std::make_unique<Mutex>();
     feeding = own.get();
   }
-  const std::lock_guard one(*feeding);
+  const MutexLock one(*feeding);
   if (archive_.read_only()) return {};
   auto* stream = MAMORI_TRY(archive_.stream({facility, "journal"}));
   std::int64_t last = -1;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto found = fed_.find(facility); found != fed_.end()) last = found->second;
   }
   if (last < 0) last = MAMORI_TRY(fed_until(facility, *stream));  // after a start
@@ -113,7 +113,7 @@ Status JournalFeed::feed(const std::string& facility) {
       last = entry.sequence;
     }
     const auto appended = keeping_.append(*stream, events);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!appended) {
       fed_.erase(
           facility);  // they may stand in the stream all the same: the next time its last entry says so
@@ -121,7 +121,7 @@ Status JournalFeed::feed(const std::string& facility) {
     }
     fed_[facility] = last;
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   fed_[facility] = last;
   return {};
 }

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "logs/keeping.h"
 
 namespace mamori::logs {
@@ -26,9 +26,9 @@ class JournalFeed {
   store::Database& database_;
   archive::Archive& archive_;
   Keeping& keeping_;
-  std::mutex mutex_;  // guards what follows; never held across database or disk
-  std::map<std::string, std::unique_ptr<std::mutex>> feeding_;  // by facility: one at a time
-  std::map<std::string, std::int64_t> fed_;                     // by facility, the last entry in its stream
+  Mutex mutex_;  // never held across database or disk
+  std::map<std::string, std::unique_ptr<Mutex>> feeding_ GUARDED_BY(mutex_);  // by facility: one at a time
+  std::map<std::string, std::int64_t> fed_ GUARDED_BY(mutex_);  // by facility, the last entry in its stream
 };
 
 }  // namespace mamori::logs

@@ -1,5 +1,7 @@
 #include "logs/keeper.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 
 namespace mamori::logs {
@@ -60,7 +62,7 @@ bool Keeper::room(const Lane& lane, std::size_t bytes, std::size_t gathered) con
 void Keeper::put(const LanePtr& lane, std::vector<std::string> messages, Done done) {
   if (messages.empty()) return;
   const auto bytes = weight(messages);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   lane->waiting_ += bytes;
   if (lane->flow == Flow::comes) waiting_ += bytes;
   events_ += messages.size();
@@ -74,7 +76,7 @@ void Keeper::put(const LanePtr& lane, std::vector<std::string> messages, Done do
 }
 
 void Keeper::work() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
     const auto now = Steady::now();
     while (!later_.empty() && later_.begin()->first <= now) {
@@ -86,20 +88,20 @@ void Keeper::work() {
       const auto lane = std::move(ready_.front());
       ready_.pop_front();
       if (!ready_.empty()) wake_.notify_one();
-      run(lane, lock);
+      run(lane);
     } else if (ending_ && busy_ == 0) {
       wake_.notify_all();
       return;
     } else if (later_.empty()) {
-      wake_.wait(lock);
+      wake_.wait(mutex_);
     } else {
       const auto next = later_.begin()->first;  // a copy: the entry may go meanwhile
-      wake_.wait_until(lock, next);
+      wake_.wait_until(mutex_, next);
     }
   }
 }
 
-void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
+void Keeper::run(const LanePtr& lane) {
   lane->state_ = Lane::State::running;
   // What stands in the lane is not moved while it is read: others only add behind.
   formats::Bodies bodies;
@@ -114,7 +116,7 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
     }
   const auto count = bodies.events.size();
   if (std::exchange(lane->trying_, count) == 0) lane->received_ = logs_.now();
-  lock.unlock();
+  MutexUnlock away(mutex_);
 
   auto source = logs_.find_sender(lane->sender);
   if (source && !*source && !patient()) source = logs_.nameless_sender(lane->sender.address);
@@ -140,7 +142,7 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
   }
 
   std::vector<std::pair<Done, Outcome>> told;
-  lock.lock();
+  away.lock();
   if (again) {
     const auto now = Steady::now();
     if (!waits && now - lane->told_ > kTell) {
@@ -176,9 +178,8 @@ void Keeper::run(const LanePtr& lane, std::unique_lock<std::mutex>& lock) {
     lane->state_ = Lane::State::ready;
     ready_.push_back(lane);
   }
-  lock.unlock();
+  away.unlock();
   for (const auto& [tell, outcome] : told) tell(outcome);
-  lock.lock();
 }
 
 void Keeper::finish(Lane& lane, std::size_t count, Outcome outcome,
@@ -206,7 +207,7 @@ void Keeper::finish(Lane& lane, std::size_t count, Outcome outcome,
 
 // The only thread here that waits for the database.
 void Keeper::take_in() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   Steady::time_point told{};
   while (!ended_) {
     asked_ = false;
@@ -231,19 +232,19 @@ void Keeper::take_in() {
     }
     // Not at once where it failed: the database may be busy.
     if (!done)
-      wake_taker_.wait_for(lock, kLook, [this] { return ended_; });
+      wake_taker_.wait_for(mutex_, kLook, [this]() REQUIRES(mutex_) { return ended_; });
     else
-      wake_taker_.wait_for(lock, kLook, [this] { return ended_ || asked_; });
+      wake_taker_.wait_for(mutex_, kLook, [this]() REQUIRES(mutex_) { return ended_ || asked_; });
   }
 }
 
 bool Keeper::patient() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return !end_ || Steady::now() < *end_;
 }
 
 void Keeper::hurry(std::chrono::milliseconds patience) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (end_) return;
   end_ = Steady::now() + patience;
   for (auto& [when, lane] : later_) {
@@ -256,14 +257,14 @@ void Keeper::hurry(std::chrono::milliseconds patience) {
 
 void Keeper::stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ending_ = true;
   }
   wake_.notify_all();
   for (auto& thread : threads_)
     if (thread.joinable()) thread.join();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ended_ = true;
   }
   wake_taker_.notify_all();

@@ -4,11 +4,11 @@
 // on meanwhile.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <thread>
 
+#include "base/mutex.h"
 #include "logs/logs.h"
 
 namespace mamori::logs {
@@ -43,7 +43,7 @@ class Keeper {
     };
     enum class State { idle, ready, running, later };
     std::atomic<std::size_t> waiting_{0};
-    // Guarded by Keeper::mutex_.
+    // Guarded by Keeper::mutex_, which the analysis cannot be told from here.
     std::deque<Batch> batches_;
     State state_ = State::idle;
     int tries_ = 0;
@@ -74,7 +74,7 @@ class Keeper {
   void stop();
   // Events that were put and are neither kept nor given up.
   std::size_t left() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return events_;
   }
   // Grows while something is being kept.
@@ -89,23 +89,25 @@ class Keeper {
   using Steady = std::chrono::steady_clock;
   void work();
   void take_in();
-  void run(const LanePtr& lane, std::unique_lock<std::mutex>& lock);
+  void run(const LanePtr& lane) REQUIRES(mutex_);
   // How it went, of the first `count` messages of the lane.
-  void finish(Lane& lane, std::size_t count, Outcome outcome, std::vector<std::pair<Done, Outcome>>& told);
+  void finish(Lane& lane, std::size_t count, Outcome outcome, std::vector<std::pair<Done, Outcome>>& told)
+      REQUIRES(mutex_);
   bool patient();
 
   Logs& logs_;
   const Options options_;
   std::atomic<std::size_t> waiting_{0};  // bytes in all lanes of Flow::comes
   std::atomic<std::uint64_t> progress_{0};
-  mutable std::mutex mutex_;  // guards what follows and the lanes
-  std::condition_variable wake_, wake_taker_;
-  std::deque<LanePtr> ready_;
-  std::multimap<Steady::time_point, LanePtr> later_;
-  std::size_t events_ = 0;  // waiting
-  std::size_t busy_ = 0;    // lanes that are not idle
-  bool ending_ = false, ended_ = false, asked_ = false;
-  std::optional<Steady::time_point> end_;  // of patience
+  mutable Mutex mutex_;  // guards the lanes too
+  CondVar wake_, wake_taker_;
+  std::deque<LanePtr> ready_ GUARDED_BY(mutex_);
+  std::multimap<Steady::time_point, LanePtr> later_ GUARDED_BY(mutex_);
+  std::size_t events_ GUARDED_BY(mutex_) = 0;  // waiting
+  std::size_t busy_ GUARDED_BY(mutex_) = 0;    // lanes that are not idle
+  bool ending_ GUARDED_BY(mutex_) = false, ended_ GUARDED_BY(mutex_) = false,
+               asked_ GUARDED_BY(mutex_) = false;
+  std::optional<Steady::time_point> end_ GUARDED_BY(mutex_);  // of patience
   std::vector<std::thread> threads_;
   std::thread taker_;
 };

@@ -4,9 +4,9 @@
 
 #include <deque>
 #include <map>
-#include <mutex>
 
 #include "archive/archive.h"
+#include "base/mutex.h"
 #include "ledger/ledger.h"
 #include "logs/witness.h"
 
@@ -110,21 +110,21 @@ class Keeping {
 
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
-  std::mutex making_room_;          // one at a time
+  Mutex making_room_;               // one at a time
   std::optional<Witness> witness_;  // set before anything runs
   const Texts* texts_ = nullptr;
   std::string language_;
-  mutable std::mutex mutex_;  // guards everything below; never held across database or disk
+  mutable Mutex mutex_;  // never held across database or disk
   struct Removal {
     archive::StreamName name;
     std::uint64_t events = 0, first = 0;
     std::string reason;
   };
-  std::deque<Removal> removals_;  // not yet in the journal
-  bool removals_looked_for_ = false;
-  Instant last_round_{};
-  int rounds_in_doubt_ = 0;                                // since the clock jumped, counted down
-  std::vector<std::pair<Instant, std::uint64_t>> growth_;  // bytes of the archive, lately
+  std::deque<Removal> removals_ GUARDED_BY(mutex_);  // not yet in the journal
+  bool removals_looked_for_ GUARDED_BY(mutex_) = false;
+  Instant last_round_ GUARDED_BY(mutex_){};
+  int rounds_in_doubt_ GUARDED_BY(mutex_) = 0;  // since the clock jumped, counted down
+  std::vector<std::pair<Instant, std::uint64_t>> growth_ GUARDED_BY(mutex_);  // bytes of the archive, lately
 };
 
 }  // namespace mamori::logs

@@ -149,11 +149,11 @@ Status Logs::record_search(const store::Actor& actor, const std::string& facilit
   const auto now = ledger_.database().clock().now();
   const auto key = actor.id + "\n" + actor.name + "\n" + facility + "\n" + question;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto found = used_.find(key); found != used_.end() && now - found->second < kSameUse) return {};
   }
   MAMORI_TRY(record_use(actor, facility, "searched", question));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (used_.size() >= kMostUsed) used_.clear();
   used_[key] = now;
   return {};

@@ -5,11 +5,11 @@
 #include <atomic>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <set>
 
 #include "archive/archive.h"
 #include "base/crypto.h"
+#include "base/mutex.h"
 #include "formats/bodies.h"
 #include "ledger/ledger.h"
 #include "logs/counting.h"
@@ -142,8 +142,8 @@ class Logs {
   Keeping keeping_;
   Counting counting_;
   JournalFeed journal_;
-  mutable std::mutex mutex_;             // guards used_
-  std::map<std::string, Instant> used_;  // who asked what, lately
+  mutable Mutex mutex_;
+  std::map<std::string, Instant> used_ GUARDED_BY(mutex_);  // who asked what, lately
 };
 
 }  // namespace mamori::logs

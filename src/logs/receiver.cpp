@@ -19,10 +19,10 @@
 #include <cstring>
 #include <list>
 #include <map>
-#include <mutex>
 #include <thread>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "formats/framing.h"
 #include "logs/keeper.h"
 
@@ -121,11 +121,11 @@ struct Receiver::State {
   Logs& logs;
   // Before `io`, whose end ends the connections that count themselves here.
   std::atomic<std::size_t> open{0};
-  std::mutex mutex;                               // guards by_address, connections, stopping_began
-  std::map<std::string, std::size_t> by_address;  // connections
-  std::list<Open> connections;
+  Mutex mutex;
+  std::map<std::string, std::size_t> by_address GUARDED_BY(mutex);  // connections
+  std::list<Open> connections GUARDED_BY(mutex);
   std::atomic<bool> stopping{false};
-  bool stopping_began = false;
+  bool stopping_began GUARDED_BY(mutex) = false;
   Keeper keeper;  // where events go to the archive; the network's threads never wait for it
   asio::io_context io{2};
   asio::strand<asio::io_context::executor_type> listening;
@@ -211,7 +211,7 @@ struct Receiver::State {
     std::optional<std::list<Open>::iterator> entry = {};
     ~Place() {
       --state.open;
-      const std::lock_guard lock(state.mutex);
+      const MutexLock lock(state.mutex);
       if (!address.empty() && --state.by_address[address] == 0) state.by_address.erase(address);
       if (entry) state.connections.erase(*entry);
     }
@@ -223,7 +223,7 @@ struct Receiver::State {
     const auto peer = socket.remote_endpoint(failure);
     if (failure) return false;
     const auto address = shown(peer.address());
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (stopping) return false;
     if (const auto others = by_address.find(address);
         others != by_address.end() && others->second >= options.of_one_address)
@@ -270,13 +270,13 @@ struct Receiver::State {
 
   // Ends the reading of all connections: each then hands over what is whole and ends.
   void cut_all() {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     for (auto entry = connections.begin(); entry != connections.end(); ++entry)
       asio::post(entry->executor, [this, sought = &*entry] {
         std::function<void()> cut;
         {
           // It may have ended meanwhile; that happens on this executor too, so not while `cut` runs.
-          const std::lock_guard looking(mutex);
+          const MutexLock looking(mutex);
           for (const auto& one : connections)
             if (&one == sought) cut = one.cut;
         }
@@ -463,7 +463,7 @@ Receiver::~Receiver() {
 void Receiver::stop() {
   // First nothing more is read, then what was read is kept, and only then do those end who keep it.
   {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     if (std::exchange(state_->stopping_began, true)) return;
     state_->stopping = true;
   }

@@ -61,8 +61,8 @@ Status record_heads(store::Database& database,
     for (const auto& [name, head] : heads)
       MAMORI_TRY(lease->each(
           "SELECT facility, stream, size, root, at, noted_at FROM log_head WHERE facility = ? AND stream = ?",
-          {name.facility, name.name}, [&](store::Row& row) {
-            known[name] = {head_of(row), store::as_integer(row[5])};
+          {name.facility, name.name}, [&, of = &name](store::Row& row) {
+            known[*of] = {head_of(row), store::as_integer(row[5])};
           }));
   }
   // Asked before anything is locked: it reads the archive.

@@ -51,11 +51,11 @@ Result<std::map<archive::StreamName, archive::Retention>> Keeping::retentions(
 Result<bool> Keeping::clock_is_sure() {
   bool looked = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     looked = last_round_ != Instant{};
   }
   if (!looked) MAMORI_TRY(watch_clock());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return rounds_in_doubt_ == 0;
 }
 
@@ -64,7 +64,7 @@ Result<std::uint64_t> Keeping::retain(const archive::StreamName& name, const arc
   auto* stream = MAMORI_TRY(archive_.stream(name));
   const auto removed = MAMORI_TRY(stream->retain(retention));
   if (removed > 0) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     removals_.push_back({name, removed, stream->first(), ""});
   }
   MAMORI_TRY(record_removals());
@@ -72,7 +72,7 @@ Result<std::uint64_t> Keeping::retain(const archive::StreamName& name, const arc
 }
 
 Status Keeping::make_room(bool full) {
-  const std::lock_guard one(making_room_);
+  const MutexLock one(making_room_);
   const auto space = archive_.space();
   const auto reserve = std::min(kReserve, space.total / kReservePart);
   if (archive_.read_only()) return {};
@@ -106,7 +106,7 @@ Status Keeping::make_room(bool full) {
     missing -= std::min(missing, before - std::min(before, (*stream)->bytes_on_disk()));
     log::warning(
         fmt::format("the disk is nearly full: the {} oldest events of {} went", *removed, label_of(name)));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     removals_.push_back({name, *removed, (*stream)->first(), "disk full"});
   }
   return failures.status();
@@ -118,7 +118,7 @@ Status Keeping::record_removals() {
   while (true) {
     Removal removal;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (removals_.empty()) return {};
       removal = removals_.front();
     }
@@ -128,7 +128,7 @@ Status Keeping::record_removals() {
                          json::serialize(json::object{{"events", removal.events}, {"first", removal.first}}),
                          removal.reason});
     MAMORI_TRY(transaction.commit());
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     removals_.pop_front();
   }
 }
@@ -137,7 +137,7 @@ Status Keeping::record_removals() {
 // one that is none of ours.
 Status Keeping::find_unrecorded_removals() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (removals_looked_for_ || archive_.read_only()) return {};
   }
   for (const auto& name : MAMORI_TRY(archive_.names())) {
@@ -158,10 +158,10 @@ Status Keeping::find_unrecorded_removals() {
     if (first <= known) continue;
     log::warning(fmt::format("the {} oldest events of {} went, and the journal did not say so", first - known,
                              label_of(name)));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     removals_.push_back({name, first - known, first, "found at the start"});
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   removals_looked_for_ = true;
   return {};
 }
@@ -173,7 +173,7 @@ Status Keeping::watch_clock() {
   const auto now = ledger_.database().clock().now();
   Instant last;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     last = last_round_;
   }
   const bool first = last == Instant{};
@@ -186,7 +186,7 @@ Status Keeping::watch_clock() {
       if (const auto newest = (*stream)->event((*stream)->size() - 1))
         last = std::max(last, newest->event.received);
     }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   last_round_ = now;
   const bool jumped =
       last != Instant{} && (now < last - kJump || now > last + (first ? kJumpAtStart : kJump));

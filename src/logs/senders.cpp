@@ -49,12 +49,12 @@ LogSource source_in(const store::Row& row) {
 Status Senders::migrate(store::Database& database) { return database.migrate(kSchema); }
 
 std::shared_ptr<const Senders::Table> Senders::table() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return table_;
 }
 
 void Senders::changed() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   sequence_ = -1;
 }
 
@@ -70,11 +70,11 @@ Result<std::string> Senders::default_facility(store::Connection& connection) con
 }
 
 Status Senders::load() {
-  const std::lock_guard one(loading_);
+  const MutexLock one(loading_);
   const auto now = Steady::now();
   std::int64_t before = -1;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     before = table_ ? sequence_ : -1;
     if (before >= 0 && now - loaded_ < kFresh) return {};
   }
@@ -82,7 +82,7 @@ Status Senders::load() {
   const auto head = MAMORI_TRY(lease->query("SELECT sequence FROM journal_head"));
   const auto sequence = head.rows.empty() ? 0 : store::as_integer(head.rows[0][0]);
   if (sequence == before) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     loaded_ = now;
     return {};
   }
@@ -111,7 +111,7 @@ Status Senders::load() {
                              made->collecting = found->second;
                          }));
   if (made->collecting) made->sources[*made->collecting].shared = true;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   table_ = std::move(made);
   // Where it was said meanwhile that something changed, the next look reads again.
   sequence_ = before >= 0 && sequence_ < 0 ? -1 : sequence;
@@ -142,7 +142,7 @@ Result<std::optional<LogSource>> Senders::find(const Sender& sender) {
     if (!sender.token.empty()) return Error{ErrorKind::unauthenticated, "collect.log.token"};
   }
   if (sender.address.empty() && sender.token.empty()) return refused();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (sender.token.empty() && waiting_.size() < kMostWaiting) waiting_.insert(sender);
   if (!now_known || !now_known->collecting || !full_) return std::optional<LogSource>();
   const auto& collecting = now_known->sources[*now_known->collecting];
@@ -189,11 +189,11 @@ bool Senders::may_take_one() {
 }
 
 Status Senders::admit() {
-  const std::lock_guard one(admitting_);
+  const MutexLock one(admitting_);
   MAMORI_TRY(load());
   std::set<Sender> waiting;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting = waiting_;
     if (full_ && Steady::now() - *full_ > kFullFor) full_.reset();
   }
@@ -206,13 +206,13 @@ Status Senders::admit() {
       log::error("log sender " + sender.address + ": " + describe(done.error()));
       full = true;
     }
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting_.erase(sender);
   }
   if (waiting.empty()) return {};
   if (full) {
     if (const auto now = table(); !now->collecting) MAMORI_TRY(make_collecting(now->facility));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     full_ = Steady::now();
   }
   changed();

@@ -4,10 +4,10 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 
+#include "base/mutex.h"
 #include "formats/mapping.h"
 #include "ledger/ledger.h"
 
@@ -78,24 +78,25 @@ class Senders {
   };
   Status load();
   Result<std::string> default_facility(store::Connection& connection) const;
-  Status admit(const Sender& sender, bool& full);
+  Status admit(const Sender& sender, bool& full) REQUIRES(admitting_);
   Result<bool> forget_one(const std::string& facility);
   Status make_collecting(const std::string& facility);
-  bool may_take_one();
+  bool may_take_one() REQUIRES(admitting_);
   std::shared_ptr<const Table> table() const;
 
   ledger::Ledger& ledger_;
   std::function<Result<std::set<std::string>>()> looked_after_;
-  std::mutex loading_;                // one look at the ledger at a time; held while the database reads
-  std::mutex admitting_;              // one admission at a time; held while the database writes
-  std::size_t at_once_ = kNewAtOnce;  // guarded by admitting_, as the next
-  std::chrono::steady_clock::time_point refilled_ = std::chrono::steady_clock::now();
-  mutable std::mutex mutex_;  // guards what follows; never held across the database
-  std::shared_ptr<const Table> table_;
-  std::int64_t sequence_ = -1;  // of the journal, when the table was read
-  std::chrono::steady_clock::time_point loaded_;
-  std::set<Sender> waiting_;                                   // for admit()
-  std::optional<std::chrono::steady_clock::time_point> full_;  // since when no more are taken in
+  Mutex loading_;    // one look at the ledger at a time; held while the database reads
+  Mutex admitting_;  // one admission at a time; held while the database writes
+  std::size_t at_once_ GUARDED_BY(admitting_) = kNewAtOnce;
+  std::chrono::steady_clock::time_point refilled_ GUARDED_BY(admitting_) = std::chrono::steady_clock::now();
+  mutable Mutex mutex_;  // never held across the database
+  std::shared_ptr<const Table> table_ GUARDED_BY(mutex_);
+  std::int64_t sequence_ GUARDED_BY(mutex_) = -1;  // of the journal, when the table was read
+  std::chrono::steady_clock::time_point loaded_ GUARDED_BY(mutex_);
+  std::set<Sender> waiting_ GUARDED_BY(mutex_);  // for admit()
+  // Since when no more are taken in.
+  std::optional<std::chrono::steady_clock::time_point> full_ GUARDED_BY(mutex_);
 };
 
 }  // namespace mamori::logs

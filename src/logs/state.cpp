@@ -50,7 +50,7 @@ DiskState Keeping::disk() const {
   const auto space = archive_.space();
   out.free = space.free;
   out.total = space.total;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (growth_.size() > 1 && growth_.back().second > growth_.front().second) {
     const auto days =
         static_cast<double>((growth_.back().first - growth_.front().first).count()) / 86'400'000.0;
@@ -65,7 +65,7 @@ Status Keeping::note_growth(Instant now) {
   std::uint64_t bytes = 0;
   for (const auto& name : MAMORI_TRY(archive_.names()))
     if (auto stream = archive_.stream(name)) bytes += (*stream)->bytes_on_disk();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   growth_.emplace_back(now, bytes);
   if (growth_.size() > 24 * 14) growth_.erase(growth_.begin());
   return {};

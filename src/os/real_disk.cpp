@@ -12,9 +12,10 @@
 #include <cerrno>
 #include <cstring>
 #include <list>
-#include <mutex>
 
 #include "os/disk.h"
+
+#include "base/mutex.h"
 
 namespace mamori::os {
 namespace {
@@ -63,19 +64,19 @@ class Descriptors {
   std::shared_ptr<Descriptor> of(const RealFile& file, int& reason);
   void forget(const RealFile& file);
   void give_back_half() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     make_room(used_.size() / 2);
   }
   std::size_t held() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return used_.size();
   }
   std::atomic<std::size_t> most{0};
 
  private:
-  void make_room(std::size_t leave);  // mutex_ held
-  mutable std::mutex mutex_;
-  std::list<const RealFile*> used_;
+  void make_room(std::size_t leave) REQUIRES(mutex_);
+  mutable Mutex mutex_;
+  std::list<const RealFile*> used_ GUARDED_BY(mutex_);
 };
 
 Descriptors& all() {
@@ -172,7 +173,7 @@ class RealFile final : public File {
 };
 
 std::shared_ptr<Descriptor> Descriptors::of(const RealFile& file, int& reason) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (file.descriptor_) {
     if (file.place_ != used_.begin()) used_.splice(used_.begin(), used_, file.place_);
     return file.descriptor_;
@@ -206,7 +207,7 @@ void Descriptors::make_room(std::size_t leave) {
 }
 
 void Descriptors::forget(const RealFile& file) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!file.descriptor_) return;
   used_.erase(file.place_);
   file.descriptor_.reset();

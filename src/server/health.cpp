@@ -32,7 +32,7 @@ Check::Check(std::string name, Pace pace, std::function<Status()> ask)
 
 Check::~Check() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
@@ -40,7 +40,7 @@ Check::~Check() {
 }
 
 void Check::loop() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
     const auto answer = ask_();
@@ -49,12 +49,12 @@ void Check::loop() {
     if (!good_ && answer) log::info("health, " + name_ + ": well again");
     good_ = answer.has_value();
     answered_ = Steady::now();
-    wake_.wait_for(lock, pace_.every, [this] { return stopping_; });
+    wake_.wait_for(mutex_, pace_.every, [this]() REQUIRES(mutex_) { return stopping_; });
   }
 }
 
 bool Check::holds() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return good_ && (!pace_.silence || Steady::now() - answered_ <= pace_.every + *pace_.silence);
 }
 

@@ -3,14 +3,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <thread>
 
 #include "base/json.h"
+#include "base/mutex.h"
 #include "store/database.h"
 
 namespace mamori::server {
@@ -39,10 +38,10 @@ class Check {
   const std::string name_;
   const Pace pace_;
   const std::function<Status()> ask_;
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false, good_ = true;
-  Steady::time_point answered_ = Steady::now();
+  mutable Mutex mutex_;
+  CondVar wake_;
+  bool stopping_ GUARDED_BY(mutex_) = false, good_ GUARDED_BY(mutex_) = true;
+  Steady::time_point answered_ GUARDED_BY(mutex_) = Steady::now();
   std::thread thread_;
 };
 

@@ -156,7 +156,11 @@ Status serve(Installation& installation, ServeOptions options) {
     MAMORI_TRY(net::make_certificate(options.listener.certificate_file, options.listener.key_file,
                                      options.listener.address, services.clock.now()));
   }
-  if (!MAMORI_TRY(services.users.any())) services.setup_secret = random_token(20);
+  const auto setup_secret = MAMORI_TRY(services.users.any()) ? std::string() : random_token(20);
+  {
+    const MutexLock kept(services.mutex);
+    services.setup_secret = setup_secret;
+  }
 
   sigset_t signals;
   sigemptyset(&signals);
@@ -197,10 +201,13 @@ Status serve(Installation& installation, ServeOptions options) {
   assess::add_duties(services.jobs, services.assessor, services.ledger);
   // Shared with the thread that watches the end, which may outlive this function by a moment.
   const std::shared_ptr<logs::Receiver> receiver = MAMORI_TRY(logs::Receiver::open(syslog, services.logs));
-  services.receivers = {{"address", syslog.address},
-                        {"udp", receiver->udp_port()},
-                        {"tcp", receiver->tcp_port()},
-                        {"tls", receiver->tls_port()}};
+  {
+    const MutexLock kept(services.mutex);
+    services.receivers = {{"address", syslog.address},
+                          {"udp", receiver->udp_port()},
+                          {"tcp", receiver->tcp_port()},
+                          {"tls", receiver->tls_port()}};
+  }
   const auto listener = MAMORI_TRY(http::Listener::open(
       options.listener, [&](const http::Request& request) { return answer(request, installation); }));
   const Health health(services.database, installation.server(), installation.directory());
@@ -221,7 +228,7 @@ Status serve(Installation& installation, ServeOptions options) {
                                 ? "localhost"
                                 : options.listener.address,
                             listener->port()),
-                services.setup_secret);
+                setup_secret);
   listener->run();
   waiter.join();
   services.jobs.join();

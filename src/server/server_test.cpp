@@ -233,8 +233,8 @@ TEST_P(OnBothEngines, WhoWasGivenAGroupReachesTheFacilitiesBelowItAndNoOthers) {
   const auto east = facility("東診療所", "13"), west = facility("西診療所", "13"),
              far = facility("ヒミツ診療所", "27");
   for (const auto& [where, name] : {std::pair{east, "東の"}, {far, "ヒミツの"}}) {
-    const auto make = [&](const char* reg, json::object fields) {
-      const auto made = ledger.create(actor, **ledger.find_register(reg), where, {std::move(fields), ""});
+    const auto make = [&, in = where](const char* reg, json::object fields) {
+      const auto made = ledger.create(actor, **ledger.find_register(reg), in, {std::move(fields), ""});
       ASSERT_TRUE(made) << describe(made.error());
     };
     make("person", {{"name", std::string(name) + "職員"}});

@@ -32,21 +32,21 @@ constexpr Migration kJournalSchema[] = {
 
 std::string_view text_type(Engine engine) { return engine == Engine::sqlite ? "TEXT" : "TEXT COLLATE \"C\""; }
 
-Lease::Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home,
-             std::unique_ptr<Connection> connection)
-    : database_(&database), home_(&home), connection_(std::move(connection)) {}
+Lease::Lease(Database& database, bool restricted, std::unique_ptr<Connection> connection)
+    : database_(&database), restricted_(restricted), connection_(std::move(connection)) {}
 Lease::Lease(Lease&&) noexcept = default;
 Lease::~Lease() {
   if (!connection_ || !connection_->is_fit()) return;
-  const std::lock_guard lock(database_->mutex_);
-  if (home_->size() < kIdleKept) home_->push_back(std::move(connection_));
+  const MutexLock lock(database_->mutex_);
+  auto& home = database_->home(restricted_);
+  if (home.size() < kIdleKept) home.push_back(std::move(connection_));
 }
 
 Snapshot::~Snapshot() {
   if (lease_.holds()) lease_->rollback();
 }
 
-Transaction::Transaction(Database& database, std::unique_lock<std::mutex> writer, Lease lease)
+Transaction::Transaction(Database& database, std::unique_lock<Mutex> writer, Lease lease)
     : database_(&database), writer_(std::move(writer)), lease_(std::move(lease)) {}
 Transaction::Transaction(Transaction&& other) noexcept
     : database_(other.database_),
@@ -145,36 +145,37 @@ Result<std::unique_ptr<Connection>> Database::connect() const {
                                    : open_postgresql(url_);
 }
 
-Result<Lease> Database::lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted) {
+Result<Lease> Database::lend(bool restricted) {
   while (true) {
     std::unique_ptr<Connection> connection;
     {
-      const std::lock_guard lock(mutex_);
-      if (home.empty()) break;
-      connection = std::move(home.back());
-      home.pop_back();
+      const MutexLock lock(mutex_);
+      auto& idle = home(restricted);
+      if (idle.empty()) break;
+      connection = std::move(idle.back());
+      idle.pop_back();
     }
     // The server may have been restarted while it lay idle: then it is closed, and a new one made.
-    if (connection->is_fit()) return Lease(*this, home, std::move(connection));
+    if (connection->is_fit()) return Lease(*this, restricted, std::move(connection));
   }
   auto connection = MAMORI_TRY(connect());
   if (restricted) MAMORI_TRY(connection->restrict_to_reading(kQuestionLimit));
-  return Lease(*this, home, std::move(connection));
+  return Lease(*this, restricted, std::move(connection));
 }
 
-Result<Lease> Database::read() { return lend(idle_, false); }
-Result<Lease> Database::question() { return lend(idle_questions_, true); }
+Result<Lease> Database::read() { return lend(false); }
+Result<Lease> Database::question() { return lend(true); }
 
 Result<Transaction> Database::begin() {
-  std::unique_lock<std::mutex> writer;
+  std::unique_lock<Mutex> writer;
   if (engine_ == Engine::sqlite) writer = std::unique_lock(writer_);
-  auto lease = MAMORI_TRY(lend(idle_, false));
+  auto lease = MAMORI_TRY(lend(false));
   MAMORI_TRY(lease->begin());
   return Transaction(*this, std::move(writer), std::move(lease));
 }
 
 Result<Snapshot> Database::snapshot() {
-  auto lease = MAMORI_TRY(lend(idle_, false));
+  auto lease = MAMORI_TRY(lend(false));
   MAMORI_TRY(lease->execute(engine_ == Engine::sqlite ? "BEGIN"
                                                       : "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"));
   return Snapshot(std::move(lease));

@@ -1,14 +1,13 @@
 // The database behind everything: an embedded SQLite file, or PostgreSQL. Same calls, same tests.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/time.h"
 #include "store/connection.h"
 #include "store/journal.h"
@@ -27,8 +26,7 @@ class Database;
 // A connection on loan; goes back when the lease ends.
 class Lease {
  public:
-  Lease(Database& database, std::vector<std::unique_ptr<Connection>>& home,
-        std::unique_ptr<Connection> connection);
+  Lease(Database& database, bool restricted, std::unique_ptr<Connection> connection);
   ~Lease();
   Lease(Lease&&) noexcept;
   Lease& operator=(Lease&&) = delete;
@@ -38,7 +36,7 @@ class Lease {
 
  private:
   Database* database_;
-  std::vector<std::unique_ptr<Connection>>* home_;
+  bool restricted_;
   std::unique_ptr<Connection> connection_;
 };
 
@@ -74,12 +72,12 @@ class Transaction {
 
  private:
   friend class Database;
-  Transaction(Database& database, std::unique_lock<std::mutex> writer, Lease lease);
+  Transaction(Database& database, std::unique_lock<Mutex> writer, Lease lease);
   Status write_journal();
   Status write_touched();
 
   Database* database_;
-  std::unique_lock<std::mutex> writer_;  // SQLite allows one writer
+  std::unique_lock<Mutex> writer_;  // SQLite allows one writer
   Lease lease_;
   std::vector<JournalEntry> entries_;
   std::set<std::pair<std::string, std::string>> touched_;  // in one order, so that no two wait for each other
@@ -114,16 +112,19 @@ class Database {
       : url_(std::move(url)), engine_(engine), clock_(clock), disk_(disk) {}
   Status make_durable();
   Result<std::unique_ptr<Connection>> connect() const;
-  Result<Lease> lend(std::vector<std::unique_ptr<Connection>>& home, bool restricted);
+  Result<Lease> lend(bool restricted);
+  std::vector<std::unique_ptr<Connection>>& home(bool restricted) REQUIRES(mutex_) {
+    return restricted ? idle_questions_ : idle_;
+  }
 
   std::string url_;
   Engine engine_;
   const Clock& clock_;
   os::Disk& disk_;
-  std::mutex writer_;
-  std::mutex mutex_;  // guards the two lists
-  std::vector<std::unique_ptr<Connection>> idle_;
-  std::vector<std::unique_ptr<Connection>> idle_questions_;
+  Mutex writer_;
+  Mutex mutex_;
+  std::vector<std::unique_ptr<Connection>> idle_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Connection>> idle_questions_ GUARDED_BY(mutex_);
 };
 
 // "TEXT", or on PostgreSQL text that compares by bytes, as SQLite's does.

@@ -68,7 +68,8 @@ class Server {
       if (PQping(url("postgres").c_str()) == PQPING_OK) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
-    MAMORI_ASSERT(!"PostgreSQL did not start");
+    const bool postgresql_started = false;
+    MAMORI_ASSERT(postgresql_started);
   }
   ~Server() {
     ::kill(process_, SIGINT);

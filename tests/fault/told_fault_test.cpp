@@ -21,10 +21,10 @@ class World {
         sealer(Secret(std::string(Sealer::kKey, 's'))),
         blobs("/data/blobs", disk) {
     MAMORI_ASSERT(installation.open().has_value());
-    users = std::move(*identity::Users::open(installation.database(), sealer));
-    jobs = std::move(*jobs::Jobs::open(installation.database()));
-    sources = std::move(*readers::Sources::open(installation.ledger(), sealer, blobs, *jobs,
-                                                std::filesystem::path(MAMORI_SOURCE_DIR) / "data/readers"));
+    users = *identity::Users::open(installation.database(), sealer);
+    jobs = *jobs::Jobs::open(installation.database());
+    sources = *readers::Sources::open(installation.ledger(), sealer, blobs, *jobs,
+                                      std::filesystem::path(MAMORI_SOURCE_DIR) / "data/readers");
   }
   std::int64_t entries(const std::string& subject, const std::string& action) {
     const auto lease = installation.database().read();

@@ -66,7 +66,7 @@ Result<Stream*> ClusterArchive::stream(const StreamName& name) {
   std::shared_future<Result<Stream*>> opening;
   std::promise<Result<Stream*>> opened;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto found = streams_.find(whole); found != streams_.end()) return found->second.get();
     if (const auto found = opening_.find(whole); found != opening_.end())
       opening = found->second;
@@ -75,7 +75,7 @@ Result<Stream*> ClusterArchive::stream(const StreamName& name) {
   }
   if (opening.valid()) return opening.get();  // one opens for all who ask: a stream has one tree
   auto out = open_stream(whole, writer);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   opening_.erase(whole);
   if (out) streams_[whole] = std::move(*out);
   const auto answer = out ? Result<Stream*>(streams_[whole].get()) : Result<Stream*>(out.error());

@@ -5,6 +5,7 @@
 
 #include "archive/archive.h"
 #include "archive/cluster/stream.h"
+#include "base/mutex.h"
 #include "os/file.h"
 
 namespace mamori::archive {
@@ -43,9 +44,9 @@ class ClusterArchive : public Archive {
   const Clock& clock_;
   Result<std::unique_ptr<ClusterStream>> open_stream(const StreamName& whole,
                                                      const std::string& writer) const;
-  std::mutex mutex_;  // guards what follows; never held while the server is asked
-  std::map<StreamName, std::unique_ptr<ClusterStream>> streams_;
-  std::map<StreamName, std::shared_future<Result<Stream*>>> opening_;
+  Mutex mutex_;  // never held while the server is asked
+  std::map<StreamName, std::unique_ptr<ClusterStream>> streams_ GUARDED_BY(mutex_);
+  std::map<StreamName, std::shared_future<Result<Stream*>>> opening_ GUARDED_BY(mutex_);
 };
 
 }  // namespace mamori::archive

@@ -48,7 +48,9 @@ ClusterStream::ClusterStream(const ClickHouse& server, Place place, bool writes,
 Result<std::unique_ptr<ClusterStream>> ClusterStream::open(const ClickHouse& server, Place place, bool writes,
                                                            const SigningKey& key, const Clock& clock) {
   std::unique_ptr<ClusterStream> out(new ClusterStream(server, std::move(place), writes, key, clock));
-  out->state_ = MAMORI_TRY(out->load());
+  auto loaded = MAMORI_TRY(out->load());
+  const WriterLock lock(out->state_mutex_);
+  out->state_ = std::move(loaded);
   out->looked_ = out->loaded_ = out->everywhere_ = std::chrono::steady_clock::now();
   return out;
 }
@@ -64,7 +66,7 @@ Result<ClusterStream::Part> ClusterStream::rows_here(Fresh fresh) const {
   MAMORI_TRY(look());
   LeafIndex first = 0, end = 0;
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     first = state_.first;
     end = std::max(state_.tree.size(), first);
   }
@@ -220,7 +222,7 @@ void ClusterStream::take_in(const Group& group, const Insert& insert) {
   const auto from = insert.first - group.first;
   std::size_t unwritten = 0;
   {
-    const std::unique_lock lock(state_mutex_);
+    const WriterLock lock(state_mutex_);
     add(state_, std::span(group.leaves).subspan(from, insert.count),
         std::span(group.received).subspan(from, insert.count));
     state_.life = life_of(insert.batch);
@@ -270,7 +272,7 @@ bool ClusterStream::recall(Waiting& caller) {
 Status ClusterStream::reload() {
   auto fresh = MAMORI_TRY(load());
   MAMORI_TRY(is_all(fresh));
-  const std::unique_lock lock(state_mutex_);
+  const WriterLock lock(state_mutex_);
   if (ready_ && fresh.tree.size() < state_.tree.size())
     return Error{ErrorKind::unavailable,
                  "archive.cluster.behind",
@@ -287,7 +289,7 @@ Status ClusterStream::reload() {
 // everything of it is known. Reading needs none of that, so that a stream opens while replicas are away.
 Status ClusterStream::make_ready() {
   if (ready_) return {};
-  const std::lock_guard order(ready_order_);
+  const MutexLock order(ready_order_);
   if (ready_) return {};
   MAMORI_TRY(wait_for_earlier_inserts());
   MAMORI_TRY(begin_life());
@@ -338,9 +340,9 @@ Result<LeafRange> ClusterStream::append(std::span<const Event> events) {
       return Error{
           ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
   Waiting mine{events};
-  std::unique_lock lock(queue_mutex_);
+  MutexLock lock(queue_mutex_);
   queue_.push_back(&mine);
-  changed_.wait(lock, [&] { return mine.done || !leading_; });
+  changed_.wait(queue_mutex_, [&]() REQUIRES(queue_mutex_) { return mine.done || !leading_; });
   if (!mine.done) {
     // The first who finds nobody inserting does it for all who wait.
     leading_ = true;
@@ -389,17 +391,17 @@ std::string ClusterStream::chunk_rows(const State& state, std::size_t from) cons
 }
 
 Status ClusterStream::write_chunks() {
-  const std::lock_guard order(chunk_order_);
+  const MutexLock order(chunk_order_);
   std::string rows;
   std::size_t known = 0;
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     rows = chunk_rows(state_, state_.known_chunks);
     known = state_.chunks.size();
   }
   if (rows.empty()) return {};
   MAMORI_TRY(server_.put(table("chunk"), rows));
-  const std::unique_lock lock(state_mutex_);
+  const WriterLock lock(state_mutex_);
   state_.known_chunks = std::min(std::max(state_.known_chunks, known), state_.chunks.size());
   return {};
 }
@@ -413,7 +415,7 @@ Status ClusterStream::put_head() {
   put_row(row, std::uint64_t{pending_head_->size});
   put_row(row, pending_head_->note);
   MAMORI_TRY(server_.put(table("head"), row));
-  const std::unique_lock lock(state_mutex_);
+  const WriterLock lock(state_mutex_);
   state_.heads.push_back(std::move(*pending_head_));
   pending_head_.reset();
   return {};
@@ -424,18 +426,18 @@ Status ClusterStream::put_head() {
 Result<Head> ClusterStream::publish_head() {
   if (!writes_) return Error{ErrorKind::conflict, "archive.busy", {{"directory", origin_}}};
   MAMORI_TRY(make_ready());
-  const std::lock_guard order(head_order_);
+  const MutexLock order(head_order_);
   MAMORI_TRY(put_head());  // one that was signed is offered again as it is
   TreeView tree;
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     tree = state_.tree.view();
     if (!state_.heads.empty() && state_.heads.back().size == tree.size()) return state_.heads.back();
   }
   (void)write_chunks().has_value();  // so that the stream opens fast again
   pending_head_ = sign_head(origin_, tree.size(), tree.root(), clock_.now(), key_);
   MAMORI_TRY(put_head());
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   return state_.heads.back();
 }
 
@@ -456,12 +458,13 @@ Result<std::optional<std::uint64_t>> ClusterStream::missing_chunk(std::uint64_t 
         roots[number].push_back(row.hash());
       },
       {}, Reading::durable));
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   for (auto number = from; number < to; ++number) {
     const auto& found = roots[number];
     if (found.empty()) return std::optional(number);
-    if (std::all_of(found.begin(), found.end(),
-                    [&](const Hash& root) { return root == state_.tree.chunk(number); }))
+    if (std::all_of(found.begin(), found.end(), [&](const Hash& root) REQUIRES_SHARED(state_mutex_) {
+          return root == state_.tree.chunk(number);
+        }))
       continue;
     return Error{ErrorKind::corrupt,
                  "archive.verify.failed",
@@ -480,7 +483,7 @@ Status ClusterStream::keep_chunks(std::uint64_t from, std::uint64_t to) {
     if (!missing) return {};
     // Written once, and not there: again.
     {
-      const std::unique_lock lock(state_mutex_);
+      const WriterLock lock(state_mutex_);
       state_.known_chunks = std::min<std::size_t>(state_.known_chunks, *missing);
     }
     MAMORI_TRY(write_chunks());
@@ -509,13 +512,13 @@ Status ClusterStream::delete_rows(LeafIndex before) {
 Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
   if (!writes_) return Error{ErrorKind::conflict, "archive.busy", {{"directory", origin_}}};
   MAMORI_TRY(make_ready());
-  const std::lock_guard order(retain_order_);
+  const MutexLock order(retain_order_);
   const auto disk = retention.bytes == 0 ? 0.0 : static_cast<double>(MAMORI_TRY(measure_disk()));
   const auto raw = static_cast<double>(raw_bytes());
   const auto limit = clock_.now() - retention.age;
   LeafIndex before = 0, up_to = 0;
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     before = up_to = state_.first;
     auto left = disk;
     Instant newest{};  // so far: what came behind it is no older, whatever the clock said when it did
@@ -536,7 +539,7 @@ Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
   // What proofs from older heads may still ask for: the leaves of the chunk that a head ends in.
   std::vector<TreeSize> ends;
   {
-    const std::lock_guard heads(head_order_);
+    const MutexLock heads(head_order_);
     MAMORI_TRY(put_head());
   }
   MAMORI_TRY(server_.each(fmt::format("SELECT DISTINCT size FROM {} WHERE {} AND size >= {} AND size <= {}",
@@ -562,7 +565,7 @@ Result<std::uint64_t> ClusterStream::retain(const Retention& retention) {
   put_row(row, to_millis(clock_.now()));
   MAMORI_TRY(server_.put(table("retained"), row));
   {
-    const std::unique_lock lock(state_mutex_);
+    const WriterLock lock(state_mutex_);
     state_.first = up_to;
   }
   MAMORI_TRY(delete_rows(up_to));

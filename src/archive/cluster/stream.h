@@ -4,14 +4,12 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <map>
-#include <mutex>
-#include <shared_mutex>
 
 #include "archive/cluster/clickhouse.h"
 #include "archive/search.h"
+#include "base/mutex.h"
 
 namespace mamori::archive {
 
@@ -131,7 +129,7 @@ class ClusterStream : public Stream {
   Result<State> load() const;
   // Adds what has come since. `guard` is held for moments, never while the server is asked. False: there is a
   // hole before what is newer. `everywhere`: not only where new rows are to be expected.
-  Result<bool> read_on(State& state, std::shared_mutex& guard, bool everywhere) const;
+  Result<bool> read_on(State& state, SharedMutex& guard, bool everywhere) const;
   // Which leaves of [first, end) have more than one row.
   Result<std::vector<Doubled>> doubled_in(LeafIndex first, LeafIndex end, Fresh fresh) const;
   Result<std::vector<Doubled>> find_doubled(LeafIndex first, LeafIndex end) const;
@@ -139,9 +137,11 @@ class ClusterStream : public Stream {
   // Behind the last row that counts, from `size` on; `life`: of the last before it.
   Result<LeafIndex> end_of_rows(TreeSize size, std::uint64_t life, const std::string& within) const;
   Result<std::uint64_t> life_at(const State& state) const;
-  Result<bool> read_events(State& state, std::shared_mutex& guard, LeafIndex end, bool over_holes,
+  Result<bool> read_events(State& state, SharedMutex& guard, LeafIndex end, bool over_holes,
                            const std::string& within) const;
   Result<bool> fits_newest_head() const;
+  // For read_on(), which is handed its lock beside it.
+  State& known() const NO_THREAD_SAFETY_ANALYSIS { return state_; }
   // For another server's stream: looks again where a second has passed.
   Status look() const;
   // Whether what load() saw is all there is: a writer that knew less would give numbers a second time.
@@ -169,8 +169,8 @@ class ClusterStream : public Stream {
   Status write_chunks();
   Status keep_chunks(std::uint64_t from, std::uint64_t to);
   Result<std::optional<std::uint64_t>> missing_chunk(std::uint64_t from, std::uint64_t to) const;
-  Status delete_rows(LeafIndex before);  // retain_order_ is held
-  Status put_head();                     // head_order_ is held
+  Status delete_rows(LeafIndex before) REQUIRES(retain_order_);
+  Status put_head() REQUIRES(head_order_);
 
   void put_place(std::string& out) const;
   std::string chunk_rows(const State& state, std::size_t from) const;  // of the table, from this chunk on
@@ -188,32 +188,34 @@ class ClusterStream : public Stream {
   const SigningKey& key_;
   const Clock& clock_;
 
-  mutable std::shared_mutex state_mutex_;  // never held while the server is asked
-  mutable State state_;                    // guarded by state_mutex_
+  mutable SharedMutex state_mutex_;  // never held while the server is asked
+  mutable State state_ GUARDED_BY(state_mutex_);
   mutable std::atomic<bool> looking_ = false, away_ = false;
-  mutable std::chrono::steady_clock::time_point looked_, loaded_;  // guarded by state_mutex_
+  mutable std::chrono::steady_clock::time_point looked_ GUARDED_BY(state_mutex_), loaded_
+      GUARDED_BY(state_mutex_);
   mutable std::chrono::steady_clock::time_point everywhere_;  // whoever is looking_ has it alone, and this:
   mutable TreeSize checked_head_ = 0;
   mutable std::atomic<std::uint64_t> disk_ = 0;  // as it was last measured
-  mutable Doubles doubles_;                      // guarded by state_mutex_
+  mutable Doubles doubles_ GUARDED_BY(state_mutex_);
 
   std::optional<Group> unsettled_;  // whoever leads the queue has it alone, and this:
   std::deque<Refused> refused_;
   std::uint64_t next_batch_ = 0;  // 0: this life has not begun
 
   std::atomic<bool> ready_ = false;  // to write
-  std::mutex ready_order_;
+  Mutex ready_order_;
 
-  std::mutex chunk_order_;            // one at a time writes rows of chunks
-  std::mutex head_order_;             // one at a time signs
-  std::optional<Head> pending_head_;  // guarded by head_order_: signed, and perhaps not in the table
-  std::mutex retain_order_;           // one at a time removes
-  LeafIndex deleted_ = 0;  // guarded by retain_order_: the server was told to delete what is before
+  Mutex chunk_order_;                                         // one at a time writes rows of chunks
+  Mutex head_order_;                                          // one at a time signs
+  std::optional<Head> pending_head_ GUARDED_BY(head_order_);  // signed, and perhaps not in the table
+  Mutex retain_order_;                                        // one at a time removes
+  // The server was told to delete what is before.
+  LeafIndex deleted_ GUARDED_BY(retain_order_) = 0;
 
-  std::mutex queue_mutex_;  // guards everything below
-  std::condition_variable changed_;
-  std::deque<Waiting*> queue_;
-  bool leading_ = false;
+  Mutex queue_mutex_;
+  CondVar changed_;
+  std::deque<Waiting*> queue_ GUARDED_BY(queue_mutex_);
+  bool leading_ GUARDED_BY(queue_mutex_) = false;
 };
 
 // Views into `rows`: leaf, time, received, raw, the fields.

@@ -87,11 +87,11 @@ Status ClusterStream::in_pieces(LeafIndex low, LeafIndex end,
   return {};
 }
 
-Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, LeafIndex end,
-                                        bool over_holes, const std::string& within) const {
+Result<bool> ClusterStream::read_events(State& state, SharedMutex& guard, LeafIndex end, bool over_holes,
+                                        const std::string& within) const {
   bool whole = true;
   const auto from = [&] {
-    const std::shared_lock lock(guard);
+    const ReaderLock lock(guard);
     return state.tree.size();
   }();
   MAMORI_TRY(in_pieces(from, end, [&](LeafIndex low, LeafIndex high) -> Status {
@@ -115,7 +115,7 @@ Result<bool> ClusterStream::read_events(State& state, std::shared_mutex& guard, 
         kLongReading));
     sort_by(found, &Leaf::index);
     found.push_back({high});  // the end shows a hole before it
-    const std::unique_lock lock(guard);
+    const WriterLock lock(guard);
     for (const auto& leaf : found) {
       if (leaf.index < high && leaf.life < state.life) continue;  // it came in late
       const auto size = state.tree.size();
@@ -163,12 +163,12 @@ Result<std::uint64_t> ClusterStream::life_at(const State& state) const {
                   to_millis(chunk.last_received)))));
 }
 
-Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool everywhere) const {
+Result<bool> ClusterStream::read_on(State& state, SharedMutex& guard, bool everywhere) const {
   std::string newer_heads;
   TreeSize size = 0;
   std::uint64_t chunks = 0;
   {
-    const std::shared_lock lock(guard);
+    const ReaderLock lock(guard);
     size = state.tree.size();
     chunks = state.chunks.size();
     if (!state.heads.empty()) newer_heads = " AND size > " + std::to_string(state.heads.back().size);
@@ -222,7 +222,7 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
   }
   std::string within;
   {
-    const std::unique_lock lock(guard);
+    const WriterLock lock(guard);
     state.first = first;
     for (const auto& row : whole_chunks) {
       state.tree.append_chunk(row.root);
@@ -241,16 +241,16 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
   // The rest from the events themselves.
   if (anew) {
     const auto before = MAMORI_TRY(life_at(state));
-    const std::unique_lock lock(guard);
+    const WriterLock lock(guard);
     state.life = before;
   }
   const auto life = [&] {
-    const std::shared_lock lock(guard);
+    const ReaderLock lock(guard);
     return state.life;
   }();
   const auto end = MAMORI_TRY(end_of_rows(size, life, within));
   if (!MAMORI_TRY(read_events(state, guard, end, anew, within))) return false;
-  const std::unique_lock lock(guard);
+  const WriterLock lock(guard);
   state.damage.insert(state.damage.end(), damage.begin(), damage.end());
   // What a head promises and the events do not keep shows when the stream is read anew.
   if (!anew && !heads.empty() && heads.back().size > state.tree.size()) return false;
@@ -261,7 +261,7 @@ Result<bool> ClusterStream::read_on(State& state, std::shared_mutex& guard, bool
 
 Result<ClusterStream::State> ClusterStream::load() const {
   State state;
-  std::shared_mutex nobody_else;
+  SharedMutex nobody_else;
   MAMORI_TRY(read_on(state, nobody_else, true));
   return state;
 }
@@ -308,7 +308,7 @@ Result<std::vector<ClusterStream::Doubled>> ClusterStream::doubled_in(LeafIndex 
   const auto now = std::chrono::steady_clock::now();
   Doubles known;
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     known = doubles_;
   }
   if (fresh == Fresh::nearly && known.found != std::chrono::steady_clock::time_point() &&
@@ -330,7 +330,7 @@ Result<std::vector<ClusterStream::Doubled>> ClusterStream::doubled_in(LeafIndex 
   known.rows = rows;
   known.sum = sum;
   known.found = now;
-  const std::unique_lock lock(state_mutex_);
+  const WriterLock lock(state_mutex_);
   doubles_ = known;
   return known.doubled;
 }
@@ -408,7 +408,7 @@ Result<bool> ClusterStream::fits_newest_head() const {
   Head head;
   TreeView tree;
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     if (state_.heads.empty() || state_.heads.back().size == checked_head_ ||
         state_.heads.back().size < state_.first)
       return true;
@@ -425,7 +425,7 @@ Result<bool> ClusterStream::fits_newest_head() const {
 Status ClusterStream::look() const {
   if (writes_) return {};
   {
-    const std::shared_lock lock(state_mutex_);
+    const ReaderLock lock(state_mutex_);
     if (std::chrono::steady_clock::now() - looked_ < kLookEvery) {
       if (away_)
         return Error{ErrorKind::unavailable,
@@ -438,22 +438,22 @@ Status ClusterStream::look() const {
   auto done = [&]() -> Status {
     const auto now = std::chrono::steady_clock::now();
     bool everywhere = now - everywhere_ > kLookEverywhereEvery;
-    bool whole = MAMORI_TRY(read_on(state_, state_mutex_, everywhere));
-    if (!whole && !everywhere) whole = MAMORI_TRY(read_on(state_, state_mutex_, everywhere = true));
+    bool whole = MAMORI_TRY(read_on(known(), state_mutex_, everywhere));
+    if (!whole && !everywhere) whole = MAMORI_TRY(read_on(known(), state_mutex_, everywhere = true));
     if (whole) whole = MAMORI_TRY(fits_newest_head());
     if (everywhere) everywhere_ = now;
     {
-      const std::shared_lock lock(state_mutex_);
+      const ReaderLock lock(state_mutex_);
       if (whole && (state_.damage.empty() || std::chrono::steady_clock::now() - loaded_ < kLookAtDamageEvery))
         return {};
     }
     auto fresh = MAMORI_TRY(load());
-    const std::unique_lock lock(state_mutex_);
+    const WriterLock lock(state_mutex_);
     state_ = std::move(fresh);
     loaded_ = std::chrono::steady_clock::now();
     return {};
   }();
-  const std::unique_lock lock(state_mutex_);
+  const WriterLock lock(state_mutex_);
   looked_ = std::chrono::steady_clock::now();
   away_ = !done;
   looking_ = false;

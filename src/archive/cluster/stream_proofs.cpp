@@ -38,13 +38,13 @@ TreeSize ClusterStream::size() const {
 }
 
 LeafIndex ClusterStream::first() const {
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   return state_.first;
 }
 
 std::vector<Damage> ClusterStream::damage() const {
   (void)look().has_value();
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   auto out = state_.damage;
   const auto size = state_.tree.size();
   if (!state_.heads.empty() && state_.heads.back().size > size)
@@ -55,7 +55,7 @@ std::vector<Damage> ClusterStream::damage() const {
 }
 
 std::uint64_t ClusterStream::raw_bytes() const {
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   std::uint64_t sum = state_.open.bytes;
   for (std::size_t i = state_.first / kChunk; i < state_.chunks.size(); ++i) sum += state_.chunks[i].bytes;
   return sum;
@@ -73,7 +73,7 @@ Result<std::uint64_t> ClusterStream::measure_disk() const {
         whole = row.number();
         count = row.number();
       }));
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   const auto ours = static_cast<double>(state_.tree.size() - state_.first);
   disk_ = count == 0 ? 0
                      : static_cast<std::uint64_t>(static_cast<double>(whole) *
@@ -87,7 +87,7 @@ std::uint64_t ClusterStream::bytes_on_disk() const {
 }
 
 std::string ClusterStream::received_within(LeafIndex first, LeafIndex last) const {
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   const auto from = first / kChunk, to = last / kChunk;
   if (from >= state_.chunks.size()) return "";
   auto low = state_.chunks[from].first_received, high = state_.chunks[from].last_received;
@@ -189,7 +189,7 @@ Result<std::vector<Hash>> ClusterStream::leaves(LeafIndex first, std::size_t cou
 // --- proving. The tree is taken as it is at the beginning: what comes meanwhile belongs to a later head.
 
 TreeView ClusterStream::tree_now() const {
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   return state_.tree.view();
 }
 
@@ -236,7 +236,7 @@ Result<std::vector<Hash>> ClusterStream::inclusion_of_all(std::span<const LeafIn
 
 std::vector<Head> ClusterStream::heads() const {
   (void)look().has_value();
-  const std::shared_lock lock(state_mutex_);
+  const ReaderLock lock(state_mutex_);
   return state_.heads;
 }
 

@@ -17,7 +17,7 @@ Result<std::unique_ptr<EmbeddedArchive>> EmbeddedArchive::open(const std::filesy
 Result<Stream*> EmbeddedArchive::stream(const StreamName& name) {
   if (!is_stream_name(name.facility) || !is_stream_name(name.name))
     return Error{ErrorKind::invalid, "archive.stream.name", {{"name", name.name}}};
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (const auto found = streams_.find(name); found != streams_.end()) return found->second.get();
   const auto folder = directory_ / name.facility / name.name;
   if (read_only() && !MAMORI_TRY(disk_.exists(folder)))

@@ -3,6 +3,7 @@
 
 #include "archive/archive.h"
 #include "archive/embedded/stream.h"
+#include "base/mutex.h"
 #include "os/file.h"
 
 namespace mamori::archive {
@@ -38,8 +39,8 @@ class EmbeddedArchive : public Archive {
   const Clock& clock_;
   os::Disk& disk_;
   Workers workers_;
-  std::mutex mutex_;  // guards streams_
-  std::map<StreamName, std::unique_ptr<EmbeddedStream>> streams_;
+  Mutex mutex_;
+  std::map<StreamName, std::unique_ptr<EmbeddedStream>> streams_ GUARDED_BY(mutex_);
 };
 
 }  // namespace mamori::archive

@@ -165,7 +165,7 @@ Status EmbeddedStream::load() {
   names_unsynced_ = true;
   found_ = size_;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (const auto& part : parts_) {
       const bool grows =
           part == parts_.back() && part->first + part->count == size_ && part->count < options_.events;
@@ -178,7 +178,7 @@ Status EmbeddedStream::load() {
 
 // Leaves whose hashes are lost: their places are kept, so that everything behind them stays where it was.
 void EmbeddedStream::pad(TreeSize to) {
-  const auto some = [&](TreeSize end) {
+  const auto some = [&](TreeSize end) NO_THREAD_SAFETY_ANALYSIS {
     tree_.append(std::vector<Hash>(static_cast<std::size_t>(end - tree_.size())));
   };
   if (to > tree_.size() + kChunk) {
@@ -301,7 +301,7 @@ Status EmbeddedStream::load_logs(std::vector<FoundLog> all) {
     for (const auto& found : all)
       if (found.number >= *importing_ && !options_.read_only)
         MAMORI_TRY(remove_at_start(file_of(found.number, ".log")));
-    std::erase_if(all, [&](const FoundLog& found) { return found.number >= *importing_; });
+    std::erase_if(all, [cut = *importing_](const FoundLog& found) { return found.number >= cut; });
   }
   auto vouched = signed_;  // so many leaves were durable once, says somebody who wrote later
   for (const auto& found : all) vouched = std::max(vouched, found.log.durable);

@@ -29,10 +29,10 @@ Result<std::vector<Hash>> EmbeddedStream::consistency(TreeSize size1, TreeSize s
 Result<Head> EmbeddedStream::publish_head() {
   if (options_.read_only)
     return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
-  const std::lock_guard one(publish_);
+  const MutexLock one(publish_);
   TreeView tree;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tree = tree_.view();
   }
   const auto path = folder_ / "heads";
@@ -45,7 +45,7 @@ Result<Head> EmbeddedStream::publish_head() {
   heads_durable_ = true;
   MAMORI_TRY(make_durable(tree.size()));
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!heads_.empty() && heads_.back().size == tree.size() &&
         head_is_signed_by(heads_.back(), key_.public_key()))
       return heads_.back();
@@ -60,13 +60,13 @@ Result<Head> EmbeddedStream::publish_head() {
   MAMORI_TRY(file.sync());
   if (heads_end_ == 0) MAMORI_TRY(disk_.sync_folder(folder_));
   heads_end_ = file.size();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   heads_.push_back(head);
   return head;
 }
 
 std::vector<Head> EmbeddedStream::heads() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return heads_;
 }
 

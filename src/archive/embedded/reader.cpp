@@ -26,7 +26,7 @@ const Header* block_with(const Snapshot& now, LeafIndex index, std::shared_ptr<S
 
 Snapshot EmbeddedStream::snapshot() const {
   Snapshot out;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   out.first = first_;
   out.size = size_;
   out.tree = tree_.view();
@@ -45,12 +45,12 @@ Snapshot EmbeddedStream::snapshot() const {
 }
 
 TreeSize EmbeddedStream::size() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return size_;
 }
 
 LeafIndex EmbeddedStream::first() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return first_;
 }
 
@@ -72,14 +72,14 @@ std::uint64_t EmbeddedStream::raw_bytes() const {
 }
 
 std::size_t EmbeddedStream::waiting() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::size_t total = 0;
   for (const auto& part : parts_) total += part->count;
   return total;
 }
 
 std::vector<Damage> EmbeddedStream::damage() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return damage_;
 }
 

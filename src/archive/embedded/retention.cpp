@@ -133,7 +133,7 @@ Result<Nodes> EmbeddedStream::keep_for_proofs(LeafIndex up_to) {
 Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
   if (options_.read_only)
     return Error{ErrorKind::conflict, "archive.busy", {{"directory", folder_.string()}}};
-  const std::lock_guard one(retain_);
+  const MutexLock one(retain_);
   std::vector<std::shared_ptr<Segment>> victims;
   LeafIndex up_to = 0;
   {
@@ -167,7 +167,7 @@ Result<std::uint64_t> EmbeddedStream::retain(const Retention& retention) {
   if (!kept) return std::move(kept).take_error();
   std::uint64_t removed = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tree_.forget(up_to, std::move(*kept));
     removed = up_to - first_;
     first_ = up_to;

@@ -98,14 +98,14 @@ LeafIndex Segment::end() const {
 bool Segment::full() const { return blocks()->size() >= place_.blocks; }
 
 std::shared_ptr<const Blocks> Segment::blocks() const {
-  const std::shared_lock lock(mutex_);
+  const ReaderLock lock(mutex_);
   return blocks_;
 }
 
 void Segment::take(Header header) {
   auto all = std::make_shared<Blocks>(*blocks());
   all->push_back(std::make_shared<const Header>(std::move(header)));
-  const std::unique_lock lock(mutex_);
+  const WriterLock lock(mutex_);
   blocks_ = std::move(all);
 }
 
@@ -341,11 +341,16 @@ Status Segment::append(BuiltBlock& built, Durable durable) {
   // It is in. What follows is made of it, and a failure there loses nothing.
   auto header = MAMORI_TRY(parse_header(header_bytes, before));
   header.hashes = {};  // the tree has had them since the events came
-  auto column = open_filter_->make(built.words, header.info.check);
+  // Who writes is the only one who changes the filter, and beside find(); so its lock for reading is enough,
+  // and holds nobody up.
+  auto column = [&] {
+    const ReaderLock lock(mutex_);
+    return open_filter_->make(built.words, header.info.check);
+  }();
   auto all = std::make_shared<Blocks>(*blocks());
   all->push_back(std::make_shared<const Header>(std::move(header)));
   {
-    const std::unique_lock lock(mutex_);
+    const WriterLock lock(mutex_);
     open_filter_->add(std::move(column));
     blocks_ = std::move(all);
   }
@@ -374,11 +379,16 @@ std::string Segment::sealed_headers() const {
 Status Segment::finish() {
   if (!write_ || blocks()->empty()) return {};
   MAMORI_TRY(sync());
-  if (open_filter_) {
-    const auto bytes = filter_file(MAMORI_TRY(open_filter_->turned()), identity());
+  const auto turned = [&]() -> Result<std::optional<Filter>> {
+    const ReaderLock lock(mutex_);
+    if (!open_filter_) return std::optional<Filter>();
+    return std::optional(MAMORI_TRY(open_filter_->turned()));
+  };
+  if (const auto columns = MAMORI_TRY(turned())) {
+    const auto bytes = filter_file(*columns, identity());
     MAMORI_TRY(os::write_file(path(".filter"), bytes, os::Visibility::owner_only, disk_));
     auto opened = MAMORI_TRY(FilterFile::open(path(".filter"), identity(), disk_));
-    const std::unique_lock lock(mutex_);
+    const WriterLock lock(mutex_);
     filter_ = std::move(opened);
     open_filter_.reset();
   }
@@ -390,12 +400,12 @@ Status Segment::finish() {
 }
 
 Result<BlockSet> Segment::find(WordHash word) const {
-  const std::shared_lock lock(mutex_);
+  const ReaderLock lock(mutex_);
   return filter_ ? filter_->find(word) : open_filter_->find(word);
 }
 
 void Segment::pin() const {
-  const std::shared_lock lock(mutex_);
+  const ReaderLock lock(mutex_);
   read_->pin();
   if (filter_) filter_->pin();
 }
@@ -407,7 +417,7 @@ std::uint64_t Segment::bytes_on_disk() const {
 }
 
 Status Segment::check_filter() const {
-  const std::shared_lock lock(mutex_);
+  const ReaderLock lock(mutex_);
   if (filter_) return filter_->check();
   return {};
 }

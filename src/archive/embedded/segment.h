@@ -7,11 +7,11 @@
 
 #include <memory>
 #include <optional>
-#include <shared_mutex>
 
 #include "archive/embedded/block.h"
 #include "archive/embedded/filter.h"
 #include "archive/stream.h"
+#include "base/mutex.h"
 
 namespace mamori::archive {
 
@@ -63,7 +63,6 @@ class Segment {
   // Bookkeeping when no block follows: the filter goes to its file, the headers are sealed. What fails can be
   // tried again, and is made good at the next start at the latest; until then everything works as before.
   Status finish();
-  bool finished() const { return !write_ && !open_filter_; }
 
   // As they are now, oldest first.
   std::shared_ptr<const Blocks> blocks() const;
@@ -80,10 +79,11 @@ class Segment {
  private:
   Segment(const Place& place, os::Disk& disk, bool writes);
   std::filesystem::path path(const char* ending) const;
-  bool open_sealed(std::uint64_t size);
+  // While it is opened nobody else has it, so that no lock is taken.
+  bool open_sealed(std::uint64_t size) NO_THREAD_SAFETY_ANALYSIS;
   Result<std::uint64_t> walk(std::uint64_t size, const Opening& opening, std::vector<Damage>& damage);
   void take(Header header);
-  Status load_filter(Use use, std::vector<Damage>& damage);
+  Status load_filter(Use use, std::vector<Damage>& damage) NO_THREAD_SAFETY_ANALYSIS;
   std::uint64_t identity() const;
   std::string sealed_headers() const;
   Result<std::string> copy_of_headers() const;
@@ -92,10 +92,10 @@ class Segment {
   const Place place_;
   os::Disk& disk_;
   const bool writes_;
-  mutable std::shared_mutex mutex_;  // guards blocks_ and the filters
-  std::shared_ptr<const Blocks> blocks_ = std::make_shared<Blocks>();
-  std::optional<OpenFilter> open_filter_;
-  std::optional<FilterFile> filter_;
+  mutable SharedMutex mutex_;
+  std::shared_ptr<const Blocks> blocks_ GUARDED_BY(mutex_) = std::make_shared<Blocks>();
+  std::optional<OpenFilter> open_filter_ GUARDED_BY(mutex_);
+  std::optional<FilterFile> filter_ GUARDED_BY(mutex_);
   std::vector<BlockHashes> hashes_;
   std::optional<os::ReadFile> read_;
   // Of who writes.

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <map>
-#include <mutex>
-#include <shared_mutex>
 
 #include "archive/embedded/log.h"
 #include "archive/embedded/segment.h"
 #include "archive/embedded/workers.h"
 #include "archive/stream.h"
+#include "base/mutex.h"
 
 namespace mamori::archive {
 
@@ -117,37 +115,38 @@ class EmbeddedStream : public Stream {
         options_(options) {}
   std::filesystem::path file_of(LeafIndex first, const char* ending) const;
 
-  // --- opening (opening.cpp)
-  Status load();
-  Status load_format();
-  Status load_kept();
+  // --- opening (opening.cpp): nobody else has the stream yet, so that no lock is taken
+  Status load() NO_THREAD_SAFETY_ANALYSIS;
+  Status load_format() NO_THREAD_SAFETY_ANALYSIS;
+  Status load_kept() NO_THREAD_SAFETY_ANALYSIS;
   Result<Nodes> kept_of_version_1(std::string_view in);
   struct FoundLog {
     LeafIndex number = 0;
     LogFile log;
     bool as_is = false;  // it says where its events stand, and they stand there
   };
-  Status load_heads();
-  Status load_importing(const std::vector<FoundLog>& logs);
+  Status load_heads() NO_THREAD_SAFETY_ANALYSIS;
+  Status load_importing(const std::vector<FoundLog>& logs) NO_THREAD_SAFETY_ANALYSIS;
   Result<std::vector<FoundLog>> read_logs(const std::vector<std::string>& names);
-  Status load_segments(const std::vector<std::string>& names, const std::vector<FoundLog>& logs);
-  Status load_logs(std::vector<FoundLog> logs);
-  Status remove_at_start(const std::filesystem::path& file);
-  TreeSize signed_size() const;
-  void pad(TreeSize to);
-  Status add_segment(const std::shared_ptr<Segment>& segment);
-  void keep_places(Damage& tail, const std::vector<FoundLog>& logs);
-  std::optional<LeafIndex> damaged_tail() const;
+  Status load_segments(const std::vector<std::string>& names,
+                       const std::vector<FoundLog>& logs) NO_THREAD_SAFETY_ANALYSIS;
+  Status load_logs(std::vector<FoundLog> logs) NO_THREAD_SAFETY_ANALYSIS;
+  Status remove_at_start(const std::filesystem::path& file) NO_THREAD_SAFETY_ANALYSIS;
+  TreeSize signed_size() const NO_THREAD_SAFETY_ANALYSIS;
+  void pad(TreeSize to) NO_THREAD_SAFETY_ANALYSIS;
+  Status add_segment(const std::shared_ptr<Segment>& segment) NO_THREAD_SAFETY_ANALYSIS;
+  void keep_places(Damage& tail, const std::vector<FoundLog>& logs) NO_THREAD_SAFETY_ANALYSIS;
+  std::optional<LeafIndex> damaged_tail() const NO_THREAD_SAFETY_ANALYSIS;
 
   // --- writing (writer.cpp)
-  Status wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk);
-  Result<std::shared_ptr<Part>> growing_part();
-  void close_growing();                            // order_ and mutex_ held
-  void freeze(const std::shared_ptr<Part>& part);  // mutex_ held; then hand_out()
+  Status wait_for_room(bool for_bulk) REQUIRES(mutex_);
+  Result<std::shared_ptr<Part>> growing_part() REQUIRES(order_);
+  void close_growing() REQUIRES(order_, mutex_);
+  void freeze(const std::shared_ptr<Part>& part) REQUIRES(mutex_);  // then hand_out()
   void hand_out();
   void build(const std::shared_ptr<Part>& part);
   void write_built();
-  Status write_block(Part& part);
+  Status write_block(Part& part) REQUIRES(write_);
   // Everything before leaf `up_to` is durable when it returns well.
   Status make_durable(TreeSize up_to);
   Status wait_written(const Part& part);
@@ -155,7 +154,7 @@ class EmbeddedStream : public Stream {
   Result<LeafRange> acknowledge(std::shared_ptr<const Record> record);
   Status sync_blocks();
   Status sync_names();
-  Status promise_nothing_from(LeafIndex first);
+  Status promise_nothing_from(LeafIndex first) REQUIRES(write_);
 
   // --- reading, retention (reader.cpp, retention.cpp)
   Result<Nodes> nodes_to_keep(const TreeView& tree, TreeSize first, const TreeView::Leaves& leaves) const;
@@ -172,39 +171,44 @@ class EmbeddedStream : public Stream {
   const StreamOptions options_;
 
   // Taken in this order, and none while waiting for a lock above it.
-  std::mutex retain_;         // who lets go of segments
-  std::mutex publish_;        // who signs; guards heads_end_
-  std::mutex sync_;           // who makes durable
-  std::mutex order_;          // who appends; held while the log is written
-  std::mutex write_;          // who writes segments; guards importing_
-  mutable std::mutex mutex_;  // guards everything below
-  std::condition_variable changed_;
-  Tree tree_;
-  TreeSize size_ = 0;
-  LeafIndex first_ = 0;
-  TreeSize durable_ = 0;  // leaves that are on the disk for good
-  std::vector<std::shared_ptr<Segment>> segments_;
-  std::deque<std::shared_ptr<Part>> parts_;      // oldest first; the last one grows
-  std::vector<std::shared_ptr<Part>> to_build_;  // frozen, not yet handed to the workers
-  std::vector<Head> heads_;
-  std::vector<Damage> damage_;
-  std::size_t tasks_ = 0;              // handed to the workers, or about to be
-  std::size_t frozen_ = 0, bulk_ = 0;  // parts not yet in a block; those of them that no log holds
-  std::optional<Error> failed_;        // why the last block could not be written
-  bool blocks_unsynced_ = false;       // segments hold blocks that are not durable
-  bool names_unsynced_ = false;        // names in the folder that a crash may have left unsynced
-  TreeSize found_ = 0;                 // leaves that were there when it was opened
-  TreeSize signed_ = 0;                // leaves of the newest head that was there then and is really ours
-  std::deque<std::shared_ptr<const Record>>
-      refused_;                    // have a place, and whoever sent them was told that they are not kept
-  std::optional<Error> given_up_;  // why nothing more is taken until it is opened anew
+  Mutex retain_;         // who lets go of segments
+  Mutex publish_;        // who signs
+  Mutex sync_;           // who makes durable
+  Mutex order_;          // who appends; held while the log is written
+  Mutex write_;          // who writes segments
+  mutable Mutex mutex_;  // guards what is there
+  CondVar changed_;
+  Tree tree_ GUARDED_BY(mutex_);
+  TreeSize size_ GUARDED_BY(mutex_) = 0;
+  LeafIndex first_ GUARDED_BY(mutex_) = 0;
+  TreeSize durable_ GUARDED_BY(mutex_) = 0;  // leaves that are on the disk for good
+  std::vector<std::shared_ptr<Segment>> segments_ GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<Part>> parts_ GUARDED_BY(mutex_);      // oldest first; the last one grows
+  std::vector<std::shared_ptr<Part>> to_build_ GUARDED_BY(mutex_);  // frozen, not yet handed to the workers
+  std::vector<Head> heads_ GUARDED_BY(mutex_);
+  std::vector<Damage> damage_ GUARDED_BY(mutex_);
+  std::size_t tasks_ GUARDED_BY(mutex_) = 0;  // handed to the workers, or about to be
+  // Parts not yet in a block; those of them that no log holds.
+  std::size_t frozen_ GUARDED_BY(mutex_) = 0, bulk_ GUARDED_BY(mutex_) = 0;
+  std::optional<Error> failed_ GUARDED_BY(mutex_);   // why the last block could not be written
+  bool blocks_unsynced_ GUARDED_BY(mutex_) = false;  // segments hold blocks that are not durable
+  // Names in the folder that a crash may have left unsynced.
+  bool names_unsynced_ GUARDED_BY(mutex_) = false;
+  TreeSize found_ GUARDED_BY(mutex_) = 0;  // leaves that were there when it was opened
+  // Leaves of the newest head that was there then and is really ours.
+  TreeSize signed_ GUARDED_BY(mutex_) = 0;
+  // Have a place, and whoever sent them was told that they are not kept.
+  std::deque<std::shared_ptr<const Record>> refused_ GUARDED_BY(mutex_);
+  // Why nothing more is taken until it is opened anew.
+  std::optional<Error> given_up_ GUARDED_BY(mutex_);
 
-  std::optional<LeafIndex>
-      importing_;             // what begins here or behind was promised to nobody, says the file "importing"
-  bool mark_unsure_ = false;  // the last write of that file failed: what it says is not known
-  bool heads_durable_ = false;   // those that were there at the start too; guarded by publish_
-  bool names_as_found_ = true;   // while it is opened: nothing was removed yet
-  std::uint64_t heads_end_ = 0;  // of the good part of the file of heads
+  // What begins here or behind was promised to nobody, says the file "importing".
+  std::optional<LeafIndex> importing_ GUARDED_BY(write_);
+  // The last write of that file failed: what it says is not known.
+  bool mark_unsure_ GUARDED_BY(write_) = false;
+  bool heads_durable_ GUARDED_BY(publish_) = false;   // those that were there at the start too
+  bool names_as_found_ = true;                        // while it is opened: nothing was removed yet
+  std::uint64_t heads_end_ GUARDED_BY(publish_) = 0;  // of the good part of the file of heads
 };
 
 }  // namespace mamori::archive

@@ -16,7 +16,7 @@ Workers::Workers(std::size_t threads) {
 
 Workers::~Workers() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
@@ -26,16 +26,16 @@ Workers::~Workers() {
 void Workers::add(std::function<void()> work) {
   if (threads_.empty()) return work();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     work_.push_back(std::move(work));
   }
   wake_.notify_one();
 }
 
 void Workers::run() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !work_.empty(); });
+    wake_.wait(mutex_, [this]() REQUIRES(mutex_) { return stopping_ || !work_.empty(); });
     if (work_.empty()) return;
     const auto work = std::move(work_.front());
     work_.pop_front();

@@ -31,30 +31,31 @@ std::filesystem::path EmbeddedStream::file_of(LeafIndex first, const char* endin
 }
 
 EmbeddedStream::~EmbeddedStream() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return tasks_ == 0; });  // blocks that could not be written stay in their logs
+  MutexLock lock(mutex_);
+  changed_.wait(mutex_, [this]() REQUIRES(mutex_) {
+    return tasks_ == 0;
+  });  // blocks that could not be written stay in their logs
 }
 
 // Waits until there is room for one more part, and, for live events, until every block of an import is in its
 // segment: a log behind a block that was lost would begin at a wrong leaf. Where a block could not be written
 // it is tried once more here, and then said why.
-Status EmbeddedStream::wait_for_room(std::unique_lock<std::mutex>& lock, bool for_bulk) {
-  const auto room = [&] { return frozen_ < options_.backlog && (for_bulk || bulk_ == 0); };
+Status EmbeddedStream::wait_for_room(bool for_bulk) {
+  const auto room = [&]() REQUIRES(mutex_) { return frozen_ < options_.backlog && (for_bulk || bulk_ == 0); };
   for (bool tried = false;;) {
-    changed_.wait(lock, [&] { return room() || failed_; });
+    changed_.wait(mutex_, [&]() REQUIRES(mutex_) { return room() || failed_; });
     if (room()) return {};
     if (tried) return *failed_;
     tried = true;
-    lock.unlock();
+    const MutexUnlock away(mutex_);
     write_built();
-    lock.lock();
   }
 }
 
 // The part that takes new events; order_ is held.
 Result<std::shared_ptr<EmbeddedStream::Part>> EmbeddedStream::growing_part() {
-  std::unique_lock lock(mutex_);
-  MAMORI_TRY(wait_for_room(lock, false));
+  MutexLock lock(mutex_);
+  MAMORI_TRY(wait_for_room(false));
   if (!parts_.empty() && !parts_.back()->frozen) return parts_.back();
   auto part = std::make_shared<Part>();
   part->first = size_;
@@ -88,7 +89,7 @@ void EmbeddedStream::freeze(const std::shared_ptr<Part>& part) {
 void EmbeddedStream::hand_out() {
   std::vector<std::shared_ptr<Part>> parts;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     parts.swap(to_build_);
   }
   for (auto& part : parts) workers_.add([this, part = std::move(part)] { build(part); });
@@ -104,7 +105,7 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
       return Error{
           ErrorKind::invalid, "archive.event.too-long", {{"bytes", std::to_string(event.raw.size())}}};
   {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     if (given_up_) return *given_up_;
     const auto found = found_;
     const bool vouched = durable_ >= found;
@@ -118,11 +119,11 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
   record->events = MAMORI_TRY(decode_record(record->bytes));
   record->leaves = leaf_hashes(record->events);
   {
-    const std::lock_guard order(order_);
+    const MutexLock order(order_);
     auto part = MAMORI_TRY(growing_part());
     if (part->count + events.size() > kBlockEvents) {
       {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         freeze(part);
       }
       hand_out();
@@ -130,13 +131,13 @@ Result<LeafRange> EmbeddedStream::append(std::span<const Event> events) {
     }
     TreeSize durable = 0;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       record->first = size_;
       durable = durable_;
     }
     seal_record(record->bytes, record->first, durable);
     MAMORI_TRY(part->log->append(record->bytes));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tree_.append(record->leaves);
     size_ += events.size();
     part->count += events.size();
@@ -153,7 +154,7 @@ Result<LeafRange> EmbeddedStream::acknowledge(std::shared_ptr<const Record> reco
   const LeafRange range{record->first, record->events.size()};
   const auto durable = make_durable(range.first + range.count);
   if (durable) return range;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   refused_.push_back(std::move(record));
   if (refused_.size() > kMostRefused) refused_.pop_front();
   return durable.error();
@@ -161,7 +162,7 @@ Result<LeafRange> EmbeddedStream::acknowledge(std::shared_ptr<const Record> reco
 
 // The record with the same events that has a place already, if there is one.
 std::shared_ptr<const Record> EmbeddedStream::refused_before(std::string_view record) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto same = [&](const auto& one) {
     return std::string_view(one->bytes).substr(kRecordStart) == record.substr(kRecordStart);
   };
@@ -177,12 +178,12 @@ Status EmbeddedStream::make_durable(TreeSize up_to) {
     std::shared_ptr<Part> part;
     std::size_t count;
   };
-  const std::lock_guard one(sync_);
+  const MutexLock one(sync_);
   std::vector<Seen> seen;
   TreeSize target = 0;
   bool blocks = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (durable_ >= up_to) return {};
     target = size_;
     for (const auto& part : parts_) seen.push_back({part, part->count});
@@ -200,8 +201,8 @@ Status EmbeddedStream::make_durable(TreeSize up_to) {
       // What the kernel dropped nobody knows, and a second sync would not say. The block is the other way to
       // the disk.
       part->log_lost = true;
-      const std::lock_guard order(order_);
-      const std::lock_guard lock(mutex_);
+      const MutexLock order(order_);
+      const MutexLock lock(mutex_);
       if (!part->frozen) freeze(part);
     }
     only_blocks.push_back(part);
@@ -209,11 +210,11 @@ Status EmbeddedStream::make_durable(TreeSize up_to) {
   hand_out();
   for (const auto& part : only_blocks) MAMORI_TRY(wait_written(*part));
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     blocks = blocks_unsynced_;
   }
   if (blocks) MAMORI_TRY(sync_blocks());
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   durable_ = std::max(durable_, target);
   return {};
 }
@@ -222,19 +223,19 @@ Status EmbeddedStream::make_durable(TreeSize up_to) {
 // durable.
 Status EmbeddedStream::sync_names() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!names_unsynced_) return {};
   }
   MAMORI_TRY(disk_.sync_folder(folder_));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   names_unsynced_ = false;
   return {};
 }
 
 Status EmbeddedStream::wait_written(const Part& part) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (bool tried = false;;) {
-    changed_.wait(lock, [&] { return part.written || failed_; });
+    changed_.wait(mutex_, [&]() REQUIRES(mutex_) { return part.written || failed_; });
     if (part.written) return {};
     if (tried) return *failed_;
     tried = true;
@@ -257,10 +258,10 @@ Status EmbeddedStream::append_block(std::shared_ptr<Batch> batch) {
   part->count = record->events.size();
   for (const auto& event : record->events) part->bytes += event.raw.size();
   {
-    const std::lock_guard order(order_);
-    std::unique_lock lock(mutex_);
+    const MutexLock order(order_);
+    MutexLock lock(mutex_);
     if (given_up_) return *given_up_;
-    MAMORI_TRY(wait_for_room(lock, true));
+    MAMORI_TRY(wait_for_room(true));
     if (failed_) {  // no more is taken in than can be written: an import that goes on would only fill the
                     // memory
       lock.unlock();
@@ -295,26 +296,26 @@ void EmbeddedStream::build(const std::shared_ptr<Part>& part) {
     built = build_block(events, std::move(hashes), options_.level);
   }
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     part->built = std::move(built);
   }
   write_built();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   --tasks_;
   changed_.notify_all();  // the last touch: after this the stream may be gone
 }
 
 void EmbeddedStream::write_built() {
-  const std::lock_guard one(write_);
+  const MutexLock one(write_);
   while (true) {
     std::shared_ptr<Part> part;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (parts_.empty() || !parts_.front()->frozen || !parts_.front()->built) return;
       part = parts_.front();
     }
     const auto written = write_block(*part);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!written) {
       failed_ = written.error();
       changed_.notify_all();
@@ -335,7 +336,7 @@ Status EmbeddedStream::write_block(Part& part) {
   MAMORI_TRY(sync_names());
   std::shared_ptr<Segment> segment;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!segments_.empty()) segment = segments_.back();
   }
   if (part.bulk && (!importing_ || mark_unsure_))
@@ -343,11 +344,11 @@ Status EmbeddedStream::write_block(Part& part) {
   if (!segment || !segment->grows() || segment->end() != part.first) {
     if (segment) (void)segment->finish().has_value();  // one that failed before
     segment = MAMORI_TRY(Segment::make({folder_, part.first, options_.segment}, disk_));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     segments_.push_back(segment);
   }
   if (part.bulk) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     blocks_unsynced_ = true;
   }
   MAMORI_TRY(segment->append(*part.built, part.bulk ? Segment::Durable::later : Segment::Durable::now));
@@ -367,16 +368,16 @@ Status EmbeddedStream::promise_nothing_from(LeafIndex first) {
 
 // Blocks of an import, and those found at the start: durable from here on.
 Status EmbeddedStream::sync_blocks() {
-  const std::lock_guard one(write_);
+  const MutexLock one(write_);
   std::vector<std::shared_ptr<Segment>> segments;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     segments = segments_;
   }
   for (const auto& segment : segments) {
     if (const auto synced = segment->sync(); !synced) {
       // What an import wrote can be neither synced nor read any more: nothing behind it can be acknowledged.
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (synced.error().kind == ErrorKind::corrupt) given_up_ = synced.error();
       return synced;
     }
@@ -387,16 +388,16 @@ Status EmbeddedStream::sync_blocks() {
     mark_unsure_ = false;
     importing_.reset();
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   blocks_unsynced_ = bulk_ != 0;
   return {};
 }
 
 Status EmbeddedStream::settle() {
   if (options_.read_only) return {};
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (bool tried = false;;) {
-    changed_.wait(lock, [this] { return frozen_ == 0 || failed_; });
+    changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return frozen_ == 0 || failed_; });
     if (frozen_ == 0) break;
     if (tried) return *failed_;
     tried = true;
@@ -412,8 +413,8 @@ Status EmbeddedStream::settle() {
 Status EmbeddedStream::seal() {
   if (options_.read_only) return busy(folder_);
   {
-    const std::lock_guard order(order_);
-    const std::lock_guard lock(mutex_);
+    const MutexLock order(order_);
+    const MutexLock lock(mutex_);
     close_growing();
   }
   hand_out();
