@@ -1,4 +1,5 @@
 #include "api/routes.h"
+#include "api/shapes.h"
 
 namespace mamori::api {
 namespace {
@@ -141,24 +142,73 @@ Result<http::Reply> remove_totp(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape facility_shape() {
+  using namespace shape;
+  return named("Facility",
+               object({{"id", text()}, {"name", text()}, {"kind", text()}, {"permissions", list(text())}}));
+}
+Shape me_shape() {
+  using namespace shape;
+  return named("Me", object({{"id", text()},
+                             {"login", text()},
+                             {"name", text()},
+                             {"enabled", boolean()},
+                             {"totp", boolean()},
+                             {"roles", map(list(text()))},
+                             {"facilities", list(facility_shape())},
+                             {"more_facilities", boolean()},
+                             {"session", text()}},
+                            {{"locked_until", instant()}, {"last_login_at", instant()}}));
+}
+Shape session_shape() {
+  using namespace shape;
+  return named("Session", object({{"id", text()},
+                                  {"started_at", instant()},
+                                  {"last_seen_at", instant()},
+                                  {"address", text()},
+                                  {"agent", text()},
+                                  {"current", boolean()}}));
+}
+
+}  // namespace
+
 std::vector<Route> account_routes() {
+  using namespace shape;
   return {
-      {post, "/api/v1/session", Permission::none_needed, sign_in, "Sign in"},
-      {delete_, "/api/v1/session", Permission::own_account, sign_out, "Sign out"},
-      {get, "/api/v1/session", Permission::own_account, get_me,
-       "Who is signed in, with roles and facilities"},
-      {get, "/api/v1/facilities", Permission::own_account, list_facilities,
-       "The facilities in which the user has a role, by name"},
-      {get, "/api/v1/account/sessions", Permission::own_account, list_sessions, "My sessions"},
-      {delete_, "/api/v1/account/sessions/{session}", Permission::own_account, revoke_session,
-       "End one of my sessions"},
-      {post, "/api/v1/account/password", Permission::own_account, change_password, "Change my password"},
-      {post, "/api/v1/password-check", Permission::none_needed, check_password_strength,
-       "What the password rule says of a password"},
-      {post, "/api/v1/account/totp", Permission::own_account, begin_totp, "Begin a second factor"},
-      {post, "/api/v1/account/totp/confirm", Permission::own_account, confirm_totp,
-       "Confirm the second factor"},
-      {delete_, "/api/v1/account/totp", Permission::own_account, remove_totp, "Remove the second factor"},
+      Route{post, "/api/v1/session", Permission::none_needed, sign_in, "Sign in"}
+          .takes(object({{"login", text()}, {"password", text()}}, {{"totp", text()}}))
+          .gives(user_shape()),
+      Route{delete_, "/api/v1/session", Permission::own_account, sign_out, "Sign out"}.gives_nothing(),
+      Route{get, "/api/v1/session", Permission::own_account, get_me,
+            "Who is signed in, with roles and facilities"}
+          .gives(me_shape()),
+      Route{get, "/api/v1/facilities", Permission::own_account, list_facilities,
+            "The facilities in which the user has a role, by name"}
+          .asks({{"text", "words of the name"}, {"id", "this one alone"}})
+          .gives(items(facility_shape(), {{"total", integer()}})),
+      Route{get, "/api/v1/account/sessions", Permission::own_account, list_sessions, "My sessions"}.gives(
+          items(session_shape())),
+      Route{delete_, "/api/v1/account/sessions/{session}", Permission::own_account, revoke_session,
+            "End one of my sessions"}
+          .gives_nothing(),
+      Route{post, "/api/v1/account/password", Permission::own_account, change_password, "Change my password"}
+          .takes(object({{"current", text()}, {"password", text()}}))
+          .gives_nothing(),
+      Route{post, "/api/v1/password-check", Permission::none_needed, check_password_strength,
+            "What the password rule says of a password"}
+          .takes(object({{"password", text()}},
+                        {{"facility_name", text()}, {"login", text()}, {"user_name", text()}}))
+          .gives(object({{"problems", list(object({{"code", text()}, {"ja", text()}, {"en", text()}}))}})),
+      Route{post, "/api/v1/account/totp", Permission::own_account, begin_totp, "Begin a second factor"}.gives(
+          object({{"secret", text()}, {"uri", text()}})),
+      Route{post, "/api/v1/account/totp/confirm", Permission::own_account, confirm_totp,
+            "Confirm the second factor"}
+          .takes(object({{"code", text(20)}}))
+          .gives_nothing(),
+      Route{delete_, "/api/v1/account/totp", Permission::own_account, remove_totp, "Remove the second factor"}
+          .gives_nothing(),
   };
 }
 

@@ -82,17 +82,28 @@ Result<http::Reply> get_package(const Call& call, Services& services) {
 }  // namespace
 
 std::vector<Route> document_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/documents/checklists/{framework}", Permission::documents_make, get_checklist_document,
-       "A checklist as PDF or XLSX"},
-      {get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document,
-       "A register as PDF or XLSX"},
-      {get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document,
-       "The access-right matrix as PDF or XLSX"},
-      {get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document,
-       "The newest signed heads of the logs as PDF with QR codes"},
-      {get, "/api/v1/documents/inspection-package", Permission::documents_make, get_package,
-       "The signed inspection package"},
+      Route{get, "/api/v1/documents/checklists/{framework}", Permission::documents_make,
+            get_checklist_document, "A checklist as PDF or XLSX"}
+          .asks({{"format", "pdf or xlsx"}, {"vendor", "of a vendor's form: whose"}})
+          .gives_file(kPdf),
+      Route{get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document,
+            "A register as PDF or XLSX"}
+          .asks({{"format", "pdf or xlsx"}})
+          .gives_file(kPdf),
+      Route{get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document,
+            "The access-right matrix as PDF or XLSX"}
+          .asks({{"format", "pdf or xlsx"}})
+          .gives_file(kPdf),
+      Route{get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document,
+            "The newest signed heads of the logs as PDF with QR codes"}
+          .asks({{"format", "pdf"}})
+          .gives_file(kPdf),
+      Route{get, "/api/v1/documents/inspection-package", Permission::documents_make, get_package,
+            "The signed inspection package"}
+          .asks({{"format", "zip"}})
+          .gives_file("application/zip"),
   };
 }
 

@@ -1,5 +1,6 @@
 
 #include "api/routes.h"
+#include "api/shapes.h"
 
 namespace mamori::api {
 namespace {
@@ -113,18 +114,109 @@ Result<http::Reply> put_off_today(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape declaration_shape() {
+  using namespace shape;
+  return named("Declaration", object({{"answer", one_of({"yes", "no", "not_applicable"})},
+                                      {"confirmed_on", day()},
+                                      {"target_on", day()},
+                                      {"remark", text()},
+                                      {"by", text()},
+                                      {"at", instant()},
+                                      {"item", text()},
+                                      {"vendor", text()},
+                                      {"round", integer()}}));
+}
+Shape item_shape() {
+  using namespace shape;
+  const auto level = named("Level", object({{"level", integer()}, {"text", words()}}));
+  const auto control = control_shape();
+  return named("Item", object({{"item", text()},
+                               {"number", text()},
+                               {"object", words()},
+                               {"text", words()},
+                               {"requirements", list(text())},
+                               {"verdict", verdict_shape()},
+                               {"declared", nullable(declaration_shape())},
+                               {"rounds", list(declaration_shape())},
+                               {"contradiction", nullable(text())},
+                               {"records", list(record_ref_shape())},
+                               {"evidence", list(evidence_shape())},
+                               {"next_step", words()},
+                               {"link", text()},
+                               {"controls", list(control)}},
+                              {{"levels", list(level)}, {"level", integer()}}));
+}
+Shape framework_shape(bool whole) {
+  using namespace shape;
+  const auto counts = object({{"met", integer()},
+                              {"gap", integer()},
+                              {"stale", integer()},
+                              {"no_evidence", integer()},
+                              {"not_applicable", integer()}});
+  auto summary = object({{"framework", text()},
+                         {"title", words()},
+                         {"source", words()},
+                         {"edition", text()},
+                         {"per_vendor", boolean()},
+                         {"level_wanted", integer()},
+                         {"items_total", integer()},
+                         {"counts", counts},
+                         {"contradictions", integer()},
+                         {"declared", integer()},
+                         {"at", instant()}});
+  if (!whole) return named("FrameworkSummary", std::move(summary));
+  summary["properties"].get_object()["items"] = list(item_shape());
+  summary["required"].get_array().emplace_back("items");
+  return named("Framework", std::move(summary));
+}
+Shape today_shape() {
+  using namespace shape;
+  const auto row = named("TodayRow", object({{"kind", text()},
+                                             {"urgency", integer()},
+                                             {"text", words()},
+                                             {"reason", words()},
+                                             {"date", day()},
+                                             {"link", text()},
+                                             {"key", text()}}));
+  return named(
+      "Today",
+      items(row, {{"urgent", integer()}, {"soon", integer()}, {"met", integer()}, {"today", day()}}));
+}
+
+}  // namespace
+
 std::vector<Route> framework_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/frameworks", Permission::findings_read, list_frameworks, "Frameworks with their counts"},
-      {get, "/api/v1/frameworks/{framework}", Permission::findings_read, get_framework,
-       "Every item with its measured and declared answer"},
-      {post, "/api/v1/frameworks/{framework}/items/{item}/declaration", Permission::findings_declare,
-       declare_item, "Declare an answer"},
-      {get, "/api/v1/controls/{control}/history", Permission::findings_read, control_history,
-       "How a control's verdict changed"},
-      {get, "/api/v1/today", Permission::findings_read, get_today, "What to do, most urgent first"},
-      {post, "/api/v1/today/put-off", Permission::findings_declare, put_off_today,
-       "Put a row off with a reason"},
+      Route{get, "/api/v1/frameworks", Permission::findings_read, list_frameworks,
+            "Frameworks with their counts"}
+          .gives(items(framework_shape(false))),
+      Route{get, "/api/v1/frameworks/{framework}", Permission::findings_read, get_framework,
+            "Every item with its measured and declared answer"}
+          .asks({{"vendor", "of a vendor's form: whose"}})
+          .gives(framework_shape(true)),
+      Route{post, "/api/v1/frameworks/{framework}/items/{item}/declaration", Permission::findings_declare,
+            declare_item, "Declare an answer"}
+          .takes(object({}, {{"answer", text()},
+                             {"confirmed_on", text()},
+                             {"target_on", text()},
+                             {"remark", text()},
+                             {"vendor", text()},
+                             {"round", integer()}}))
+          .gives(declaration_shape()),
+      Route{get, "/api/v1/controls/{control}/history", Permission::findings_read, control_history,
+            "How a control's verdict changed"}
+          .gives(items(
+              named("ControlChange",
+                    object({{"at", instant()}, {"verdict", verdict_shape()}, {"violations", integer()}})))),
+      Route{get, "/api/v1/today", Permission::findings_read, get_today, "What to do, most urgent first"}
+          .gives(today_shape()),
+      Route{post, "/api/v1/today/put-off", Permission::findings_declare, put_off_today,
+            "Put a row off with a reason"}
+          .takes(object({}, {{"key", text()}, {"until", text()}, {"reason", text()}}))
+          .gives_nothing(),
   };
 }
 

@@ -213,19 +213,86 @@ Result<http::Reply> rejected_lines(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape plan_shape() {
+  using namespace shape;
+  const auto problem = named(
+      "LineProblem",
+      object({{"field", text()}, {"code", text()}, {"ja", text()}, {"en", text()}}, {{"column", integer()}}));
+  const auto line =
+      named("ImportLine", object({{"line", integer()},
+                                  {"outcome", one_of({"new", "changed", "unchanged", "rejected"})},
+                                  {"cells", list(text())},
+                                  {"changed", list(text())},
+                                  {"problems", list(problem)}}));
+  const auto column =
+      named("ImportColumn", object({{"heading", text()}, {"field", text()}, {"samples", list(text())}}));
+  const auto made = named("ImportMade", object({{"register", text()}, {"label", words()}, {"name", text()}}));
+  return named("ImportPlan", object({{"id", text()},
+                                     {"made", list(made)},
+                                     {"sheet", text()},
+                                     {"sheets", list(text())},
+                                     {"heading_line", integer()},
+                                     {"skipped", integer()},
+                                     {"counts", map(integer())},
+                                     {"columns", list(column)},
+                                     {"lines", list(line)}},
+                                    {{"recognised", boolean()}}));
+}
+Shape import_shape() {
+  using namespace shape;
+  return named("Import", object({{"id", text()},
+                                 {"facility", text()},
+                                 {"register", text()},
+                                 {"file", text()},
+                                 {"at", instant()},
+                                 {"state", one_of({"pending", "applied", "undone"})},
+                                 {"created", integer()},
+                                 {"changed", integer()}}));
+}
+Shape applied_shape() {
+  using namespace shape;
+  return named("ImportApplied", object({{"created", integer()},
+                                        {"made", integer()},
+                                        {"changed", integer()},
+                                        {"unchanged", integer()},
+                                        {"rejected", integer()}}));
+}
+Shape undone_shape() {
+  using namespace shape;
+  const auto kept = object({{"register", text()}, {"id", text()}, {"number", text()}, {"label", text()}});
+  return named("ImportUndone", object({{"undone", integer()}, {"kept", list(kept)}}));
+}
+
+}  // namespace
+
 std::vector<Route> import_routes() {
+  using namespace shape;
   return {
-      {post, "/api/v1/imports", Permission::ledger_write, create_import,
-       "Upload a sheet: what was understood, line by line; nothing is written", Body::upload},
-      {get, "/api/v1/imports", Permission::ledger_write, list_imports,
-       "What you have imported, and may take back"},
-      {post, "/api/v1/imports/{id}/plan", Permission::ledger_write, plan_import,
-       "Plan again with another mapping or sheet"},
-      {post, "/api/v1/imports/{id}/apply", Permission::ledger_write, apply_import,
-       "Write the good lines, or all or none"},
-      {post, "/api/v1/imports/{id}/undo", Permission::ledger_write, undo_import, "Take the import back"},
-      {get, "/api/v1/imports/{id}/rejected", Permission::ledger_write, rejected_lines,
-       "The rejected lines with their reasons, as CSV"},
+      Route{post, "/api/v1/imports", Permission::ledger_write, create_import,
+            "Upload a sheet: what was understood, line by line; nothing is written", Body::upload}
+          .asks({{"register", "into which"}, {"file", "its name"}})
+          .gives(plan_shape(), 201),
+      Route{get, "/api/v1/imports", Permission::ledger_write, list_imports,
+            "What you have imported, and may take back"}
+          .gives(items(import_shape())),
+      Route{post, "/api/v1/imports/{id}/plan", Permission::ledger_write, plan_import,
+            "Plan again with another mapping or sheet"}
+          .takes(object({}, {{"mapping", map(text())},
+                             {"make", boolean()},
+                             {"sheet", text()},
+                             {"heading_line", integer()}}))
+          .gives(plan_shape()),
+      Route{post, "/api/v1/imports/{id}/apply", Permission::ledger_write, apply_import,
+            "Write the good lines, or all or none"}
+          .takes(object({}, {{"mode", one_of({"good", "all"})}}))
+          .gives(applied_shape()),
+      Route{post, "/api/v1/imports/{id}/undo", Permission::ledger_write, undo_import, "Take the import back"}
+          .gives(undone_shape()),
+      Route{get, "/api/v1/imports/{id}/rejected", Permission::ledger_write, rejected_lines,
+            "The rejected lines with their reasons, as CSV"}
+          .gives_file("text/csv"),
   };
 }
 

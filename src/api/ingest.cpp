@@ -166,10 +166,21 @@ Result<http::Reply> import_logs(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape taken_shape() {
+  using namespace shape;
+  return named("LogsTaken", object({{"accepted", integer()}, {"notes", list(map(any()))}}));
+}
+
+}  // namespace
+
 std::vector<Route> ingest_routes() {
   return {
-      {post, "/api/v1/logs/import", Permission::logs_manage, import_logs,
-       "A file of lines, as from ?source=", Body::upload},
+      Route{post, "/api/v1/logs/import", Permission::logs_manage, import_logs, "A file of lines",
+            Body::upload}
+          .asks({{"source", "whose they are"}})
+          .gives(taken_shape(), 201),
       {post, "/ingest/fhir", Permission::none_needed, ingest_fhir, "FHIR AuditEvent, single or Bundle",
        Body::upload, Caller::sender},
       {post, "/ingest/v1/logs", Permission::none_needed, ingest_otlp, "OTLP/HTTP logs, JSON or protobuf",

@@ -39,13 +39,49 @@ Result<http::Reply> end_job(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape job_shape() {
+  using namespace shape;
+  const auto past = named("JobRun", object({{"started_at", instant()},
+                                            {"ended_at", instant()},
+                                            {"by", text()},
+                                            {"server", text()},
+                                            {"result", map(any())}},
+                                           {{"error", words()}, {"note", words()}}));
+  return named("Job", object({{"id", text()},
+                              {"kind", text()},
+                              {"title", words()},
+                              {"facility", text()},
+                              {"subject", text()},
+                              {"label", text()},
+                              {"every_seconds", integer()},
+                              {"runs", boolean()},
+                              {"stopping", boolean()},
+                              {"asked_by", text()},
+                              {"done", integer()},
+                              {"whole", integer()},
+                              {"failures", integer()},
+                              {"history", list(past)},
+                              {"due_at", nullable(instant())},
+                              {"started_at", nullable(instant())},
+                              {"last_success_at", nullable(instant())},
+                              {"failing_since", nullable(instant())}}));
+}
+
+}  // namespace
+
 std::vector<Route> job_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/jobs", Permission::sources_read, list_jobs,
-       "Work that is done by itself: when, how far, how it went"},
-      {post, "/api/v1/jobs/{id}/run", Permission::sources_manage, ask_job,
-       "Do it now, on whichever server has a hand free"},
-      {post, "/api/v1/jobs/{id}/stop", Permission::sources_manage, end_job, "End the run that goes on"},
+      Route{get, "/api/v1/jobs", Permission::sources_read, list_jobs,
+            "Work that is done by itself: when, how far, how it went"}
+          .gives(items(job_shape())),
+      Route{post, "/api/v1/jobs/{id}/run", Permission::sources_manage, ask_job,
+            "Do it now, on whichever server has a hand free"}
+          .gives(job_shape(), 202),
+      Route{post, "/api/v1/jobs/{id}/stop", Permission::sources_manage, end_job, "End the run that goes on"}
+          .gives(job_shape(), 202),
   };
 }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "api/routes.h"
+#include "api/shapes.h"
 
 namespace mamori::api {
 namespace {
@@ -46,8 +47,13 @@ json::object to_json(const store::JournalEntry& entry) {
 }
 
 std::vector<Route> journal_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/journal", Permission::journal_read, list_journal, "The change journal"},
+      Route{get, "/api/v1/journal", Permission::journal_read, list_journal, "The change journal"}
+          .asks({{"subject", "a register, or user, source, declaration …"},
+                 {"record", "its id"},
+                 {"before", "entries older than this one"}})
+          .gives(items(journal_entry_shape())),
   };
 }
 

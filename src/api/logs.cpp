@@ -4,6 +4,7 @@
 
 #include "api/access.h"
 #include "api/routes.h"
+#include "api/shapes.h"
 #include "archive/query.h"
 #include "formats/fields.h"
 #include "report/log_export.h"
@@ -374,28 +375,149 @@ Result<http::Reply> export_logs(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape damage_shape() {
+  using namespace shape;
+  return named("Damage",
+               object({{"what", words()}, {"file", text()}, {"first", integer()}, {"last", integer()}}));
+}
+Shape head_shape() {
+  using namespace shape;
+  const auto stamp =
+      named("TimeStamp", object({{"at", instant()}, {"authority", text()}, {"token", text()}}));
+  return named("Head", object({{"origin", text()},
+                               {"size", integer()},
+                               {"root", text()},
+                               {"at", instant()},
+                               {"note", text()},
+                               {"stamp", nullable(stamp)}}));
+}
+Shape owners_shape() {
+  using namespace shape;
+  return map(named(
+      "LogOwner", object({{"register", text()}, {"account", text()}, {"person", text()}, {"name", text()}})));
+}
+// An event as a list shows it, and where `more` is given as its own page does.
+Shape event_shape(std::string_view name, Members more, Members perhaps) {
+  using namespace shape;
+  auto out = object({{"stream", text()},
+                     {"index", integer()},
+                     {"time", instant()},
+                     {"time_millis", integer()},
+                     {"received", instant()},
+                     {"fields", map(text())},
+                     {"raw", text()}},
+                    perhaps);
+  for (const auto& [member, of] : more) {
+    out["properties"].get_object()[member] = of;
+    out["required"].get_array().emplace_back(member);
+  }
+  return named(name, std::move(out));
+}
+Shape search_shape() {
+  using namespace shape;
+  const auto count = named("LogCount", object({{"value", text()}, {"count", integer()}}));
+  const auto bucket = named("LogBucket", object({{"from", instant()}, {"count", integer()}}));
+  return named("LogSearch",
+               object({{"items", list(event_shape("LogHit", {{"cursor", text()}}, {}))},
+                       {"more", boolean()},
+                       {"partial", boolean()},
+                       {"blocks", integer()},
+                       {"blocks_read", integer()},
+                       {"damage", list(damage_shape())},
+                       {"owners", owners_shape()}},
+                      {{"total", integer()}, {"histogram", list(bucket)}, {"counts", map(list(count))}}));
+}
+Shape log_event_shape() {
+  using namespace shape;
+  const auto proof =
+      named("EventProof", object({{"leaf", text()}, {"state", one_of({"waiting", "proven", "broken"})}},
+                                 {{"head", head_shape()}, {"path", list(text())}}));
+  const auto source = object({{"id", text()}, {"name", text()}, {"asset", text()}});
+  return event_shape("LogEvent",
+                     {{"all_fields", list(object({{"name", text()}, {"value", text()}}))}, {"proof", proof}},
+                     {{"refused", words()}, {"owners", owners_shape()}, {"source", source}});
+}
+// The record, with what was measured of it.
+Shape log_source_shape() {
+  using namespace shape;
+  record_shape();
+  auto out = named_shapes().at("Record").as_object();
+  out["properties"].get_object()["observed"] = nullable(map(value()));
+  out["required"].get_array().emplace_back("observed");
+  return named("LogSource", std::move(out));
+}
+Shape receivers_shape() {
+  using namespace shape;
+  return object({}, {{"address", text()}, {"udp", integer()}, {"tcp", integer()}, {"tls", integer()}});
+}
+Shape streams_shape() {
+  using namespace shape;
+  const auto stream = named("LogStream", object({{"stream", text()},
+                                                 {"events", integer()},
+                                                 {"first", integer()},
+                                                 {"waiting", integer()},
+                                                 {"bytes", integer()},
+                                                 {"raw_bytes", integer()},
+                                                 {"damage", list(damage_shape())},
+                                                 {"heads", integer()},
+                                                 {"head", nullable(head_shape())}}));
+  const auto disk = object({{"free", integer()}, {"total", integer()}, {"days_left", nullable(number())}});
+  return named("LogStreams", items(stream, {{"public_key", text()}, {"disk", disk}}));
+}
+
+}  // namespace
+
 std::vector<Route> log_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/logs/search", Permission::logs_read, search_logs,
-       "Find events: q, from, to, stream, limit, before, statistics"},
-      {get, "/api/v1/logs/events/{stream}/{index}", Permission::logs_read, get_log_event,
-       "One event with all its fields and its proof"},
-      {get, "/api/v1/logs/export", Permission::logs_read, export_logs,
-       "Events with their proof as ZIP: q, from, to, stream, format=jsonl|csv|xlsx"},
-      {get, "/api/v1/logs/streams", Permission::logs_read, list_log_streams,
-       "Streams, their size and newest head, disk space"},
-      {get, "/api/v1/logs/streams/{stream}/heads", Permission::logs_read, list_log_heads,
-       "Signed tree heads, newest first"},
-      {get, "/api/v1/logs/streams/{stream}/proof", Permission::logs_read, get_log_proof,
-       "Inclusion proof (index, size) or consistency proof (from, size)"},
-      {post, "/api/v1/logs/streams/{stream}/verify", Permission::logs_manage, verify_log_stream,
-       "Read the stream again and hold it against its tree and heads"},
-      {post, "/api/v1/logs/streams/{stream}/heads", Permission::logs_manage, publish_log_head,
-       "Sign the tree as it is now"},
-      {get, "/api/v1/logs/sources", Permission::sources_read, list_log_sources,
-       "Senders of logs with what arrives from them"},
-      {post, "/api/v1/logs/sources/{id}/token", Permission::logs_manage, make_log_token,
-       "A new token for a sender, shown once"},
+      Route{get, "/api/v1/logs/search", Permission::logs_read, search_logs, "Find events"}
+          .asks({{"q", "the question"},
+                 {"from", "not earlier"},
+                 {"to", "not later"},
+                 {"stream", "of these alone"},
+                 {"limit", "how many, at most 1,000"},
+                 {"before", "the cursor of the last one seen"},
+                 {"statistics", "true: with histogram and counts"}})
+          .gives(search_shape()),
+      Route{get, "/api/v1/logs/events/{stream}/{index}", Permission::logs_read, get_log_event,
+            "One event with all its fields and its proof"}
+          .gives(log_event_shape()),
+      Route{get, "/api/v1/logs/export", Permission::logs_read, export_logs, "Events with their proof as ZIP"}
+          .asks({{"q", "the question"},
+                 {"from", "not earlier"},
+                 {"to", "not later"},
+                 {"stream", "of which"},
+                 {"format", "jsonl, csv or xlsx"}})
+          .gives_file("application/zip"),
+      Route{get, "/api/v1/logs/streams", Permission::logs_read, list_log_streams,
+            "Streams, their size and newest head, disk space"}
+          .gives(streams_shape()),
+      Route{get, "/api/v1/logs/streams/{stream}/heads", Permission::logs_read, list_log_heads,
+            "Signed tree heads, newest first"}
+          .gives(items(head_shape(), {{"total", integer()}})),
+      Route{get, "/api/v1/logs/streams/{stream}/proof", Permission::logs_read, get_log_proof,
+            "Inclusion proof (index, size) or consistency proof (from, size)"}
+          .asks({{"index", "of an event"}, {"from", "a former size"}, {"size", "of the tree"}})
+          .gives(
+              named("LogProof", object({{"size", integer()}, {"root", text()}, {"path", list(text())}},
+                                       {{"index", integer()}, {"from", integer()}, {"from_root", text()}}))),
+      Route{post, "/api/v1/logs/streams/{stream}/verify", Permission::logs_manage, verify_log_stream,
+            "Read the stream again and hold it against its tree and heads"}
+          .gives(named(
+              "LogVerified",
+              object({{"whole", boolean()}, {"damage", list(damage_shape())}},
+                     {{"events", integer()}, {"heads", integer()}, {"size", integer()}, {"root", text()}}))),
+      Route{post, "/api/v1/logs/streams/{stream}/heads", Permission::logs_manage, publish_log_head,
+            "Sign the tree as it is now"}
+          .gives(head_shape(), 201),
+      Route{get, "/api/v1/logs/sources", Permission::sources_read, list_log_sources,
+            "Senders of logs with what arrives from them"}
+          .gives(items(log_source_shape(), {{"receivers", receivers_shape()}})),
+      Route{post, "/api/v1/logs/sources/{id}/token", Permission::logs_manage, make_log_token,
+            "A new token for a sender, shown once"}
+          .gives(object({{"token", text()}}), 201),
   };
 }
 

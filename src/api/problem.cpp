@@ -28,7 +28,23 @@ bool passes(const Error& error) {
   return false;
 }
 
+http::Reply reply_of(int status, std::string_view code, const Words& title, json::array problems) {
+  auto reply = http::Reply::json(json::object{{"type", fmt::format("urn:mamori:{}", code)},
+                                              {"status", status},
+                                              {"code", code},
+                                              {"title", title.en},
+                                              {"title_ja", title.ja},
+                                              {"errors", std::move(problems)}},
+                                 status);
+  reply.content_type = "application/problem+json; charset=utf-8";
+  return reply;
+}
+
 }  // namespace
+
+http::Reply refusal_reply(int status, std::string_view code, const Texts& texts) {
+  return reply_of(status, code, texts.both(std::string(code), {}), {});
+}
 
 http::Reply problem_reply(const Error& error, const Texts& texts) {
   // What went wrong inside is for the log, not for the caller.
@@ -48,16 +64,9 @@ http::Reply problem_reply(const Error& error, const Texts& texts) {
                                     {"en", texts.get(problem.code, "en", facts)}});
   }
   const auto status = passes(shown) ? 503 : status_of(shown.kind);
-  auto reply = http::Reply::json(json::object{{"type", "urn:mamori:" + shown.code},
-                                              {"status", status},
-                                              {"code", shown.code},
-                                              {"title", title.en},
-                                              {"title_ja", title.ja},
-                                              {"errors", std::move(problems)}},
-                                 status);
+  auto reply = reply_of(status, shown.code, title, std::move(problems));
   if (status == 503)
     reply.headers.emplace_back("Retry-After", "5");  // senders of logs keep what was not kept here
-  reply.content_type = "application/problem+json; charset=utf-8";
   return reply;
 }
 

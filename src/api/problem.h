@@ -8,5 +8,7 @@ namespace mamori::api {
 
 int status_of(ErrorKind kind);
 http::Reply problem_reply(const Error& error, const Texts& texts);
+// What is refused before any handler is asked.
+http::Reply refusal_reply(int status, std::string_view code, const Texts& texts);
 
 }  // namespace mamori::api

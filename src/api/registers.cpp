@@ -3,6 +3,7 @@
 #include "api/access.h"
 #include "api/journal.h"
 #include "api/routes.h"
+#include "api/shapes.h"
 #include "ledger/export.h"
 
 namespace mamori::api {
@@ -247,31 +248,100 @@ Result<http::Reply> get_attachment(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape register_shape() {
+  using namespace shape;
+  return named("Register", object({{"name", text()},
+                                   {"label", words()},
+                                   {"description", words()},
+                                   {"hint", words()},
+                                   {"group", text()},
+                                   {"observed", boolean()},
+                                   {"numbered", boolean()},
+                                   {"writable", boolean()},
+                                   {"requirements", list(text())},
+                                   {"fields", list(field_shape())},
+                                   {"example", map(text())}},
+                                  {{"count", integer()}}));
+}
+
+Shape write_shape() {
+  using namespace shape;
+  return named("RecordWrite", object({{"fields", map(value())}}, {{"reason", text()}}));
+}
+
+std::vector<Parameter> list_parameters() {
+  return {{"text", "words that stand in the record"},
+          {"sort", "a field, number, label, updated_at or created_at"},
+          {"descending", "true: the last first"},
+          {"retired", "only, included or hidden"},
+          {"cursor", "`next` of the page before"},
+          {"limit", "how many, at most 500"}};
+}
+std::vector<Parameter> export_parameters() {
+  auto out = list_parameters();
+  out.push_back({"format", "csv or xlsx"});
+  out.push_back({"columns", "printed or all"});
+  return out;
+}
+
+}  // namespace
+
 std::vector<Route> register_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/registers", Permission::ledger_read, list_registers, "All registers with their fields"},
-      {get, "/api/v1/registers/{register}/records", Permission::ledger_read, list_records,
-       "Records: search, filter, sort, page"},
-      {post, "/api/v1/registers/{register}/records", Permission::ledger_write, create_record, "New record"},
-      {get, "/api/v1/registers/{register}/records/{id}", Permission::ledger_read, get_record, "One record"},
-      {patch, "/api/v1/registers/{register}/records/{id}", Permission::ledger_write, change_record,
-       "Change a record (If-Match: version)"},
-      {post, "/api/v1/registers/{register}/records/{id}/retire", Permission::ledger_write, retire_record,
-       "Retire a record with a reason"},
-      {post, "/api/v1/registers/{register}/records/{id}/bring-back", Permission::ledger_write,
-       bring_back_record, "Bring a retired record back"},
-      {post, "/api/v1/registers/{register}/records/{id}/revert", Permission::ledger_write, revert_record,
-       "Back to an earlier state"},
-      {get, "/api/v1/registers/{register}/records/{id}/files/{field}", Permission::ledger_read,
-       get_attachment, "The file attached to a record"},
-      {get, "/api/v1/registers/{register}/records/{id}/history", Permission::ledger_read, record_history,
-       "The journal of a record"},
-      {get, "/api/v1/registers/{register}/export", Permission::ledger_read, export_records,
-       "CSV or XLSX of a list"},
-      {get, "/api/v1/views", Permission::ledger_read, list_views, "My saved views"},
-      {post, "/api/v1/views", Permission::ledger_read, save_view, "Save a view"},
-      {delete_, "/api/v1/views/{id}", Permission::ledger_read, delete_view, "Delete a saved view"},
-      {post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment", Body::upload},
+      Route{get, "/api/v1/registers", Permission::ledger_read, list_registers,
+            "All registers with their fields"}
+          .gives(items(register_shape())),
+      Route{get, "/api/v1/registers/{register}/records", Permission::ledger_read, list_records,
+            "Records: search, filter, sort, page"}
+          .asks(list_parameters())
+          .filters()
+          .gives(items(record_shape(), {{"total", integer()}, {"next", text()}})),
+      Route{post, "/api/v1/registers/{register}/records", Permission::ledger_write, create_record,
+            "New record"}
+          .takes(write_shape())
+          .gives(record_shape(), 201),
+      Route{get, "/api/v1/registers/{register}/records/{id}", Permission::ledger_read, get_record,
+            "One record"}
+          .gives(record_shape()),
+      Route{patch, "/api/v1/registers/{register}/records/{id}", Permission::ledger_write, change_record,
+            "Change a record (If-Match: version)"}
+          .takes(write_shape())
+          .gives(record_shape()),
+      Route{post, "/api/v1/registers/{register}/records/{id}/retire", Permission::ledger_write, retire_record,
+            "Retire a record with a reason"}
+          .takes(object({}, {{"reason", text()}}))
+          .gives(record_shape()),
+      Route{post, "/api/v1/registers/{register}/records/{id}/bring-back", Permission::ledger_write,
+            bring_back_record, "Bring a retired record back"}
+          .takes(object({}, {{"reason", text()}}))
+          .gives(record_shape()),
+      Route{post, "/api/v1/registers/{register}/records/{id}/revert", Permission::ledger_write, revert_record,
+            "Back to an earlier state"}
+          .takes(object({{"sequence", integer()}}, {{"reason", text()}}))
+          .gives(record_shape()),
+      Route{get, "/api/v1/registers/{register}/records/{id}/files/{field}", Permission::ledger_read,
+            get_attachment, "The file attached to a record"}
+          .gives_file("application/octet-stream"),
+      Route{get, "/api/v1/registers/{register}/records/{id}/history", Permission::ledger_read, record_history,
+            "The journal of a record"}
+          .gives(items(record_change_shape())),
+      Route{get, "/api/v1/registers/{register}/export", Permission::ledger_read, export_records,
+            "CSV or XLSX of a list"}
+          .asks(export_parameters())
+          .filters()
+          .gives_file("text/csv"),
+      Route{get, "/api/v1/views", Permission::ledger_read, list_views, "My saved views"}.gives(items(named(
+          "View", object({{"id", text()}, {"register", text()}, {"name", text()}, {"query", text()}})))),
+      Route{post, "/api/v1/views", Permission::ledger_read, save_view, "Save a view"}
+          .takes(object({{"register", text()}, {"name", text()}, {"query", text()}}))
+          .gives(object({{"id", text()}}), 201),
+      Route{delete_, "/api/v1/views/{id}", Permission::ledger_read, delete_view, "Delete a saved view"}
+          .gives_nothing(),
+      Route{post, "/api/v1/blobs", Permission::ledger_write, put_blob, "Store an attachment", Body::upload}
+          .gives(object({{"hash", text()}}), 201),
   };
 }
 

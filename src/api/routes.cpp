@@ -44,6 +44,13 @@ const std::vector<Route>& routes() {
   return kRoutes;
 }
 
+const Route* find_route(http::Method method, std::string_view path) {
+  std::map<std::string, std::string> names;
+  for (const auto& route : routes())
+    if (route.method == method && matches(route.path, path, names)) return &route;
+  return nullptr;
+}
+
 std::string Call::language() const {
   const auto asked = request.parameter("language");
   if (asked == "en" || asked == "ja") return asked;
@@ -195,6 +202,11 @@ http::Reply dispatch(const http::Request& request, Services& services) {
       call.reaches_asked = *covered;
     }
   }
+  // Texts that no database keeps are told as such, whatever else is wrong.
+  if (!request.body.empty() && route->body == Body::small && route->caller == Caller::browser)
+    if (const auto body = call.body(); !body) return problem_reply(body.error(), services.texts);
+  if (auto wrong = check_request(*route, request); !wrong)
+    return problem_reply(wrong.error(), services.texts);
   auto reply = once(call, services, [&] { return route->handler(call, services); });
   if (reply) return std::move(reply).take();
   const auto& error = reply.error();
@@ -202,44 +214,6 @@ http::Reply dispatch(const http::Request& request, Services& services) {
     log::error(fmt::format("{} {}: {} ({}:{})", http::name_of(request.method), request.path, describe(error),
                            error.file, error.line));
   return problem_reply(error, services.texts);
-}
-
-json::object openapi(std::string_view version) {
-  json::object paths;
-  for (const auto& route : routes()) {
-    json::array parameters;
-    for (std::size_t at = route.path.find('{'); at != route.path.npos; at = route.path.find('{', at + 1)) {
-      const auto name = route.path.substr(at + 1, route.path.find('}', at) - at - 1);
-      parameters.push_back(
-          json::object{{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
-    }
-    json::object operation = {{"summary", route.summary},
-                              {"x-permission", identity::name_of(route.permission)},
-                              {"parameters", std::move(parameters)},
-                              {"responses",
-                               {{"200", {{"description", "OK"}}},
-                                {"default",
-                                 {{"description", "Problem details (RFC 9457)"},
-                                  {"content", {{"application/problem+json", json::object{}}}}}}}}};
-    if (route.permission != Permission::none_needed)
-      operation["security"] = json::array{json::object{{"session", json::array{}}}};
-    std::string method;
-    for (const char c : http::name_of(route.method)) method += static_cast<char>(c + 32);
-    paths[route.path].is_null() ? void(paths[route.path] = json::object{}) : void();
-    paths[route.path].as_object()[method] = std::move(operation);
-  }
-  return {{"openapi", "3.1.0"},
-          {"info",
-           {{"title", "Mamori"},
-            {"version", version},
-            {"description",
-             "Writing requests carry the header X-Mamori with any value. A POST that creates may carry an "
-             "Idempotency-Key and be sent again with it: it is done once. Lists take facility, text, sort, "
-             "descending, cursor, limit and field filters such as kind=pc, support_end.lt=2027-01-01."}}},
-          {"paths", std::move(paths)},
-          {"components",
-           {{"securitySchemes",
-             {{"session", {{"type", "apiKey"}, {"in", "cookie"}, {"name", kSessionCookie}}}}}}}};
 }
 
 }  // namespace mamori::api

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/services.h"
+#include "api/shape.h"
 #include "http/listener.h"
 
 namespace mamori::api {
@@ -15,6 +16,20 @@ enum class Caller {
   sender
 };  // a sender shows its own token, has no session and need not prove that it is our page
 
+struct Parameter {
+  std::string_view name, meaning;
+};
+
+// What a route takes and gives, as it is checked and published.
+struct Contract {
+  std::vector<Parameter> query = {};  // beside facility and language
+  bool filters = false;               // further ones are the register's fields
+  Shape body = shape::object({});     // of the JSON that it takes; nothing: no members at all
+  std::optional<Shape> answer = {};   // none: 204, or a file
+  int status = 200;
+  std::string_view media = {};  // of a file
+};
+
 struct Route {
   http::Method method;
   std::string_view path;            // with {names}
@@ -23,7 +38,41 @@ struct Route {
   std::string_view summary;  // for the OpenAPI document
   Body body = Body::small;
   Caller caller = Caller::browser;
+  Contract contract = {};
+
+  Route asks(std::vector<Parameter> parameters) && {
+    contract.query = std::move(parameters);
+    return std::move(*this);
+  }
+  Route filters() && {
+    contract.filters = true;
+    return std::move(*this);
+  }
+  Route takes(Shape shape) && {
+    contract.body = std::move(shape);
+    return std::move(*this);
+  }
+  Route gives(Shape shape, int status = 200) && {
+    contract.answer = std::move(shape);
+    contract.status = status;
+    return std::move(*this);
+  }
+  Route gives_nothing() && {
+    contract.status = 204;
+    return std::move(*this);
+  }
+  Route gives_file(std::string_view media) && {
+    contract.media = media;
+    return std::move(*this);
+  }
 };
+
+// What is wrong with a request beside what its handler will find. Error: api.request.invalid.
+Status check_request(const Route& route, const http::Request& request);
+// What of an answer its route does not say; for tests.
+std::vector<Problem> check_answer(const Route& route, const http::Reply& reply);
+// The route of a request, or none.
+const Route* find_route(http::Method method, std::string_view path);
 
 // By path alone, in no time: senders share a lane, and what reads or writes much of the ledger or the archive
 // at once has its own.

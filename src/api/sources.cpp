@@ -1,4 +1,5 @@
 #include "api/routes.h"
+#include "api/shapes.h"
 #include "readers/nmap/candidates.h"
 
 namespace mamori::api {
@@ -119,23 +120,89 @@ Result<http::Reply> decide_candidate(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape reader_shape() {
+  using namespace shape;
+  return named(
+      "Reader",
+      object(
+          {{"kind", text()}, {"label", words()}, {"description", words()}, {"fields", list(field_shape())}},
+          {{"file", words()}, {"secret", words()}}));
+}
+Shape source_shape() {
+  using namespace shape;
+  return named("Source", object({{"id", text()},
+                                 {"name", text()},
+                                 {"kind", text()},
+                                 {"settings", map(value())},
+                                 {"has_secret", boolean()},
+                                 {"every_minutes", integer()},
+                                 {"enabled", boolean()},
+                                 {"last_error", text()},
+                                 {"last_facts", map(text())},
+                                 {"last_run_at", nullable(instant())},
+                                 {"last_success_at", nullable(instant())},
+                                 {"failing_since", nullable(instant())}},
+                                {{"last_error_text", words()}}));
+}
+Shape run_shape() {
+  using namespace shape;
+  const auto counts = object({{"fresh", integer()}, {"known", integer()}, {"gone", integer()}});
+  return named("SourceRun", object({{"id", text()},
+                                    {"started_at", instant()},
+                                    {"finished_at", instant()},
+                                    {"by", text()},
+                                    {"error", text()},
+                                    {"error_facts", map(text())},
+                                    {"counts", map(counts)},
+                                    {"evidence", text()}},
+                                   {{"error_text", words()}}));
+}
+Shape source_write_shape() {
+  using namespace shape;
+  return named("SourceWrite", object({{"name", text()}, {"kind", text()}}, {{"settings", map(value())},
+                                                                            {"secret", text()},
+                                                                            {"every_minutes", integer()},
+                                                                            {"enabled", boolean()}}));
+}
+
+}  // namespace
+
 std::vector<Route> source_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/readers", Permission::sources_read, list_readers,
-       "Kinds of sources, and what each needs to be told"},
-      {get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"},
-      {post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"},
-      {patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"},
-      {post, "/api/v1/sources/{id}/retire", Permission::sources_manage, retire_source,
-       "Read it no more; what it said counts for nothing any more"},
-      {post, "/api/v1/sources/{id}/run", Permission::sources_manage, run_source, "Read a source now"},
-      {post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file, "Read from a file",
-       Body::upload},
-      {get, "/api/v1/sources/{id}/runs", Permission::sources_read, source_runs, "The last runs"},
-      {get, "/api/v1/candidates", Permission::sources_read, list_candidates,
-       "Devices that answered and are not in the ledger"},
-      {post, "/api/v1/candidates/{id}", Permission::sources_manage, decide_candidate,
-       "Accept into the ledger, or explain"},
+      Route{get, "/api/v1/readers", Permission::sources_read, list_readers,
+            "Kinds of sources, and what each needs to be told"}
+          .gives(items(reader_shape())),
+      Route{get, "/api/v1/sources", Permission::sources_read, list_sources, "Sources and their state"}.gives(
+          items(source_shape())),
+      Route{post, "/api/v1/sources", Permission::sources_manage, create_source, "New source"}
+          .takes(source_write_shape())
+          .gives(source_shape(), 201),
+      Route{patch, "/api/v1/sources/{id}", Permission::sources_manage, change_source, "Change a source"}
+          .takes(source_write_shape())
+          .gives(source_shape()),
+      Route{post, "/api/v1/sources/{id}/retire", Permission::sources_manage, retire_source,
+            "Read it no more; what it said counts for nothing any more"}
+          .takes(object({}, {{"reason", text()}}))
+          .gives_nothing(),
+      Route{post, "/api/v1/sources/{id}/run", Permission::sources_manage, run_source, "Read a source now"}
+          .gives(run_shape()),
+      Route{post, "/api/v1/sources/{id}/file", Permission::sources_manage, read_source_file,
+            "Read from a file", Body::upload}
+          .gives(run_shape()),
+      Route{get, "/api/v1/sources/{id}/runs", Permission::sources_read, source_runs, "The last runs"}.gives(
+          items(run_shape())),
+      Route{get, "/api/v1/candidates", Permission::sources_read, list_candidates,
+            "Devices that answered and are not in the ledger"}
+          .gives(items(record_shape(), {{"total", integer()}})),
+      Route{post, "/api/v1/candidates/{id}", Permission::sources_manage, decide_candidate,
+            "Accept into the ledger (201, the record), or explain (204)"}
+          .takes(object(
+              {},
+              {{"decision", one_of({"accept", "explain"})}, {"fields", map(value())}, {"reason", text()}}))
+          .gives(record_shape(), 201),
   };
 }
 

@@ -84,16 +84,35 @@ Result<http::Reply> search(const Call& call, Services& services) {
 }  // namespace
 
 std::vector<Route> system_routes() {
+  using namespace shape;
   return {
-      {get, "/healthz", Permission::none_needed, get_health,
-       "Whether the ledger can be read and written and the disk takes something; 503 where not"},
-      {get, "/metrics", Permission::none_needed, get_metrics, "Prometheus metrics (from this machine only)"},
-      {get, "/api/v1/openapi.json", Permission::none_needed, get_openapi, "This document"},
-      {get, "/api/v1/state", Permission::none_needed, get_state,
-       "Version, and whether the first-use wizard is open"},
-      {post, "/api/v1/setup", Permission::none_needed, post_setup,
-       "First use: facility and first user, with the secret printed at start"},
-      {get, "/api/v1/search", Permission::ledger_read, search, "Find records of any register"},
+      Route{get, "/healthz", Permission::none_needed, get_health,
+            "Whether the ledger can be read and written and the disk takes something; 503 where not"}
+          .gives(map(any())),
+      Route{get, "/metrics", Permission::none_needed, get_metrics,
+            "Prometheus metrics (from this machine only)"}
+          .gives_file("text/plain"),
+      Route{get, "/api/v1/openapi.json", Permission::none_needed, get_openapi, "This document"}.gives(
+          map(any())),
+      Route{get, "/api/v1/state", Permission::none_needed, get_state,
+            "Version, and whether the first-use wizard is open"}
+          .gives(object({{"version", text()}, {"setup", boolean()}, {"signed_in", boolean()}})),
+      Route{post, "/api/v1/setup", Permission::none_needed, post_setup,
+            "First use: facility and first user, with the secret printed at start"}
+          .takes(object({{"secret", text()},
+                         {"facility_name", text()},
+                         {"facility_kind", text()},
+                         {"login", text()},
+                         {"password", text()}},
+                        {{"beds", integer()}, {"has_vendor", boolean()}, {"user_name", text()}}))
+          .gives(object({{"facility", text()}}), 201),
+      Route{get, "/api/v1/search", Permission::ledger_read, search, "Find records of any register"}
+          .asks({{"text", "words that stand in it"}})
+          .gives(items(named("SearchHit", object({{"register", text()},
+                                                  {"register_label", words()},
+                                                  {"id", text()},
+                                                  {"number", text()},
+                                                  {"label", text()}})))),
   };
 }
 

@@ -1,5 +1,6 @@
 
 #include "api/routes.h"
+#include "api/shapes.h"
 
 namespace mamori::api {
 namespace {
@@ -108,12 +109,39 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
 
 }  // namespace
 
+namespace {
+
+Shape facility_user_shape() {
+  using namespace shape;
+  return named("FacilityUser", object({{"id", text()},
+                                       {"login", text()},
+                                       {"name", text()},
+                                       {"enabled", boolean()},
+                                       {"totp", boolean()},
+                                       {"roles", list(text())},
+                                       {"self", boolean()}},
+                                      {{"locked_until", instant()}, {"last_login_at", instant()}}));
+}
+
+}  // namespace
+
 std::vector<Route> user_routes() {
+  using namespace shape;
   return {
-      {get, "/api/v1/users", Permission::users_manage, list_users, "Users of the facility"},
-      {post, "/api/v1/users", Permission::users_manage, create_user, "New user"},
-      {patch, "/api/v1/users/{user}", Permission::users_manage, change_user,
-       "Roles, state, password, unlocking, ending sessions"},
+      Route{get, "/api/v1/users", Permission::users_manage, list_users, "Users of the facility"}.gives(
+          items(facility_user_shape())),
+      Route{post, "/api/v1/users", Permission::users_manage, create_user, "New user"}
+          .takes(object({{"login", text()}, {"name", text()}, {"password", text()}, {"roles", list(text())}}))
+          .gives(user_shape(), 201),
+      Route{patch, "/api/v1/users/{user}", Permission::users_manage, change_user,
+            "Roles, state, password, unlocking, ending sessions"}
+          .takes(object({}, {{"roles", list(text())},
+                             {"enabled", boolean()},
+                             {"password", text()},
+                             {"unlock", boolean()},
+                             {"remove_totp", boolean()},
+                             {"end_sessions", boolean()}}))
+          .gives(user_shape()),
   };
 }
 

@@ -140,6 +140,7 @@ int run_mamori(int argc, char** argv) {
   add_logs(app, common, run);
   add_verify(app, common, run);
   add_user(app, common, run);
+  add_openapi(app, common, run);
   add_completion(app, common, run);
   try {
     app.parse(argc, argv);

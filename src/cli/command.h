@@ -58,6 +58,7 @@ void add_jobs(CLI::App& app, Common& common, Runner& run);
 void add_logs(CLI::App& app, Common& common, Runner& run);
 void add_verify(CLI::App& app, Common& common, Runner& run);
 void add_user(CLI::App& app, Common& common, Runner& run);
+void add_openapi(CLI::App& app, Common& common, Runner& run);
 void add_completion(CLI::App& app, Common& common, Runner& run);
 
 int run_mamori(int argc, char** argv);

@@ -75,12 +75,6 @@ constexpr std::size_t kDrained =
 constexpr std::chrono::seconds kDrainFor{2};
 constexpr std::chrono::milliseconds kRoomPause{50};
 
-Reply come_again() {
-  auto reply = plain_reply(503, "http.busy");
-  reply.headers.emplace_back("Retry-After", "5");
-  return reply;
-}
-
 // Bytes that all bodies share. Threads: all calls may come from several.
 class Budget {
  public:
@@ -178,6 +172,15 @@ struct Listener::State {
     for (std::size_t i = 0; i < kLanes; ++i) pools[i] = std::make_unique<Pool>(options.lanes[i]);
   }
 
+  Reply refuse(int status, std::string_view code) const {
+    return options.refusal ? options.refusal(status, code) : plain_reply(status, code);
+  }
+  Reply come_again() const {
+    auto reply = refuse(503, "http.busy");
+    reply.headers.emplace_back("Retry-After", "5");
+    return reply;
+  }
+
   // A connection among the others, so that stop() finds it. Its line is touched on its executor only.
   struct Open {
     asio::any_io_executor executor;
@@ -263,7 +266,7 @@ struct Listener::State {
       into.more = true;
       buffer.consume(parser.put(buffer.data(), failure));
       const auto count = piece.size() - into.size;
-      if (failure == beast::http::error::body_limit) co_return plain_reply(413, "http.body.too-large");
+      if (failure == beast::http::error::body_limit) co_return refuse(413, "http.body.too-large");
       const bool wants_more = failure == beast::http::error::need_more;
       broken = failure && failure != beast::http::error::need_buffer && !wants_more;
       if (broken) co_return std::nullopt;
@@ -314,7 +317,7 @@ struct Listener::State {
       parser.body_limit(boost::none);
       if (const auto failure = co_await read_header(line, buffer, parser)) {
         if (failure == beast::http::error::header_limit || failure == beast::http::error::buffer_overflow)
-          co_await turn_away(line, plain_reply(431, "http.header.too-large"), 11);
+          co_await turn_away(line, refuse(431, "http.header.too-large"), 11);
         co_return;
       }
       const auto& message = parser.get();
@@ -329,7 +332,7 @@ struct Listener::State {
         request.headers[to_lower_ascii({field.name_string().data(), field.name_string().size()})] =
             std::string(field.value());
       if (!fill_target({message.target().data(), message.target().size()}, request)) {
-        co_await turn_away(line, plain_reply(400, "http.target.bad"), version);
+        co_await turn_away(line, refuse(400, "http.target.bad"), version);
         co_return;
       }
       Share share{budget};
@@ -338,7 +341,7 @@ struct Listener::State {
         Admission admission{options.limits.body};
         if (options.gate) admission = co_await asked(request);
         if (!admission.refusal && length && *length > admission.body)
-          admission.refusal = plain_reply(413, "http.body.too-large");
+          admission.refusal = refuse(413, "http.body.too-large");
         if (admission.refusal) {
           co_await turn_away(line, std::move(*admission.refusal), version);
           co_return;
@@ -405,7 +408,7 @@ struct Listener::State {
     } catch (const std::exception& exception) {  // as below
       log::error(std::string("unexpected: ") + exception.what());
     }
-    co_return Admission{0, plain_reply(500, "http.internal")};
+    co_return Admission{0, refuse(500, "http.internal")};
   }
 
   asio::awaitable<Reply> answer(const Request& request) {
@@ -414,7 +417,7 @@ struct Listener::State {
     } catch (const std::exception& exception) {  // the one place where a library's exception ends
       log::error(std::string("unexpected: ") + exception.what());
     }
-    co_return plain_reply(500, "http.internal");
+    co_return refuse(500, "http.internal");
   }
 
   asio::awaitable<bool> write(Line& line, Reply reply, unsigned version, bool keep_alive, bool without_body) {

@@ -44,6 +44,8 @@ struct ListenerOptions {
   // Asked by a worker about each request that has a body. Whoever is refused is answered, and the connection
   // closed.
   Gate gate = {};
+  // What the listener itself answers where nobody else is asked; none: a status and its code.
+  std::function<Reply(int status, std::string_view code)> refusal = {};
 };
 
 class Listener {

@@ -169,10 +169,14 @@ Status serve(Installation& installation, ServeOptions options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread starts: all inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
+  api::routes();  // made now, not by whoever comes first
   options.listener.lane = [](const http::Request& head) {
     return is_api(head) ? api::lane_of(head) : http::Lane::page;
   };
   options.listener.gate = [&](const http::Request& head) { return admit(head, installation); };
+  options.listener.refusal = [&texts = services.texts](int status, std::string_view code) {
+    return api::refusal_reply(status, code, texts);
+  };
   // Syslog over TLS uses the web's certificate where it has none of its own; without any it is made like the
   // web's.
   auto& syslog = options.receiver;

@@ -55,7 +55,14 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   }
   http::Reply send(http::Method method, const std::string& target, const std::string& cookie = "",
                    const std::string& body = "") {
-    return answer(request(method, target, cookie, body), *installation_);
+    const auto asked = request(method, target, cookie, body);
+    auto reply = answer(asked, *installation_);
+    // Whatever is asked in these tests is answered as its route says.
+    if (const auto* route = api::find_route(method, asked.path))
+      for (const auto& problem : api::check_answer(*route, reply))
+        ADD_FAILURE() << asked.path << ": " << problem.field << " " << problem.code << " "
+                      << reply.body.substr(0, 300);
+    return reply;
   }
   std::string user_with(Role role, const std::string& facility) {
     const auto login = "u-" + std::string(identity::name_of(role)) + random_token(4);
@@ -260,7 +267,9 @@ TEST_P(OnBothEngines, WhoWasGivenAGroupReachesTheFacilitiesBelowItAndNoOthers) {
     if (route.permission == identity::Permission::none_needed || route.path == "/api/v1/session") continue;
     const auto path = filled(std::string(route.path));
     for (const auto& target : {path, path + "?facility=" + far}) {
-      const auto reply = send(route.method, target, cookie, "{}");
+      // What would be done, were it not refused.
+      const auto body = target == path ? "{}" : json::serialize(api::example_of(route.contract.body));
+      const auto reply = send(route.method, target, cookie, body);
       EXPECT_EQ(reply.body.find("ヒミツ"), std::string::npos) << target << reply.body.substr(0, 300);
       if (target != path && reply.status == 403) ++refused;
       EXPECT_LT(reply.status, 500) << reply.body.substr(0, 300);
@@ -359,6 +368,31 @@ TEST_P(OnBothEngines, WhatWeHaveRunOutOfIsToldAsSomethingThatPasses) {
     })) << code;
   }
   EXPECT_EQ(api::problem_reply({ErrorKind::exhausted, "sheet.too-large"}, services().texts).status, 413);
+}
+
+TEST_P(OnBothEngines, WhatARouteDoesNotKnowIsRefusedWithItsName) {
+  const auto cookie = user_with(Role::planning_manager, first_.facility);
+  const auto problems = [&](http::Method method, const std::string& target, const std::string& body) {
+    const auto reply = send(method, target, cookie, body);
+    EXPECT_EQ(reply.status, 422) << reply.body;
+    const auto said = *parse_json_object(reply.body);
+    std::string out;
+    for (const auto& problem : said.at("errors").as_array())
+      out += text_of(problem.as_object(), "field") + " " + text_of(problem.as_object(), "code") + ";";
+    return out;
+  };
+  const std::string records = "/api/v1/registers/asset/records";
+  EXPECT_EQ(problems(http::Method::post, records, R"({"field":{"kind":"pc"}})"),
+            "field api.body.unknown;fields api.body.missing;");
+  EXPECT_EQ(problems(http::Method::post, records, R"({"fields":{"kind":["pc"]},"reason":7})"),
+            "fields.kind api.body.type;reason api.body.type;");
+  EXPECT_EQ(problems(http::Method::post, "/api/v1/users",
+                     R"({"login":"x","name":"x","password":"x","role":["director"]})"),
+            "role api.body.unknown;roles api.body.missing;");
+  EXPECT_EQ(problems(http::Method::post, "/api/v1/jobs/x/run", R"({"now":true})"), "now api.body.unknown;");
+  EXPECT_EQ(problems(http::Method::get, "/api/v1/today?facilty=x", ""), "facilty api.query.unknown;");
+  EXPECT_EQ(problems(http::Method::post, "/api/v1/imports/x/apply", R"({"mode":"some"})"),
+            "mode api.body.choice;");
 }
 
 TEST_P(OnBothEngines, WhatIsSentAgainWithItsKeyIsDoneOnce) {
