@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { call, get, post, query, unknownOutcome, unreachable } from "./client";
+import { addressOf, erase, get, patch, post, query, unknownOutcome, unreachable } from "./client";
 
 describe("a query string", () => {
   test("leaves out what is empty, absent or false, keeps zero and true", () => {
@@ -16,6 +16,32 @@ describe("a query string", () => {
   });
 });
 
+describe("the address of a route", () => {
+  test("takes the names in braces from what is asked, and asks for the rest", () => {
+    expect(addressOf("/r/{register}/{id}", { register: "a/b", id: "?", text: "x", cursor: "" })).toBe(
+      "/r/a%2Fb/%3F?text=x",
+    );
+    expect(addressOf("/r", {})).toBe("/r");
+  });
+});
+
+// What the server does not declare does not compile.
+test("the contract holds the pages", () => {
+  const never = () => {
+    // @ts-expect-error no such route
+    void get("/api/v1/nothing", {});
+    // @ts-expect-error a name in braces is missing
+    void get("/api/v1/registers/{register}/records/{id}", { register: "asset" });
+    // @ts-expect-error no such question
+    void get("/api/v1/today", { facilty: "f1" });
+    // @ts-expect-error a member that is not taken
+    void post("/api/v1/views", {}, { register: "asset", name: "", query: "", colour: "" });
+    // @ts-expect-error nothing of that name in the answer
+    void get("/api/v1/state", {}).then(({ nothing }) => nothing as unknown);
+  };
+  expect(never).toBeTypeOf("function");
+});
+
 describe("a call", () => {
   const fetched = vi.fn<typeof fetch>();
   beforeEach(() => {
@@ -26,33 +52,46 @@ describe("a call", () => {
     vi.unstubAllGlobals();
     fetched.mockReset();
   });
+  const look = () => get("/api/v1/state", {});
+  const keep = () => post("/api/v1/views", {}, { register: "asset", name: "名", query: "" });
   const answer = (body: BodyInit | null, status = 200) =>
     fetched.mockImplementation(() => Promise.resolve(new Response(body, { status })));
 
   test("gives what was answered, and nothing for 204", async () => {
     answer('{"a":1}');
-    expect(await get("/x")).toEqual({ a: 1 });
+    expect(await look()).toEqual({ a: 1 });
     answer(null, 204);
-    expect(await call("DELETE", "/x")).toBeUndefined();
+    await expect(erase("/api/v1/session", {})).resolves.toBeUndefined();
   });
 
   test("sends JSON as JSON and a file as it is", async () => {
     answer("{}");
-    await post("/x", { name: "名" });
+    await keep();
     expect(fetched.mock.lastCall?.[1]).toMatchObject({
-      body: '{"name":"名"}',
+      body: JSON.stringify({ register: "asset", name: "名", query: "" }),
       headers: { "Content-Type": "application/json" },
     });
     const file = new Blob(["x"]);
-    await post("/x", file);
+    await post("/api/v1/blobs", {}, file);
     expect(fetched.mock.lastCall?.[1]?.body).toBe(file);
     expect(fetched.mock.lastCall?.[1]?.headers).not.toHaveProperty("Content-Type");
+  });
+
+  test("names the version that was seen", async () => {
+    answer("{}");
+    await patch(
+      "/api/v1/registers/{register}/records/{id}",
+      { register: "asset", id: "1" },
+      { fields: {} },
+      { version: 3 },
+    );
+    expect(fetched.mock.lastCall?.[1]?.headers).toMatchObject({ "If-Match": '"3"' });
   });
 
   test("a refusal is the server's sentence, with what is wrong where", async () => {
     const errors = [{ field: "name", code: "c", ja: "日", en: "e" }];
     answer(JSON.stringify({ code: "ledger.bad", title: "Bad.", title_ja: "だめです。", errors }), 422);
-    await expect(post("/x")).rejects.toMatchObject({
+    await expect(keep()).rejects.toMatchObject({
       status: 422,
       code: "ledger.bad",
       words: { ja: "だめです。", en: "Bad." },
@@ -64,7 +103,7 @@ describe("a call", () => {
     "a refusal that is no problem document (%s) is one all the same",
     async (body) => {
       answer(body, 500);
-      await expect(get("/x")).rejects.toMatchObject({ status: 500, code: "unknown", errors: [] });
+      await expect(look()).rejects.toMatchObject({ status: 500, code: "unknown", errors: [] });
     },
   );
 
@@ -75,16 +114,16 @@ describe("a call", () => {
     ["an answer that is cut off", () => answer('{"a":')],
   ])("after %s nobody knows whether something was written", async (_, happens) => {
     happens();
-    await expect(get("/x")).rejects.toBe(unreachable);
+    await expect(look()).rejects.toBe(unreachable);
     happens();
-    await expect(post("/x")).rejects.toBe(unknownOutcome);
+    await expect(keep()).rejects.toBe(unknownOutcome);
     happens();
-    await expect(post("/api/v1/session")).rejects.toBe(unreachable);
+    await expect(post("/api/v1/session", {}, { login: "a", password: "b" })).rejects.toBe(unreachable);
   });
 
   test("offline nothing is sent", async () => {
     vi.stubGlobal("navigator", { onLine: false });
-    await expect(post("/x")).rejects.toBe(unreachable);
+    await expect(keep()).rejects.toBe(unreachable);
     expect(fetched).not.toHaveBeenCalled();
   });
 });

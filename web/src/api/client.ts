@@ -1,7 +1,5 @@
-// The API as the pages see it: one function, one error type, the shapes that several pages share.
-
-export type Words = { ja: string; en: string };
-export type FieldProblem = { field: string; code: string; ja: string; en: string };
+// The API as the pages see it: one function for each method, one error type.
+import type { Answer, Asked, Body, FieldProblem, Path, Plain, Words } from "./contract";
 
 export class ApiProblem extends Error {
   constructor(
@@ -56,12 +54,7 @@ const unansweredKeys = new Map<string, string>();
 const newKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-export async function call<T>(
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<T> {
+async function send<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
   let response: Response;
   const raw = body instanceof Blob;
   if (!navigator.onLine) throw unreachable;
@@ -99,10 +92,7 @@ export async function call<T>(
   }
 }
 
-export const get = <T>(path: string) => call<T>("GET", path);
-export const post = <T>(path: string, body: unknown = {}) => call<T>("POST", path, body);
-
-export function query(values: Record<string, string | number | boolean | undefined>): string {
+export function query(values: Record<string, Plain>): string {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(values))
     if (value !== undefined && value !== "" && value !== false) search.set(key, String(value));
@@ -110,130 +100,34 @@ export function query(values: Record<string, string | number | boolean | undefin
   return text ? `?${text}` : "";
 }
 
-export type Verdict = "met" | "gap" | "stale" | "no_evidence" | "not_applicable";
-export type Facility = { id: string; name: string; kind?: string; permissions: string[] };
-export type Me = {
-  id: string;
-  login: string;
-  name: string;
-  totp: boolean;
-  facilities: Facility[];
-  more_facilities: boolean;
-  session: string;
-};
-export type Choice = { value: string; label: Words };
-export type FieldInfo = {
-  name: string;
-  type: string;
-  label: Words;
-  help?: Words;
-  required: boolean;
-  list: boolean;
-  to?: string;
-  initial?: string;
-  choices?: Choice[];
-  longest: number;
-};
-export type RegisterInfo = {
-  name: string;
-  label: Words;
-  description: Words;
-  hint: Words;
-  group: string;
-  observed: boolean;
-  numbered: boolean;
-  writable: boolean;
-  count: number;
-  requirements: string[];
-  fields: FieldInfo[];
-  example: Record<string, string>;
-};
-export type Value = string | number | boolean | null;
-export type RecordInfo = {
-  id: string;
-  register: string;
-  number: string;
-  label: string;
-  version: number;
-  updated_at: string;
-  created_at: string;
-  retired_at?: string;
-  retired_reason?: string;
-  fields: Record<string, Value>;
-  refs: Record<string, string>;
-};
-export type Page<T> = { items: T[]; total: number; next: string };
-export type JournalEntry = {
-  sequence: number;
-  at: string;
-  actor: string;
-  origin: string;
-  subject: string;
-  record: string;
-  action: string;
-  before: Record<string, Value> | null;
-  after: Record<string, Value> | null;
-  reason: string;
-  hash: string;
-};
-export type Declaration = {
-  answer: "yes" | "no" | "not_applicable";
-  confirmed_on: string;
-  target_on: string;
-  remark: string;
-  by: string;
-  at: string;
-  round: number;
-};
-export type EvidenceInfo = {
-  register: string;
-  observed_at: string | null;
-  life_days: number;
-  stale: boolean;
-  sources: string[];
-};
-export type RecordRef = { register: string; id: string; label: string; detail?: string };
-export type ControlInfo = {
-  control: string;
-  title: Words;
-  verdict: Verdict;
-  why: string;
-  subjects: number;
-  violations: number;
-  records: RecordRef[];
-  evidence: EvidenceInfo[];
-  next_step: Words;
-  link: string;
-  about: string;
-  since?: string;
-};
-export type ItemInfo = {
-  item: string;
-  number: string;
-  object: Words;
-  text: Words;
-  requirements: string[];
-  verdict: Verdict;
-  declared: Declaration | null;
-  rounds: Declaration[];
-  contradiction: string | null;
-  next_step: Words;
-  link: string;
-  controls: ControlInfo[];
-  level?: number;
-  levels?: { level: number; text: Words }[];
-};
-export type FrameworkSummary = {
-  framework: string;
-  title: Words;
-  source: Words;
-  edition: string;
-  per_vendor: boolean;
-  level_wanted: number;
-  items_total: number;
-  counts: Record<Verdict, number>;
-  contradictions: number;
-  declared: number;
-  at: string;
-};
-export type FrameworkInfo = Omit<FrameworkSummary, "items"> & { items: ItemInfo[] };
+// The address of a route: names in braces from what is asked, the rest of it behind the question mark.
+export function addressOf(path: string, asked: unknown): string {
+  const rest = new Map(Object.entries(asked as Record<string, Plain>));
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = rest.get(name);
+    rest.delete(name);
+    return encodeURIComponent(String(value));
+  });
+  return filled + query(Object.fromEntries(rest));
+}
+
+const matching = (seen?: { version: number }): Record<string, string> =>
+  seen ? { "If-Match": `"${seen.version}"` } : {};
+
+export const get = <P extends Path<"get">>(path: P, asked: Asked<"get", P>) =>
+  send<Answer<"get", P>>("GET", addressOf(path, asked));
+export const erase = <P extends Path<"delete">>(path: P, asked: Asked<"delete", P>) =>
+  send<Answer<"delete", P>>("DELETE", addressOf(path, asked));
+// Of the version that was seen: what was changed since is not written over.
+export const patch = <P extends Path<"patch">>(
+  path: P,
+  asked: Asked<"patch", P>,
+  body: Body<"patch", P>,
+  seen?: { version: number },
+) => send<Answer<"patch", P>>("PATCH", addressOf(path, asked), body, matching(seen));
+export const post = <P extends Path<"post">>(
+  path: P,
+  asked: Asked<"post", P>,
+  body: Body<"post", P>,
+  seen?: { version: number },
+) => send<Answer<"post", P>>("POST", addressOf(path, asked), body, matching(seen));

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { ApiProblem, get, query, type Facility, type Me } from "../api/client";
+import { ApiProblem, get } from "../api/client";
+import type { Facility } from "../api/contract";
 import { Account } from "../features/account/Account";
 import { Checklist } from "../features/checklists/Checklist";
 import { Checklists } from "../features/checklists/Checklists";
@@ -89,13 +90,13 @@ export function App() {
 }
 
 function Inside({ address, path }: { address: string; path: string }) {
-  const me = useQuery({ queryKey: ["me"], queryFn: () => get<Me>("/api/v1/session"), retry: false, staleTime: 60_000 });
+  const me = useQuery({ queryKey: ["me"], queryFn: () => get("/api/v1/session", {}), retry: false, staleTime: 60_000 });
   const [chosen, setChosen] = useState(() => localStorage.getItem("facility") ?? "");
   // Who looks after many facilities has only the first of them in "me".
   const listed = me.data?.facilities.find((facility) => facility.id === chosen);
   const elsewhere = useQuery({
     queryKey: ["facility", chosen],
-    queryFn: () => get<{ items: Facility[] }>(`/api/v1/facilities${query({ id: chosen })}`),
+    queryFn: () => get("/api/v1/facilities", { id: chosen }),
     enabled: !!chosen && !listed && !!me.data?.more_facilities,
     staleTime: 60_000,
   });

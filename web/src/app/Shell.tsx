@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
-import { ApiProblem, call, get, query, type Facility, type Words } from "../api/client";
+import { ApiProblem, get, erase } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 import type { TextKey } from "../texts/texts";
 import { Button, Dialog, Problem, QueryView, TextField } from "../ui/ui";
@@ -22,15 +22,13 @@ const places: { to: string; text: TextKey; permission: string; phone?: boolean }
   { to: "/account", text: "nav.account", permission: "own_account" },
 ];
 
-type Hit = { register: string; register_label: Words; id: string; number: string; label: string };
-
 function Search({ close }: { close: () => void }) {
   const t = useTexts();
   const words = useWords();
   const [text, setText] = useState("");
   const hits = useQuery({
     queryKey: ["search", text],
-    queryFn: () => get<{ items: Hit[] }>(`/api/v1/search${query({ text })}`),
+    queryFn: () => get("/api/v1/search", { text }),
     enabled: text.trim().length > 0,
     placeholderData: (before) => before,
   });
@@ -72,7 +70,7 @@ function ChooseFacility({ close }: { close: () => void }) {
   const [text, setText] = useState("");
   const found = useQuery({
     queryKey: ["facilities", text],
-    queryFn: () => get<{ items: Facility[]; total: number }>(`/api/v1/facilities${query({ text })}`),
+    queryFn: () => get("/api/v1/facilities", { text }),
   });
   return (
     <Dialog title={t("app.facility.choose")} close={close}>
@@ -136,7 +134,7 @@ export function Shell({ children }: { children: ReactNode }) {
   }, []);
   const signOut = async () => {
     try {
-      await call("DELETE", "/api/v1/session");
+      await erase("/api/v1/session", {});
     } catch (failure) {
       // Only who is not signed in any more is signed out.
       if (!(failure instanceof ApiProblem && failure.status === 401)) {

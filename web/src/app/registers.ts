@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, query, type FieldInfo, type RegisterInfo, type Value } from "../api/client";
+import { get } from "../api/client";
+import type { FieldInfo, Value } from "../api/contract";
 import { useLanguage } from "../texts/context";
 import { useSession } from "./session";
 import { shownAs } from "./shown";
@@ -8,7 +9,7 @@ export function useRegisters() {
   const { facility } = useSession();
   return useQuery({
     queryKey: ["registers", facility.id],
-    queryFn: () => get<{ items: RegisterInfo[] }>(`/api/v1/registers${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/registers", { facility: facility.id }),
     staleTime: 60_000,
   });
 }

@@ -1,9 +1,9 @@
 import { createContext, useContext } from "react";
-import type { Facility, Me } from "../api/client";
+import type { Facility, Shapes } from "../api/contract";
 
 // Who is signed in, and for which facility the pages speak.
 export const SessionContext = createContext<{
-  me: Me;
+  me: Shapes["Me"];
   facility: Facility;
   setFacility: (facility: Facility) => void;
 } | null>(null);

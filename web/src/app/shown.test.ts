@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { FieldInfo } from "../api/client";
+import type { FieldInfo } from "../api/contract";
 import { shownAs } from "./shown";
 
 const field = (type: string, more: Partial<FieldInfo> = {}): FieldInfo => ({

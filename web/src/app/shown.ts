@@ -1,4 +1,4 @@
-import type { FieldInfo, Value } from "../api/client";
+import type { FieldInfo, Value } from "../api/contract";
 import { wordsIn } from "../texts/context";
 import { dayOf, timeOf, type Language } from "../texts/dates";
 import { sentence } from "../texts/texts";

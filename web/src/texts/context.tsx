@@ -1,5 +1,5 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
-import type { Words } from "../api/client";
+import type { Words } from "../api/contract";
 import { agoOf, dayOf, secondsOf, timeOf, type Language } from "./dates";
 import { sentence, type TextKey } from "./texts";
 

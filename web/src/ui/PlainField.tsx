@@ -1,4 +1,4 @@
-import type { FieldInfo } from "../api/client";
+import type { FieldInfo } from "../api/contract";
 import { useTexts, useWords } from "../texts/context";
 import { SelectField, TextArea, TextField } from "./ui";
 

@@ -1,4 +1,6 @@
 // Small pieces that every page uses.
+import { ApiProblem } from "../api/client";
+import type { FieldProblem, Verdict, Words } from "../api/contract";
 import {
   useEffect,
   useId,
@@ -14,7 +16,6 @@ import {
 } from "react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { fetchFile, saveFile } from "../api/download";
-import { ApiProblem, type FieldProblem, type Verdict, type Words } from "../api/client";
 import { useLanguage, useTexts, useWords } from "../texts/context";
 
 export function Button({

@@ -1,19 +1,10 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, get, post } from "../../api/client";
+import { get, post, erase } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
 import { Button, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText, wide } from "../../ui/ui";
-
-type SessionInfo = {
-  id: string;
-  started_at: string;
-  last_seen_at: string;
-  address: string;
-  agent: string;
-  current: boolean;
-};
 
 export function Account() {
   const t = useTexts();
@@ -24,27 +15,27 @@ export function Account() {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
   const change = useWrite({
-    mutationFn: () => post("/api/v1/account/password", { current, password }),
+    mutationFn: () => post("/api/v1/account/password", {}, { current, password }),
     onSuccess: () => window.setTimeout(() => window.location.assign("/"), 1500),
   });
-  const begin = useWrite({ mutationFn: () => post<{ secret: string; uri: string }>("/api/v1/account/totp") });
+  const begin = useWrite({ mutationFn: () => post("/api/v1/account/totp", {}, {}) });
   const confirm = useWrite({
-    mutationFn: () => post("/api/v1/account/totp/confirm", { code }),
+    mutationFn: () => post("/api/v1/account/totp/confirm", {}, { code }),
     onSuccess: () => {
       begin.reset();
       return client.invalidateQueries({ queryKey: ["me"] });
     },
   });
   const remove = useWrite({
-    mutationFn: () => call("DELETE", "/api/v1/account/totp"),
+    mutationFn: () => erase("/api/v1/account/totp", {}),
     onSuccess: () => client.invalidateQueries({ queryKey: ["me"] }),
   });
   const sessions = useQuery({
     queryKey: ["sessions"],
-    queryFn: () => get<{ items: SessionInfo[] }>("/api/v1/account/sessions"),
+    queryFn: () => get("/api/v1/account/sessions", {}),
   });
   const end = useWrite({
-    mutationFn: (id: string) => call("DELETE", `/api/v1/account/sessions/${id}`),
+    mutationFn: (id: string) => erase("/api/v1/account/sessions/{session}", { session: id }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["sessions"] }),
   });
   const wrong = useProblemText(change.error);

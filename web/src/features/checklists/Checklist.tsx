@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, query, type FrameworkInfo, type Page, type RecordInfo } from "../../api/client";
+import { get, query } from "../../api/client";
 import { useSearch } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
@@ -21,12 +21,12 @@ export function Checklist({ id }: { id: string }) {
   const open = search.get("item");
   const framework = useQuery({
     queryKey: ["framework", facility.id, id, vendor],
-    queryFn: () => get<FrameworkInfo>(`/api/v1/frameworks/${id}${query({ facility: facility.id, vendor })}`),
+    queryFn: () => get("/api/v1/frameworks/{framework}", { framework: id, facility: facility.id, vendor }),
   });
   const vendors = useQuery({
     queryKey: ["vendors", facility.id],
     queryFn: () =>
-      get<Page<RecordInfo>>(`/api/v1/registers/vendor/records${query({ facility: facility.id, limit: 500 })}`),
+      get("/api/v1/registers/{register}/records", { register: "vendor", facility: facility.id, limit: 500 }),
     enabled: framework.data?.per_vendor === true,
   });
   const document = (format: string) =>

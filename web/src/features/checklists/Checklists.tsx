@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, query, type FrameworkSummary, type Verdict } from "../../api/client";
+import { get } from "../../api/client";
+import type { Verdict } from "../../api/contract";
 import { Link } from "../../app/router";
 import { useSession } from "../../app/session";
 import { useTexts, useWords } from "../../texts/context";
@@ -14,7 +15,7 @@ export function Checklists() {
   const { facility } = useSession();
   const frameworks = useQuery({
     queryKey: ["frameworks", facility.id],
-    queryFn: () => get<{ items: FrameworkSummary[] }>(`/api/v1/frameworks${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/frameworks", { facility: facility.id }),
   });
   return (
     <>

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, post, query, type ControlInfo, type FrameworkInfo, type ItemInfo, type Verdict } from "../../api/client";
+import { get, post } from "../../api/client";
+import type { Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
@@ -20,7 +21,15 @@ import {
   wide,
 } from "../../ui/ui";
 
-function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: ItemInfo; vendor: string }) {
+function Declare({
+  framework,
+  item,
+  vendor,
+}: {
+  framework: Shapes["Framework"];
+  item: Shapes["Item"];
+  vendor: string;
+}) {
   const t = useTexts();
   const client = useQueryClient();
   const { facility } = useSession();
@@ -32,7 +41,8 @@ function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: 
   const declare = useWrite({
     mutationFn: () =>
       post(
-        `/api/v1/frameworks/${framework.framework}/items/${encodeURIComponent(item.item)}/declaration${query({ facility: facility.id })}`,
+        "/api/v1/frameworks/{framework}/items/{item}/declaration",
+        { framework: framework.framework, item: item.item, facility: facility.id },
         { answer, confirmed_on: confirmed, target_on: answer === "no" ? target : "", remark, vendor, round },
       ),
     onSuccess: async () => {
@@ -113,7 +123,7 @@ function Declare({ framework, item, vendor }: { framework: FrameworkInfo; item: 
   );
 }
 
-function Control({ control }: { control: ControlInfo }) {
+function Control({ control }: { control: Shapes["Control"] }) {
   const t = useTexts();
   const words = useWords();
   const dates = useDates();
@@ -121,10 +131,7 @@ function Control({ control }: { control: ControlInfo }) {
   const [open, setOpen] = useState(false);
   const history = useQuery({
     queryKey: ["history", facility.id, control.control],
-    queryFn: () =>
-      get<{ items: { at: string; verdict: Verdict; violations: number }[] }>(
-        `/api/v1/controls/${control.control}/history${query({ facility: facility.id })}`,
-      ),
+    queryFn: () => get("/api/v1/controls/{control}/history", { control: control.control, facility: facility.id }),
     enabled: open,
   });
   return (
@@ -208,8 +215,8 @@ export function ItemDrawer({
   vendor,
   close,
 }: {
-  framework: FrameworkInfo;
-  item: ItemInfo;
+  framework: Shapes["Framework"];
+  item: Shapes["Item"];
   vendor: string;
   close: () => void;
 }) {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { FrameworkSummary, ItemInfo, Verdict } from "../../api/client";
+import type { Shapes, Verdict } from "../../api/contract";
 import { frameworksInOrder, itemsToShow } from "./order";
 
 const item = (name: string, verdict: Verdict, contradiction: string | null = null) =>
-  ({ item: name, verdict, contradiction }) as ItemInfo;
+  ({ item: name, verdict, contradiction }) as Shapes["Item"];
 
 describe("items of a checklist", () => {
   const items = [item("1", "met"), item("2", "gap", "declared_yes"), item("3", "gap"), item("4", "met", "declared_no")];
@@ -23,7 +23,12 @@ describe("items of a checklist", () => {
 
 test("frameworks: the newest edition first, what does not apply here last", () => {
   const framework = (name: string, edition: string, idle = false) =>
-    ({ framework: name, edition, items_total: 2, counts: { not_applicable: idle ? 2 : 0 } }) as FrameworkSummary;
+    ({
+      framework: name,
+      edition,
+      items_total: 2,
+      counts: { not_applicable: idle ? 2 : 0 },
+    }) as Shapes["FrameworkSummary"];
   const frameworks = [framework("a", "2023"), framework("b", "2026", true), framework("c", "2025")];
   expect(frameworksInOrder(frameworks).map((one) => one.framework)).toEqual(["c", "a", "b"]);
 });

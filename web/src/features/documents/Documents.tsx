@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { get, query, type FrameworkSummary } from "../../api/client";
+import { get, query } from "../../api/client";
 import { fetchFile, saveFile } from "../../api/download";
 import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
@@ -15,7 +15,7 @@ export function Documents() {
     `/api/v1/documents/${path}${query({ facility: facility.id, language, format })}`;
   const frameworks = useQuery({
     queryKey: ["frameworks", facility.id],
-    queryFn: () => get<{ items: FrameworkSummary[] }>(`/api/v1/frameworks${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/frameworks", { facility: facility.id }),
   });
   const make = useWrite({
     mutationFn: async () =>

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { ApiProblem, call, get, post, query, type FieldProblem } from "../../api/client";
+import { ApiProblem, get, post, query } from "../../api/client";
+import type { Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { useRegisters } from "../../app/registers";
 import { Link, useRouter } from "../../app/router";
@@ -8,35 +9,11 @@ import { useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, ErrorSummary, FileLink, Notice, PageHead, QueryView, SelectField, wide } from "../../ui/ui";
-import { byRegister, type Made } from "./made";
+import { byRegister } from "./made";
 
-type Line = { line: number; outcome: string; cells: string[]; changed: string[]; problems: FieldProblem[] };
-type Plan = {
-  id: string;
-  made: Made[];
-  recognised?: boolean;
-  sheet: string;
-  sheets: string[];
-  heading_line: number;
-  skipped: number;
-  counts: Record<string, number>;
-  columns: { heading: string; field: string; samples: string[] }[];
-  lines: Line[];
-};
-type Applied = { created: number; made: number; changed: number };
+type Plan = Shapes["ImportPlan"];
+type Undone = Shapes["ImportUndone"];
 const outcomes = ["new", "changed", "unchanged", "rejected"] as const;
-
-type Kept = {
-  id: string;
-  facility: string;
-  register: string;
-  file: string;
-  at: string;
-  state: "pending" | "applied" | "undone";
-  created: number;
-  changed: number;
-};
-type Undone = { undone: number; kept: { register: string; id: string; number: string; label: string }[] };
 
 // What was imported lately, and its undo: also after the page was left.
 function Recent({ label }: { label: (register: string) => string }) {
@@ -46,10 +23,10 @@ function Recent({ label }: { label: (register: string) => string }) {
   const client = useQueryClient();
   const recent = useQuery({
     queryKey: ["imports", facility.id],
-    queryFn: () => get<{ items: Kept[] }>("/api/v1/imports"),
+    queryFn: () => get("/api/v1/imports", {}),
   });
   const undo = useWrite({
-    mutationFn: (id: string) => post<Undone>(`/api/v1/imports/${id}/undo`),
+    mutationFn: (id: string) => post("/api/v1/imports/{id}/undo", { id }, {}),
     onSettled: () => client.invalidateQueries(),
   });
   return (
@@ -132,11 +109,7 @@ export function Import({ register }: { register?: string }) {
   const chosen = register ?? "asset";
   const read = useWrite({
     mutationFn: (sheet: File) =>
-      call<Plan>(
-        "POST",
-        `/api/v1/imports${query({ register: chosen, facility: facility.id, file: sheet.name })}`,
-        sheet,
-      ),
+      post("/api/v1/imports", { register: chosen, facility: facility.id, file: sheet.name }, sheet),
     // What an earlier file said goes with it, whatever becomes of this one.
     onMutate: () => {
       setPlan(null);
@@ -152,21 +125,25 @@ export function Import({ register }: { register?: string }) {
   });
   const again = useWrite({
     mutationFn: ({ of, sheet = of.sheet, making = make }: { of: Plan; sheet?: string; making?: boolean }) =>
-      post<Plan>(`/api/v1/imports/${of.id}/plan`, {
-        mapping,
-        make: making,
-        sheet,
-        heading_line: of.recognised === false && sheet === of.sheet ? of.heading_line : 0,
-      }),
+      post(
+        "/api/v1/imports/{id}/plan",
+        { id: of.id },
+        {
+          mapping,
+          make: making,
+          sheet,
+          heading_line: of.recognised === false && sheet === of.sheet ? of.heading_line : 0,
+        },
+      ),
     onSuccess: (made) => setPlan({ ...made, recognised: true }),
   });
   const apply = useWrite({
     mutationFn: ({ of, mode }: { of: Plan; mode: "good" | "all" }) =>
-      post<Applied>(`/api/v1/imports/${of.id}/apply`, { mode }),
+      post("/api/v1/imports/{id}/apply", { id: of.id }, { mode }),
     onSettled: () => client.invalidateQueries(),
   });
   const undo = useWrite({
-    mutationFn: (of: Plan) => post<Undone>(`/api/v1/imports/${of.id}/undo`),
+    mutationFn: (of: Plan) => post("/api/v1/imports/{id}/undo", { id: of.id }, {}),
     onSuccess: () => client.invalidateQueries(),
   });
   // Applied elsewhere meanwhile (another window, an answer that was lost): the list below has it, with its undo.

@@ -1,7 +1,7 @@
-import type { Words } from "../../api/client";
+import type { Shapes, Words } from "../../api/contract";
 
 // What an import would register by its name alone, because a line of it names it.
-export type Made = { register: string; label: Words; name: string };
+export type Made = Shapes["ImportMade"];
 
 // In the order in which the registers and the names come.
 export function byRegister(made: Made[]): { register: string; label: Words; names: string[] }[] {

@@ -1,30 +1,14 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { get, post, query, type Words } from "../../api/client";
+import { get, post } from "../../api/client";
+import type { Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import { Button, PageHead, Problem, QueryView, wide } from "../../ui/ui";
 import { percentOf, turnOf } from "./turn";
 
-type Past = { started_at: string; ended_at: string; by: string; server: string; error?: Words; note?: Words };
-type Job = {
-  id: string;
-  kind: string;
-  title: Words;
-  label: string;
-  every_seconds: number;
-  runs: boolean;
-  stopping: boolean;
-  asked_by: string;
-  done: number;
-  whole: number;
-  failures: number;
-  due_at: string | null;
-  started_at: string | null;
-  last_success_at: string | null;
-  failing_since: string | null;
-  history: Past[];
-};
+type Job = Shapes["Job"];
+type Past = Job["history"][number];
 
 const LOOK_AGAIN = 5_000,
   LOOK_AGAIN_SOON = 1_500; // milliseconds
@@ -91,8 +75,16 @@ function Row({ job }: { job: Job }) {
   const turn = turnOf(job.every_seconds);
   const client = useQueryClient();
   const done = () => client.invalidateQueries({ queryKey: ["jobs"] });
-  const ask = useWrite({ mutationFn: () => post<Job>(`/api/v1/jobs/${job.id}/run`), onSuccess: done, onError: done });
-  const end = useWrite({ mutationFn: () => post<Job>(`/api/v1/jobs/${job.id}/stop`), onSuccess: done, onError: done });
+  const ask = useWrite({
+    mutationFn: () => post("/api/v1/jobs/{id}/run", { id: job.id }, {}),
+    onSuccess: done,
+    onError: done,
+  });
+  const end = useWrite({
+    mutationFn: () => post("/api/v1/jobs/{id}/stop", { id: job.id }, {}),
+    onSuccess: done,
+    onError: done,
+  });
   const name = job.label ? `${words(job.title)}: ${job.label}` : words(job.title);
   const latest = job.history[0];
   return (
@@ -177,7 +169,7 @@ export function Jobs() {
   const { facility } = useSession();
   const jobs = useQuery({
     queryKey: ["jobs", facility.id],
-    queryFn: () => get<{ items: Job[] }>(`/api/v1/jobs${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/jobs", { facility: facility.id }),
     refetchInterval: (asked) =>
       asked.state.data?.items.some((job) => job.runs || job.asked_by) ? LOOK_AGAIN_SOON : LOOK_AGAIN,
   });

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { get, query, type JournalEntry } from "../../api/client";
+import { get } from "../../api/client";
 import { useSession } from "../../app/session";
 import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
@@ -14,8 +14,7 @@ export function Journal() {
   const registers = useRegisters();
   const journal = useInfiniteQuery({
     queryKey: ["journal", facility.id],
-    queryFn: ({ pageParam }) =>
-      get<{ items: JournalEntry[] }>(`/api/v1/journal${query({ facility: facility.id, before: pageParam })}`),
+    queryFn: ({ pageParam }) => get("/api/v1/journal", { facility: facility.id, before: pageParam }),
     initialPageParam: "",
     getNextPageParam: (last) => (last.items.length === 100 ? String(last.items.at(-1)?.sequence) : undefined),
   });

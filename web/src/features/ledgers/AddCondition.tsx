@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { RegisterInfo } from "../../api/client";
+import type { RegisterInfo } from "../../api/contract";
 import { useTexts, useWords } from "../../texts/context";
 import { canCondition, conditionOn } from "./conditions";
 

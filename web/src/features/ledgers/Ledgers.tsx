@@ -21,7 +21,9 @@ export function Ledgers() {
                   {items.map((one) => (
                     <li key={one.name}>
                       <Link to={`/ledgers/${one.name}`}>{words(one.label)}</Link>{" "}
-                      <span className="quiet-text">{t("ledger.count", { n: one.count.toLocaleString() })}</span>
+                      {one.count !== undefined && (
+                        <span className="quiet-text">{t("ledger.count", { n: one.count.toLocaleString() })}</span>
+                      )}
                     </li>
                   ))}
                 </ul>

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useRef, useState } from "react";
-import { call, get, query, type FieldInfo, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
+import { get, patch, post } from "../../api/client";
+import type { FieldInfo, RecordInfo, RegisterInfo } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { allowLeaving, useLeaveGuard } from "../../app/router";
 import { useSession } from "../../app/session";
@@ -32,9 +33,13 @@ function RefField({
   const found = useQuery({
     queryKey: ["refs", field.to, text],
     queryFn: () =>
-      get<Page<RecordInfo>>(
-        `/api/v1/registers/${field.to ?? ""}/records${query({ facility: facility.id, text: text === shown ? "" : text, limit: 20, sort: "label" })}`,
-      ),
+      get("/api/v1/registers/{register}/records", {
+        register: field.to ?? "",
+        facility: facility.id,
+        text: text === shown ? "" : text,
+        limit: 20,
+        sort: "label",
+      }),
     placeholderData: (before) => before,
   });
   // Namesakes are told apart as the server understands it: "name [number]".
@@ -102,7 +107,7 @@ function AttachmentField({
     setError(null);
     setSending({ state: "sending", name: file.name });
     try {
-      const { hash } = await call<{ hash: string }>("POST", "/api/v1/blobs", file);
+      const { hash } = await post("/api/v1/blobs", {}, file);
       if (newest.current !== file) return; // another was chosen meanwhile
       change(`${hash}:${file.name}`);
       setSending(undefined);
@@ -188,16 +193,17 @@ export function RecordForm({
       const fields = changesOf(info, form, record);
       if (number && number !== record?.number) fields.number = number;
       return record
-        ? call<RecordInfo>(
-            "PATCH",
-            `/api/v1/registers/${info.name}/records/${record.id}`,
+        ? patch(
+            "/api/v1/registers/{register}/records/{id}",
+            { register: info.name, id: record.id },
             { fields, reason },
-            { "If-Match": `"${record.version}"` },
+            record,
           )
-        : call<RecordInfo>("POST", `/api/v1/registers/${info.name}/records${query({ facility: facility.id })}`, {
-            fields,
-            reason,
-          });
+        : post(
+            "/api/v1/registers/{register}/records",
+            { register: info.name, facility: facility.id },
+            { fields, reason },
+          );
     },
     onSuccess: async (saved) => {
       await Promise.all(

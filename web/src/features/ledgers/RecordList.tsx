@@ -1,5 +1,6 @@
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { query, type RegisterInfo } from "../../api/client";
+import { query } from "../../api/client";
+import type { RegisterInfo } from "../../api/contract";
 import { useRegisters, useShown } from "../../app/registers";
 import { Link, useRouter, useSearch } from "../../app/router";
 import { useMay, useSession } from "../../app/session";

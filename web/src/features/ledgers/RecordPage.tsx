@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, get, query, type JournalEntry, type Page, type RecordInfo, type RegisterInfo } from "../../api/client";
+import { get, post, query } from "../../api/client";
+import type { Body, RecordInfo, RegisterInfo } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay } from "../../app/session";
@@ -25,7 +26,7 @@ export function RecordPage({ register, id }: { register: string; id: string }) {
   const registers = useRegisters();
   const record = useQuery({
     queryKey: ["record", register, id],
-    queryFn: () => get<RecordInfo>(`/api/v1/registers/${register}/records/${id}`),
+    queryFn: () => get("/api/v1/registers/{register}/records/{id}", { register, id }),
   });
   return (
     <QueryView query={registers}>
@@ -37,13 +38,13 @@ export function RecordPage({ register, id }: { register: string; id: string }) {
   );
 }
 
-function useChange(info: RegisterInfo, record: RecordInfo, action: string, done: () => void) {
+type Change = "retire" | "bring-back" | "revert";
+
+function useChange<A extends Change>(info: RegisterInfo, record: RecordInfo, action: A, done: () => void) {
   const client = useQueryClient();
   return useWrite({
-    mutationFn: (body: Record<string, unknown>) =>
-      call("POST", `/api/v1/registers/${info.name}/records/${record.id}/${action}`, body, {
-        "If-Match": `"${record.version}"`,
-      }),
+    mutationFn: (body: Body<"post", `/api/v1/registers/{register}/records/{id}/${A}`>) =>
+      post(`/api/v1/registers/{register}/records/{id}/${action}`, { register: info.name, id: record.id }, body, record),
     onSuccess: async () => {
       await client.invalidateQueries();
       done();
@@ -91,7 +92,7 @@ function History({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   const shown = useShown();
   const history = useQuery({
     queryKey: ["record", info.name, record.id, "history", record.version],
-    queryFn: () => get<{ items: JournalEntry[] }>(`/api/v1/registers/${info.name}/records/${record.id}/history`),
+    queryFn: () => get("/api/v1/registers/{register}/records/{id}/history", { register: info.name, id: record.id }),
   });
   const revert = useChange(info, record, "revert", () => undefined);
   return (
@@ -149,9 +150,12 @@ function LogLink({ info, record }: { info: RegisterInfo; record: RecordInfo }) {
   const accounts = useQuery({
     queryKey: ["record", "accounts-of", record.id],
     queryFn: () =>
-      get<Page<RecordInfo>>(
-        `/api/v1/registers/account/records${query({ person: record.id, limit: 50, sort: "label" })}`,
-      ),
+      get("/api/v1/registers/{register}/records", {
+        register: "account",
+        person: record.id,
+        limit: 50,
+        sort: "label",
+      }),
     enabled: info.name === "person" && may("logs_read"),
   });
   if (!may("logs_read")) return null;

@@ -1,7 +1,7 @@
 import { flexRender, getCoreRowModel, useReactTable, type ColumnDef, type Row } from "@tanstack/react-table";
 import { defaultRangeExtractor, useVirtualizer, type Range } from "@tanstack/react-virtual";
 import { Fragment, memo, useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
-import type { FieldInfo, RecordInfo, RegisterInfo } from "../../api/client";
+import type { FieldInfo, RecordInfo, RegisterInfo } from "../../api/contract";
 import { Link, useRouter } from "../../app/router";
 import { shownAs } from "../../app/shown";
 import { useLanguage, useTexts, useWords, wordsIn } from "../../texts/context";

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, get, post, type RegisterInfo } from "../../api/client";
+import { get, post, erase } from "../../api/client";
+import type { RegisterInfo } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useTexts } from "../../texts/context";
@@ -14,10 +15,10 @@ export function Views({ info, current }: { info: RegisterInfo; current: string }
   const [name, setName] = useState("");
   const views = useQuery({
     queryKey: ["views"],
-    queryFn: () => get<{ items: { id: string; register: string; name: string; query: string }[] }>("/api/v1/views"),
+    queryFn: () => get("/api/v1/views", {}),
   });
   const save = useWrite({
-    mutationFn: () => post("/api/v1/views", { register: info.name, name, query: current }),
+    mutationFn: () => post("/api/v1/views", {}, { register: info.name, name, query: current }),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ["views"] });
       setNaming(false);
@@ -25,7 +26,7 @@ export function Views({ info, current }: { info: RegisterInfo; current: string }
     },
   });
   const remove = useWrite({
-    mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`),
+    mutationFn: (id: string) => erase("/api/v1/views/{id}", { id }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }),
   });
   const mine = views.data?.items.filter((view) => view.register === info.name) ?? [];

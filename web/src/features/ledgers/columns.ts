@@ -1,5 +1,5 @@
 // Which columns a list shows: the register's own choice, until somebody chose others; kept in this browser.
-import type { FieldInfo, RegisterInfo } from "../../api/client";
+import type { FieldInfo, RegisterInfo } from "../../api/contract";
 
 const key = (info: RegisterInfo) => `columns.${info.name}`;
 

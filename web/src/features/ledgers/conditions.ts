@@ -1,5 +1,5 @@
 // Conditions of a list stand in the query string as the API takes them: a field, or field.has, field.lt and the like.
-import type { FieldInfo, RegisterInfo } from "../../api/client";
+import type { FieldInfo, RegisterInfo } from "../../api/contract";
 
 // What the list itself keeps there.
 const own = new Set(["text", "sort", "descending", "retired", "new"]);

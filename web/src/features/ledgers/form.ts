@@ -1,5 +1,5 @@
 // What a form holds: each field as the text that its input shows.
-import type { FieldInfo, RecordInfo, RegisterInfo, Value } from "../../api/client";
+import type { FieldInfo, RecordInfo, RegisterInfo, Value } from "../../api/contract";
 import { localInputOf } from "../../texts/dates";
 
 export type Form = Record<string, string>;

@@ -1,4 +1,4 @@
-import type { RegisterInfo } from "../../api/client";
+import type { RegisterInfo } from "../../api/contract";
 import type { TextKey } from "../../texts/texts";
 
 export const groups = [

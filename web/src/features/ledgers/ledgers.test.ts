@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { FieldInfo, RecordInfo, RegisterInfo } from "../../api/client";
+import type { FieldInfo, RecordInfo, RegisterInfo } from "../../api/contract";
 import { columnsIn } from "./columns";
 import { canCondition, conditionOn, conditionsIn, fieldOf } from "./conditions";
 import { attachmentName, changesOf, formOf } from "./form";
@@ -34,6 +34,7 @@ const register = (fields: FieldInfo[], more: Partial<RegisterInfo> = {}): Regist
 const record = (fields: RecordInfo["fields"], more: Partial<RecordInfo> = {}): RecordInfo => ({
   id: "1",
   register: "asset",
+  facility: "f1",
   number: "PC-1",
   label: "",
   version: 1,

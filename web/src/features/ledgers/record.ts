@@ -1,8 +1,8 @@
-import type { FieldInfo, JournalEntry, RecordInfo, RegisterInfo } from "../../api/client";
+import type { FieldInfo, RecordInfo, RegisterInfo, Shapes } from "../../api/contract";
 import { term } from "../../api/logs";
 
 // The fields that an entry of the journal changed; a missing value and an empty one are the same.
-export function changedFields(info: RegisterInfo, { before, after }: Pick<JournalEntry, "before" | "after">) {
+export function changedFields(info: RegisterInfo, { before, after }: Pick<Shapes["JournalEntry"], "before" | "after">) {
   if (!before) return [];
   const differs = ({ name }: FieldInfo) =>
     JSON.stringify(before[name] ?? null) !== JSON.stringify(after?.[name] ?? null);

@@ -1,6 +1,7 @@
 import { useQueries, useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
-import { get, query, type Page, type RecordInfo } from "../../api/client";
+import { get } from "../../api/client";
+import type { Answer, RecordInfo } from "../../api/contract";
 import { blockKey, blocksFor, blockSize, learned, nothingKnown, placeOf, type Block } from "./blocks";
 
 // What a list is asked for: facility, text, conditions and order, as the API takes them.
@@ -23,7 +24,7 @@ function blockQuery(register: string, asked: Asked, { end, cursor }: Pick<Block,
   const values = { ...asked, descending, cursor, limit: blockSize };
   return {
     queryKey: ["records", register, values],
-    queryFn: () => get<Page<RecordInfo>>(`/api/v1/registers/${register}/records${query(values)}`),
+    queryFn: () => get("/api/v1/registers/{register}/records", { register, ...values }),
     // Of a long list only what is seen stays in memory, and a little of what was.
     gcTime: 10_000,
   };
@@ -37,13 +38,13 @@ export function useRows(register: string, asked: Asked): Rows {
   const { known, looked } = state.question === question ? state : { known: nothingKnown, looked: [0] };
   const first = useQuery({
     ...blockQuery(register, asked, { end: "start", cursor: "" }),
-    placeholderData: (before: Page<RecordInfo> | undefined) => before,
+    placeholderData: (before: Answer<"get", "/api/v1/registers/{register}/records"> | undefined) => before,
   });
   const total = first.data?.total ?? 0;
   const blocks = blocksFor(looked, total, known);
   const results = useQueries({ queries: blocks.map((block) => blockQuery(register, asked, block)) });
 
-  const pages = new Map<string, Page<RecordInfo>>();
+  const pages = new Map<string, Answer<"get", "/api/v1/registers/{register}/records">>();
   let knownNow = known;
   blocks.forEach((block, index) => {
     const page = results[index]?.data ?? (block.cursor === "" && block.end === "start" ? first.data : undefined);

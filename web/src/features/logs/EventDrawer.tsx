@@ -7,7 +7,6 @@ import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Dialog, Notice, QueryView, Raw, wide } from "../../ui/ui";
 import { nightBefore } from "./time";
-import { type LogEventDetail } from "./types";
 
 // One event: what is understood of it, its bytes, whether it is proven, and where to go from here.
 export function EventDrawer({
@@ -27,7 +26,7 @@ export function EventDrawer({
   const { facility } = useSession();
   const event = useQuery({
     queryKey: ["log-event", facility.id, stream, index],
-    queryFn: () => get<LogEventDetail>(`/api/v1/logs/events/${stream}/${index}${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/logs/events/{stream}/{index}", { stream, index, facility: facility.id }),
   });
   return (
     <Dialog drawer title={t("logs.event", { n: `${stream} ${index}` })} close={close}>

@@ -1,21 +1,14 @@
+import { bytes } from "./bytes";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { get, post, query, type Words } from "../../api/client";
+import { get, post, query } from "../../api/client";
+import type { Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { useMay, useSession } from "../../app/session";
 import { useDates, useLanguage, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, FileLink, Notice, Problem, QueryView, Raw, wide } from "../../ui/ui";
-import { bytes, type Head, type LogStream, type LogStreams } from "./types";
 
-type Verified = {
-  whole: boolean;
-  events?: number;
-  heads?: number;
-  root?: string;
-  damage: { what: Words; file: string; first: number; last: number }[];
-};
-
-function StreamProof({ stream }: { stream: LogStream }) {
+function StreamProof({ stream }: { stream: Shapes["LogStream"] }) {
   const t = useTexts();
   const words = useWords();
   const dates = useDates();
@@ -24,10 +17,11 @@ function StreamProof({ stream }: { stream: LogStream }) {
   const { facility } = useSession();
   const [name = "", writer] = stream.stream.split("@");
   const verify = useWrite({
-    mutationFn: () => post<Verified>(`/api/v1/logs/streams/${stream.stream}/verify${query({ facility: facility.id })}`),
+    mutationFn: () =>
+      post("/api/v1/logs/streams/{stream}/verify", { stream: stream.stream, facility: facility.id }, {}),
   });
   const sign = useWrite({
-    mutationFn: () => post<Head>(`/api/v1/logs/streams/${stream.stream}/heads${query({ facility: facility.id })}`),
+    mutationFn: () => post("/api/v1/logs/streams/{stream}/heads", { stream: stream.stream, facility: facility.id }, {}),
     onSuccess: () => client.invalidateQueries({ queryKey: ["log-streams"] }),
   });
   return (
@@ -115,7 +109,7 @@ export function LogProof() {
   const { facility } = useSession();
   const streams = useQuery({
     queryKey: ["log-streams", facility.id],
-    queryFn: () => get<LogStreams>(`/api/v1/logs/streams${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/logs/streams", { facility: facility.id }),
   });
   return (
     <QueryView query={streams}>

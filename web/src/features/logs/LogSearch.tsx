@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { ApiProblem, call, get, post, query } from "../../api/client";
+import { ApiProblem, get, post, query, erase } from "../../api/client";
+import type { Asked, Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { term } from "../../api/logs";
 import { Link, useSearch } from "../../app/router";
@@ -10,7 +11,6 @@ import type { TextKey } from "../../texts/texts";
 import { Button, Dialog, FileLink, Loading, Notice, Problem, SelectField, TextField, wide } from "../../ui/ui";
 import { EventDrawer } from "./EventDrawer";
 import { ranges, spanOf, spanOfBar, type Span } from "./time";
-import { type LogEvent, type LogPage } from "./types";
 
 const facets = ["source", "user", "patient", "action", "outcome", "host", "address", "kind", "severity"];
 
@@ -55,10 +55,10 @@ function SavedSearches({ current, use }: { current: string; use: (search: string
   const [name, setName] = useState("");
   const views = useQuery({
     queryKey: ["views", "logs"],
-    queryFn: () => get<{ items: { id: string; register: string; name: string; query: string }[] }>("/api/v1/views"),
+    queryFn: () => get("/api/v1/views", {}),
   });
   const save = useWrite({
-    mutationFn: () => post("/api/v1/views", { register: "logs", name, query: current }),
+    mutationFn: () => post("/api/v1/views", {}, { register: "logs", name, query: current }),
     onSuccess: async () => {
       setNaming(false);
       setName("");
@@ -66,7 +66,7 @@ function SavedSearches({ current, use }: { current: string; use: (search: string
     },
   });
   const remove = useWrite({
-    mutationFn: (id: string) => call("DELETE", `/api/v1/views/${id}`),
+    mutationFn: (id: string) => erase("/api/v1/views/{id}", { id }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["views"] }),
   });
   const own = views.data?.items.filter((view) => view.register === "logs") ?? [];
@@ -113,8 +113,8 @@ function SavedSearches({ current, use }: { current: string; use: (search: string
 }
 
 // A named range is counted back from the moment of asking, each time anew.
-function ask(question: Parameters<typeof query>[0], range: string, span: Span) {
-  return get<LogPage>(`/api/v1/logs/search${query({ ...question, ...spanOf(range, span, Date.now()) })}`);
+function ask(question: Asked<"get", "/api/v1/logs/search">, range: string, span: Span) {
+  return get("/api/v1/logs/search", { ...question, ...spanOf(range, span, Date.now()) });
 }
 
 export function LogSearch() {
@@ -170,7 +170,7 @@ export function LogSearch() {
   const exported = { ...spanOf(range, { from, to }, pages.dataUpdatedAt), stream: stream || (events[0]?.stream ?? "") };
   const [openStream = "", openIndex = ""] = open?.split("/") ?? [];
   const bad = pages.error instanceof ApiProblem ? pages.error : null;
-  const name = (event: LogEvent) => `${event.stream}/${event.index}`;
+  const name = (event: Shapes["LogHit"]) => `${event.stream}/${event.index}`;
   return (
     <>
       <form

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, get, post, query } from "../../api/client";
+import { get, patch, post, query } from "../../api/client";
+import type { Answer, Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { term } from "../../api/logs";
 import { Link } from "../../app/router";
@@ -9,7 +10,6 @@ import { useDates, useTexts, useWords } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Notice, Problem, QueryView, Raw, SelectField } from "../../ui/ui";
 import { useRegisters } from "../../app/registers";
-import { type LogSource, type LogSources as Sources } from "./types";
 
 const setups = [
   "rsyslog",
@@ -25,7 +25,7 @@ const setups = [
 ] as const;
 
 // What to write into the common senders, with this server's address and ports in it.
-function SetUp({ receivers }: { receivers: Sources["receivers"] }) {
+function SetUp({ receivers }: { receivers: Answer<"get", "/api/v1/logs/sources">["receivers"] }) {
   const t = useTexts();
   const [chosen, setChosen] = useState<(typeof setups)[number]>("rsyslog");
   const host = window.location.hostname;
@@ -59,7 +59,7 @@ function SetUp({ receivers }: { receivers: Sources["receivers"] }) {
   );
 }
 
-function Row({ source }: { source: LogSource }) {
+function Row({ source }: { source: Shapes["LogSource"] }) {
   const t = useTexts();
   const words = useWords();
   const dates = useDates();
@@ -71,15 +71,15 @@ function Row({ source }: { source: LogSource }) {
   const done = () => client.invalidateQueries({ queryKey: ["log-sources"] });
   const decide = useWrite({
     mutationFn: (to: string) =>
-      call(
-        "PATCH",
-        `/api/v1/registers/log_source/records/${source.id}`,
+      patch(
+        "/api/v1/registers/{register}/records/{id}",
+        { register: "log_source", id: source.id },
         { fields: { state: to }, reason: "" },
-        { "If-Match": `"${source.version}"` },
+        source,
       ),
     onSuccess: done,
   });
-  const token = useWrite({ mutationFn: () => post<{ token: string }>(`/api/v1/logs/sources/${source.id}/token`) });
+  const token = useWrite({ mutationFn: () => post("/api/v1/logs/sources/{id}/token", { id: source.id }, {}) });
   const seen = source.observed;
   const refused = Number(seen?.refused_day ?? 0);
   const dropped = Number(seen?.dropped_day ?? 0);
@@ -202,7 +202,7 @@ export function LogSources() {
   const may = useMay();
   const sources = useQuery({
     queryKey: ["log-sources", facility.id],
-    queryFn: () => get<Sources>(`/api/v1/logs/sources${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/logs/sources", { facility: facility.id }),
     refetchInterval: 30_000,
   });
   return (

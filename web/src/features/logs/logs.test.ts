@@ -1,6 +1,6 @@
+import { bytes } from "./bytes";
 import { describe, expect, test } from "vitest";
 import { isRange, nightBefore, spanOf, spanOfBar } from "./time";
-import { bytes } from "./types";
 
 describe("a span of time", () => {
   const now = Date.parse("2026-11-21T00:00:00Z");

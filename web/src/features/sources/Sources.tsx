@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { call, get, post, query, type FieldInfo, type RecordInfo, type Value, type Words } from "../../api/client";
+import { get, patch, post } from "../../api/client";
+import type { FieldInfo, RecordInfo, Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { useRegisters } from "../../app/registers";
 import { useSearch } from "../../app/router";
@@ -22,29 +23,11 @@ import {
   wide,
 } from "../../ui/ui";
 
-type Source = {
-  id: string;
-  name: string;
-  kind: string;
-  settings: Record<string, Value>;
-  every_minutes: number;
-  enabled: boolean;
-  last_run_at: string | null;
-  last_success_at: string | null;
-  failing_since: string | null;
-  last_error: string;
-  last_error_text?: Words;
-};
-type Run = {
-  error: string;
-  error_text?: Words;
-  counts: Record<string, { fresh: number; known: number; gone: number }>;
-};
-
-type Kind = { kind: string; label: Words; description: Words; file?: Words; secret?: Words; fields: FieldInfo[] };
+type Source = Shapes["Source"];
+type Kind = Shapes["Reader"];
 
 const useKinds = () =>
-  useQuery({ queryKey: ["readers"], queryFn: () => get<{ items: Kind[] }>("/api/v1/readers"), staleTime: Infinity });
+  useQuery({ queryKey: ["readers"], queryFn: () => get("/api/v1/readers", {}), staleTime: Infinity });
 
 // A new source, or a change of one. An empty password leaves the kept one as it is.
 function SourceForm({ source, kinds, close }: { source?: Source; kinds: Kind[]; close: () => void }) {
@@ -78,8 +61,8 @@ function SourceForm({ source, kinds, close }: { source?: Source; kinds: Kind[]; 
         ...(form.secret || !source ? { secret: form.secret } : {}),
       };
       return source
-        ? call<Source>("PATCH", `/api/v1/sources/${source.id}`, body)
-        : post<Source>(`/api/v1/sources${query({ facility: facility.id })}`, body);
+        ? patch("/api/v1/sources/{id}", { id: source.id }, body)
+        : post("/api/v1/sources", { facility: facility.id }, body);
     },
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ["sources"] });
@@ -188,7 +171,7 @@ function RetireSource({ source, close }: { source: Source; close: () => void }) 
   const client = useQueryClient();
   const [reason, setReason] = useState("");
   const retire = useWrite({
-    mutationFn: () => post(`/api/v1/sources/${source.id}/retire`, { reason }),
+    mutationFn: () => post("/api/v1/sources/{id}/retire", { id: source.id }, { reason }),
     onSuccess: async () => {
       close();
       await client.invalidateQueries();
@@ -230,9 +213,9 @@ function SourceRow({ source, kinds }: { source: Source; kinds: Kind[] }) {
   const may = useMay();
   const client = useQueryClient();
   const done = () => client.invalidateQueries();
-  const run = useWrite({ mutationFn: () => post<Run>(`/api/v1/sources/${source.id}/run`), onSuccess: done });
+  const run = useWrite({ mutationFn: () => post("/api/v1/sources/{id}/run", { id: source.id }, {}), onSuccess: done });
   const file = useWrite({
-    mutationFn: (chosen: File) => call<Run>("POST", `/api/v1/sources/${source.id}/file`, chosen),
+    mutationFn: (chosen: File) => post("/api/v1/sources/{id}/file", { id: source.id }, chosen),
     onSuccess: done,
   });
   const [editing, setEditing] = useState(false);
@@ -335,7 +318,8 @@ function Candidate({ host }: { host: RecordInfo }) {
   const decide = useWrite({
     mutationFn: () =>
       post(
-        `/api/v1/candidates/${host.id}`,
+        "/api/v1/candidates/{id}",
+        { id: host.id },
         mode === "accept" ? { decision: "accept", fields: { kind } } : { decision: "explain", reason },
       ),
     onSuccess: () => client.invalidateQueries(),
@@ -408,12 +392,12 @@ export function Sources() {
   const [search, setSearch] = useSearch();
   const sources = useQuery({
     queryKey: ["sources", facility.id],
-    queryFn: () => get<{ items: Source[] }>(`/api/v1/sources${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/sources", { facility: facility.id }),
   });
   const kinds = useKinds().data?.items ?? [];
   const candidates = useQuery({
     queryKey: ["candidates", facility.id],
-    queryFn: () => get<{ items: RecordInfo[]; total: number }>(`/api/v1/candidates${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/candidates", { facility: facility.id }),
   });
   return (
     <>

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, post, type Words } from "../../api/client";
+import { get, post } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { useRouter } from "../../app/router";
 import { useTexts, useWords } from "../../texts/context";
@@ -24,16 +24,21 @@ export function Setup() {
     password: "",
   });
   const set = (values: Partial<typeof form>) => setForm({ ...form, ...values });
-  const state = useQuery({ queryKey: ["state"], queryFn: () => get<{ setup: boolean }>("/api/v1/state") });
+  const state = useQuery({ queryKey: ["state"], queryFn: () => get("/api/v1/state", {}) });
   const strength = useQuery({
     queryKey: ["strength", form.password, form.facility_name, form.login, form.user_name],
-    queryFn: () => post<{ problems: ({ code: string } & Words)[] }>("/api/v1/password-check", form),
+    queryFn: () =>
+      post(
+        "/api/v1/password-check",
+        {},
+        { password: form.password, facility_name: form.facility_name, login: form.login, user_name: form.user_name },
+      ),
     enabled: form.password.length > 0,
     placeholderData: (before) => before,
   });
   const make = useWrite({
     mutationFn: () =>
-      post("/api/v1/setup", { ...form, beds: Number(form.beds) || 0, secret: location.search.get("secret") ?? "" }),
+      post("/api/v1/setup", {}, { ...form, beds: Number(form.beds) || 0, secret: location.search.get("secret") ?? "" }),
     onSuccess: async () => {
       await client.invalidateQueries();
       window.setTimeout(() => go("/"), 1500);

@@ -14,10 +14,10 @@ export function SignIn() {
   const [totp, setTotp] = useState("");
   const state = useQuery({
     queryKey: ["state"],
-    queryFn: () => get<{ setup: boolean; version: string }>("/api/v1/state"),
+    queryFn: () => get("/api/v1/state", {}),
   });
   const enter = useWrite({
-    mutationFn: () => post("/api/v1/session", { login, password, totp }),
+    mutationFn: () => post("/api/v1/session", {}, { login, password, totp }),
     onSuccess: () => client.invalidateQueries(),
   });
   const code = enter.error instanceof ApiProblem ? enter.error.code : "";

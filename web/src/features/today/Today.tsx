@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, post, query, type Verdict, type Words } from "../../api/client";
+import { get, post } from "../../api/client";
+import type { Shapes, Verdict } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { Link } from "../../app/router";
 import { useMay, useSession } from "../../app/session";
@@ -19,8 +20,7 @@ import {
   wide,
 } from "../../ui/ui";
 
-type Row = { kind: string; urgency: number; text: Words; reason: Words; date: string; link: string; key: string };
-type TodayInfo = { items: Row[]; urgent: number; soon: number; met: number; today: string };
+type Row = Shapes["TodayRow"];
 
 function PutOff({ row, close }: { row: Row; close: () => void }) {
   const t = useTexts();
@@ -29,7 +29,7 @@ function PutOff({ row, close }: { row: Row; close: () => void }) {
   const [until, setUntil] = useState("");
   const [reason, setReason] = useState("");
   const put = useWrite({
-    mutationFn: () => post(`/api/v1/today/put-off${query({ facility: facility.id })}`, { key: row.key, until, reason }),
+    mutationFn: () => post("/api/v1/today/put-off", { facility: facility.id }, { key: row.key, until, reason }),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ["today"] });
       close();
@@ -87,7 +87,7 @@ export function Today() {
   const [putting, setPutting] = useState<Row | null>(null);
   const today = useQuery({
     queryKey: ["today", facility.id],
-    queryFn: () => get<TodayInfo>(`/api/v1/today${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/today", { facility: facility.id }),
     refetchInterval: 60_000,
   });
   return (

@@ -1,23 +1,14 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { call, get, post, query } from "../../api/client";
+import { get, patch, post } from "../../api/client";
+import type { Body, Shapes } from "../../api/contract";
 import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
 import type { TextKey } from "../../texts/texts";
 import { Button, Dialog, ErrorSummary, PageHead, Problem, QueryView, TextField, useProblemText } from "../../ui/ui";
 
-type User = {
-  id: string;
-  login: string;
-  name: string;
-  enabled: boolean;
-  totp: boolean;
-  roles: string[];
-  self: boolean;
-  locked_until?: string;
-  last_login_at?: string;
-};
+type User = Shapes["FacilityUser"];
 const roles = ["director", "safety_officer", "planning_manager", "operator", "staff", "vendor", "inspector"];
 
 function Roles({ value, change }: { value: string[]; change: (roles: string[]) => void }) {
@@ -45,7 +36,7 @@ function NewUser({ close }: { close: () => void }) {
   const { facility } = useSession();
   const [form, setForm] = useState({ login: "", name: "", password: "", roles: [] as string[] });
   const make = useWrite({
-    mutationFn: () => post(`/api/v1/users${query({ facility: facility.id })}`, form),
+    mutationFn: () => post("/api/v1/users", { facility: facility.id }, form),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ["users"] });
       close();
@@ -101,7 +92,8 @@ function EditUser({ user, close }: { user: User; close: () => void }) {
   const { facility } = useSession();
   const [held, setHeld] = useState(user.roles);
   const change = useWrite({
-    mutationFn: (body: object) => call("PATCH", `/api/v1/users/${user.id}${query({ facility: facility.id })}`, body),
+    mutationFn: (body: Body<"patch", "/api/v1/users/{user}">) =>
+      patch("/api/v1/users/{user}", { user: user.id, facility: facility.id }, body),
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ["users"] });
       close();
@@ -142,7 +134,7 @@ export function Users() {
   const [editing, setEditing] = useState<User | null>(null);
   const users = useQuery({
     queryKey: ["users", facility.id],
-    queryFn: () => get<{ items: User[] }>(`/api/v1/users${query({ facility: facility.id })}`),
+    queryFn: () => get("/api/v1/users", { facility: facility.id }),
   });
   return (
     <>
