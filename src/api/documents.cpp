@@ -44,16 +44,11 @@ Result<http::Reply> get_register_document(const Call& call, Services& services) 
   const auto request = MAMORI_TRY(request_of(call));
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   MAMORI_TRY(within(services, to.scope, request.facility));
-  return document_reply(MAMORI_TRY(report::register_list({services.ledger, services.assessor, services.texts},
-                                                         request, to.reg->name)),
+  const auto as =
+      call.request.parameter("as") == "matrix" ? ledger::Printed::As::matrix : ledger::Printed::As::list;
+  return document_reply(MAMORI_TRY(report::register_document(
+                            {services.ledger, services.assessor, services.texts}, request, *to.reg, as)),
                         request.format, to.reg->label.in(request.language));
-}
-
-Result<http::Reply> get_matrix_document(const Call& call, Services& services) {
-  const auto request = MAMORI_TRY(request_of(call));
-  return document_reply(
-      MAMORI_TRY(report::access_matrix({services.ledger, services.assessor, services.texts}, request)),
-      request.format, "access-rights");
 }
 
 Result<http::Reply> get_log_heads_document(const Call& call, Services& services) {
@@ -90,11 +85,7 @@ std::vector<Route> document_routes() {
           .gives_file(kPdf),
       Route{get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document,
             "A register as PDF or XLSX"}
-          .asks({{"format", "pdf or xlsx"}})
-          .gives_file(kPdf),
-      Route{get, "/api/v1/documents/access-rights", Permission::documents_make, get_matrix_document,
-            "The access-right matrix as PDF or XLSX"}
-          .asks({{"format", "pdf or xlsx"}})
+          .asks({{"format", "pdf or xlsx"}, {"as", "list, or matrix where the register declares one"}})
           .gives_file(kPdf),
       Route{get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document,
             "The newest signed heads of the logs as PDF with QR codes"}

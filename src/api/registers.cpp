@@ -252,6 +252,7 @@ namespace {
 
 Shape register_shape() {
   using namespace shape;
+  const auto printed = object({{"as", one_of({"list", "matrix"})}, {"title", words()}});
   return named("Register", object({{"name", text()},
                                    {"label", words()},
                                    {"description", words()},
@@ -262,6 +263,7 @@ Shape register_shape() {
                                    {"writable", boolean()},
                                    {"requirements", list(text())},
                                    {"fields", list(field_shape())},
+                                   {"printed", list(printed)},
                                    {"example", map(text())}},
                                   {{"count", integer()}}));
 }

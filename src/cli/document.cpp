@@ -9,7 +9,7 @@ namespace mamori::cli {
 namespace {
 
 struct Given {
-  std::string kind, name, output, format = "pdf", vendor;
+  std::string kind, name, output, format = "pdf", vendor, as = "list";
 };
 
 int make_document(const Common& common, const Given& given) {
@@ -27,9 +27,11 @@ int make_document(const Common& common, const Given& given) {
     if (!vendor) return fail(vendor.error(), common);
     made = report::checklist(context, request, given.name, *vendor);
   } else if (given.kind == "register") {
-    made = report::register_list(context, request, given.name);
-  } else if (given.kind == "access-rights") {
-    made = report::access_matrix(context, request);
+    const auto reg = services.ledger.find_register(given.name);
+    if (!reg) return fail(reg.error(), common);
+    made = report::register_document(
+        context, request, **reg,
+        given.as == "matrix" ? ledger::Printed::As::matrix : ledger::Printed::As::list);
   } else if (given.kind == "log-heads") {
     report::DayOfLogs day;
     const auto newest = services.logs.keeping().newest_heads(*facility);
@@ -59,15 +61,16 @@ int make_document(const Common& common, const Given& given) {
 
 void add_document(CLI::App& app, Common& common, Runner& run) {
   auto* command = app.add_subcommand(
-      "document", "make a checklist, a register, the access-right matrix or the inspection package");
+      "document", "make a checklist, a register, the heads of the logs or the inspection package");
   auto given = std::make_shared<Given>();
-  command
-      ->add_option("kind", given->kind, "checklist, register, access-rights, log-heads or inspection-package")
+  command->add_option("kind", given->kind, "checklist, register, log-heads or inspection-package")
       ->required()
-      ->check(CLI::IsMember({"checklist", "register", "access-rights", "log-heads", "inspection-package"}));
+      ->check(CLI::IsMember({"checklist", "register", "log-heads", "inspection-package"}));
   command->add_option("name", given->name, "framework id, or register");
   command->add_option("-o,--output", given->output, "file")->required();
   command->add_option("--format", given->format, "pdf or xlsx")->check(CLI::IsMember({"pdf", "xlsx"}));
+  command->add_option("--as", given->as, "a register as its list, or as the matrix that it declares")
+      ->check(CLI::IsMember({"list", "matrix"}));
   command->add_option("--vendor", given->vendor, "vendor number, for vendor forms");
   command->callback(
       [&common, &run, given] { run = [&common, given] { return make_document(common, *given); }; });

@@ -92,10 +92,31 @@ Result<Finds> parse_finds(const Yaml& yaml, const Register& reg) {
   return finds;
 }
 
+Result<Printed> parse_printed(const Yaml& yaml, const Register& reg) {
+  MAMORI_TRY(yaml.only({"as", "title", "file", "rows", "columns", "cell", "note"}));
+  Printed printed;
+  const auto as = yaml["as"].text("list");
+  if (as != "list" && as != "matrix") return yaml.error("as is list or matrix");
+  printed.title = yaml["title"].words();
+  if (printed.title.ja.empty() || printed.title.en.empty()) return yaml.error("title needs ja and en");
+  printed.file = yaml["file"].text();
+  if (as == "list") return printed;
+  printed.as = Printed::As::matrix;
+  printed.rows = MAMORI_TRY(yaml.required_text("rows"));
+  printed.columns = MAMORI_TRY(yaml.required_text("columns"));
+  printed.cell = MAMORI_TRY(yaml.required_text("cell"));
+  printed.note = yaml["note"].text();
+  for (const auto* name : {&printed.rows, &printed.columns, &printed.cell, &printed.note})
+    if (!name->empty() && !reg.find(*name)) return yaml.error("unknown field: " + *name);
+  if (reg.find(printed.columns)->to.empty()) return yaml.error("columns is a reference: " + printed.columns);
+  return printed;
+}
+
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
-                        "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
-                        "example",  "named_only", "finds",       "keeps", "remembers",   "places"}));
+  MAMORI_TRY(
+      yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
+                 "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
+                 "example",  "named_only", "finds",       "keeps", "remembers",   "places",  "printed"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -159,6 +180,11 @@ Result<Register> parse_register(const Yaml& yaml) {
   reg.readers = yaml["readers"].texts();
   if (reg.readers.empty())
     reg.readers = {"director", "safety_officer", "planning_manager", "operator", "inspector"};
+  for (const auto& one : yaml["printed"].items()) {
+    auto printed = MAMORI_TRY(parse_printed(one, reg));
+    if (reg.printed_as(printed.as)) return one.error("stands twice");
+    reg.printed.push_back(std::move(printed));
+  }
   reg.hint = yaml["hint"].words();
   for (const auto& [name, value] : yaml["example"].members()) reg.example[name] = value.text();
   return reg;
@@ -172,6 +198,12 @@ std::string Register::vendor_column() const {
   if (name == "vendor") return "id";
   const auto* field = find("vendor");
   return field && field->type == FieldType::ref && field->to == "vendor" ? field->name : "";
+}
+
+const Printed* Register::printed_as(Printed::As as) const {
+  for (const auto& one : printed)
+    if (one.as == as) return &one;
+  return nullptr;
 }
 
 Result<std::vector<Field>> parse_fields(const Yaml& fields) {
@@ -252,6 +284,10 @@ json::array to_json(const std::vector<Field>& all) {
 json::object to_json(const Register& reg) {
   json::object example;
   for (const auto& [name, value] : reg.example) example[name] = value;
+  json::array printed;
+  for (const auto& one : reg.printed)
+    printed.push_back(json::object{{"as", one.as == Printed::As::matrix ? "matrix" : "list"},
+                                   {"title", words_json(one.title)}});
   json::array requirements(reg.requirements.begin(), reg.requirements.end());
   return {{"name", reg.name},
           {"label", words_json(reg.label)},
@@ -262,6 +298,7 @@ json::object to_json(const Register& reg) {
           {"numbered", reg.numbering.has_value()},
           {"requirements", std::move(requirements)},
           {"fields", to_json(reg.fields)},
+          {"printed", std::move(printed)},
           {"example", std::move(example)}};
 }
 

@@ -88,6 +88,14 @@ struct Finds {
   std::map<std::string, std::string> otherwise;  // fields of a fact that finds none
 };
 
+// What is printed of a register under a title of its own: its list, or a matrix of two fields.
+struct Printed {
+  enum class As { list, matrix } as = As::list;
+  Words title;
+  std::string file;                       // what it is called in the inspection package
+  std::string rows, columns, cell, note;  // of a matrix: fields; `columns` is a reference
+};
+
 struct Register {
   std::string name;
   Words label;
@@ -108,10 +116,13 @@ struct Register {
   std::vector<std::string> writers;              // roles that may change records; see identity/permission.h
   std::vector<std::string> readers;
   std::vector<std::string> places;  // fields that put a facility below others in the tree of grants
-  Words hint;                       // for the empty list: what belongs here
+  std::vector<Printed> printed;
+  Words hint;  // for the empty list: what belongs here
   std::map<std::string, std::string> example;
 
   const Field* find(std::string_view field) const;
+  // Null: nothing of the kind is declared.
+  const Printed* printed_as(Printed::As as) const;
   std::string table() const { return "r_" + name; }
   // Where its rows say whose of several vendors they are; "": they do not.
   std::string vendor_column() const;

@@ -187,9 +187,9 @@ Status Sources::retire(const store::Actor& actor, const store::Scope& scope, con
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   const auto source = MAMORI_TRY(read_source(*transaction, scope, id));
   // Its name is free for another; its runs and what they read stay as they were.
-  MAMORI_TRY(
-      transaction->execute("UPDATE source SET retired_at = ?, secret = NULL, failing_since = NULL, name = ? WHERE id = ?",
-                           {to_millis(now), fmt::format("{} ({})", source.name, iso_instant(now)), id}));
+  MAMORI_TRY(transaction->execute(
+      "UPDATE source SET retired_at = ?, secret = NULL, failing_since = NULL, name = ? WHERE id = ?",
+      {to_millis(now), fmt::format("{} ({})", source.name, iso_instant(now)), id}));
   MAMORI_TRY(ledger::end_observer(ledger_, transaction, source.facility, id, now));
   transaction.journal(
       actor, {source.facility, "source", id, "retired",

@@ -68,13 +68,25 @@ Status add_documents(const Context& context, const PackageRequest& request, docu
     auto one = request.request;
     one.format = format;
     const std::string ending = format == Format::pdf ? ".pdf" : ".xlsx";
-    files.emplace_back("ledgers/devices" + ending, MAMORI_TRY(register_list(context, one, "asset")));
-    files.emplace_back("ledgers/usage-log" + ending, MAMORI_TRY(register_list(context, one, "usage_log")));
-    files.emplace_back("ledgers/contacts" + ending, MAMORI_TRY(register_list(context, one, "contact")));
-    files.emplace_back("ledgers/access-rights" + ending, MAMORI_TRY(access_matrix(context, one)));
+    for (const auto& reg : context.ledger.registers().all())
+      for (const auto& printed : reg.printed)
+        if (!printed.file.empty())
+          files.emplace_back("ledgers/" + printed.file + ending,
+                             MAMORI_TRY(register_document(context, one, reg, printed.as)));
   }
   request.progress(done + 3, all);
   return {};
+}
+
+// By what it is, so that whoever opens the package knows with what.
+std::string_view ending_of(std::string_view bytes) {
+  const auto first = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (first == bytes.npos) return "txt";
+  if (bytes[first] == '<') return "xml";
+  if (bytes[first] == '{' || bytes[first] == '[') return "json";
+  for (const std::string_view ldif : {"dn:", "version:", "#"})
+    if (bytes.substr(first).starts_with(ldif)) return "ldif";
+  return "txt";
 }
 
 // The newest raw reading of each source.
@@ -92,16 +104,14 @@ Status add_evidence(const Context& context, const PackageRequest& request, docum
     if (!seen.insert(name).second) continue;
     const auto hash = store::as_text(row[2]);
     const auto kind = store::as_text(row[1]);
-    const auto file = fmt::format("evidence/{}-{}.{}", kind, hash.substr(0, 12),
-                                  kind == "directory" ? "ldif"
-                                  : kind == "network" ? "xml"
-                                                      : "json");
+    auto bytes = MAMORI_TRY(request.blobs->get(hash));
+    const auto file = fmt::format("evidence/{}-{}.{}", kind, hash.substr(0, 12), ending_of(bytes));
     index.push_back(json::object{{"source", name},
                                  {"kind", kind},
                                  {"file", file},
                                  {"read_at", iso_instant(from_millis(store::as_integer(row[3])))}});
     if (!written.insert(file).second) continue;  // two sources may say the same, byte for byte
-    files.emplace_back(file, MAMORI_TRY(request.blobs->get(hash)));
+    files.emplace_back(file, std::move(bytes));
   }
   files.emplace_back("evidence/index.json", pretty(index));
   return {};

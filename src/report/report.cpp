@@ -155,54 +155,70 @@ Result<std::string> checklist(const Context& context, const Request& request, co
   return render(context, request, std::move(table));
 }
 
-Result<std::string> register_list(const Context& context, const Request& request, const std::string& name) {
-  const auto* reg = MAMORI_TRY(context.ledger.find_register(name));
+namespace {
+
+Result<TableDocument> list_of(const Context& context, const Request& request, const ledger::Register& reg) {
   const auto exported = MAMORI_TRY(ledger::export_table(
-      context.ledger, *reg, {.scope = request.scope, .sort = reg->numbering ? "number" : "label"},
+      context.ledger, reg, {.scope = request.scope, .sort = reg.numbering ? "number" : "label"},
       ledger::ExportColumns::printed, request.language));
   TableDocument table;
-  table.title = reg->label.in(request.language);
-  if (name == "asset") table.title = context.texts.get("report.title.asset", request.language);
-  if (name == "usage_log") table.title = context.texts.get("report.title.usage_log", request.language);
   table.subtitle = {
       context.texts.get("report.count", request.language, {{"count", std::to_string(exported.rows.size())}})};
   for (const auto& heading : exported.headings) table.columns.push_back({heading, 1});
   table.rows = exported.rows;
-  return render(context, request, std::move(table));
+  return table;
 }
 
-Result<std::string> access_matrix(const Context& context, const Request& request) {
-  const auto* rights = MAMORI_TRY(context.ledger.find_register("access_right"));
-  const auto* classes = MAMORI_TRY(context.ledger.find_register("information_class"));
+Result<TableDocument> matrix_of(const Context& context, const Request& request, const ledger::Register& reg,
+                                const ledger::Printed& matrix) {
+  const auto* across = MAMORI_TRY(context.ledger.find_register(reg.find(matrix.columns)->to));
   std::vector<std::pair<std::string, std::string>> columns;  // id, label
-  MAMORI_TRY(context.ledger.each(*classes, {.scope = request.scope, .sort = "label"},
+  MAMORI_TRY(context.ledger.each(*across, {.scope = request.scope, .sort = "label"},
                                  [&](const ledger::Record& record) {
                                    columns.emplace_back(record.id, record.label);
                                    return true;
                                  }));
-  std::map<std::string, std::map<std::string, std::string>> cells;  // job → class → right
-  const auto& level = *rights->find("level");
-  MAMORI_TRY(context.ledger.each(
-      *rights, {.scope = request.scope, .sort = "label"}, [&](const ledger::Record& record) {
-        auto& cell = cells[text_of(record.fields, "job")][text_of(record.fields, "information_class")];
-        const auto* value = record.fields.if_contains("level");
-        std::string shown = value ? ledger::display(level, *value, request.language) : "";
-        if (const auto duty = text_of(record.fields, "duty"); !duty.empty()) shown += "（" + duty + "）";
-        cell += (cell.empty() ? "" : "\n") + shown;
+  std::map<std::string, std::map<std::string, std::string>> cells;  // row → column → what stands there
+  const auto shown = [&](const ledger::Record& record, const std::string& name) {
+    const auto* value = record.fields.if_contains(name);
+    return value ? ledger::display(*reg.find(name), *value, request.language) : "";
+  };
+  MAMORI_TRY(
+      context.ledger.each(reg, {.scope = request.scope, .sort = "label"}, [&](const ledger::Record& record) {
+        auto& cell = cells[shown(record, matrix.rows)][text_of(record.fields, matrix.columns)];
+        if (!cell.empty()) cell += "\n";
+        cell += shown(record, matrix.cell);
+        const auto note = matrix.note.empty() ? "" : shown(record, matrix.note);
+        if (!note.empty()) cell += "（" + note + "）";
         return true;
       }));
   TableDocument table;
-  table.title = context.texts.get("report.title.access_matrix", request.language);
-  table.columns.push_back({rights->find("job")->label.in(request.language), 1.4});
+  table.columns.push_back({reg.find(matrix.rows)->label.in(request.language), 1.4});
   for (const auto& [id, label] : columns) table.columns.push_back({label, 1});
-  for (const auto& [job, by_class] : cells) {
-    std::vector<std::string> row = {job};
+  for (const auto& [name, by_column] : cells) {
+    std::vector<std::string> row = {name};
     for (const auto& [id, label] : columns) {
-      const auto found = by_class.find(id);
-      row.push_back(found == by_class.end() ? "－" : found->second);
+      const auto found = by_column.find(id);
+      row.push_back(found == by_column.end() ? "－" : found->second);
     }
     table.rows.push_back(std::move(row));
   }
+  return table;
+}
+
+}  // namespace
+
+Result<std::string> register_document(const Context& context, const Request& request,
+                                      const ledger::Register& reg, ledger::Printed::As as) {
+  const auto* printed = reg.printed_as(as);
+  const bool matrix = as == ledger::Printed::As::matrix;
+  if (matrix && !printed)
+    return Error{ErrorKind::not_found,
+                 "report.printed.none",
+                 {{"register", reg.label.ja}, {"register_en", reg.label.en}}};
+  auto table =
+      MAMORI_TRY(matrix ? matrix_of(context, request, reg, *printed) : list_of(context, request, reg));
+  table.title = printed ? printed->title.in(request.language) : reg.label.in(request.language);
   return render(context, request, std::move(table));
 }
 

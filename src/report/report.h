@@ -34,14 +34,14 @@ std::string printed_line(const Context& context, const Request& request);
 // vendor forms.
 Result<std::string> checklist(const Context& context, const Request& request, const std::string& framework,
                               const std::string& vendor = "");
-// Any register as a printed ledger (the handbook's forms of articles 5 and 6 for asset and usage_log).
-Result<std::string> register_list(const Context& context, const Request& request, const std::string& reg);
-// Jobs × information classes (ACC-02).
-Result<std::string> access_matrix(const Context& context, const Request& request);
+// A register as it is printed: any as a list (of devices and their use, the handbook's forms of articles 5
+// and 6), as a matrix those that declare one (ACC-02). Error: report.printed.none.
+Result<std::string> register_document(const Context& context, const Request& request,
+                                      const ledger::Register& reg, ledger::Printed::As as);
 
-// The inspection package: checklists, ledger, usage log, matrix as PDF and XLSX, the answers as JSON, the raw
-// evidence of the newest runs, and manifest.json (name, size and SHA-256 of each file) with its Ed25519
-// signature in manifest.sig.
+// The inspection package: checklists, what registers have printed for it as PDF and XLSX, the answers as
+// JSON, the raw evidence of the newest runs, and manifest.json (name, size and SHA-256 of each file) with its
+// Ed25519 signature in manifest.sig.
 struct PackageRequest {
   Request request;
   std::vector<std::string>

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { get, query } from "../../api/client";
 import { fetchFile, saveFile } from "../../api/download";
 import { useWrite } from "../../api/write";
+import { useRegisters } from "../../app/registers";
 import { useSession } from "../../app/session";
 import { useLanguage, useTexts, useWords } from "../../texts/context";
 import { Button, FileLink, PageHead, Problem, QueryView } from "../../ui/ui";
@@ -11,8 +12,9 @@ export function Documents() {
   const words = useWords();
   const { language } = useLanguage();
   const { facility } = useSession();
-  const link = (path: string, format: string) =>
-    `/api/v1/documents/${path}${query({ facility: facility.id, language, format })}`;
+  const registers = useRegisters();
+  const link = (path: string, format: string, more = {}) =>
+    `/api/v1/documents/${path}${query({ facility: facility.id, language, format, ...more })}`;
   const frameworks = useQuery({
     queryKey: ["frameworks", facility.id],
     queryFn: () => get("/api/v1/frameworks", { facility: facility.id }),
@@ -21,14 +23,14 @@ export function Documents() {
     mutationFn: async () =>
       saveFile(await fetchFile(`/api/v1/documents/inspection-package${query({ facility: facility.id, language })}`)),
   });
-  const row = (name: string, path: string) => (
-    <li key={path}>
+  const row = (name: string, path: string, more: Record<string, string> = {}) => (
+    <li key={name}>
       <span>{name}</span>
       <span className="actions">
-        <FileLink look className="button secondary" href={link(path, "pdf")} aria-label={`${name} PDF`}>
+        <FileLink look className="button secondary" href={link(path, "pdf", more)} aria-label={`${name} PDF`}>
           PDF
         </FileLink>
-        <FileLink className="button secondary" href={link(path, "xlsx")} aria-label={`${name} Excel`}>
+        <FileLink className="button secondary" href={link(path, "xlsx", more)} aria-label={`${name} Excel`}>
           Excel
         </FileLink>
       </span>
@@ -48,10 +50,9 @@ export function Documents() {
       <section aria-labelledby="doc-ledgers">
         <h2 id="doc-ledgers">{t("docs.ledgers")}</h2>
         <ul className="document-list">
-          {row(t("docs.asset"), "registers/asset")}
-          {row(t("docs.usage"), "registers/usage_log")}
-          {row(t("docs.matrix"), "access-rights")}
-          {row(t("docs.contacts"), "registers/contact")}
+          {registers.data?.items.flatMap((register) =>
+            register.printed.map(({ as, title }) => row(words(title), `registers/${register.name}`, { as })),
+          )}
           <li>
             <span>{t("docs.heads")}</span>
             <span className="actions">

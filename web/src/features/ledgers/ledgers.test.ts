@@ -27,6 +27,7 @@ const register = (fields: FieldInfo[], more: Partial<RegisterInfo> = {}): Regist
   writable: true,
   count: 0,
   requirements: [],
+  printed: [],
   example: {},
   fields,
   ...more,
