@@ -67,6 +67,44 @@ TEST(Yaml, NamesFileAndLineOfAMistake) {
   EXPECT_EQ(refused.error().facts[1].second, "2");
 }
 
+TEST(Yaml, WhatIsReadAsWhatItIsNotIsNamed) {
+  const auto said = [](std::string_view text, auto&& read) {
+    const auto yaml = Yaml::parse(text, "x.yaml");
+    EXPECT_TRUE(yaml) << describe(yaml.error());
+    read(*yaml);
+    const auto whole = yaml->all_read();
+    return whole ? std::string() : whole.error().facts[1].second + " " + whole.error().facts[2].second;
+  };
+  using Y = const Yaml&;
+  EXPECT_EQ(said("a: ture\n", [](Y y) { y["a"].boolean(false); }), "1 true or false expected: ture");
+  EXPECT_EQ(said("\na: 1.5\n", [](Y y) { y["a"].integer(0); }), "2 a whole number expected: 1.5");
+  EXPECT_EQ(said("a: 99999999999999999999\n", [](Y y) { y["a"].integer(0); }),
+            "1 a whole number expected: 99999999999999999999");
+  EXPECT_EQ(said("a: [1]\n", [](Y y) { y["a"].text(); }), "1 a text expected");
+  EXPECT_EQ(said("a: {b: 1}\n", [](Y y) { y["a"].texts(); }), "1 a text or a list of them expected");
+  EXPECT_EQ(said("a:\n  - x\n  - {b: 1}\n", [](Y y) { y["a"].texts(); }), "3 a text expected");
+  EXPECT_EQ(said("a: x\n", [](Y y) { y["a"].items(); }), "1 a list expected: x");
+  EXPECT_EQ(said("a: [x]\n", [](Y y) { y["a"].members(); }), "1 names with values expected");
+  EXPECT_EQ(said("a: {b: {c: maybe}}\n", [](Y y) { y["a"]["b"]["c"].boolean(true); }),
+            "1 true or false expected: maybe");
+  EXPECT_EQ(said("a: yes\nb: 7\nc: [x]\n",
+                 [](Y y) {
+                   EXPECT_TRUE(y["a"].boolean(false));
+                   EXPECT_EQ(y["b"].integer(0), 7);
+                   EXPECT_EQ(y["b"].text(), "7");
+                   EXPECT_EQ(y["c"].texts().size(), 1u);
+                   EXPECT_EQ(y["d"].integer(3), 3);
+                 }),
+            "");
+}
+
+TEST(Yaml, AKeyThatStandsTwiceIsRefused) {
+  const auto twice = Yaml::parse("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", "x.yaml");
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().facts[1].second, "5");
+  EXPECT_EQ(twice.error().facts[2].second, "stands twice: c");
+}
+
 TEST(Fill, LeavesUnknownNamesAlone) { EXPECT_EQ(fill("{a} と {b}{", {{"a", "1"}}), "1 と {b}{"); }
 
 }  // namespace

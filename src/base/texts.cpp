@@ -24,6 +24,8 @@ Result<Texts> Texts::load(const std::filesystem::path& directory) {
   const auto en = MAMORI_TRY(Yaml::load(directory / "en.yaml"));
   flatten(ja, "", [&](const std::string& key, const std::string& text) { texts.words_[key].ja = text; });
   flatten(en, "", [&](const std::string& key, const std::string& text) { texts.words_[key].en = text; });
+  MAMORI_TRY(ja.all_read());
+  MAMORI_TRY(en.all_read());
   return texts;
 }
 

@@ -1,15 +1,33 @@
 #include "base/yaml.h"
 
+#include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "base/file.h"
 
 namespace mamori {
 namespace {
 constexpr std::size_t kLargestFile = 4u << 20;
+
+// The key that stands twice in a map, anywhere below; yaml-cpp would take the first in silence.
+std::optional<YAML::Node> doubled(const YAML::Node& node) {
+  std::set<std::string> seen;
+  if (node.IsMap())
+    for (const auto& member : node) {
+      if (!member.first.IsScalar() || !seen.insert(member.first.Scalar()).second) return member.first;
+      if (auto below = doubled(member.second)) return below;
+    }
+  if (node.IsSequence())
+    for (const auto& item : node)
+      if (auto below = doubled(item)) return below;
+  return std::nullopt;
 }
+
+}  // namespace
 
 Result<Yaml> Yaml::load(const std::filesystem::path& file) {
   const auto text = MAMORI_TRY(read_file(file, kLargestFile));
@@ -27,7 +45,23 @@ Result<Yaml> Yaml::parse(std::string_view text, std::string name) {
         "base.yaml.bad",
         {{"file", yaml.file_}, {"line", std::to_string(exception.mark.line + 1)}, {"reason", exception.msg}}};
   }
+  if (const auto twice = doubled(*yaml.node_))
+    return yaml.child(*twice).error(twice->IsScalar() ? "stands twice: " + twice->Scalar()
+                                                      : "a key is a word");
   return yaml;
+}
+
+Yaml Yaml::child(const YAML::Node& node) const {
+  Yaml out;
+  out.file_ = file_;
+  out.misread_ = misread_;
+  out.node_ = std::make_shared<YAML::Node>(node);
+  return out;
+}
+
+void Yaml::misread(std::string_view wanted) const {
+  if (*misread_) return;
+  *misread_ = error(fmt::format("{} expected{}", wanted, node_->IsScalar() ? ": " + node_->Scalar() : ""));
 }
 
 bool Yaml::present() const { return node_ && node_->IsDefined() && !node_->IsNull(); }
@@ -35,65 +69,66 @@ bool Yaml::is_map() const { return present() && node_->IsMap(); }
 bool Yaml::is_sequence() const { return present() && node_->IsSequence(); }
 
 Yaml Yaml::operator[](std::string_view key) const {
-  Yaml child;
-  child.file_ = file_;
   if (is_map()) {
     const YAML::Node found = static_cast<const YAML::Node&>(*node_)[std::string(key)];
-    if (found.IsDefined()) child.node_ = std::make_shared<YAML::Node>(found);
+    if (found.IsDefined()) return child(found);
   }
-  return child;
+  Yaml absent;
+  absent.file_ = file_;
+  absent.misread_ = misread_;
+  return absent;
 }
 
 std::vector<Yaml> Yaml::items() const {
   std::vector<Yaml> out;
-  if (!is_sequence()) return out;
-  for (const auto& item : *node_) {
-    Yaml child;
-    child.file_ = file_;
-    child.node_ = std::make_shared<YAML::Node>(item);
-    out.push_back(std::move(child));
-  }
+  if (is_sequence())
+    for (const auto& item : *node_) out.push_back(child(item));
+  else if (present())
+    misread("a list");
   return out;
 }
 
 std::vector<std::pair<std::string, Yaml>> Yaml::members() const {
   std::vector<std::pair<std::string, Yaml>> out;
-  if (!is_map()) return out;
-  for (const auto& member : *node_) {
-    Yaml child;
-    child.file_ = file_;
-    child.node_ = std::make_shared<YAML::Node>(member.second);
-    out.emplace_back(member.first.Scalar(), std::move(child));
-  }
+  if (is_map())
+    for (const auto& member : *node_) out.emplace_back(member.first.Scalar(), child(member.second));
+  else if (present())
+    misread("names with values");
   return out;
 }
 
 std::string Yaml::text(std::string_view otherwise) const {
-  return present() && node_->IsScalar() ? node_->Scalar() : std::string(otherwise);
+  if (!present()) return std::string(otherwise);
+  if (node_->IsScalar()) return node_->Scalar();
+  misread("a text");
+  return std::string(otherwise);
 }
 
-long long Yaml::integer(long long otherwise) const {
-  if (!present() || !node_->IsScalar()) return otherwise;
-  return node_->as<long long>(otherwise);
+template <typename T>
+T Yaml::scalar(T otherwise, std::string_view wanted) const {
+  if (!present()) return otherwise;
+  T value{};
+  if (node_->IsScalar() && YAML::convert<T>::decode(*node_, value)) return value;
+  misread(wanted);
+  return otherwise;
 }
 
-double Yaml::number(double otherwise) const {
-  if (!present() || !node_->IsScalar()) return otherwise;
-  return node_->as<double>(otherwise);
-}
-
-bool Yaml::boolean(bool otherwise) const {
-  if (!present() || !node_->IsScalar()) return otherwise;
-  return node_->as<bool>(otherwise);
-}
+long long Yaml::integer(long long otherwise) const { return scalar(otherwise, "a whole number"); }
+double Yaml::number(double otherwise) const { return scalar(otherwise, "a number"); }
+bool Yaml::boolean(bool otherwise) const { return scalar(otherwise, "true or false"); }
 
 std::vector<std::string> Yaml::texts() const {
   std::vector<std::string> out;
   if (is_sequence()) {
     for (const auto& item : *node_)
-      if (item.IsScalar()) out.push_back(item.Scalar());
+      if (item.IsScalar())
+        out.push_back(item.Scalar());
+      else
+        child(item).misread("a text");
   } else if (present() && node_->IsScalar()) {
     out.push_back(node_->Scalar());
+  } else if (present()) {
+    misread("a text or a list of them");
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/yaml.h"
 
@@ -87,8 +88,12 @@ Result<Item> parse_item(const Yaml& yaml) {
   item.hint = yaml["hint"].words();
   for (const auto& [number, level] : yaml["levels"].members()) {
     MAMORI_TRY(level.only({"ja", "en", "controls"}));
-    item.levels.push_back({std::stoi("0" + number.substr(number.find_first_of("0123456789"))), level.words(),
-                           level["controls"].texts()});
+    const auto digits = std::string_view(number).substr(number.starts_with("lv") ? 2 : 0);
+    int rank = 0;
+    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), rank);
+    if (failure != std::errc{} || end != digits.data() + digits.size() || rank < 1)
+      return level.error("a level is lv1, lv2 …: " + number);
+    item.levels.push_back({rank, level.words(), level["controls"].texts()});
   }
   item.applies = MAMORI_TRY(parse_applicability(yaml["applies"]));
   if (item.controls.empty() && item.levels.empty() && item.hint.ja.empty())
@@ -138,11 +143,13 @@ Result<Catalog> Catalog::load(const std::filesystem::path& data) {
   Catalog catalog;
   for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "controls"))) {
     auto control = MAMORI_TRY(parse_control(yaml));
+    MAMORI_TRY(yaml.all_read());
     if (catalog.find_control(control.id)) return yaml.error("control stands twice: " + control.id);
     catalog.controls_.push_back(std::move(control));
   }
   for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "frameworks"))) {
     auto framework = MAMORI_TRY(parse_framework(yaml));
+    MAMORI_TRY(yaml.all_read());
     if (catalog.find_framework(framework.id)) return yaml.error("framework stands twice: " + framework.id);
     for (const auto& item : framework.items) {
       auto names = item.controls;
@@ -154,8 +161,11 @@ Result<Catalog> Catalog::load(const std::filesystem::path& data) {
     }
     catalog.frameworks_.push_back(std::move(framework));
   }
-  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "today")))
-    catalog.today_lines_.push_back(MAMORI_TRY(parse_today_line(yaml)));
+  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(data / "today"))) {
+    auto line = MAMORI_TRY(parse_today_line(yaml));
+    MAMORI_TRY(yaml.all_read());
+    catalog.today_lines_.push_back(std::move(line));
+  }
   return catalog;
 }
 

@@ -9,9 +9,22 @@
 #include <numeric>
 
 #include "base/mutex.h"
+#include "base/text.h"
 
 namespace mamori::document {
 namespace {
+
+// Pango ends at a NUL and passes over what is no UTF-8; here nothing vanishes.
+std::string drawable(std::string text) {
+  std::replace(text.begin(), text.end(), '\t', ' ');
+  std::string out;
+  for (const auto& line : split(text, '\n')) {
+    out += printable(line, line.size());
+    out += '\n';
+  }
+  out.pop_back();
+  return out;
+}
 
 // In points; A4 is 595.28 × 841.89.
 constexpr double kShort = 595.28, kLong = 841.89, kMargin = 42, kFooter = 26, kPadding = 3.5;
@@ -73,7 +86,8 @@ class Painter {
     pango_layout_set_font_description(made.get(), font.get());
     pango_layout_set_width(made.get(), static_cast<int>(width * PANGO_SCALE));
     pango_layout_set_wrap(made.get(), PANGO_WRAP_WORD_CHAR);
-    pango_layout_set_text(made.get(), text.c_str(), static_cast<int>(text.size()));
+    const auto fit = drawable(text);
+    pango_layout_set_text(made.get(), fit.c_str(), static_cast<int>(fit.size()));
     return made;
   }
 

@@ -44,6 +44,7 @@ Result<std::string> write_zip(const ZipFiles& files) {
 
 Result<ZipFiles> read_zip(std::string_view bytes, std::size_t limit) {
   const Error broken{ErrorKind::corrupt, "document.zip.broken"};
+  if (bytes.empty()) return broken;  // libzip reads nothing as an archive without files
   zip_error_t failure;
   zip_error_init(&failure);
   auto* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &failure);

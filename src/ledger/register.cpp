@@ -226,6 +226,7 @@ Result<Registers> Registers::load(const std::filesystem::path& directory) {
   Registers registers;
   for (const auto& yaml : MAMORI_TRY(load_yaml_folder(directory))) {
     auto reg = MAMORI_TRY(parse_register(yaml));
+    MAMORI_TRY(yaml.all_read());
     if (registers.index_.contains(reg.name)) return yaml.error("register stands twice: " + reg.name);
     registers.index_[reg.name] = registers.registers_.size();
     registers.registers_.push_back(std::move(reg));

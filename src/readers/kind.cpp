@@ -30,8 +30,10 @@ Result<Kind> parse_kind(const Yaml& yaml) {
 
 Result<std::vector<Kind>> load_kinds(const std::filesystem::path& directory) {
   std::vector<Kind> kinds;
-  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(directory)))
+  for (const auto& yaml : MAMORI_TRY(load_yaml_folder(directory))) {
     kinds.push_back(MAMORI_TRY(parse_kind(yaml)));
+    MAMORI_TRY(yaml.all_read());
+  }
   std::vector<Kind> out;
   for (const auto name : reader_names()) {
     const auto found =
