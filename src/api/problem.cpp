@@ -30,7 +30,7 @@ bool passes(const Error& error) {
 
 }  // namespace
 
-http::Reply problem_reply(const Error& error, const Texts& texts) {
+http::Reply problem_reply(const Error& error, const Texts& texts, std::optional<int> given) {
   // What went wrong inside is for the log, not for the caller.
   Error shown = error;
   if (error.code.starts_with("store.") && error.kind == ErrorKind::internal) shown.facts.clear();
@@ -47,7 +47,7 @@ http::Reply problem_reply(const Error& error, const Texts& texts) {
                                     {"ja", ja},
                                     {"en", texts.get(problem.code, "en", facts)}});
   }
-  const auto status = passes(shown) ? 503 : status_of(shown.kind);
+  const auto status = passes(shown) ? 503 : given.value_or(status_of(shown.kind));
   auto reply = http::Reply::json(json::object{{"type", "urn:mamori:" + shown.code},
                                               {"status", status},
                                               {"code", shown.code},

@@ -7,6 +7,7 @@
 namespace mamori::api {
 
 int status_of(ErrorKind kind);
-http::Reply problem_reply(const Error& error, const Texts& texts);
+// `status`: where a protocol wants another one for what is not ours.
+http::Reply problem_reply(const Error& error, const Texts& texts, std::optional<int> status = {});
 
 }  // namespace mamori::api

@@ -93,9 +93,10 @@ Result<Finds> parse_finds(const Yaml& yaml, const Register& reg) {
 }
 
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
-                        "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
-                        "example",  "named_only", "finds",       "keeps", "remembers",   "places"}));
+  MAMORI_TRY(
+      yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
+                 "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
+                 "example",  "named_only", "finds",       "keeps", "remembers",   "places",  "alone"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -139,6 +140,18 @@ Result<Register> parse_register(const Yaml& yaml) {
   }
   if (const auto finds = yaml["finds"]; finds.present()) reg.finds = MAMORI_TRY(parse_finds(finds, reg));
   reg.keeps = yaml["keeps"].texts();
+  if (const auto alone = yaml["alone"]; alone.present()) {
+    MAMORI_TRY(alone.only({"fields", "but"}));
+    reg.alone.fields = alone["fields"].texts();
+    for (const auto& [name, value] : alone["but"].members()) {
+      reg.alone.but_field = name;
+      reg.alone.but_value = value.text();
+    }
+    auto named = reg.alone.fields;
+    if (!reg.alone.but_field.empty()) named.push_back(reg.alone.but_field);
+    for (const auto& name : named)
+      if (!reg.find(name)) return alone.error("unknown field: " + name);
+  }
   reg.places = yaml["places"].texts();
   for (const auto& name : reg.places) {
     const auto* field = reg.find(name);
