@@ -60,9 +60,8 @@ Result<std::string> unpacked_zstd(std::string_view packed) {
     out.resize(start + into.pos);
     if (ZSTD_isError(left)) return Error{ErrorKind::invalid, "api.ingest.unpack"};
     if (out.size() > kLargestUnpacked) return Error{ErrorKind::exhausted, "http.body.too-large"};
-    if (in.pos != in.size || into.pos == into.size) continue;
-    if (left != 0) return Error{ErrorKind::invalid, "api.ingest.unpack"};
-    return out;
+    if (left == 0 && in.pos == in.size) return out;  // the end of a frame, and nothing behind it
+    if (in.pos == in.size && into.pos < into.size) return Error{ErrorKind::invalid, "api.ingest.unpack"};
   }
 }
 

@@ -151,6 +151,7 @@ Result<Reread> reread(store::Connection& connection, const archive::StreamName& 
           const bool refused = kept[Field::kind] == "refused";
           provable = source != sources.end();
           std::optional<std::string> least;
+          bool by_heading = false;
           for (std::size_t i = 0; provable && i < source->second.declared.size(); ++i) {
             const auto& declared = source->second.declared[i];
             for (const auto address : {std::string_view(), kept[Field::host], kept[Field::address]}) {
@@ -166,16 +167,15 @@ Result<Reread> reread(store::Connection& connection, const archive::StreamName& 
                 // What a reader understands was not refused.
                 const auto kind = made[Field::kind];
                 least = kind == "text" || kind == "json" || kind == "csv" ? std::string() : "kind";
-                provable = !least->empty();
                 break;
               }
               auto found = differences(kept, made, source->second.shared);
               if (!least || found.size() < least->size()) least = std::move(found);
             }
-            if (declared.by_heading && !kept.raw.starts_with('{')) provable = false;
+            by_heading = by_heading || (declared.by_heading && !kept.raw.starts_with('{'));
           }
           wrong = least.value_or("");
-          if (least && least->empty() && !refused) provable = true;
+          if (wrong.empty() ? refused : by_heading) provable = false;
         }
         if (!wrong.empty() && provable && by_this_version(kept.received))
           report(index, wrong);
