@@ -46,7 +46,7 @@ http::Reply refusal_reply(int status, std::string_view code, const Texts& texts)
   return reply_of(status, code, texts.both(std::string(code), {}), {});
 }
 
-http::Reply problem_reply(const Error& error, const Texts& texts) {
+http::Reply problem_reply(const Error& error, const Texts& texts, std::optional<int> given) {
   // What went wrong inside is for the log, not for the caller.
   Error shown = error;
   if (error.code.starts_with("store.") && error.kind == ErrorKind::internal) shown.facts.clear();
@@ -63,7 +63,7 @@ http::Reply problem_reply(const Error& error, const Texts& texts) {
                                     {"ja", ja},
                                     {"en", texts.get(problem.code, "en", facts)}});
   }
-  const auto status = passes(shown) ? 503 : status_of(shown.kind);
+  const auto status = passes(shown) ? 503 : given.value_or(status_of(shown.kind));
   auto reply = reply_of(status, shown.code, title, std::move(problems));
   if (status == 503)
     reply.headers.emplace_back("Retry-After", "5");  // senders of logs keep what was not kept here

@@ -7,7 +7,8 @@
 namespace mamori::api {
 
 int status_of(ErrorKind kind);
-http::Reply problem_reply(const Error& error, const Texts& texts);
+// `status`: where a protocol wants another one for what is not ours.
+http::Reply problem_reply(const Error& error, const Texts& texts, std::optional<int> status = {});
 // What is refused before any handler is asked.
 http::Reply refusal_reply(int status, std::string_view code, const Texts& texts);
 

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "ledger/verify.h"
 #include "logs/recorded.h"
+#include "logs/reread.h"
 #include "report/log_export.h"
 #include "report/report.h"
 
@@ -80,7 +81,9 @@ std::size_t check_heads(logs::Logs& logs, const SigningKey& key, const std::file
   for (const auto& name : names ? *names : std::vector<archive::StreamName>())
     if (const auto stream = logs.archive().stream(name)) streams[(*stream)->origin()] = *stream;
   std::size_t fit = 0;
-  for (const auto& file : files_of(place, findings)) {
+  const auto files = files_of(place, findings);
+  if (files.empty()) findings.add("cli.verify.no-heads", {{"file", place.string()}});
+  for (const auto& file : files) {
     const auto bytes = read_file(file, std::size_t{1} << 30);
     if (!bytes) {
       findings.add(bytes.error());
@@ -190,8 +193,9 @@ class Whole {
     for (const auto& [name, stream] : streams) {
       if (name.base() == "journal") MAMORI_TRY(hold(*snapshot, name, *stream));
       look_at(name, *stream);
+      MAMORI_TRY(look_at_fields(*snapshot, name, *stream));
     }
-    MAMORI_TRY(look_for_entries_without_stream(*snapshot, streams));
+    MAMORI_TRY(look_for_entries_without_stream(*snapshot, streams, recorded));
     uncovered("cli.verify.not-looked-at", {});
     if (recorded.empty()) uncovered("cli.verify.nothing-recorded", {});
     if (given_.heads.empty()) uncovered("cli.verify.no-kept-heads", {});
@@ -302,18 +306,58 @@ class Whole {
     return {};
   }
 
-  Status look_for_entries_without_stream(
-      store::Connection& connection, const std::map<archive::StreamName, const archive::Stream*>& streams) {
+  // Where a facility has logs its journal has a stream, from its first minute on.
+  Status look_for_entries_without_stream(store::Connection& connection,
+                                         const std::map<archive::StreamName, const archive::Stream*>& streams,
+                                         const std::vector<logs::RecordedHead>& recorded) {
+    std::set<std::string> with_logs, with_journal;
+    for (const auto& [name, stream] : streams) {
+      with_logs.insert(name.facility);
+      if (name.base() == "journal") with_journal.insert(name.facility);
+    }
+    for (const auto& head : recorded) with_logs.insert(head.name.facility);
+    for (const auto& name : unopened_)  // told already
+      if (name.base() == "journal") with_journal.insert(name.facility);
     std::int64_t without = 0;
-    MAMORI_TRY(
-        connection.each("SELECT facility, COUNT(*) FROM journal GROUP BY facility", {}, [&](store::Row& row) {
+    MAMORI_TRY(connection.each(
+        "SELECT facility, COUNT(*), MIN(at) FROM journal GROUP BY facility", {}, [&](store::Row& row) {
           const auto facility = store::as_text(row[0]);
-          if (std::none_of(streams.begin(), streams.end(), [&](const auto& one) {
-                return one.first.facility == facility && one.first.base() == "journal";
-              }))
-            without += store::as_integer(row[1]);
+          if (with_journal.contains(facility)) return;
+          const auto entries = store::as_integer(row[1]);
+          without += entries;
+          if (with_logs.contains(facility) && is_old(from_millis(store::as_integer(row[2]))))
+            findings_.add("cli.verify.journal-gone",
+                          {{"facility", facility}, {"entries", std::to_string(entries)}});
         }));
     if (without > 0) uncovered("cli.verify.entries-without", {{"count", std::to_string(without)}});
+    return {};
+  }
+
+  // What a running server would have signed, copied or noted since.
+  bool is_old(Instant at) const { return services_.clock.now() - at > std::chrono::hours(1); }
+
+  Status look_at_fields(store::Connection& connection, const archive::StreamName& name,
+                        const archive::Stream& stream) {
+    std::uint64_t told = 0;
+    const auto done =
+        logs::reread(connection, name, stream, [&](proof::LeafIndex index, const std::string& fields) {
+          if (told++ < kMostTold)
+            findings_.add("cli.verify.field-differs", {{"event", number(index)},
+                                                       {"stream", name.name},
+                                                       {"facility", name.facility},
+                                                       {"fields", fields}});
+        });
+    if (!done) {
+      if (done.error().kind == ErrorKind::unavailable) return done.error();
+      findings_.add(done.error());
+      return {};
+    }
+    if (told > kMostTold)
+      findings_.add("cli.verify.fields-more", {{"count", number(told - kMostTold)}, {"stream", name.name}});
+    if (told == 0 && done->agree > 0)
+      say("cli.verify.fields", {{"events", number(done->agree)}, {"stream", name.name}});
+    if (done->unproven > 0)
+      uncovered("cli.verify.fields-unproven", {{"count", number(done->unproven)}, {"stream", name.name}});
     return {};
   }
 
@@ -353,7 +397,13 @@ class Whole {
                          {"removed", number(stream.first())}};
     auto more = facts;
     if (heads.empty()) {
-      if (all > 0) uncovered("cli.verify.stream-unsigned", {{"stream", name.name}, {"events", number(all)}});
+      const Facts unsigned_events = {{"stream", name.name}, {"events", number(all)}};
+      const auto oldest =
+          all > stream.first() ? stream.event(stream.first()) : Result<archive::Kept>(archive::Kept());
+      if (all > 0 && (!oldest || is_old(oldest->event.received)))
+        findings_.add("cli.verify.never-signed", unsigned_events);
+      else if (all > 0)
+        uncovered("cli.verify.stream-unsigned", unsigned_events);
     } else {
       const auto behind = all - std::min(all, heads.back().size);
       told["newest_head"] = json::object{{"size", heads.back().size}, {"at", iso_instant(heads.back().at)}};

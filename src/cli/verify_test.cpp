@@ -6,6 +6,7 @@
 
 #include "api/first_use.h"
 #include "cli/command.h"
+#include "formats/normalise.h"
 #include "os/process.h"
 #include "store/journal.h"
 #include "testing/clock.h"
@@ -373,6 +374,138 @@ TEST_P(Verify, AHeadKeptElsewhereThatIsBrokenFailsWithItsFilesName) {
   answer = verify({"--heads", place.string()});
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_TRUE(answer.says("no head of log events is kept")) << answer.out;
+}
+
+// The fields are under no proof of their own: they are made again from the raw bytes.
+TEST_P(Verify, FieldsThatTheRawBytesDoNotSayAreNamed) {
+  const auto whole = verify();
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_TRUE(whole.says("fields of 20 events are what their raw bytes say")) << whole.out;
+  using archive::Field;
+  struct Altered {
+    const char* what;
+    std::function<void(archive::Event&)> alter;
+  };
+  const std::vector<Altered> ways = {
+      {"user", [](archive::Event& event) { event[Field::user] = "v-other"; }},
+      {"user", [](archive::Event& event) { event[Field::user] = ""; }},
+      {"address", [](archive::Event& event) { event[Field::address] = "203.0.113.7"; }},
+      {"time", [](archive::Event& event) { event.time += std::chrono::hours(24 * 365); }},
+      {"kind", [](archive::Event& event) {
+         const auto source = event[Field::source];
+         event.fields = {};
+         event[Field::source] = source;
+         event[Field::kind] = "refused";
+         event[Field::action] = "collect.events.fhir";
+       }}};
+  const std::string raw = "<34>1 2026-11-20T22:14:15Z chart app - - - user=tanaka src=10.0.0.9 action=read";
+  std::size_t at = 20;
+  for (const auto& way : ways) {
+    {
+      auto& services = open();
+      const auto source = *services.logs.source_of({.address = "192.0.2.9"});
+      archive::Arena arena;
+      archive::Event event;
+      event.raw = raw;
+      formats::normalise(event, {clock_.now(), source.number, "192.0.2.9", source.zone, nullptr}, arena);
+      ASSERT_EQ(event[Field::user], "tanaka");
+      auto hidden = event;
+      way.alter(hidden);
+      auto* const stream = *services.logs.archive().stream({facility_, "events"});
+      ASSERT_TRUE(stream->append(std::vector{event, hidden}));
+      ASSERT_TRUE(services.logs.keeping().publish_heads());
+      installation_.reset();
+    }
+    at += 2;
+    const auto answer = verify();
+    EXPECT_EQ(answer.code, 1) << answer.out;
+    EXPECT_TRUE(answer.says("Event " + std::to_string(at - 1) + " of log events")) << answer.err;
+    EXPECT_TRUE(answer.says(std::string("kept as ") + way.what) || answer.says(std::string(", ") + way.what))
+        << way.what << answer.err;
+    EXPECT_FALSE(answer.says("Event " + std::to_string(at - 2) + " of log events")) << answer.err;
+  }
+}
+
+TEST_P(Verify, WhatAnotherVersionReadOtherwiseIsNotCalledAltered) {
+  {
+    auto& services = open();
+    const auto source = *services.logs.source_of({.address = "192.0.2.9"});
+    archive::Arena arena;
+    archive::Event event;
+    event.raw = "<34>1 2026-11-20T22:14:15Z chart app - - - user=tanaka";
+    formats::normalise(event, {clock_.now(), source.number, "192.0.2.9", source.zone, nullptr}, arena);
+    event[archive::Field::user] = "";
+    ASSERT_TRUE((*services.logs.archive().stream({facility_, "events"}))->append(std::vector{event}));
+    auto transaction = *services.database.begin();
+    const auto note = json::serialize(json::object{{"reader", "another"}, {"since", 0}});
+    transaction.journal(kActor, {facility_, "logs", "", "reader", "", note, ""});
+    ASSERT_TRUE(transaction.commit());
+    ASSERT_TRUE(services.logs.journal().feed());
+    clock_.advance(std::chrono::minutes(1));
+    installation_.reset();
+  }
+  {
+    auto& services = open();  // this version reads again from now on
+    const auto source = *services.logs.source_of({.address = "192.0.2.9"});
+    ASSERT_TRUE(services.logs.accept(source, "192.0.2.9", {{{"user=later", 1}}, {}}));
+    ASSERT_TRUE(services.logs.keeping().publish_heads());
+    ASSERT_TRUE(services.logs.journal().feed());
+    installation_.reset();
+  }
+  const auto answer = verify();
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_TRUE(answer.says("fields of 21 events are what") && answer.says("fields of 1 events")) << answer.out;
+}
+
+// A source that says something else of itself today does not make what came before wrong.
+TEST_P(Verify, WhatASourceSaidOfItselfThenCounts) {
+  {
+    auto& services = open();
+    auto& ledger = services.ledger;
+    const auto& reg = **ledger.find_register("log_source");
+    auto record =
+        *ledger.create(kActor, reg, facility_, {{{"name", "部門システム"}, {"address", "192.0.2.10"}}, ""});
+    const auto take = [&](std::string_view line) {
+      ASSERT_TRUE(services.logs.all_sources());
+      const auto source = *services.logs.source_of({.address = "192.0.2.10"});
+      const std::vector<formats::Found> found(1, {line, 1});
+      ASSERT_TRUE(services.logs.accept(source, "192.0.2.10", {found, {}}));
+    };
+    take("2026-11-20 10:00:00 login");
+    record = *ledger.update(kActor, reg, store::Scope::door(facility_), record.id, record.version,
+                            {{{"utc_offset_minutes", 0}, {"mapping", "time=1, user=2, patient=3"}}, ""});
+    take("2026-11-20 10:00:00,suzuki,00123");
+    ASSERT_TRUE(ledger.retire(kActor, reg, store::Scope::door(facility_), record.id, record.version, "撤去"));
+    ASSERT_TRUE(services.logs.keeping().publish_heads());
+    ASSERT_TRUE(services.logs.journal().feed());
+    installation_.reset();
+  }
+  const auto answer = verify();
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_TRUE(answer.says("fields of 22 events are what")) << answer.out;
+}
+
+TEST_P(Verify, AStreamThatWasNeverSignedFailsAfterAnHour) {
+  {
+    auto& services = open();
+    auto* const stream = *services.logs.archive().stream({facility_, "network"});
+    archive::Event event;
+    event.raw = "one";
+    event.time = event.received = clock_.now();
+    ASSERT_TRUE(stream->append(std::vector{event}));
+    installation_.reset();
+  }
+  const auto answer = verify();
+  EXPECT_EQ(answer.code, 1) << answer.out;
+  EXPECT_TRUE(answer.says("events of log network have no signed head")) << answer.err;
+}
+
+TEST_P(Verify, AFolderWithoutHeadsIsNoProof) {
+  const auto place = folder_.path() / "nothing";
+  fs::create_directory(place);
+  const auto answer = verify({"--heads", place.string()});
+  EXPECT_EQ(answer.code, 1) << answer.out;
+  EXPECT_TRUE(answer.says("No signed log head found")) << answer.err;
 }
 
 TEST_P(Verify, AnImportIsTakenBackFromTheCommandLine) {

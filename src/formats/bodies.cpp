@@ -72,6 +72,9 @@ Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena) {
     return out;
   }
   if (type != "Bundle") return bad("collect.events.fhir");
+  std::string_view kind;
+  if (root.find_field_unordered("type").get_string().get(kind) == simdjson::SUCCESS)
+    out.bundle = std::string(kind);
   ondemand::array entries;
   if (root.find_field_unordered("entry").get_array().get(entries) != simdjson::SUCCESS) return out;
   std::size_t number = 0;
@@ -98,16 +101,76 @@ Result<Bodies> parse_fhir(std::string_view body, archive::Arena& arena) {
   return out;
 }
 
+namespace {
+
+// The parts of a JSON array, as they stand in `text`; none where it is no whole array, or one without an
+// object in it (a text in brackets).
+std::optional<std::vector<std::string_view>> elements(std::string_view text) {
+  Document whole;
+  if (!whole.open(text)) return std::nullopt;
+  ondemand::array array;
+  std::string_view all;
+  // The copy that was parsed says where in the text a part stands.
+  if (whole.document.get_array().get(array) != simdjson::SUCCESS ||
+      array.raw_json().get(all) != simdjson::SUCCESS)
+    return std::nullopt;
+  const auto* const begin = all.data() - text.find('[');
+  std::vector<std::string_view> out;
+  bool objects = false;
+  if (array.reset().error() != simdjson::SUCCESS) return std::nullopt;
+  for (auto element : array) {
+    ondemand::value value;
+    ondemand::json_type type;
+    std::string_view raw;
+    if (element.get(value) != simdjson::SUCCESS || value.type().get(type) != simdjson::SUCCESS ||
+        !raw_json(value, raw))
+      return std::nullopt;
+    objects = objects || type == ondemand::json_type::object;
+    while (!raw.empty() && static_cast<unsigned char>(raw.back()) <= ' ') raw.remove_suffix(1);
+    out.push_back(text.substr(static_cast<std::size_t>(raw.data() - begin), raw.size()));
+  }
+  if (!objects && !out.empty()) return std::nullopt;
+  return out;
+}
+
+bool is_object(std::string_view text) {
+  Document whole;
+  ondemand::object object;
+  return whole.open(text) && whole.document.get_object().get(object) == simdjson::SUCCESS;
+}
+
+}  // namespace
+
 Bodies parse_lines(std::string_view body) {
   Bodies out;
+  const auto begin = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF"), end = body.find_last_not_of(" \t\r\n");
+  if (begin == body.npos || end < begin) return out;
+  const auto whole = body.substr(begin, end + 1 - begin);
+  const auto take = [&](const std::vector<std::string_view>& parts, std::size_t line) {
+    for (const auto& part : parts) out.events.push_back({part, line != 0 ? line : out.events.size() + 1});
+  };
+  if (whole.front() == '[')
+    if (const auto parts = elements(whole)) {
+      take(*parts, 0);
+      return out;
+    }
+  if (whole.front() == '{' && whole.find('\n') != whole.npos && is_object(whole)) {
+    out.events.push_back({whole, 1});
+    return out;
+  }
   std::size_t line = 0;
   while (!body.empty()) {
-    const auto end = body.find('\n');
-    auto text = body.substr(0, end);
-    body.remove_prefix(end == body.npos ? body.size() : end + 1);
+    const auto stop = body.find('\n');
+    auto text = body.substr(0, stop);
+    body.remove_prefix(stop == body.npos ? body.size() : stop + 1);
     ++line;
     if (text.ends_with('\r')) text.remove_suffix(1);
     if (text.find_first_not_of(" \t") == text.npos) continue;
+    if (text.starts_with("[{"))
+      if (const auto parts = elements(text)) {
+        take(*parts, line);
+        continue;
+      }
     out.events.push_back({text, line});
   }
   return out;

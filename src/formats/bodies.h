@@ -19,6 +19,7 @@ struct Refused {
 struct Bodies {
   std::vector<Found> events;
   std::vector<Refused> refused;
+  std::string bundle = {};  // FHIR: its type, where it is a Bundle (batch, transaction, collection)
 };
 
 // FHIR: an AuditEvent or a Bundle of them (batch, transaction, collection). Error: collect.events.fhir.
@@ -38,7 +39,8 @@ Result<Bodies> parse_bulk(std::string_view body, std::vector<BulkItem>& items, a
 // form first. Error: collect.events.otlp.
 Result<Bodies> parse_otlp_json(std::string_view body, archive::Arena& arena);
 Result<Bodies> parse_otlp_protobuf(std::string_view body, archive::Arena& arena);
-// One event a line; JSON arrays of objects too.
+// One event a line; of a JSON array of objects (the whole body, or a line of it) each element; a body that is
+// one JSON object, over however many lines. Events view into `body`.
 Bodies parse_lines(std::string_view body);
 
 }  // namespace mamori::formats

@@ -54,6 +54,7 @@ Result<Bodies> parse_fhir_xml(std::string_view body) {
     return out;
   }
   if (std::string_view(root.name()) != "Bundle") return bad(0);
+  out.bundle = root.child("type").attribute("value").value();
   std::size_t number = 0;
   for (const auto& entry : root.children("entry")) {
     if (++number > kMostEvents) return bad(number);

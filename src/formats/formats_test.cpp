@@ -190,7 +190,7 @@ TEST(Framing, CountsLinesAndWhatSendersGetWrong) {
       framer.feed(bytes.substr(i, step));
       while (const auto message = framer.next()) out.emplace_back(*message);
     }
-    if (const auto last = framer.finish()) out.emplace_back(*last);
+    while (const auto last = framer.finish()) out.emplace_back(*last);
     return out;
   };
   using List = std::vector<std::string>;
@@ -204,7 +204,74 @@ TEST(Framing, CountsLinesAndWhatSendersGetWrong) {
     ASSERT_GE(giant.size(), 2u);
     EXPECT_EQ(giant[0], std::string(1000, 'x')) << "cut at the limit";
     EXPECT_EQ(giant.back(), "<1>next");
+    const auto counted = [](const std::string& text) { return std::to_string(text.size()) + " " + text; };
+    const auto big = "<1>" + std::string(3000, 'y');
+    EXPECT_EQ(frames(counted(big) + counted("<1>one") + counted(big) + counted("<1>two"), step),
+              (List{big.substr(0, 1000), "<1>one", big.substr(0, 1000), "<1>two"}))
+        << "the count says where the next one begins";
+    EXPECT_EQ(frames("5000 " + big, step), (List{big.substr(0, 1000)}));
   }
+}
+
+TEST(Framing, ACountIsBelievedButForADocumentThatItCuts) {
+  using List = std::vector<std::string>;
+  // What is there while the connection is open, and what comes at the end.
+  const auto frames = [](const List& writes) {
+    Framer framer;
+    std::pair<List, List> out;
+    for (const auto& bytes : writes) {
+      framer.feed(bytes);
+      while (const auto message = framer.next()) out.first.emplace_back(*message);
+    }
+    while (const auto last = framer.finish()) out.second.emplace_back(*last);
+    return out;
+  };
+  const auto counted = [](const std::string& text) { return std::to_string(text.size()) + " " + text; };
+  // Text beside a document, of one letter a byte, or whole: the count is right.
+  for (const std::string text :
+       {"<9>proxy refused <?xml version='1.0'?><order/> with 403", "<9>half <?xml version='1.0'?><order>1",
+        "<9>断った <?xml version='1.0'?><注文>一</注文> 理由 4", "<9>途中 <?xml version='1.0'?>"}) {
+    const auto [now, later] = frames({counted(text), counted("<9>next 7"), counted("<9>last")});
+    EXPECT_EQ(now, (List{text, "<9>next 7", "<9>last"}));
+    EXPECT_TRUE(later.empty());
+    EXPECT_EQ(frames({counted(text)}).first, (List{text}));
+  }
+  // Counted in letters: the document's end is the frame's.
+  const std::string audit = "<85>1 <AuditMessage><User>田中一郎</User></AuditMessage>";
+  const auto letters = std::to_string(audit.size() - 8) + " ";
+  EXPECT_EQ(frames({letters + audit}).first, (List{audit}));
+  EXPECT_EQ(frames({letters + audit + letters + audit + counted("<9>x")}).first,
+            (List{audit, audit, "<9>x"}));
+  // A document that never ends: nothing behind it is lost, and it is there at the end.
+  const std::string torn = "<85>1 <AuditMessage><User>田中";
+  EXPECT_EQ(frames({counted(torn) + counted("<9>x")}).first, (List{torn, "<9>x"}));
+  EXPECT_EQ(frames({counted(torn)}).second, (List{torn}));
+  EXPECT_EQ(frames({"<9>whole\n<9>half"}).second, (List{"<9>half"}));
+}
+
+TEST(Bodies, LinesMayBeAJsonArrayOrOneObject) {
+  const auto raws = [](const std::string& body) {
+    std::vector<std::string> out;
+    for (const auto& one : parse_lines(body).events) out.emplace_back(one.raw);
+    return out;
+  };
+  using List = std::vector<std::string>;
+  EXPECT_EQ(raws("[{\"a\": 1},\n {\"b\":[2]}]\n"), (List{"{\"a\": 1}", "{\"b\":[2]}"}));
+  EXPECT_EQ(raws("\xEF\xBB\xBF [{\"a\":1},\"text\",7]"), (List{"{\"a\":1}", "\"text\"", "7"}));
+  EXPECT_EQ(raws("[{\"a\":1},{\"a\":2}]\n[{\"a\":3}]\n"), (List{"{\"a\":1}", "{\"a\":2}", "{\"a\":3}"}));
+  EXPECT_EQ(raws("{\n \"a\": 1\n}\n"), (List{"{\n \"a\": 1\n}"}));
+  EXPECT_EQ(raws("{\"a\":1}\n{\"a\":2}\n"), (List{"{\"a\":1}", "{\"a\":2}"}));
+  EXPECT_EQ(raws("[error] [client 1] x\n[1]\n"), (List{"[error] [client 1] x", "[1]"})) << "text in brackets";
+  EXPECT_EQ(raws("[{\"a\":1},{\"a\""), (List{"[{\"a\":1},{\"a\""})) << "half a document stays as it came";
+  EXPECT_TRUE(raws("[]").empty());
+  std::string many = "[";
+  for (int i = 0; i < 30000; ++i)
+    many += (i ? "," : "") + std::string("{\"n\":") + std::to_string(i) + ",\"pad\":\"" +
+            std::string(60, 'p') + "\"}";
+  EXPECT_GT(many.size(), archive::kLongestRaw * 2);
+  const auto all = raws(many + "]");
+  ASSERT_EQ(all.size(), 30000u);
+  EXPECT_TRUE(all.back().starts_with("{\"n\":29999,"));
 }
 
 // Whatever stands under audit/: read, and its main fields found.
@@ -260,7 +327,7 @@ TEST(Conformance, EveryCapturedTransmissionIsTakenApart) {
       Framer framer;
       framer.feed(bytes);
       while (const auto message = framer.next()) messages.emplace_back(*message);
-      if (const auto last = framer.finish()) messages.emplace_back(*last);
+      while (const auto last = framer.finish()) messages.emplace_back(*last);
     }
     EXPECT_EQ(messages.size(), std::stoul(std::string(cells[3])));
     std::size_t audits = 0;

@@ -27,11 +27,32 @@ std::optional<std::size_t> frame_start(std::string_view text, std::size_t& lengt
   return i + 1;
 }
 
-// Whether a frame of XML ends where XML does not end.
+// Whether the document that begins in this text is whole: its root is closed, or none begins here.
+bool is_whole(std::string_view text) {
+  auto at = text.find("<AuditMessage");
+  if (at == text.npos) {
+    at = text.find("<?xml");
+    if (at == text.npos) return true;
+    at = text.find("?>", at);
+    if (at == text.npos) return true;
+    at = text.find('<', at);
+    if (at == text.npos) return true;
+  }
+  text = text.substr(at);
+  const auto name = text.substr(1, text.find_first_of(" \t\r\n/>", 1) - 1);
+  const auto opened = text.find('>');
+  if (opened != text.npos && text[opened - 1] == '/') return true;
+  const auto closed = text.rfind("</");
+  return closed != text.npos && text.substr(closed + 2).starts_with(name) &&
+         text.find('>', closed) != text.npos;
+}
+
+// Whether a count may have been of letters: of a document that is cut there, and has letters of more than one
+// byte. Any other count is what it says.
 bool is_short(std::string_view frame) {
-  if (frame.find("<?xml") == frame.npos && frame.find("<AuditMessage") == frame.npos) return false;
-  while (!frame.empty() && static_cast<unsigned char>(frame.back()) <= ' ') frame.remove_suffix(1);
-  return !frame.ends_with('>');
+  return std::any_of(frame.begin(), frame.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x80; }) &&
+         !is_whole(frame);
 }
 
 }  // namespace
@@ -49,6 +70,12 @@ void Framer::feed(std::string_view bytes) {
 
 std::optional<std::string_view> Framer::next() {
   while (at_ < buffer_.size()) {
+    if (skip_ != 0) {
+      const auto some = std::min(skip_, buffer_.size() - at_);
+      at_ += some;
+      skip_ -= some;
+      continue;
+    }
     if (!skipping_ && seen_ == 0 && is_digit(buffer_[at_])) {
       std::size_t length = 0;
       bool whole = false;
@@ -77,43 +104,37 @@ std::optional<std::string_view> Framer::counted() {
   const auto text = rest();
   const auto start = *frame_start(text, length, whole);
   if (length > longest_) {
-    // Its beginning is kept; where it ends is known only by its own word, so the rest is skipped up to there
-    // as it arrives.
+    // Its beginning is kept; what is beyond is skipped by its own count, as it arrives.
     if (text.size() - start < longest_) return std::nullopt;
     ++cut_;
     const auto message = text.substr(start, longest_);
     at_ += start + longest_;
-    skipping_ = true;  // up to the next line or frame
+    skip_ = length - longest_;
     return message;
   }
   if (text.size() - start < length) return std::nullopt;
-  auto message = text.substr(start, length);
-  if (is_short(message)) {
-    // Up to the next frame, or to the last '>' where nothing else has come yet.
-    for (auto i = start + length; i < text.size(); ++i) {
-      std::size_t next_length = 0;
-      if (!is_digit(text[i]) || (i > 0 && is_digit(text[i - 1]))) continue;
-      if (frame_start(text.substr(i), next_length, whole)) {
-        at_ += i;
-        return text.substr(start, i - start);
-      }
-    }
-    auto end = text.size();
-    while (end > start + length && static_cast<unsigned char>(text[end - 1]) <= ' ') --end;
-    if (text[end - 1] != '>' || text.size() - start > length * 4 + 64) {
-      if (text.size() - start > longest_) {
-        ++cut_;
-        at_ += start + longest_;
-        return text.substr(start, longest_);
-      }
-      return std::nullopt;  // more has to come
-    }
-    message = text.substr(start, end - start);
+  const auto message = text.substr(start, length);
+  const auto end = start + length;
+  std::size_t next_length = 0;
+  if (!is_short(message) || frame_start(text.substr(end), next_length, whole)) {
     at_ += end;
     return message;
   }
-  at_ += start + length;
-  return message;
+  // Up to where the document ends and the next frame begins, or to its end where nothing else has come yet.
+  for (auto close = text.find('>', end); close != text.npos; close = text.find('>', close + 1)) {
+    if (!is_whole(text.substr(start, close + 1 - start))) continue;
+    auto next = close + 1;
+    while (next < text.size() && static_cast<unsigned char>(text[next]) <= ' ') ++next;
+    if (next != text.size() && !frame_start(text.substr(next), next_length, whole) && whole) continue;
+    at_ += next;
+    return text.substr(start, close + 1 - start);
+  }
+  // A letter has at most four bytes: where the document has not ended by then, the count was right.
+  if (ending_ || text.size() - start > length * 4 + 64) {
+    at_ += end;
+    return message;
+  }
+  return std::nullopt;  // more has to come
 }
 
 std::optional<std::string_view> Framer::line() {
@@ -148,7 +169,9 @@ std::optional<std::string_view> Framer::line() {
 }
 
 std::optional<std::string_view> Framer::finish() {
-  if (skipping_ || at_ == buffer_.size()) return std::nullopt;
+  ending_ = true;  // what was held back for more goes by its count
+  if (const auto message = next()) return message;
+  if (skipping_ || skip_ != 0 || at_ == buffer_.size()) return std::nullopt;
   auto text = rest();
   std::size_t length = 0;
   bool whole = false;
@@ -156,6 +179,7 @@ std::optional<std::string_view> Framer::finish() {
     if (const auto start = frame_start(text, length, whole)) text.remove_prefix(*start);
   at_ = buffer_.size();
   seen_ = 0;
+  if (text.size() > longest_) ++cut_;
   text = text.substr(0, longest_);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == '\0'))
     text.remove_suffix(1);

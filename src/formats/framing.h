@@ -1,6 +1,7 @@
 // Syslog messages out of a byte stream (RFC 6587, RFC 5425): counted frames ("83 <34>1 …"), or lines ended by
-// LF or NUL, mixed as they come. Senders that count letters instead of bytes (a frame of XML that does not
-// end in '>') are understood: the frame is taken up to where the next one begins.
+// LF or NUL, mixed as they come. A frame is what its count says. One kind of wrong count is understood: of
+// letters instead of bytes, by senders of XML; a document that is cut by its count, with letters of several
+// bytes in it, is taken up to its end.
 #pragma once
 
 #include <optional>
@@ -18,7 +19,8 @@ class Framer {
   void feed(std::string_view bytes);
   // The next whole message; valid until feed() or finish().
   std::optional<std::string_view> next();
-  // The sender has closed: what is left is the last message, if there is any.
+  // No more will come: what is left, message by message, until there is none. The last may be the beginning
+  // of one.
   std::optional<std::string_view> finish();
 
   std::size_t pending() const { return buffer_.size() - at_; }
@@ -33,7 +35,8 @@ class Framer {
   std::size_t longest_;
   std::string buffer_;
   std::size_t at_ = 0, seen_ = 0;  // seen_: of the rest, looked through for an end of line
-  bool skipping_ = false;
+  bool skipping_ = false, ending_ = false;
+  std::size_t skip_ = 0;  // of a counted frame over the limit: how much of it is still to come
   std::uint64_t cut_ = 0;
 };
 

@@ -42,6 +42,8 @@ void read_csv(archive::Event& event, const Context& context, archive::Arena& are
 
 }  // namespace
 
+std::string_view reader_version() { return MAMORI_READER_VERSION; }
+
 std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zone) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, millis = 0;
   if (!take_digits(text, 4, year) || !take(text, '-') || !take_digits(text, 2, month) || !take(text, '-') ||

@@ -21,6 +21,9 @@ struct Context {
 // Fills in everything but event.raw, which is given. Values point into event.raw or `arena`.
 void normalise(archive::Event& event, const Context& context, archive::Arena& arena);
 
+// Which version of the readers this is: another one where their source is another.
+std::string_view reader_version();
+
 // RFC 3339 and its relatives (blank for T, comma for point, +0900, no zone: `zone`), which must be the whole
 // text. Fast.
 std::optional<Instant> parse_time(std::string_view text, std::chrono::minutes zone);

@@ -194,8 +194,34 @@ Result<json::object> Ledger::check(const Register& reg, const json::object& give
   return fields;
 }
 
+Status Ledger::check_alone(store::Connection& connection, const Register& reg, const Record& record) {
+  const auto& alone = reg.alone;
+  if (alone.fields.empty() || record.retired_at) return {};
+  const bool bounded = !alone.but_field.empty();
+  if (bounded && text_of(record.fields, alone.but_field) == alone.but_value) return {};
+  Error error{ErrorKind::conflict, "ledger.record.invalid"};
+  for (const auto& name : alone.fields) {
+    const auto value = text_of(record.fields, name);
+    if (value.empty()) continue;
+    store::Row parameters = {to_lower_ascii(value), record.facility};
+    if (bounded) parameters.emplace_back(alone.but_value);
+    const auto others = MAMORI_TRY(connection.query(
+        fmt::format("SELECT 1 FROM {} WHERE LOWER({}) = ? AND facility <> ? AND retired_at IS NULL{} LIMIT 1",
+                    reg.table(), name,
+                    bounded ? " AND COALESCE(" + alone.but_field + ", '') <> ?" : std::string()),
+        parameters));
+    if (others.rows.empty()) continue;
+    const auto& label = reg.find(name)->label;
+    error.problems.push_back(
+        {name, "ledger.field.elsewhere", {{"field", label.ja}, {"field_en", label.en}, {"value", value}}});
+  }
+  if (error.problems.empty()) return {};
+  return error;
+}
+
 Status Ledger::write_row(store::Connection& connection, const Register& reg, const Record& record,
                          bool fresh) {
+  MAMORI_TRY(check_alone(connection, reg, record));
   auto row = detail::row_of(reg, record);
   row.emplace_back(detail::search_text(reg, record));
   Status written;
@@ -270,6 +296,7 @@ Status Ledger::create_many(store::Transaction& transaction, const store::Actor& 
     record.label = detail::label_of(reg, record.number, record.fields);
     record.version = 1;
     record.created_at = record.updated_at = now;
+    MAMORI_TRY(check_alone(*transaction, reg, record));
     auto row = detail::row_of(reg, record);
     row.emplace_back(detail::search_text(reg, record));
     rows.push_back(std::move(row));

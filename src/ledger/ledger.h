@@ -75,7 +75,7 @@ class Ledger {
   // Errors of the writing calls: ledger.record.invalid with one problem per field, ledger.record.missing
   // (also where the record is of another facility), ledger.record.changed (someone else was faster: `version`
   // is not the current one), ledger.number.taken, and as problems of `number` and `reason` those of
-  // check_number(), ledger.reason.*.
+  // check_number(), ledger.reason.*, and ledger.field.elsewhere (conflict: see Alone).
   Result<Record> create(const store::Actor& actor, const Register& reg, const std::string& facility,
                         const Write& write);
   // Fields that are absent stay as they are.
@@ -148,6 +148,7 @@ class Ledger {
   // The record as the transaction leaves it, which then is committed.
   Result<Record> committed(store::Transaction& transaction, const Register& reg, const store::Scope& scope,
                            const std::string& id) const;
+  static Status check_alone(store::Connection& connection, const Register& reg, const Record& record);
   Status write_row(store::Connection& connection, const Register& reg, const Record& record, bool fresh);
 
   store::Database& database_;

@@ -113,10 +113,10 @@ Result<Printed> parse_printed(const Yaml& yaml, const Register& reg) {
 }
 
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(
-      yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
-                 "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
-                 "example",  "named_only", "finds",       "keeps", "remembers",   "places",  "printed"}));
+  MAMORI_TRY(yaml.only({"register",  "label",  "description", "group",      "requirement", "fields",
+                        "called",    "key",    "numbering",   "observed",   "life",        "writers",
+                        "readers",   "hint",   "example",     "named_only", "finds",       "keeps",
+                        "remembers", "places", "printed",     "alone"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -160,6 +160,18 @@ Result<Register> parse_register(const Yaml& yaml) {
   }
   if (const auto finds = yaml["finds"]; finds.present()) reg.finds = MAMORI_TRY(parse_finds(finds, reg));
   reg.keeps = yaml["keeps"].texts();
+  if (const auto alone = yaml["alone"]; alone.present()) {
+    MAMORI_TRY(alone.only({"fields", "but"}));
+    reg.alone.fields = alone["fields"].texts();
+    for (const auto& [name, value] : alone["but"].members()) {
+      reg.alone.but_field = name;
+      reg.alone.but_value = value.text();
+    }
+    auto named = reg.alone.fields;
+    if (!reg.alone.but_field.empty()) named.push_back(reg.alone.but_field);
+    for (const auto& name : named)
+      if (!reg.find(name)) return alone.error("unknown field: " + name);
+  }
   reg.places = yaml["places"].texts();
   for (const auto& name : reg.places) {
     const auto* field = reg.find(name);

@@ -96,6 +96,13 @@ struct Printed {
   std::string rows, columns, cell, note;  // of a matrix: fields; `columns` is a reference
 };
 
+// What one facility has no other can have, as the address of a sender; `but`: records that hold nothing yet,
+// by the value of a field.
+struct Alone {
+  std::vector<std::string> fields;
+  std::string but_field, but_value;
+};
+
 struct Register {
   std::string name;
   Words label;
@@ -115,6 +122,7 @@ struct Register {
   std::map<std::string, std::string> remembers;  // observed: field → the field whose value before it keeps
   std::vector<std::string> writers;              // roles that may change records; see identity/permission.h
   std::vector<std::string> readers;
+  Alone alone;
   std::vector<std::string> places;  // fields that put a facility below others in the tree of grants
   std::vector<Printed> printed;
   Words hint;  // for the empty list: what belongs here

@@ -117,6 +117,13 @@ void Counting::count_dropped(const std::string& source, std::uint64_t events) {
   counters_[source].fresh[hour].dropped += events;
 }
 
+void Counting::count_refused(const std::string& source) {
+  ++refused_;
+  const auto hour = hour_of(ledger_.database().clock().now());
+  const MutexLock lock(mutex_);
+  ++counters_[source].fresh[hour].refused;
+}
+
 std::optional<double> Counting::Counters::drift() const {
   if (drifts.empty()) return std::nullopt;
   auto sorted = drifts;
@@ -222,6 +229,7 @@ std::string Counting::totals() const {
   counter("dropped", dropped_);
   counter("overflow", overflow_);
   counter("turned_away", turned_away_);
+  counter("cut", cut_);
   return out + fmt::format("# TYPE mamori_log_waiting_events gauge\nmamori_log_waiting_events {}\n",
                            waiting_.load());
 }

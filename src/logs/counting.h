@@ -23,6 +23,10 @@ class Counting {
   void count(const LogSource& source, std::span<const archive::Event> events, std::size_t refused);
   // What came and could not be kept. `source` "": nobody knows whose.
   void count_dropped(const std::string& source, std::uint64_t events);
+  // A request of this source that was refused whole: its sender was told, nothing of it is kept.
+  void count_refused(const std::string& source);
+  // Messages over the archive's limit, of which the beginning is kept.
+  void count_cut(std::uint64_t events) { cut_ += events; }
   void count_waiting(std::uint64_t events) { waiting_ = events; }  // read, not yet kept
   // What a refused sender sent.
   void count_turned_away(std::uint64_t events) { turned_away_ += events; }
@@ -53,7 +57,7 @@ class Counting {
   const Senders& senders_;
   mutable Mutex mutex_;                                          // never held across the database
   std::map<std::string, Counters> counters_ GUARDED_BY(mutex_);  // by source id
-  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0},
+  std::atomic<std::uint64_t> accepted_{0}, refused_{0}, dropped_{0}, overflow_{0}, turned_away_{0}, cut_{0},
       waiting_{0};
 };
 

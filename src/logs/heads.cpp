@@ -21,7 +21,7 @@ Status Keeping::publish_head(const archive::StreamName& name) {
   // keep that from being noted.
   Failures failures;
   const auto still_holds = [&](const RecordedHead& noted) { return !deviation(noted, stream); };
-  failures.add("heads", record_heads(ledger_.database(), {{name, head}}, still_holds));
+  failures.add("heads", record_heads(ledger_.database(), {{name, head}}, still_holds, reading_since_));
   if (witness_) failures.add("witness", witness_->keep(name, head));
   return failures.status();
 }

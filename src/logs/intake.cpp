@@ -27,7 +27,10 @@ Result<Logs::Accepted> Logs::accept(const LogSource& source, std::string_view ad
     const auto some = found.subspan(start, std::min(kAppendedAtOnce, found.size() - start));
     events.reserve(some.size());
     for (const auto& one : some) {
-      if (one.raw.size() > archive::kLongestRaw) out.notes.push_back({one.line, "archive.event.cut"});
+      if (one.raw.size() > archive::kLongestRaw) {
+        out.notes.push_back({one.line, "archive.event.cut"});
+        counting_.count_cut(1);
+      }
       auto& event = events.emplace_back();
       event.raw = one.raw.substr(0, archive::kLongestRaw);
       formats::normalise(event, context, arena);

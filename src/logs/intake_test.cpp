@@ -27,6 +27,53 @@ TEST_F(Intake, UnknownSendersAppearAndRefusedOnesAreNotHeard) {
   EXPECT_EQ(events().size(), 3u);
 }
 
+TEST_F(Intake, ASenderBelongsToOneFacility) {
+  const store::Actor manager{"u2", "別の管理者", "test"};
+  const auto& sources = **ledger_->find_register("log_source");
+  const auto other = ledger_
+                         ->create(manager, **ledger_->find_register("facility"), "",
+                                  {{{"name", "別の診療所"}, {"kind", "clinic"}}, ""})
+                         ->id;
+  const auto certificate = std::string(64, 'a');
+  const auto ours = *ledger_->create(
+      manager, sources, facility_,
+      {{{"name", "電子カルテ"}, {"address", "198.51.100.4"}, {"certificate", certificate}}, ""});
+  const auto refused = [&](const Result<ledger::Record>& made, const std::string& field) {
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().kind, ErrorKind::conflict);
+    ASSERT_EQ(made.error().problems.size(), 1u);
+    EXPECT_EQ(made.error().problems[0].field, field);
+    EXPECT_EQ(made.error().problems[0].code, "ledger.field.elsewhere");
+  };
+  refused(ledger_->create(manager, sources, other, {{{"name", "写し"}, {"address", "198.51.100.4"}}, ""}),
+          "address");
+  refused(ledger_->create(manager, sources, other,
+                          {{{"name", "写し"}, {"certificate", std::string(64, 'A')}}, ""}),
+          "certificate");
+  // Entered as undecided and accepted then: no way either, and meanwhile nothing is diverted.
+  const auto undecided = *ledger_->create(
+      manager, sources, other, {{{"name", "写し"}, {"address", "198.51.100.4"}, {"state", "unknown"}}, ""});
+  EXPECT_EQ(logs_->source_of({.address = "198.51.100.4"})->facility, facility_);
+  refused(ledger_->update(manager, sources, store::Scope::job(other), undecided.id, undecided.version,
+                          {{{"state", "accepted"}}, ""}),
+          "address");
+  refused(ledger_->update(manager, sources, store::Scope::job(other), undecided.id, undecided.version,
+                          {{{"state", "refused"}}, ""}),
+          "address");
+  // A sender that appeared by itself may be claimed by the facility that has it.
+  EXPECT_EQ(logs_->source_of({.address = "198.51.100.5"})->facility, facility_);
+  ASSERT_TRUE(ledger_->create(manager, sources, other, {{{"name", "UTM"}, {"address", "198.51.100.5"}}, ""}));
+  ASSERT_TRUE(logs_->all_sources());
+  EXPECT_EQ(logs_->source_of({.address = "198.51.100.5"})->facility, other);
+  // What was retired is free, and cannot come back beside its successor.
+  ASSERT_TRUE(ledger_->retire(manager, sources, store::Scope::job(facility_), ours.id, ours.version, "移設"));
+  ASSERT_TRUE(
+      ledger_->create(manager, sources, other, {{{"name", "移設"}, {"address", "198.51.100.4"}}, ""}));
+  refused(
+      ledger_->bring_back(manager, sources, store::Scope::job(facility_), ours.id, ours.version + 1, "戻す"),
+      "address");
+}
+
 TEST_F(Intake, ASenderThatPausesIsReadOn) {
   const auto receiver = *Receiver::open({.tcp_port = 0}, *logs_);
   const int file = connect_tcp(receiver->tcp_port());

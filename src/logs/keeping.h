@@ -38,7 +38,8 @@ std::string label_of(const archive::StreamName& name);
 // Threads: all calls may come from several. What it is given outlives it.
 class Keeping {
  public:
-  Keeping(ledger::Ledger& ledger, archive::Archive& archive) : ledger_(ledger), archive_(archive) {}
+  Keeping(ledger::Ledger& ledger, archive::Archive& archive)
+      : ledger_(ledger), archive_(archive), reading_since_(ledger.database().clock().now()) {}
   static Status migrate(store::Database& database);
 
   // --- appending
@@ -110,6 +111,7 @@ class Keeping {
 
   ledger::Ledger& ledger_;
   archive::Archive& archive_;
+  const Instant reading_since_;
   Mutex making_room_;               // one at a time
   std::optional<Witness> witness_;  // set before anything runs
   const Texts* texts_ = nullptr;

@@ -147,46 +147,58 @@ struct Receiver::State {
       ~Ended() { *alive = false; }
     } ended{alive};
     formats::Framer framer;
+    std::uint64_t cut = 0;
     std::vector<char> buffer(64u << 10);
     asio::steady_timer idle(executor);
     // While one batch goes to the archive the next is read; a third has to wait, and the sender with it.
     auto keeping = std::make_shared<std::optional<Keeper::Outcome>>(Keeper::Outcome::kept);
     asio::steady_timer kept(executor, asio::steady_timer::time_point::max());
     error_code woken;
-    while (!stopping) {
-      if (!asked ||
-          Clock::now() - *asked > std::chrono::seconds(10)) {  // what was decided about the sender meanwhile
+    std::optional<Clock::time_point> end;  // where we end: until when what lies in the socket is read
+    const auto more_lies_there = [&] {
+      error_code ignored;
+      return stream.lowest_layer().available(ignored) != 0 && !ignored;
+    };
+    for (bool reading = true; reading;) {
+      if (stopping && !end) end = Clock::now() + kLastLook;
+      reading = !end || (Clock::now() < *end && more_lies_there());
+      if (reading &&
+          (!asked || Clock::now() - *asked >
+                         std::chrono::seconds(10))) {  // what was decided about the sender meanwhile
         asked = Clock::now();
         if (const auto known = logs.find_sender(lane->sender); !known) {
           log::warning("log sender " + address + ": " + describe(known.error()));
           break;
         }
       }
-      error_code failure;
-      idle.expires_after(std::chrono::seconds(options.idle_seconds));
-      idle.async_wait([&stream, alive](error_code cancelled) {
-        error_code ignored;
-        if (!cancelled && *alive) stream.lowest_layer().close(ignored);
-      });
-      const auto count = co_await stream.async_read_some(asio::buffer(buffer),
-                                                         asio::redirect_error(asio::use_awaitable, failure));
-      idle.cancel();
-      if (!failure) {
+      if (reading) {
+        error_code failure;
+        if (end)
+          idle.expires_at(*end);
+        else
+          idle.expires_after(std::chrono::seconds(options.idle_seconds));
+        idle.async_wait([&stream, alive](error_code cancelled) {
+          error_code ignored;
+          if (!cancelled && *alive) stream.lowest_layer().close(ignored);
+        });
+        const auto count = co_await stream.async_read_some(
+            asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, failure));
+        idle.cancel();
         framer.feed({buffer.data(), count});
         if (count == buffer.size() && buffer.size() < kRead) buffer.resize(buffer.size() * 2);
+        if (failure == asio::error::operation_aborted && stopping && !end) continue;  // the last look
+        reading = !failure && count != 0;
       }
       for (bool more = true; more;) {
         std::vector<std::string> messages;
         while (more && messages.size() < kMostOfOne) {
-          const auto message = framer.next();
+          // Nobody sends again what the kernel has acknowledged: what is not whole is kept too.
+          const auto message = reading ? framer.next() : framer.finish();
           if (message)
             messages.emplace_back(*message);
           else
             more = false;
         }
-        if (!more && failure &&
-            !stopping)  // the sender has ended; where we end, it sends what is not whole again
-          if (const auto last = framer.finish()) messages.emplace_back(*last);
         if (messages.empty()) break;
         while (!keeping->has_value())
           co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
@@ -199,7 +211,7 @@ struct Receiver::State {
           });
         });
       }
-      if (failure || count == 0) break;
+      if (framer.cut() != cut) logs.counting().count_cut(framer.cut() - std::exchange(cut, framer.cut()));
     }
     while (!keeping->has_value()) co_await kept.async_wait(asio::redirect_error(asio::use_awaitable, woken));
   }

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "logs/reread.h"
 
 namespace mamori::logs {
 namespace {
@@ -53,7 +54,7 @@ Status migrate_recorded(store::Database& database) { return database.migrate(kSc
 
 Status record_heads(store::Database& database,
                     const std::vector<std::pair<archive::StreamName, proof::Head>>& heads,
-                    const StillHolds& still_holds) {
+                    const StillHolds& still_holds, Instant reading_since) {
   const auto now = database.clock().now();
   std::map<archive::StreamName, Row> known;
   {
@@ -100,6 +101,7 @@ Status record_heads(store::Database& database,
                              {name.facility, name.name, static_cast<std::int64_t>(head.size),
                               proof::to_base64(head.root), to_millis(head.at), noted}));
   }
+  for (const auto& [facility, note] : notes) MAMORI_TRY(note_reader(transaction, facility, reading_since));
   for (const auto& [facility, note] : notes)
     if (due[facility])
       transaction.journal(kArchive, {facility, "logs", "", "heads", "", json::serialize(note), ""});

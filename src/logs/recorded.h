@@ -21,9 +21,10 @@ using StillHolds = std::function<bool(const RecordedHead&)>;
 // Of heads just signed. The journal tells of them when a stream is new, and once a day; and, once, of a
 // stream that does not hold any more what was noted of it: that note stays, and nothing later takes its
 // place.
+// `reading_since`: see note_reader().
 Status record_heads(store::Database& database,
                     const std::vector<std::pair<archive::StreamName, proof::Head>>& heads,
-                    const StillHolds& still_holds);
+                    const StillHolds& still_holds, Instant reading_since);
 // All that were noted, in the table or in the journal, each once: by name, of each the newest first.
 Result<std::vector<RecordedHead>> recorded_heads(store::Connection& connection);
 // Of each stream of the facility ("": of all) the newest that was noted.

@@ -96,9 +96,10 @@ Status Senders::load() {
         auto source = source_in(row);
         by_id[source.id] = index;
         if (source.state == "unknown") ++made->unknown;
-        if (!store::is_null(row[9])) made->by_address[store::as_text(row[9])] = index;
-        if (!store::is_null(row[10])) made->by_certificate[to_lower_ascii(store::as_text(row[10]))] = index;
         made->sources.push_back(std::move(source));
+        if (!store::is_null(row[9])) made->claim(made->by_address, store::as_text(row[9]), index);
+        if (!store::is_null(row[10]))
+          made->claim(made->by_certificate, to_lower_ascii(store::as_text(row[10])), index);
       }));
   MAMORI_TRY(lease->each("SELECT source, hash FROM log_token", {}, [&](store::Row& row) {
     if (const auto found = by_id.find(store::as_text(row[0])); found != by_id.end())
@@ -117,6 +118,17 @@ Status Senders::load() {
   sequence_ = before >= 0 && sequence_ < 0 ? -1 : sequence;
   loaded_ = now;
   return {};
+}
+
+// Nobody takes another facility's sender away by entering it too: who had it first keeps it. What nobody has
+// decided about yet keeps nothing. Within a facility the newest counts.
+void Senders::Table::claim(std::map<std::string, std::size_t>& index, const std::string& key,
+                           std::size_t newer) const {
+  const auto [entry, fresh] = index.emplace(key, newer);
+  if (fresh) return;
+  const auto& has = sources[entry->second];
+  const auto& wants = sources[newer];
+  if (has.facility == wants.facility || has.state == "unknown") entry->second = newer;
 }
 
 const LogSource* Senders::Table::find(const Sender& sender) const {

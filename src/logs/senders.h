@@ -75,6 +75,7 @@ class Senders {
     std::optional<std::size_t> collecting;
     std::size_t unknown = 0;
     const LogSource* find(const Sender& sender) const;
+    void claim(std::map<std::string, std::size_t>& index, const std::string& key, std::size_t newer) const;
   };
   Status load();
   Result<std::string> default_facility(store::Connection& connection) const;

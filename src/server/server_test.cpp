@@ -354,6 +354,147 @@ TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
   EXPECT_EQ(status(admit(forged, *installation_)), 403);
 }
 
+// What comes over HTTP is kept, or its sender is told so that it keeps it.
+TEST_P(OnBothEngines, SendersAreAnsweredAsTheirProtocolsHaveIt) {
+  const store::Actor actor{"", "t", "test"};
+  const auto source =
+      *services().ledger.create(actor, **services().ledger.find_register("log_source"), first_.facility,
+                                {{{"name", "app"}, {"state", "accepted"}}, ""});
+  const auto token =
+      services().logs.make_token(actor, store::Scope::door(first_.facility), source.id)->reveal();
+  using Headers = std::map<std::string, std::string>;
+  const auto put = [&](http::Method method, const std::string& path, const std::string& body,
+                       const Headers& headers = {}) {
+    auto made = request(method, path, "", body);
+    made.headers["authorization"] = "Bearer " + token;
+    for (const auto& [name, value] : headers) made.headers[name] = value;
+    return answer(made, *installation_);
+  };
+  const auto post = [&](const std::string& path, const std::string& body, const Headers& headers = {}) {
+    return put(http::Method::post, path, body, headers);
+  };
+  std::size_t before = 0;
+  const auto kept = [&] {  // since the last time
+    std::vector<std::string> out;
+    auto* stream = *services().logs.archive().stream({first_.facility, "events"});
+    const archive::SearchOptions all;
+    EXPECT_TRUE(stream->each_match({}, all.from, all.to, before,
+                                   [&](proof::LeafIndex, const archive::Event& event) -> Result<bool> {
+                                     out.emplace_back(event.raw);
+                                     return true;
+                                   }));
+    before = stream->size();
+    return out;
+  };
+  const auto header = [](const http::Reply& reply, std::string_view name) {
+    for (const auto& [key, value] : reply.headers)
+      if (key == name) return value;
+    return std::string();
+  };
+  using List = std::vector<std::string>;
+
+  // Codings, in any case; members in a row; what is torn or not known is refused and counted.
+  const auto first = *from_base64("H4sIAAAAAAACA0vLLCouUcjJzEvlAgAQ/O+9CwAAAA=="),
+             second = *from_base64("H4sIAAAAAAACAytOTc7PS1HIycxL5QIATTNGrQwAAAA=");
+  const auto packed_zstd = *from_base64("KLUv/QRYWQAAdGhpcmQgbGluZQoz+r/F"),
+             zlib = *from_base64("eJxLyy8tKslQyMnMS+UCAB9DBGs="),
+             deflate = *from_base64("S8tMK8lQyMnMS+UCAA==");
+  const auto lines = [&](const std::string& body, const std::string& coding) {
+    return post("/ingest/lines", body, {{"content-encoding", coding}}).status;
+  };
+  EXPECT_EQ(lines(first + second + std::string(512, '\0'), "GZIP"), 201);
+  EXPECT_EQ(kept(), (List{"first line", "second line"}));
+  EXPECT_EQ(lines(packed_zstd + packed_zstd, "zstd"), 201);
+  EXPECT_EQ(kept(), (List{"third line", "third line"}));
+  EXPECT_EQ(lines(zlib, "deflate"), 201);
+  EXPECT_EQ(lines(deflate, "Deflate"), 201);
+  EXPECT_EQ(kept(), (List{"fourth line", "fifth line"}));
+  EXPECT_EQ(lines("plain", "identity"), 201);
+  EXPECT_EQ(kept(), (List{"plain"}));
+  const auto counted = [&] {
+    const auto text = services().logs.metrics();
+    const std::string name = "\nmamori_log_refused_total ";
+    return std::stoul(text.substr(text.find(name) + name.size()));
+  };
+  const auto refused = counted();
+  std::size_t tried = 0;
+  for (const auto& [body, coding] : std::vector<std::pair<std::string, std::string>>{
+           {first.substr(0, first.size() - 3), "gzip"},
+           {first + second.substr(0, 12), "gzip"},
+           {first + "garbage", "gzip"},
+           {packed_zstd.substr(0, packed_zstd.size() - 2), "zstd"},
+           {packed_zstd + "x", "zstd"},
+           {zlib.substr(0, zlib.size() - 5), "deflate"},
+           {"no", "deflate"}}) {
+    EXPECT_EQ(lines(body, coding), 422) << coding << tried;
+    ++tried;
+  }
+  for (const auto* coding : {"br", "snappy", "gzip, zstd", "compress"}) {
+    const auto reply = post("/ingest/v1/logs", first, {{"content-encoding", coding}});
+    EXPECT_EQ(reply.status, 415) << coding;
+    EXPECT_EQ(header(reply, "Accept-Encoding"), "gzip, deflate, zstd");
+    EXPECT_EQ(parse_json_object(reply.body)->at("status").as_int64(), 415);
+    ++tried;
+  }
+  EXPECT_EQ(kept(), List{});
+  EXPECT_EQ(counted(), refused + tried);
+
+  // FHIR.
+  const auto audit = [](const std::string& patient) {
+    return R"({"resourceType":"AuditEvent","recorded":"2026-11-20T01:00:00Z","entity":[{"what":{"reference":"Patient/)" +
+           patient + R"("}}]})";
+  };
+  auto reply = post("/ingest/fhir/AuditEvent", "\xEF\xBB\xBF" + audit("1"));
+  EXPECT_EQ(reply.status, 201) << reply.body;
+  EXPECT_TRUE(header(reply, "Location").starts_with("/ingest/fhir/AuditEvent/")) << header(reply, "Location");
+  EXPECT_TRUE(reply.content_type.starts_with("application/fhir+json"));
+  reply = put(http::Method::put, "/ingest/fhir/AuditEvent/a-1", audit("2"));
+  EXPECT_EQ(reply.status, 201);
+  EXPECT_EQ(header(reply, "Location"), "/ingest/fhir/AuditEvent/a-1/_history/1");
+  EXPECT_EQ(put(http::Method::put, "/ingest/fhir/AuditEvent/a_1", audit("2")).status, 400);
+  EXPECT_EQ(kept(), (List{audit("1"), audit("2")}));
+  const auto bundle = [&](const std::string& type, const std::string& entries) {
+    return R"({"resourceType":"Bundle","type":")" + type + R"(","entry":[)" + entries + "]}";
+  };
+  const auto entry = [](const std::string& resource) { return R"({"resource":)" + resource + "}"; };
+  const auto mixed =
+      entry(audit("3")) + "," + entry(R"({"resourceType":"Patient"})") + "," + entry(audit("4"));
+  reply = post("/ingest/fhir", bundle("batch", mixed));
+  EXPECT_EQ(reply.status, 200);
+  auto answer_of = parse_json_object(reply.body);
+  ASSERT_TRUE(answer_of);
+  EXPECT_EQ(text_of(*answer_of, "type"), "batch-response");
+  List statuses;
+  for (const auto& one : answer_of->at("entry").as_array())
+    statuses.emplace_back(one.at("response").at("status").as_string());
+  EXPECT_EQ(statuses, (List{"201 Created", "422 Unprocessable Entity", "201 Created"}));
+  EXPECT_EQ(kept(), (List{audit("3"), audit("4"), R"({"resourceType":"Patient"})"}));
+  reply = post("/ingest/fhir", bundle("transaction", mixed));
+  EXPECT_EQ(reply.status, 422) << "all or nothing";
+  EXPECT_EQ(text_of(*parse_json_object(reply.body), "resourceType"), "OperationOutcome");
+  EXPECT_EQ(kept(), (List{bundle("transaction", mixed)})) << "as it came, as refused";
+  EXPECT_EQ(post("/ingest/fhir/", bundle("transaction", entry(audit("5")))).status, 200);
+  EXPECT_EQ(post("/ingest/fhir/AuditEvent", "<x/>").status, 422);
+  (void)kept();
+  reply = put(http::Method::get, "/ingest/fhir/metadata", "");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(text_of(*parse_json_object(reply.body), "resourceType"), "CapabilityStatement");
+  EXPECT_EQ(text_of(*parse_json_object(reply.body), "fhirVersion"), "4.0.1");
+
+  // Elasticsearch: what Beats ask before they send; OTLP: bad data is 400.
+  reply = put(http::Method::get, "/ingest/elastic/_license", "");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(header(reply, "X-Elastic-Product"), "Elasticsearch");
+  EXPECT_EQ(parse_json_object(reply.body)->at("license").at("status").as_string(), "active");
+  reply = put(http::Method::get, "/ingest/elastic/", "");
+  EXPECT_EQ(parse_json_object(reply.body)->at("version").at("number").as_string(), "8.19.0");
+  EXPECT_EQ(post("/ingest/elastic/_bulk", "nonsense\n").status, 400);
+  EXPECT_EQ(post("/ingest/v1/logs", R"({"resourceLogs":)").status, 400);
+  EXPECT_EQ(kept(), (List{"nonsense\n", R"({"resourceLogs":)"}));
+  EXPECT_EQ(post("/ingest/lines", R"([{"user":"a"},{"user":"b"}])").status, 201);
+  EXPECT_EQ(kept(), (List{R"({"user":"a"})", R"({"user":"b"})"}));
+}
+
 TEST_P(OnBothEngines, WhatWeHaveRunOutOfIsToldAsSomethingThatPasses) {
   for (const auto& [kind, code] :
        std::vector<std::pair<ErrorKind, std::string>>{{ErrorKind::exhausted, "os.disk.full"},

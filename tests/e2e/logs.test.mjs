@@ -1,13 +1,14 @@
 // The logs as senders, people and scripts meet them: real clients send, the real browser searches, the command line verifies.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { createConnection } from "node:net";
+import { createConnection, createServer } from "node:net";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Client } from "@elastic/elasticsearch";
 import { OTLPLogExporter as HttpExporter } from "@opentelemetry/exporter-logs-otlp-http";
 import { OTLPLogExporter as ProtoExporter } from "@opentelemetry/exporter-logs-otlp-proto";
+import FhirClient from "fhir-kit-client";
 import { Resource } from "@opentelemetry/resources";
 import { LoggerProvider, SimpleLogRecordProcessor } from "@opentelemetry/sdk-logs";
 import { axeProblems, folder, hospital, mamori, serve, shot } from "./mamori.mjs";
@@ -60,6 +61,10 @@ describe("the log archive", () => {
 
   test("the Elasticsearch client sends with _bulk", async () => {
     const client = new Client({ node: `${server.url}/ingest/elastic`, auth: { username: "mamori", password: token } });
+    // What Beats and Logstash ask before they send.
+    const [major, minor] = (await client.info()).version.number.split(".").map(Number);
+    assert.ok(major === 8 && minor >= 11, "Beats of 8.1 to 8.10 refuse a server that is older than they are");
+    assert.equal((await client.license.get()).license.status, "active");
     const result = await client.bulk({
       operations: [
         { create: { _index: "logs" } },
@@ -139,6 +144,78 @@ describe("the log archive", () => {
     await page.getByText("ログとして読めなかった理由").waitFor();
     await shot(page, "log-refused");
     assert.deepEqual(await axeProblems(page), []);
+  });
+
+  test("a FHIR client asks what there is, creates, updates, and sends a batch", async () => {
+    const client = new FhirClient({ baseUrl: `${server.url}/ingest/fhir`, bearerToken: token });
+    const event = (patient, id) => ({
+      resourceType: "AuditEvent",
+      ...(id ? { id } : {}),
+      recorded: "2026-11-20T03:00:00Z",
+      action: "R",
+      agent: [{ who: { identifier: { value: "s10003" } }, requestor: true }],
+      entity: [{ what: { reference: `Patient/${patient}` } }],
+    });
+    const statement = await client.capabilityStatement();
+    const [resource] = statement.rest[0].resource;
+    assert.deepEqual([resource.type, resource.interaction.map((one) => one.code)], ["AuditEvent", ["create", "update"]]);
+    const made = await client.create({ resourceType: "AuditEvent", body: event("778001") });
+    const { response } = FhirClient.httpFor(made);
+    assert.equal(response.status, 201);
+    assert.match(response.headers.get("location"), /AuditEvent\/[A-Za-z0-9.-]{1,64}\/_history\/1$/);
+    await client.update({ resourceType: "AuditEvent", id: "e-1", body: event("778002", "e-1") });
+    const batch = await client.batch({
+      body: {
+        resourceType: "Bundle",
+        type: "batch",
+        entry: ["778003", "778004"].map((patient) => ({
+          request: { method: "POST", url: "AuditEvent" },
+          resource: event(patient),
+        })),
+      },
+    });
+    assert.equal(batch.type, "batch-response");
+    assert.deepEqual(
+      batch.entry.map((one) => one.response.status),
+      ["201 Created", "201 Created"],
+    );
+    await assert.rejects(client.create({ resourceType: "AuditEvent", body: { resourceType: "Patient" } }));
+    for (const patient of ["778001", "778002", "778003", "778004"]) assert.equal(find(`patient:${patient}`).length, 1);
+  });
+
+  test("what is packed in a way not known here is refused, and its sender keeps it", async () => {
+    const { brotliCompressSync, deflateSync, gzipSync } = await import("node:zlib");
+    const twice = Buffer.concat([gzipSync("memberzebra one\n"), gzipSync("memberzebra two\n")]);
+    assert.equal((await post("/ingest/lines", twice, { "Content-Encoding": "gzip" })).status, 201);
+    assert.equal((await post("/ingest/lines", deflateSync("memberzebra 3\n"), { "Content-Encoding": "deflate" })).status, 201);
+    assert.equal(find("memberzebra").length, 3);
+    const reply = await post("/ingest/lines", brotliCompressSync("no\n"), { "Content-Encoding": "br" });
+    assert.equal(reply.status, 415);
+    assert.match(reply.headers.get("accept-encoding"), /zstd/);
+  });
+
+  test("what a sender has begun when the server stops is kept", async () => {
+    const place = folder();
+    try {
+      assert.equal(mamori("init", "--name", "別棟", "--kind", "clinic", "--login", "admin", "--data", place.path).code, 0);
+      const free = createServer().listen(0, "127.0.0.1");
+      await new Promise((resolve) => free.on("listening", resolve));
+      const { port } = free.address();
+      await new Promise((resolve) => free.close(resolve));
+      const other = await serve(place.path, {}, "--syslog-tcp", String(port));
+      const socket = createConnection(port, "127.0.0.1");
+      await new Promise((resolve) => socket.on("connect", resolve));
+      socket.on("error", () => {});
+      const text = (word) => `<34>1 2026-11-20T00:00:00Z fw app - - - pendingzebra ${word}`;
+      socket.write(`${text("whole")}\n500 ${text("half of a frame")}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await other.stop();
+      socket.destroy();
+      const found = mamori("logs", "search", "pendingzebra", "--format", "json", "--data", place.path).out.trim().split("\n");
+      assert.equal(found.length, 2, found.join());
+    } finally {
+      place.remove();
+    }
   });
 
   test("another installation's heads come to this one as to a hub, and its logs are held against them", async () => {

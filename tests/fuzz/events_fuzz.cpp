@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       whole.feed(bytes);
       std::size_t total = 0;
       while (const auto message = whole.next()) total += message->size();
-      if (const auto last = whole.finish()) total += last->size();
+      while (const auto last = whole.finish()) total += last->size();
       MAMORI_ASSERT(total <= bytes.size());
     }
   }
