@@ -110,6 +110,17 @@ std::vector<std::string> joined_headings(const sheet::Table& table, std::size_t 
   return headings;
 }
 
+// In a suite's export the words about its own inventory name no field by themselves; a person may still map
+// them.
+void leave_to_suite(const Register& reg, const std::vector<std::string>& headings, HeadingIndex& index) {
+  const bool from_suite = std::any_of(headings.begin(), headings.end(), [&](const std::string& heading) {
+    return std::any_of(reg.suite_marks.begin(), reg.suite_marks.end(),
+                       [&](const std::string& mark) { return fold_heading(mark) == fold_heading(heading); });
+  });
+  if (!from_suite) return;
+  for (const auto& own : reg.suite_own) index.erase(fold_heading(own));
+}
+
 // What the sheet itself has lost in the columns that are read. `flaw` goes on from line to line.
 std::vector<Problem> flaws_of(const Register& reg, const std::vector<ImportColumn>& columns,
                               const sheet::Table& table, std::vector<sheet::Flaw>::const_iterator& flaw,
@@ -460,6 +471,20 @@ void plan_line(const Register& reg, ImportLine& line, json::object given,
     line.outcome = LineOutcome::rejected;
     return;
   }
+  for (const auto& name : line.changed_fields) {
+    const auto* field = reg.find(name);
+    const auto* then = before->fields.if_contains(name);
+    if (line.fields.contains(name) || !field || !then) continue;
+    const auto label = before->ref_labels.find(name);
+    line.problems.push_back(
+        {name,
+         "ledger.import.cleared",
+         {{"field", field->label.ja},
+          {"field_en", field->label.en},
+          {"value", label != before->ref_labels.end() ? label->second
+                    : field->type == FieldType::ref   ? std::string("…")
+                                                    : std::string(head(display(*field, *then, "ja"), 60))}}});
+  }
   line.outcome = line.changed_fields.empty() ? LineOutcome::unchanged : LineOutcome::changed;
 }
 
@@ -511,6 +536,7 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
   plan.heading_line = found.row + 1;
   std::size_t first = found.row + 1;
   const auto headings = joined_headings(*found.table, found.row, index, first);
+  leave_to_suite(reg, headings, index);
   plan.columns = MAMORI_TRY(map_columns(reg, headings, index, before, options));
   plan.skipped = first - 1;
 

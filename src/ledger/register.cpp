@@ -93,9 +93,10 @@ Result<Finds> parse_finds(const Yaml& yaml, const Register& reg) {
 }
 
 Result<Register> parse_register(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"register", "label",      "description", "group", "requirement", "fields",  "called",
-                        "key",      "numbering",  "observed",    "life",  "writers",     "readers", "hint",
-                        "example",  "named_only", "finds",       "keeps", "remembers",   "places"}));
+  MAMORI_TRY(
+      yaml.only({"register", "label",      "description", "group", "requirement", "fields",    "called",
+                 "key",      "numbering",  "observed",    "life",  "writers",     "readers",   "hint",
+                 "example",  "named_only", "suite",       "finds", "keeps",       "remembers", "places"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -139,6 +140,11 @@ Result<Register> parse_register(const Yaml& yaml) {
   }
   if (const auto finds = yaml["finds"]; finds.present()) reg.finds = MAMORI_TRY(parse_finds(finds, reg));
   reg.keeps = yaml["keeps"].texts();
+  if (const auto suite = yaml["suite"]; suite.present()) {
+    MAMORI_TRY(suite.only({"marks", "own"}));
+    reg.suite_marks = suite["marks"].texts();
+    reg.suite_own = suite["own"].texts();
+  }
   reg.places = yaml["places"].texts();
   for (const auto& name : reg.places) {
     const auto* field = reg.find(name);
