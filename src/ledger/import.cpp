@@ -200,16 +200,19 @@ std::string key_of(const Register& reg, const json::object& fields) {
   return key;
 }
 
+bool is_initial(const Field& field, const json::value& value) {
+  if (field.initial.empty()) return false;
+  const auto initial = normalise(field, json::value(field.initial));
+  return initial && *initial == value;
+}
+
 // All that a record says. A field that is empty and one that has the value every new record gets are the
 // same.
 std::string content_of(const Register& reg, const json::object& fields) {
   std::string content;
   for (const auto& field : reg.fields) {
     const auto* value = fields.if_contains(field.name);
-    if (!value || value->is_null()) continue;
-    if (!field.initial.empty())
-      if (const auto initial = normalise(field, json::value(field.initial)); initial && *initial == *value)
-        continue;
+    if (!value || value->is_null() || is_initial(field, *value)) continue;
     content += field.name + "=" + json::serialize(*value) + "\n";
   }
   return content;
@@ -399,10 +402,12 @@ void plan_line(const Register& reg, ImportLine& line, json::object given,
       return;
     }
   }
-  // A cell that is empty now, where the record has something, takes it away.
+  // A cell that is empty now, where the record has something, takes it away; not what every new record gets.
   const auto take_away = [&](const Record& from) {
-    for (const auto& field : emptied)
-      if (!given.contains(field) && from.fields.contains(field)) given[field] = nullptr;
+    for (const auto& name : emptied) {
+      const auto* value = from.fields.if_contains(name);
+      if (value && !given.contains(name) && !is_initial(*reg.find(name), *value)) given[name] = nullptr;
+    }
   };
   if (before) take_away(*before);
   json::object base;
@@ -631,6 +636,7 @@ Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& tran
     if (again) {
       before = MAMORI_TRY(ledger.bring_back_in(transaction, actor, reg, before, reason));
       ++result.created;
+      result.brought_back.push_back(before.id);
       if (line.changed_fields.empty()) {
         result.records.emplace_back(before.id, before.version);
         continue;

@@ -70,6 +70,7 @@ struct ImportResult {
   std::string id;  // under which undo_import() finds it
   std::size_t created = 0, changed = 0;
   std::vector<std::pair<std::string, std::int64_t>> records;  // id and version now, for undo
+  std::vector<std::string> brought_back;  // of the created: ids of those an import made that was taken back
   std::vector<ImportMade> made;
 };
 // Writes the created and changed lines in one transaction, remembers the mapping, and keeps what

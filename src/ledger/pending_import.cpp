@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/crypto.h"
 #include "ledger/detail/apply.h"
@@ -41,7 +42,9 @@ json::object result_json(const ImportResult& result) {
   json::array records, made;
   for (const auto& [id, version] : result.records) records.push_back(json::array{id, version});
   for (const auto& one : result.made) made.push_back(json::array{one.reg->name, one.id, one.name});
-  return {{"records", std::move(records)}, {"made", std::move(made)}};
+  return {{"records", std::move(records)},
+          {"brought_back", json::array(result.brought_back.begin(), result.brought_back.end())},
+          {"made", std::move(made)}};
 }
 
 PendingImport import_of(const store::Row& row) {
@@ -300,6 +303,10 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
     return found && found->is_array() ? found->get_array() : json::array();
   };
 
+  std::set<std::string, std::less<>> brought_back;
+  for (const auto& id_again : list("brought_back"))
+    brought_back.emplace(std::string_view(id_again.as_string()));
+
   Undone undone;
   const auto stays = [&](const Register& of, const Record& record) {
     undone.kept.push_back({of.name, record.id, record.number, record.label});
@@ -316,24 +323,16 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
       stays(reg, *record);
       continue;
     }
-    if (version == 1) {
+    if (version == 1 || brought_back.contains(record_id)) {
       MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
     } else {
       const auto entries =
           MAMORI_TRY(store::read_journal(*transaction, {.scope = store::Scope::job(import.facility),
                                                         .subject = reg.name,
                                                         .record = record_id,
-                                                        .limit = 2}));
+                                                        .limit = 1}));
       if (entries.empty()) {
         stays(reg, *record);
-        continue;
-      }
-      // One that an earlier import had made, was taken back, and came again with this one.
-      if (std::any_of(entries.begin(), entries.end(), [&](const store::JournalEntry& one) {
-            return one.change.action == "restored" && one.change.reason == "import: " + import.file_name;
-          })) {
-        MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
-        ++undone.records;
         continue;
       }
       MAMORI_TRY(ledger.update_in(

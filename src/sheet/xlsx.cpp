@@ -215,7 +215,7 @@ Format format_of(std::string_view code) {
   const auto first = code.substr(0, code.find(';'));
   each_code(first, [&](bool literal, char c) {
     if (literal || c == '-' || c == ' ' || c == '(' || c == ')') {
-      if (zeros == 0 && c != ' ' && c != '(') prefix = true;
+      if (zeros == 0 && ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) prefix = true;  // not "¥"
       return;
     }
     if (std::string_view("yYdDeE").find(c) != std::string_view::npos && code.find("E+") == code.npos)
