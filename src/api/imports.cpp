@@ -130,8 +130,9 @@ Result<http::Reply> create_import(const Call& call, Services& services) {
     guessed = true;
   }
   const auto made = MAMORI_TRY(std::move(plan));
-  auto reply = plan_json(MAMORI_TRY(ledger::keep_import(services.ledger, pending, call.request.body)), made,
-                         services.texts);
+  const auto id = MAMORI_TRY(ledger::keep_import(services.ledger, pending, call.request.body));
+  MAMORI_TRY(ledger::keep_shown(services.ledger, id, made));
+  auto reply = plan_json(id, made, services.texts);
   reply["recognised"] = !guessed;
   return http::Reply::json(reply, 201);
 }
@@ -144,6 +145,7 @@ Result<http::Reply> plan_import(const Call& call, Services& services) {
   const auto plan =
       MAMORI_TRY(ledger::plan_import(services.ledger, *reg, pending.facility, tables, pending.options));
   MAMORI_TRY(ledger::set_import_options(services.ledger, pending.id, pending.options));
+  MAMORI_TRY(ledger::keep_shown(services.ledger, pending.id, plan));
   return http::Reply::json(plan_json(pending.id, plan, services.texts));
 }
 

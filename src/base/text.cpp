@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::string_view kWideSpace = "\xE3\x80\x80";
 constexpr std::string_view kUtf8Bom = "\xEF\xBB\xBF";
+// Nobody sees them at the end of a text: ideographic space, no-break space, zero-width space, byte-order
+// mark.
+constexpr std::string_view kUnseen[] = {kWideSpace, "\xC2\xA0", "\xE2\x80\x8B", kUtf8Bom};
 
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -29,6 +32,8 @@ char32_t fold_code_point(char32_t c) {
     case 0x2212:
     case 0xFF0D:
     case 0xFF70: return U'-';
+    case 0x301C:  // the same key in CP932 is U+301C or U+FF5E
+    case 0x223C: return U'~';
     default: return c;
   }
 }
@@ -80,22 +85,17 @@ Result<std::string> convert(std::string_view bytes, const char* from) {
 }  // namespace
 
 std::string_view trim(std::string_view text) {
-  while (true) {
-    if (text.starts_with(kWideSpace))
-      text.remove_prefix(kWideSpace.size());
-    else if (!text.empty() && static_cast<unsigned char>(text.front()) <= 0x20)
-      text.remove_prefix(1);
-    else
-      break;
-  }
-  while (true) {
-    if (text.ends_with(kWideSpace))
-      text.remove_suffix(kWideSpace.size());
-    else if (!text.empty() && static_cast<unsigned char>(text.back()) <= 0x20)
-      text.remove_suffix(1);
-    else
-      break;
-  }
+  const auto once = [&] {
+    const auto before = text.size();
+    for (const auto unseen : kUnseen) {
+      if (text.starts_with(unseen)) text.remove_prefix(unseen.size());
+      if (text.ends_with(unseen)) text.remove_suffix(unseen.size());
+    }
+    while (!text.empty() && static_cast<unsigned char>(text.front()) <= 0x20) text.remove_prefix(1);
+    while (!text.empty() && static_cast<unsigned char>(text.back()) <= 0x20) text.remove_suffix(1);
+    return text.size() != before;
+  };
+  while (once()) continue;
   return text;
 }
 
@@ -189,6 +189,17 @@ std::string fold(std::string_view text) {
   return utf8;
 }
 
+std::string fold_name(std::string_view text) {
+  const auto folded = fold(text);
+  std::string out;
+  for (const char c : trim(folded)) {
+    const bool space = static_cast<unsigned char>(c) <= 0x20;
+    if (space && out.ends_with(' ')) continue;
+    out += space ? ' ' : c;
+  }
+  return out;
+}
+
 std::string fold_heading(std::string_view text) {
   static constexpr std::string_view kDropped[] = {"(", ")", "[", "]", "・", "/",  "、", ",",  ".",  "。", ":",
                                                   "*", "※", "_", "-", "「", "」", "【", "】", "〔", "〕"};
@@ -211,19 +222,70 @@ std::string fold_heading(std::string_view text) {
   return out;
 }
 
+namespace {
+
+// UTF-16 that lost its mark: every other byte of its ASCII characters is zero, and no byte between them.
+const char* unmarked_utf16(std::string_view bytes) {
+  if (bytes.size() % 2 != 0) return nullptr;
+  std::size_t zeros[2] = {0, 0};
+  for (std::size_t i = 0; i < std::min<std::size_t>(bytes.size(), 4096); ++i)
+    if (bytes[i] == '\0') ++zeros[i % 2];
+  if (zeros[1] > 1 && zeros[0] == 0) return "UTF-16LE";
+  if (zeros[0] > 1 && zeros[1] == 0) return "UTF-16BE";
+  return nullptr;
+}
+
+bool is_iso_2022_jp(std::string_view bytes) {
+  if (std::any_of(bytes.begin(), bytes.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+    return false;
+  return bytes.find("\x1B$B") != bytes.npos || bytes.find("\x1B$@") != bytes.npos;
+}
+
+std::size_t first_not_utf8(std::string_view bytes) {
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  const auto size = static_cast<int32_t>(std::min<std::size_t>(bytes.size(), 0x7FFFFFFF));
+  for (int32_t i = 0; i < size;) {
+    const auto at = i;
+    UChar32 c;
+    U8_NEXT(data, i, size, c);
+    if (c < 0) return static_cast<std::size_t>(at);
+  }
+  return bytes.size();
+}
+
+std::size_t offset_in(const Error& error) {
+  for (const auto& [name, value] : error.facts)
+    if (name == "offset") return static_cast<std::size_t>(std::stoull(value));
+  return 0;
+}
+
+}  // namespace
+
 Result<Decoded> decode_japanese(std::string_view bytes) {
   if (bytes.starts_with(kUtf8Bom)) {
     bytes.remove_prefix(kUtf8Bom.size());
-    if (!is_utf8(bytes)) return bad_encoding(bytes, 0);
+    if (!is_utf8(bytes)) return bad_encoding(bytes, first_not_utf8(bytes));
     return Decoded{std::string(bytes), Encoding::utf8};
   }
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
     auto text = MAMORI_TRY(convert(bytes, "UTF-16"));
     return Decoded{std::move(text), Encoding::utf8};
   }
+  if (const auto* name = unmarked_utf16(bytes)) {
+    auto text = MAMORI_TRY(convert(bytes, name));
+    return Decoded{std::move(text), Encoding::utf8};
+  }
+  if (is_iso_2022_jp(bytes)) {
+    auto text = MAMORI_TRY(convert(bytes, "ISO-2022-JP"));
+    return Decoded{std::move(text), Encoding::utf8};
+  }
   if (is_utf8(bytes)) return Decoded{std::string(bytes), Encoding::utf8};
-  auto text = MAMORI_TRY(convert(bytes, "windows-31j"));
-  return Decoded{std::move(text), Encoding::cp932};
+  auto text = convert(bytes, "windows-31j");
+  if (!text) {  // it is meant to be the encoding that reads on for longer
+    const auto utf8 = first_not_utf8(bytes);
+    return utf8 > offset_in(text.error()) ? bad_encoding(bytes, utf8) : std::move(text).take_error();
+  }
+  return Decoded{std::move(text).take(), Encoding::cp932};
 }
 
 Result<std::string> encode_cp932(std::string_view text) {

@@ -17,7 +17,7 @@ struct Words {
   const std::string& in(std::string_view language) const { return language == "en" && !en.empty() ? en : ja; }
 };
 
-std::string_view trim(std::string_view text);  // ASCII white space and U+3000 (ideographic space)
+std::string_view trim(std::string_view text);  // ASCII white space, U+3000, U+00A0, U+200B, U+FEFF
 bool is_utf8(std::string_view bytes);
 // What others wrote, fit to be kept and shown: what is no UTF-8 and control characters become U+FFFD; at most
 // `longest` code points.
@@ -32,6 +32,9 @@ std::string to_half_width(std::string_view text);
 // For searching and comparing: NFKC, case folded (Unicode NFKC_Casefold), katakana to hiragana, dashes of all
 // kinds to '-'.
 std::string fold(std::string_view text);
+// What two writings of one name, number or key have in common: fold(), with single spaces and none at the
+// ends.
+std::string fold_name(std::string_view text);
 // fold() without white space, brackets and punctuation: headings of other people's spreadsheets.
 std::string fold_heading(std::string_view text);
 
@@ -41,7 +44,8 @@ struct Decoded {
   Encoding encoding;
 };
 // UTF-8 with or without BOM, else CP932 (Windows-31J). UTF-16 with BOM is accepted too, since Excel writes it
-// as "Unicode text". Error: base.text.encoding (facts: line, offset) where the bytes are neither.
+// as "Unicode text", UTF-16 that lost its mark and ISO-2022-JP. Error: base.text.encoding (facts: line,
+// offset) where the bytes are none of them.
 Result<Decoded> decode_japanese(std::string_view bytes);
 // Error: base.text.unencodable where a character has no CP932 form.
 Result<std::string> encode_cp932(std::string_view text);

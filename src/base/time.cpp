@@ -110,8 +110,97 @@ std::optional<Date> parse_iso_date(std::string_view text) {
   return make_date(*y, *m, *d);
 }
 
+namespace {
+
+void skip_spaces(std::string_view& text) {
+  while (text.starts_with(" ")) text.remove_prefix(1);
+}
+
+const Era* take_era(std::string_view& text) {
+  for (const auto& era : kEras) {
+    if (take(text, era.kanji)) return &era;
+    if (text.empty() || text[0] != era.letter + 32) continue;
+    auto rest = text.substr(1);
+    take(rest, ".");
+    skip_spaces(rest);
+    if (rest.empty() || !((rest[0] >= '0' && rest[0] <= '9') || rest.starts_with("元"))) continue;
+    text = rest;
+    return &era;
+  }
+  return nullptr;
+}
+
+// The date at the beginning of a folded text; `text` is then what follows it.
+std::optional<Date> take_loose_date(std::string_view& text) {
+  const Era* era = take_era(text);
+  skip_spaces(text);
+  const auto y = take(text, "元") ? std::optional<int>(1) : take_number(text, 4);
+  skip_spaces(text);
+  if (!y || !take_separator(text, "年")) return std::nullopt;
+  if (!era && *y < 1000)
+    return std::nullopt;  // a two-digit year could be an era year or a western one: ask instead of guessing
+  skip_spaces(text);
+  const auto m = take_number(text, 2);
+  skip_spaces(text);
+  if (!m || !take_separator(text, "月")) return std::nullopt;
+  skip_spaces(text);
+  const auto d = take_number(text, 2);
+  if (!d) return std::nullopt;
+  take(text, "日");
+  const auto date = make_date(era ? era->first_year + *y - 1 : *y, *m, *d);
+  if (!date || !era) return date;
+  // Contracts of before 2019 run until 平成32年, which everybody reads as 令和2年; other eras ended
+  // unforeseen.
+  const bool goes_on = era->letter == 'H' && sys_days{*date} <= sys_days{2030y / 12 / 31};
+  if (sys_days{*date} < era->begins || (sys_days{*date} > era->ends && !goes_on)) return std::nullopt;
+  return date;
+}
+
+// What follows a date: "(月)", "9:00", "T09:00:00", "午後5時30分". The time of day, zero where none is named;
+// none where something else stands there.
+std::optional<seconds> clock_of(std::string_view text) {
+  skip_spaces(text);
+  if (take(text, "(")) {  // the weekday
+    const auto end = text.find(')');
+    if (end == text.npos || end > 12) return std::nullopt;
+    text.remove_prefix(end + 1);
+    skip_spaces(text);
+  }
+  if (text.empty()) return seconds{0};
+  take(text, "t");
+  const bool before_noon = take(text, "午前"), after_noon = !before_noon && take(text, "午後");
+  skip_spaces(text);
+  const auto h = take_number(text, 2);
+  if (!h) return std::nullopt;
+  const bool kanji = take(text, "時");
+  if (!kanji && !take(text, ":")) return std::nullopt;
+  int minute = 0, second = 0;
+  skip_spaces(text);
+  if (!text.empty() || !kanji) {
+    const auto m = take_number(text, 2);
+    if (!m || (kanji && !take(text, "分"))) return std::nullopt;
+    minute = *m;
+    if (kanji ? !text.empty() : take(text, ":")) {
+      const auto s = take_number(text, 2);
+      if (!s || (kanji && !take(text, "秒"))) return std::nullopt;
+      second = *s;
+      if (!kanji && take(text, ".")) take_number(text, 9);
+    }
+  }
+  skip_spaces(text);
+  const bool am = before_noon || take(text, "am"), pm = after_noon || take(text, "pm");
+  int hour = *h;
+  if ((am || pm) && hour > 12) return std::nullopt;
+  if (am && hour == 12) hour = 0;
+  if (pm && hour < 12) hour += 12;
+  if (!text.empty() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  return hours{hour} + minutes{minute} + seconds{second};
+}
+
+}  // namespace
+
 std::optional<Date> parse_loose_date(std::string_view raw) {
-  const std::string folded = to_half_width(trim(raw));
+  const std::string folded = fold(trim(raw));
   std::string_view text = folded;
 
   // Plain digits: 20230508, or an Excel day number.
@@ -126,37 +215,22 @@ std::optional<Date> parse_loose_date(std::string_view raw) {
     if (serial < 10000 || serial > 80000) return std::nullopt;
     return Date{sys_days{1899y / 12 / 30} + days{serial}};
   }
-
-  const Era* found = nullptr;
-  for (const auto& era : kEras) {
-    if (take(text, era.kanji)) {
-      found = &era;
-    } else if (text.size() > 1 && (text[0] == era.letter || text[0] == era.letter + 32) && text[1] >= '0' &&
-               text[1] <= '9') {
-      text.remove_prefix(1);
-      found = &era;
-    }
-    if (found) break;
-  }
-
-  std::optional<int> y = take(text, "元") ? std::optional<int>(1) : take_number(text, 4);
-  if (!y || !take_separator(text, "年")) return std::nullopt;
-  if (!found && *y < 1000)
-    return std::nullopt;  // a two-digit year could be an era year or a western one: ask instead of guessing
-  const auto m = take_number(text, 2);
-  if (!m || !take_separator(text, "月")) return std::nullopt;
-  const auto d = take_number(text, 2);
-  if (!d) return std::nullopt;
-  take(text, "日");
-  const std::string_view rest = trim(text);  // a time or a weekday in brackets may follow
-  if (!rest.empty() && !(rest[0] >= '0' && rest[0] <= '9' && rest.find(':') != rest.npos) && rest[0] != 'T' &&
-      rest[0] != '(')
-    return std::nullopt;
-
-  const auto date = make_date(found ? found->first_year + *y - 1 : *y, *m, *d);
-  if (date && found && (sys_days{*date} < found->begins || sys_days{*date} > found->ends))
-    return std::nullopt;
+  const auto date = take_loose_date(text);
+  if (!date || (!clock_of(text) && !parse_instant(raw))) return std::nullopt;
   return date;
+}
+
+std::optional<Instant> parse_loose_instant(std::string_view raw) {
+  if (const auto instant = parse_instant(raw)) return instant;
+  const std::string folded = fold(trim(raw));
+  std::string_view text = folded;
+  if (const auto date = take_loose_date(text)) {
+    const auto clock = clock_of(text);
+    if (!clock) return std::nullopt;  // a time that cannot be read is not midnight
+    return start_of(*date) + *clock;
+  }
+  if (const auto date = parse_loose_date(raw)) return start_of(*date);
+  return std::nullopt;
 }
 
 std::optional<Instant> parse_instant(std::string_view raw) {

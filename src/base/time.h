@@ -45,9 +45,13 @@ std::string japanese_date(Date date);
 // Strict ISO 8601 day "2026-11-21".
 std::optional<Date> parse_iso_date(std::string_view text);
 // What people write: 2023/5/8, 2023-05-08, 2023.5.8, 2023年5月8日, 令和5年5月8日, 令和元年…, R5.5.8,
-// H31/4/30, 20230508, Excel day numbers 10000…80000 (1927 to 2119, 1900 system), with an optional time after
-// it, which is dropped. Full-width digits are accepted. An era day outside its era is refused.
+// H31/4/30, H.28.4.1, R元.5.1, ㍻30年…, 20230508, Excel day numbers 10000…80000 (1927 to 2119, 1900 system),
+// with a weekday or a time after it, which is dropped. Every width of digits and every dash is accepted. An
+// era day outside its era is refused; only 平成 goes on until 2030, as contracts of before 2019 write it.
 std::optional<Date> parse_loose_date(std::string_view text);
+// A day as above with the time after it, in Japan: 9:30, 9時30分, 午後5時; without one, the day's start. ISO
+// 8601 with an offset as in parse_instant(). None where what follows the day cannot be read.
+std::optional<Instant> parse_loose_instant(std::string_view text);
 // RFC 3339 instant with zone, or "YYYY-MM-DD HH:MM[:SS]" and "YYYY-MM-DDTHH:MM" taken as Japan time, or a day
 // (its midnight).
 std::optional<Instant> parse_instant(std::string_view text);

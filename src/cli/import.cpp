@@ -132,6 +132,11 @@ int import(const Common& common, const Given& given) {
         std::printf("%s:%zu:%s %s\n", given.file.c_str(), line.line,
                     column ? (std::to_string(*column) + ":").c_str() : "", sentence(problem).c_str());
       }
+    std::string others;
+    for (const auto& name : plan->others) others += (others.empty() ? "" : "・") + name;
+    if (!others.empty())
+      std::printf("%s\n",
+                  services.texts.get("cli.import.others", common.language, {{"sheets", others}}).c_str());
     for (const auto& column : plan->columns)
       if (column.field.empty() && !column.heading.empty())
         std::printf("%s\n",

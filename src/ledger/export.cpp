@@ -1,5 +1,7 @@
 #include "ledger/export.h"
 
+#include <fmt/format.h>
+
 #include "ledger/field_value.h"
 
 namespace mamori::ledger {
@@ -40,6 +42,11 @@ Result<ExportTable> export_table(const Ledger& ledger, const Register& reg, cons
       } else {
         const auto* value = record.fields.if_contains(field.name);
         std::string shown = value ? display(field, *value, language) : "";
+        // A file that may be imported again loses no seconds.
+        if (columns == ExportColumns::all && value && value->is_string() && field.type == FieldType::datetime)
+          if (const auto instant = parse_instant(std::string_view(value->get_string())))
+            if (const auto seconds = to_millis(*instant) / 1000 % 60; seconds > 0)
+              shown += fmt::format(":{:02}", seconds);
         // Paper shows the era beside the western year; files that may be imported again keep ISO days.
         if (columns == ExportColumns::printed && field.type == FieldType::date && language != "en")
           if (const auto date = parse_iso_date(shown)) shown = japanese_date(*date);

@@ -94,8 +94,22 @@ std::string choice_list(const Field& field) {
   return list;
 }
 
+// Commas stand before every third digit of the whole part, or nowhere: "1,5" is half of Europe's one and a
+// half and nobody's fifteen.
+bool has_thousands(std::string_view digits) {
+  if (digits.find(',') == digits.npos) return true;
+  if (digits.starts_with('-') || digits.starts_with('+')) digits.remove_prefix(1);
+  const auto groups = split(digits.substr(0, digits.find('.')), ',');
+  const auto is_group = [](std::string_view group) {
+    return group.size() == 3 && group.find_first_not_of("0123456789") == group.npos;
+  };
+  return !groups[0].empty() && groups[0].size() <= 3 && digits.find(',', digits.find('.')) == digits.npos &&
+         std::all_of(groups.begin() + 1, groups.end(), is_group);
+}
+
 Result<json::value> normalise_number(const Field& field, const std::string& text) {
-  std::string digits = to_half_width(text);
+  auto digits = fold(text);
+  if (!has_thousands(digits)) return problem(field, "ledger.field.number", text);
   digits.erase(std::remove(digits.begin(), digits.end(), ','), digits.end());
   double value = 0;
   const auto* end = digits.data() + digits.size();
@@ -168,9 +182,7 @@ Result<json::value> normalise(const Field& field, const json::value& given) {
       return json::value(iso_date(*date));
     }
     case FieldType::datetime: {
-      auto instant = parse_instant(text);
-      if (!instant)
-        if (const auto date = parse_loose_date(text)) instant = start_of(*date);
+      const auto instant = parse_loose_instant(text);
       if (!instant) return problem(field, "ledger.field.datetime", text);
       return json::value(iso_instant(*instant));
     }

@@ -87,6 +87,59 @@ Result<Found> find_heading(const Register& reg, const std::vector<sheet::Table>&
                {{"register", reg.label.ja}, {"register_en", reg.label.en}, {"headings", known}}};
 }
 
+// The headings of one line, or of two: where cells are merged downwards, the line below repeats them. `first`
+// becomes the first line below them.
+std::vector<std::string> joined_headings(const sheet::Table& table, std::size_t row,
+                                         const HeadingIndex& index, std::size_t& first) {
+  auto headings = table.rows[row];
+  first = row + 1;
+  if (!table.padded || first >= table.rows.size()) return headings;
+  const auto& below = table.rows[first];
+  bool repeated = false;
+  for (std::size_t c = 0; c < std::min(headings.size(), below.size()); ++c)
+    repeated = repeated || (!trim(below[c]).empty() && fold_heading(below[c]) == fold_heading(headings[c]));
+  if (!repeated) return headings;
+  headings.resize(std::max(headings.size(), below.size()));
+  for (std::size_t c = 0; c < below.size(); ++c) {
+    const std::string upper(trim(headings[c])), lower(trim(below[c]));
+    if (lower.empty() || fold_heading(upper) == fold_heading(lower)) continue;
+    const bool joined = index.contains(fold_heading(upper + lower));
+    headings[c] = joined || !index.contains(fold_heading(lower)) ? upper + lower : lower;
+  }
+  ++first;
+  return headings;
+}
+
+// In a suite's export the words about its own inventory name no field by themselves; a person may still map
+// them.
+void leave_to_suite(const Register& reg, const std::vector<std::string>& headings, HeadingIndex& index) {
+  const bool from_suite = std::any_of(headings.begin(), headings.end(), [&](const std::string& heading) {
+    return std::any_of(reg.suite_marks.begin(), reg.suite_marks.end(),
+                       [&](const std::string& mark) { return fold_heading(mark) == fold_heading(heading); });
+  });
+  if (!from_suite) return;
+  for (const auto& own : reg.suite_own) index.erase(fold_heading(own));
+}
+
+// What the sheet itself has lost in the columns that are read. `flaw` goes on from line to line.
+std::vector<Problem> flaws_of(const Register& reg, const std::vector<ImportColumn>& columns,
+                              const sheet::Table& table, std::vector<sheet::Flaw>::const_iterator& flaw,
+                              std::size_t row) {
+  std::vector<Problem> problems;
+  while (flaw != table.flaws.end() && flaw->row < row) ++flaw;
+  for (; flaw != table.flaws.end() && flaw->row == row; ++flaw) {
+    if (flaw->column >= columns.size() || columns[flaw->column].field.empty()) continue;
+    const auto& column = columns[flaw->column];
+    const auto* field = reg.find(column.field);
+    problems.push_back({column.field,
+                        flaw->code,
+                        {{"field", field ? field->label.ja : column.heading},
+                         {"field_en", field ? field->label.en : column.heading},
+                         {"value", flaw->shown}}});
+  }
+  return problems;
+}
+
 std::map<std::string, std::string> remembered(store::Connection& connection, const Register& reg,
                                               const std::string& facility) {
   std::map<std::string, std::string> mapping;
@@ -131,7 +184,9 @@ Result<std::vector<ImportColumn>> map_columns(const Register& reg, const std::ve
 // What the records already there are found by.
 struct Existing {
   std::map<std::string, Record, std::less<>> by_number;
+  std::map<std::string, std::vector<std::string>, std::less<>> written_as;  // folded number → as it is kept
   std::map<std::string, Record, std::less<>> by_key;
+  std::map<std::string, std::vector<Record>, std::less<>> by_content;  // each is met by one line
 };
 
 std::string key_of(const Register& reg, const json::object& fields) {
@@ -139,10 +194,31 @@ std::string key_of(const Register& reg, const json::object& fields) {
   for (const auto& name : reg.key) {
     const auto* value = fields.if_contains(name);
     if (!value || value->is_null()) return "";
-    key += json::serialize(*value) + "\n";
+    key += value->is_string() ? fold_name(std::string_view(value->get_string())) : json::serialize(*value);
+    key += '\n';
   }
   return key;
 }
+
+bool is_initial(const Field& field, const json::value& value) {
+  if (field.initial.empty()) return false;
+  const auto initial = normalise(field, json::value(field.initial));
+  return initial && *initial == value;
+}
+
+// All that a record says. A field that is empty and one that has the value every new record gets are the
+// same.
+std::string content_of(const Register& reg, const json::object& fields) {
+  std::string content;
+  for (const auto& field : reg.fields) {
+    const auto* value = fields.if_contains(field.name);
+    if (!value || value->is_null() || is_initial(field, *value)) continue;
+    content += field.name + "=" + json::serialize(*value) + "\n";
+  }
+  return content;
+}
+
+constexpr std::string_view kUndoReason = "undo import: ";
 
 Result<Existing> read_existing(store::Connection& connection, const Register& reg,
                                const std::string& facility) {
@@ -154,6 +230,10 @@ Result<Existing> read_existing(store::Connection& connection, const Register& re
                                if (!record.retired_at && !reg.key.empty())
                                  if (auto key = key_of(reg, record.fields); !key.empty())
                                    existing.by_key[std::move(key)] = record;
+                               if (!record.retired_at)
+                                 existing.by_content[content_of(reg, record.fields)].push_back(record);
+                               if (!record.number.empty())
+                                 existing.written_as[fold_name(record.number)].push_back(record.number);
                                if (!record.number.empty())
                                  existing.by_number[record.number] = std::move(record);
                              }));
@@ -167,9 +247,9 @@ class CachedResolver {
                  const std::set<std::string>& make_in)
       : ledger_(ledger), connection_(connection), facility_(facility), make_in_(make_in) {}
   Result<std::string> operator()(const Field& field, const std::string& text) {
-    const auto key = field.to + "\n" + text;
+    const auto key = field.to + "\n" + fold_name(text);
     if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
-    auto id = ledger_.resolve(connection_, facility_, field, text);
+    auto id = ledger_.resolve(connection_, facility_, field, text, &names_);
     if (!id) {
       const auto& problems = id.error().problems;
       const bool none =
@@ -202,6 +282,7 @@ class CachedResolver {
   const std::string& facility_;
   const std::set<std::string>& make_in_;
   std::map<std::string, std::string> ids_;
+  Ledger::FoldedNames names_;
   std::vector<ImportMade> made_;
 };
 
@@ -225,8 +306,82 @@ void apply_fallbacks(const Register& reg, json::object& given) {
   }
 }
 
-void plan_line(const Register& reg, ImportLine& line, json::object given, const Existing& existing,
-               const Ledger::Resolver& resolve, std::map<std::string, std::size_t>& numbers_seen) {
+// What people write where there is nothing to write.
+bool is_placeholder(const Field& field, std::string_view text) {
+  static const std::set<std::string, std::less<>> kNothing = {
+      "-",          "--",         "---",          fold("ー"),     fold("なし"),     fold("無し"), fold("無"),
+      fold("未定"), fold("不明"), fold("未設定"), fold("未記入"), fold("該当なし"), "n/a",        "?"};
+  static const std::set<std::string, std::less<>> kAutomatic = {"dhcp", fold("自動"), fold("自動取得"),
+                                                                fold("自動割当")};
+  const auto folded = fold(text);
+  switch (field.type) {
+    case FieldType::ip:
+    case FieldType::cidr:
+    case FieldType::mac: return kNothing.contains(folded) || kAutomatic.contains(folded);
+    case FieldType::date:
+    case FieldType::datetime:
+    case FieldType::integer:
+    case FieldType::number:
+    case FieldType::email:
+    case FieldType::phone:
+    case FieldType::url:
+    case FieldType::ref: return kNothing.contains(folded);
+    case FieldType::choice:
+      return kNothing.contains(folded) && field.fallback.empty() && !normalise(field, json::value(text));
+    case FieldType::text:
+    case FieldType::long_text:
+    case FieldType::boolean:
+    case FieldType::file: return false;
+  }
+  MAMORI_UNREACHABLE();
+}
+
+bool is_ditto(std::string_view text) {
+  return text == "〃" || text == "同上" || text == "仝" || text == "々" || text == "”";
+}
+
+bool is_total(const std::vector<std::string>& row) {
+  static const std::set<std::string, std::less<>> kTotals = {fold_heading("合計"), fold_heading("小計"),
+                                                             fold_heading("総計"), fold_heading("総合計"),
+                                                             fold_heading("計"),   "total",
+                                                             "subtotal",           "grandtotal"};
+  std::size_t cells = 0;
+  bool first = false;
+  for (const auto& cell : row) {
+    if (trim(cell).empty()) continue;
+    if (++cells == 1) first = kTotals.contains(fold_heading(cell));
+  }
+  return first && cells * 2 <= row.size() + 1;
+}
+
+// The record with this number, however its width and dashes are written; `problem` where several may be
+// meant.
+const Record* with_number(const Register& reg, const Existing& existing, const std::string& number,
+                          std::optional<Problem>& problem) {
+  if (const auto found = existing.by_number.find(number); found != existing.by_number.end())
+    return &found->second;
+  const auto alike = existing.written_as.find(fold_name(number));
+  if (alike == existing.written_as.end()) return nullptr;
+  if (alike->second.size() == 1) return &existing.by_number.find(alike->second[0])->second;
+  std::string choices;
+  for (const auto& one : alike->second) choices += (choices.empty() ? "" : "、") + one;
+  problem = Problem{"number",
+                    "ledger.field.ambiguous",
+                    {{"field", "管理番号"},
+                     {"field_en", "control number"},
+                     {"value", number},
+                     {"register", reg.label.ja},
+                     {"register_en", reg.label.en},
+                     {"count", std::to_string(alike->second.size())},
+                     {"choices", choices}}};
+  return nullptr;
+}
+
+void plan_line(const Register& reg, ImportLine& line, json::object given,
+               const std::vector<std::string>& emptied, Existing& existing, const Ledger::Resolver& resolve,
+               std::map<std::string, std::size_t>& numbers_seen) {
+  const auto notes = std::move(line.problems);
+  line.problems.clear();
   apply_fallbacks(reg, given);
   const auto number = std::string(trim(text_of(given, "number")));
   const Record* before = nullptr;
@@ -235,14 +390,26 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
       line.problems.push_back(std::move(*wrong));
       return;
     }
-    if (const auto [seen, fresh] = numbers_seen.emplace(number, line.line); !fresh) {
+    if (const auto [seen, fresh] = numbers_seen.emplace(fold_name(number), line.line); !fresh) {
       line.problems.push_back(
           {"number", "ledger.import.twice", {{"number", number}, {"line", std::to_string(seen->second)}}});
       return;
     }
-    if (const auto found = existing.by_number.find(number); found != existing.by_number.end())
-      before = &found->second;
+    std::optional<Problem> several;
+    before = with_number(reg, existing, number, several);
+    if (several) {
+      line.problems.push_back(std::move(*several));
+      return;
+    }
   }
+  // A cell that is empty now, where the record has something, takes it away; not what every new record gets.
+  const auto take_away = [&](const Record& from) {
+    for (const auto& name : emptied) {
+      const auto* value = from.fields.if_contains(name);
+      if (value && !given.contains(name) && !is_initial(*reg.find(name), *value)) given[name] = nullptr;
+    }
+  };
+  if (before) take_away(*before);
   json::object base;
   if (before)
     base = before->fields;
@@ -258,8 +425,13 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
     const auto key = key_of(reg, *checked);
     if (const auto found = existing.by_key.find(key); found != existing.by_key.end()) {
       before = &found->second;
+      take_away(*before);
       // once more over what is there, so that columns which the file lacks stay
       checked = Ledger::check(reg, given, before->fields, resolve);
+      if (!checked) {
+        line.problems = checked.error().problems;
+        return;
+      }
     } else if (!key.empty()) {
       if (const auto [seen, fresh] = numbers_seen.emplace("\n" + key, line.line); !fresh) {
         line.problems.push_back({"", "ledger.import.same", {{"line", std::to_string(seen->second)}}});
@@ -267,24 +439,56 @@ void plan_line(const Register& reg, ImportLine& line, json::object given, const 
       }
     }
   }
+  line.problems = notes;
+  if (!before && number.empty() && key_of(reg, *checked).empty()) {
+    // Nothing names the record: one that says the same in everything is the same, once for each line.
+    const auto found = existing.by_content.find(content_of(reg, *checked));
+    if (found != existing.by_content.end() && !found->second.empty()) {
+      line.id = found->second.back().id;
+      line.version = found->second.back().version;
+      line.fields = found->second.back().fields;
+      found->second.pop_back();
+      line.outcome = LineOutcome::unchanged;
+      return;
+    }
+  }
   line.fields = std::move(checked).take();
-  if (!number.empty()) line.fields["number"] = number;
+  if (!number.empty()) line.fields["number"] = before ? before->number : number;
   if (!before) {
     line.outcome = LineOutcome::created;
     return;
   }
   line.id = before->id;
+  line.version = before->version;
   for (const auto& field : reg.fields) {
     const auto* then = before->fields.if_contains(field.name);
     const auto* now = line.fields.if_contains(field.name);
     if ((then && now && *then != *now) || (then == nullptr) != (now == nullptr))
       line.changed_fields.push_back(field.name);
   }
+  if (before->retired_at && before->retired_reason.starts_with(kUndoReason)) {
+    line.outcome = LineOutcome::created;  // again: the corrected file after its import was taken back
+    return;
+  }
   if (before->retired_at) {
     line.problems.push_back(
         {"number", "ledger.import.retired", {{"number", number}, {"reason", before->retired_reason}}});
     line.outcome = LineOutcome::rejected;
     return;
+  }
+  for (const auto& name : line.changed_fields) {
+    const auto* field = reg.find(name);
+    const auto* then = before->fields.if_contains(name);
+    if (line.fields.contains(name) || !field || !then) continue;
+    const auto label = before->ref_labels.find(name);
+    line.problems.push_back(
+        {name,
+         "ledger.import.cleared",
+         {{"field", field->label.ja},
+          {"field_en", field->label.en},
+          {"value", label != before->ref_labels.end() ? label->second
+                    : field->type == FieldType::ref   ? std::string("…")
+                                                    : std::string(head(display(*field, *then, "ja"), 60))}}});
   }
   line.outcome = line.changed_fields.empty() ? LineOutcome::unchanged : LineOutcome::changed;
 }
@@ -327,20 +531,31 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
   ImportPlan plan;
   plan.sheet = found.table->name;
   for (const auto& table : tables) plan.sheets.push_back(table.name);
+  for (const auto& table : tables)
+    if (&table != found.table) {
+      auto only = options;
+      only.sheet = table.name;
+      only.heading_line = 0;
+      if (find_heading(reg, {table}, index, only)) plan.others.push_back(table.name);
+    }
   plan.heading_line = found.row + 1;
-  const auto& headings = found.table->rows[found.row];
+  std::size_t first = found.row + 1;
+  const auto headings = joined_headings(*found.table, found.row, index, first);
+  leave_to_suite(reg, headings, index);
   plan.columns = MAMORI_TRY(map_columns(reg, headings, index, before, options));
-  plan.skipped = found.row;
+  plan.skipped = first - 1;
 
-  const auto existing = MAMORI_TRY(read_existing(*lease, reg, facility));
+  auto existing = MAMORI_TRY(read_existing(*lease, reg, facility));
   CachedResolver cached(ledger, *lease, facility, options.make_in);
   const Ledger::Resolver resolve = [&](const Field& field, const std::string& text) {
     return cached(field, text);
   };
   std::map<std::string, std::size_t> numbers_seen;
-  for (std::size_t i = found.row + 1; i < found.table->rows.size(); ++i) {
+  std::vector<std::string> above(plan.columns.size());
+  auto flaw = found.table->flaws.begin();
+  for (std::size_t i = first; i < found.table->rows.size(); ++i) {
     const auto& row = found.table->rows[i];
-    if (is_filler(row) ||
+    if (is_filler(row) || is_total(row) ||
         recognised(row, index, options) >= std::max<std::size_t>(2, recognised(headings, index, options))) {
       ++plan.skipped;
       continue;
@@ -349,13 +564,42 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
     line.line = i + 1;
     line.cells = row;
     json::object given;
-    for (std::size_t c = 0; c < std::min(row.size(), plan.columns.size()); ++c) {
+    std::vector<std::string> emptied;
+    for (std::size_t c = 0; c < plan.columns.size(); ++c) {
       auto& column = plan.columns[c];
-      const auto text = trim(row[c]);
+      auto text = c < row.size() ? trim(row[c]) : std::string_view();
+      if (is_ditto(text) && !above[c].empty() && column.field != "number")
+        text = above[c];
+      else
+        above[c] = text;
       if (!text.empty() && column.samples.size() < kSamples) column.samples.emplace_back(head(text, 40));
-      if (!column.field.empty() && !text.empty()) given[column.field] = text;
+      if (column.field.empty()) continue;
+      const auto* field = reg.find(column.field);
+      const bool placeholder = field && !field->required && !text.empty() && is_placeholder(*field, text);
+      if (placeholder)
+        line.problems.push_back({field->name,
+                                 "ledger.import.placeholder",
+                                 {{"field", field->label.ja},
+                                  {"field_en", field->label.en},
+                                  {"value", std::string(head(text, 60))}}});
+      if (!text.empty() && !placeholder)
+        given[column.field] = text;
+      else if (field && (c < row.size() || found.table->padded))
+        emptied.push_back(column.field);
     }
-    plan_line(reg, line, std::move(given), existing, resolve, numbers_seen);
+    auto problems = flaws_of(reg, plan.columns, *found.table, flaw, i);
+    const auto filled =
+        std::find_if(row.rbegin(), row.rend(), [](const std::string& cell) { return !trim(cell).empty(); });
+    if (const auto cells = static_cast<std::size_t>(row.rend() - filled);
+        !found.table->padded && cells > plan.columns.size())
+      problems.push_back(
+          {"",
+           "ledger.import.ragged",
+           {{"headings", std::to_string(plan.columns.size())}, {"cells", std::to_string(cells)}}});
+    if (!problems.empty())
+      line.problems = std::move(problems);
+    else
+      plan_line(reg, line, std::move(given), emptied, existing, resolve, numbers_seen);
     plan.lines.push_back(std::move(line));
   }
   plan.made = cached.made_for(plan.lines);
@@ -383,9 +627,21 @@ Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& tran
     MAMORI_TRY(ledger.create_many(transaction, actor, *target, facility, std::move(records), reason, &ids));
   }
   for (const auto& line : plan.lines) {
-    if (line.outcome == LineOutcome::created) fresh.push_back(line.fields);
-    if (line.outcome != LineOutcome::changed) continue;
-    const auto before = MAMORI_TRY(ledger.get_in(*transaction, reg, store::Scope::job(facility), line.id));
+    if (line.outcome == LineOutcome::created && line.id.empty()) fresh.push_back(line.fields);
+    const bool again = line.outcome == LineOutcome::created && !line.id.empty();
+    if (line.outcome != LineOutcome::changed && !again) continue;
+    auto before = MAMORI_TRY(ledger.get_in(*transaction, reg, store::Scope::job(facility), line.id));
+    if (before.version != line.version)
+      return Error{ErrorKind::conflict, "ledger.import.moved", {{"lines", std::to_string(line.line)}}};
+    if (again) {
+      before = MAMORI_TRY(ledger.bring_back_in(transaction, actor, reg, before, reason));
+      ++result.created;
+      result.brought_back.push_back(before.id);
+      if (line.changed_fields.empty()) {
+        result.records.emplace_back(before.id, before.version);
+        continue;
+      }
+    }
     Write write{{}, reason};
     for (const auto& name : line.changed_fields) {
       const auto* value = line.fields.if_contains(name);
@@ -393,9 +649,9 @@ Result<ImportResult> detail::write_plan(Ledger& ledger, store::Transaction& tran
     }
     const auto after = MAMORI_TRY(ledger.update_in(transaction, actor, reg, before, write));
     result.records.emplace_back(after.id, after.version);
-    ++result.changed;
+    if (!again) ++result.changed;
   }
-  result.created = fresh.size();
+  result.created += fresh.size();
   std::vector<std::string> ids;
   MAMORI_TRY(ledger.create_many(transaction, actor, reg, facility, std::move(fresh), reason, &ids));
   for (auto& id : ids) result.records.emplace_back(std::move(id), 1);

@@ -17,9 +17,11 @@ struct ImportLine {
   LineOutcome outcome = LineOutcome::rejected;
   std::vector<std::string> cells;  // as read
   json::object fields;             // checked, with "number" where given
-  std::string id;                  // changed, unchanged: of the record it meets
+  std::string id;                  // changed, unchanged: of the record it meets; created: one to bring back,
+                                   // which an import made that was taken back
+  std::int64_t version = 0;        // of that record, as it was looked at
   std::vector<std::string> changed_fields;
-  std::vector<Problem> problems;
+  std::vector<Problem> problems;  // of a line that is not rejected: what was left out of it
 };
 
 struct ImportColumn {
@@ -42,6 +44,7 @@ struct ImportMade {
 struct ImportPlan {
   std::string sheet;
   std::vector<std::string> sheets;  // all that the file has
+  std::vector<std::string> others;  // those of them that have headings of this register too and are not read
   std::size_t heading_line = 0;     // from 1
   std::vector<ImportColumn> columns;
   std::vector<ImportLine> lines;
@@ -67,10 +70,12 @@ struct ImportResult {
   std::string id;  // under which undo_import() finds it
   std::size_t created = 0, changed = 0;
   std::vector<std::pair<std::string, std::int64_t>> records;  // id and version now, for undo
+  std::vector<std::string> brought_back;  // of the created: ids of those an import made that was taken back
   std::vector<ImportMade> made;
 };
 // Writes the created and changed lines in one transaction, remembers the mapping, and keeps what
-// undo_import() (pending_import.h) needs.
+// undo_import() (pending_import.h) needs. Error: ledger.import.moved (conflict; fact: lines), where a record
+// that a line changes is not as it was when the plan was made.
 Result<ImportResult> apply_import(Ledger& ledger, const store::Actor& actor, const Register& reg,
                                   const std::string& facility, const ImportPlan& plan,
                                   const std::string& file_name);

@@ -79,7 +79,7 @@ Status check_reason(const std::string& reason) {
 
 Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, const Registers& registers) {
   std::unique_ptr<Ledger> ledger(new Ledger(database, registers));
-  const store::Migration schema[] = {import_schema(), observed_schema()};
+  const store::Migration schema[] = {import_schema(), shown_schema(), observed_schema()};
   MAMORI_TRY(database.migrate(schema));
   MAMORI_TRY(ledger->make_tables());
   return ledger;
@@ -457,6 +457,12 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   auto transaction = MAMORI_TRY(database_.begin());
   const auto before = MAMORI_TRY(get_in(*transaction, reg, scope, id));
   MAMORI_TRY(expect_version(before, version));
+  MAMORI_TRY(bring_back_in(transaction, actor, reg, before, reason));
+  return committed(transaction, reg, scope, id);
+}
+
+Result<Record> Ledger::bring_back_in(store::Transaction& transaction, const store::Actor& actor,
+                                     const Register& reg, const Record& before, const std::string& reason) {
   MAMORI_TRY(check_reason(reason));
   Record record = before;
   ++record.version;
@@ -467,7 +473,7 @@ Result<Record> Ledger::bring_back(const store::Actor& actor, const Register& reg
   transaction.journal(
       actor, {record.facility, reg.name, record.id, "restored", json::serialize(journal_form(before)),
               json::serialize(journal_form(record)), reason});
-  return committed(transaction, reg, scope, id);
+  return record;
 }
 
 Write write_of_state(const Register& reg, const json::object& state, std::string reason) {

@@ -105,6 +105,8 @@ class Ledger {
                            const Record& before, const Write& write);
   Result<Record> retire_in(store::Transaction& transaction, const store::Actor& actor, const Register& reg,
                            const Record& before, const std::string& reason);
+  Result<Record> bring_back_in(store::Transaction& transaction, const store::Actor& actor,
+                               const Register& reg, const Record& before, const std::string& reason);
   Result<Record> get_in(store::Connection& connection, const Register& reg, const store::Scope& scope,
                         const std::string& id) const;
 
@@ -119,9 +121,11 @@ class Ledger {
   // The record that `text` means in the register a reference points to: id, control number, label, what
   // identifies it beside its label (a staff number), or both as distinct_names() writes them. Errors, each as
   // a problem of the field: ledger.field.ref (there is none), ledger.field.ambiguous (several have this
-  // label: none of them is taken silently; its sentence tells how to tell them apart).
+  // label: none of them is taken silently; its sentence tells how to tell them apart). Where nothing is
+  // written exactly so, what folds to the same (fold_name) is meant; `names` keeps these from call to call.
+  using FoldedNames = std::map<std::string, std::map<std::string, std::vector<std::string>>>;
   Result<std::string> resolve(store::Connection& connection, const std::string& facility, const Field& field,
-                              const std::string& text) const;
+                              const std::string& text, FoldedNames* names = nullptr) const;
 
   // Of the records whose label another one has too: the text that means this one alone, "佐藤 ゆう [10231]",
   // by id.

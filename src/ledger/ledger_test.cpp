@@ -634,6 +634,155 @@ TEST_P(OnBothEngines, WhatIsExportedCanBeImportedAgain) {
       << (plan->lines.empty() ? "" : json::serialize(plan->lines[0].fields));
 }
 
+sheet::Table table_of(const std::string& csv) {
+  auto table = sheet::read_csv(csv);
+  EXPECT_TRUE(table) << describe(table.error());
+  return std::move(table).take();
+}
+
+TEST_P(OnBothEngines, ARowThatDoesNotFitItsHeadingsIsNotShifted) {
+  const auto plan = plan_import(
+      *ledger_, reg("asset"), "f1",
+      {table_of("種別,管理番号,型番\nパソコン,PC-1,A, B\nパソコン,PC-2,C,,\nパソコン,PC-3,#N/A\n")}, {});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  ASSERT_EQ(plan->lines.size(), 3u);
+  EXPECT_EQ(plan->lines[0].problems.at(0).code, "ledger.import.ragged");
+  EXPECT_EQ(plan->lines[1].outcome, LineOutcome::created)
+      << "empty cells behind the last heading say nothing";
+  EXPECT_EQ(plan->lines[2].problems.at(0).code, "sheet.cell.error");
+  EXPECT_EQ(plan->lines[2].outcome, LineOutcome::rejected);
+}
+
+TEST_P(OnBothEngines, ListsArePrintedForPeopleWithDittosTotalsAndPlaceholders) {
+  const auto plan = plan_import(*ledger_, reg("asset"), "f1",
+                                {table_of("種別,管理番号,メーカー,IPアドレス,購入日\nパソコン,PC-1,空山電機,"
+                                          "DHCP,未定\n〃,PC-2,同上,192.0.2.7,－\n合計,2台,,,\n")},
+                                {});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  ASSERT_EQ(plan->lines.size(), 2u);
+  for (const auto& line : plan->lines) EXPECT_EQ(line.outcome, LineOutcome::created);
+  EXPECT_EQ(plan->lines[0].problems.size(), 2u) << "what was left out is said";
+  EXPECT_FALSE(plan->lines[0].fields.contains("ip"));
+  EXPECT_EQ(text_of(plan->lines[1].fields, "kind"), "pc");
+  EXPECT_EQ(text_of(plan->lines[1].fields, "maker"), text_of(plan->lines[0].fields, "maker"));
+}
+
+TEST_P(OnBothEngines, AHeadingMeansWhatItsFamilyOfFilesMeansByIt) {
+  const auto fields = [&](const std::string& csv) {
+    const auto plan = plan_import(*ledger_, reg("asset"), "f1", {table_of(csv)}, {});
+    EXPECT_TRUE(plan) << describe(plan.error());
+    std::vector<std::string> out;
+    for (const auto& column : plan->columns) out.push_back(column.field);
+    return out;
+  };
+  EXPECT_EQ(fields("管理番号,種別,バージョン,更新日\n1,パソコン,2.0,2026/1/5\n"),
+            (std::vector<std::string>{"number", "kind", "firmware", "patched_on"}));
+  EXPECT_EQ(fields("登録No,コンピューター名,IPアドレス,バージョン,ステータス,最終更新日\n1,HIGASHI-01,192.0."
+                   "2.9,2.0,接続中,2026/1/5\n"),
+            (std::vector<std::string>{"", "hostname", "ip", "", "", ""}));
+}
+
+TEST_P(OnBothEngines, AnEmptiedCellTakesTheValueAway) {
+  make("asset", {{"kind", "pc"}, {"number", "PC-1"}, {"bought_on", "2024-04-01"}, {"maker", "空山電機"}});
+  const auto plan =
+      plan_import(*ledger_, reg("asset"), "f1", {table_of("種別,管理番号,購入日\nパソコン,PC-1,\n")}, {});
+  ASSERT_EQ(plan->lines.at(0).outcome, LineOutcome::changed);
+  EXPECT_EQ(plan->lines[0].changed_fields, std::vector<std::string>{"bought_on"});
+  EXPECT_EQ(plan->lines[0].problems.at(0).code, "ledger.import.cleared") << "and that is said";
+  ASSERT_TRUE(apply_import(*ledger_, kActor, reg("asset"), "f1", *plan, "a.csv"));
+  const auto record = ledger_->get(reg("asset"), store::Scope::door("f1"), plan->lines[0].id);
+  EXPECT_FALSE(record->fields.contains("bought_on"));
+  EXPECT_EQ(text_of(record->fields, "maker"), "空山電機") << "a column that the sheet lacks stays";
+}
+
+TEST_P(OnBothEngines, WhatLooksTheSameIsTheSame) {
+  make("asset", {{"kind", "pc"}, {"number", "F-5"}});
+  const auto department = make("department", {{"name", "イジカ～本館"}});
+  for (const auto* number : {"Ｆ－５", "f-5", "F\xE2\x80\x8B-5", "F-5\xC2\xA0", "F−5"}) {
+    const auto plan = plan_import(*ledger_, reg("asset"), "f1",
+                                  {table_of(std::string("種別,管理番号\nパソコン,") + number + "\n")}, {});
+    EXPECT_EQ(plan->count(LineOutcome::unchanged), 1u) << number;
+  }
+  const auto plan = plan_import(
+      *ledger_, reg("person"), "f1",
+      {table_of("職員番号,氏名,部署\n1,東 一,ｲｼﾞｶ〜本館\n2,東 二,新館 受付\n3,東 三,新館　受付\n")},
+      {.make_in = {"department"}});
+  ASSERT_EQ(plan->count(LineOutcome::created), 3u);
+  EXPECT_EQ(text_of(plan->lines[0].fields, "department"), department.id);
+  EXPECT_EQ(plan->made.size(), 1u);
+}
+
+TEST_P(OnBothEngines, LinesWithoutNumberAreNotDoubled) {
+  const auto table = table_of("種別,型番,シリアル番号\nパソコン,A,1\nパソコン,B,2\nパソコン,B,2\n");
+  const auto plan = plan_import(*ledger_, reg("asset"), "f1", {table}, {});
+  ASSERT_EQ(plan->count(LineOutcome::created), 3u);
+  ASSERT_TRUE(apply_import(*ledger_, kActor, reg("asset"), "f1", *plan, "a.csv"));
+  EXPECT_EQ(plan_import(*ledger_, reg("asset"), "f1", {table}, {})->count(LineOutcome::unchanged), 3u);
+}
+
+TEST_P(OnBothEngines, AfterAnUndoTheCorrectedFileComesIn) {
+  const auto import = [&](const std::string& csv) {
+    const auto plan = plan_import(*ledger_, reg("asset"), "f1", {table_of(csv)}, {});
+    EXPECT_EQ(plan->count(LineOutcome::created), 1u);
+    auto result = apply_import(*ledger_, kActor, reg("asset"), "f1", *plan, "a.csv");
+    EXPECT_TRUE(result) << describe(result.error());
+    return result->id;
+  };
+  const auto first = import("種別,管理番号,型番\nパソコン,PC-9,誤\n");
+  EXPECT_EQ(undo_import(*ledger_, kActor, first)->records, 1u);
+  const auto second = import("種別,管理番号,型番\nパソコン,PC-9,正\n");
+  const auto list = [&] {
+    std::vector<std::string> models;
+    EXPECT_TRUE(ledger_->each(reg("asset"), {.scope = store::Scope::door("f1")}, [&](const Record& record) {
+      if (!record.retired_at) models.push_back(text_of(record.fields, "model"));
+      return true;
+    }));
+    return models;
+  };
+  EXPECT_EQ(list(), std::vector<std::string>{"正"});
+  EXPECT_EQ(undo_import(*ledger_, kActor, second)->records, 1u);
+  EXPECT_TRUE(list().empty());
+}
+
+TEST_P(OnBothEngines, OnlyWhatWasShownIsApplied) {
+  const auto device = make("asset", {{"kind", "pc"}, {"number", "PC-1"}, {"model", "A"}});
+  const std::string csv = "種別,管理番号,型番\nパソコン,PC-1,A\nパソコン,PC-2,B\n";
+  const auto id = *keep_import(*ledger_, {"", "u1", "f1", "asset", "a.csv"}, csv);
+  const auto plan = [&] { return *plan_import(*ledger_, reg("asset"), "f1", {table_of(csv)}, {}); };
+  ASSERT_TRUE(keep_shown(*ledger_, id, plan()));
+  ASSERT_TRUE(ledger_->update(kActor, reg("asset"), store::Scope::door("f1"), device.id, 1,
+                              {{{"model", "C"}}, "moved"}));
+  const auto refused = apply_kept_import(*ledger_, kActor, reg("asset"), *find_import(*ledger_, id), plan());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "ledger.import.moved");
+  EXPECT_EQ(refused.error().facts.at(0).second, "2");
+  ASSERT_TRUE(keep_shown(*ledger_, id, plan()));
+  EXPECT_EQ(apply_kept_import(*ledger_, kActor, reg("asset"), *find_import(*ledger_, id), plan())->changed,
+            1u);
+
+  // A plan that is written as it is knows the versions it was made of.
+  const auto old =
+      *plan_import(*ledger_, reg("asset"), "f1", {table_of("種別,管理番号,型番\nパソコン,PC-1,D\n")}, {});
+  ASSERT_TRUE(ledger_->update(kActor, reg("asset"), store::Scope::door("f1"), device.id, 3,
+                              {{{"model", "E"}}, "again"}));
+  EXPECT_EQ(apply_import(*ledger_, kActor, reg("asset"), "f1", old, "a.csv").error().code,
+            "ledger.import.moved");
+}
+
+TEST_P(OnBothEngines, CommasGroupThreeDigitsAndTimesKeepTheirClock) {
+  const auto& hours = *reg("backup_job").find("interval_hours");
+  EXPECT_EQ(normalise(hours, json::value("1,5")).error().problems.at(0).code, "ledger.field.number");
+  Field price = hours;
+  price.most.reset();
+  EXPECT_EQ(normalise(price, json::value("１，２３４"))->to_number<double>(), 1234);
+  EXPECT_EQ(normalise(price, json::value("12,34")).error().problems.at(0).code, "ledger.field.number");
+  Field when;
+  when.name = "at";
+  when.type = FieldType::datetime;
+  EXPECT_EQ(*normalise(when, json::value("2026/11/20 09:30")), json::value("2026-11-20T00:30:00Z"));
+  EXPECT_FALSE(normalise(when, json::value("2026/11/20 夕方")));
+}
+
 TEST_P(OnBothEngines, ANewRegisterIsOneFile) {
   const TemporaryFolder folder;
   ASSERT_TRUE(os::write_file(

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/crypto.h"
 #include "ledger/detail/apply.h"
 
@@ -39,7 +42,9 @@ json::object result_json(const ImportResult& result) {
   json::array records, made;
   for (const auto& [id, version] : result.records) records.push_back(json::array{id, version});
   for (const auto& one : result.made) made.push_back(json::array{one.reg->name, one.id, one.name});
-  return {{"records", std::move(records)}, {"made", std::move(made)}};
+  return {{"records", std::move(records)},
+          {"brought_back", json::array(result.brought_back.begin(), result.brought_back.end())},
+          {"made", std::move(made)}};
 }
 
 PendingImport import_of(const store::Row& row) {
@@ -104,10 +109,43 @@ Status forget(store::Connection& connection, Instant now) {
       {to_millis(now - kPendingLife)}));
   MAMORI_TRY(connection.execute("DELETE FROM ledger_import WHERE state = 'pending' AND at < ?",
                                 {to_millis(now - kForgotten)}));
+  MAMORI_TRY(connection.execute(
+      "DELETE FROM ledger_import_shown WHERE import NOT IN (SELECT id FROM ledger_import WHERE state = "
+      "'pending')"));
   return {};
 }
 
+// What a person saw of a plan, line by line: its outcome, and the record it meets, at which version.
+std::string shown_of(const ImportPlan& plan) {
+  std::string out;
+  for (const auto& line : plan.lines)
+    out += fmt::format("{} {} {} {}\n", line.line, name_of(line.outcome), line.id, line.version);
+  return out;
+}
+
+// "3、8": the numbers of the first lines that differ; "" where none does.
+std::string different_lines(std::string_view before, std::string_view now) {
+  constexpr std::size_t kNamed = 10;
+  if (before == now) return "";
+  const auto old_lines = split(before, '\n'), new_lines = split(now, '\n');
+  std::string out;
+  std::size_t named = 0;
+  for (std::size_t i = 0; i < std::max(old_lines.size(), new_lines.size()); ++i) {
+    const auto was = i < old_lines.size() ? old_lines[i] : "", is = i < new_lines.size() ? new_lines[i] : "";
+    if (was == is) continue;
+    if (++named > kNamed) return out + "…";
+    const auto& line = is.empty() ? was : is;
+    out += (out.empty() ? "" : "、") + std::string(line.substr(0, line.find(' ')));
+  }
+  return out;
+}
+
 }  // namespace
+
+store::Migration shown_schema() {
+  return {"ledger.import-shown",
+          "CREATE TABLE ledger_import_shown (import {text} PRIMARY KEY, content {text} NOT NULL);"};
+}
 
 std::string_view name_of(ImportState state) {
   switch (state) {
@@ -201,10 +239,22 @@ Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const store::Sco
   return out;
 }
 
+Status keep_shown(Ledger& ledger, const std::string& id, const ImportPlan& plan) {
+  auto transaction = MAMORI_TRY(ledger.database().begin());
+  MAMORI_TRY(transaction->execute("DELETE FROM ledger_import_shown WHERE import = ?", {id}));
+  MAMORI_TRY(transaction->execute("INSERT INTO ledger_import_shown VALUES (?,?)", {id, shown_of(plan)}));
+  return transaction.commit();
+}
+
 Result<ImportResult> apply_kept_import(Ledger& ledger, const store::Actor& actor, const Register& reg,
                                        const PendingImport& import, const ImportPlan& plan) {
   auto transaction = MAMORI_TRY(ledger.database().begin());
   MAMORI_TRY(claim(*transaction, import.id, ImportState::pending, ImportState::applied));
+  const auto shown =
+      MAMORI_TRY(transaction->query("SELECT content FROM ledger_import_shown WHERE import = ?", {import.id}));
+  if (!shown.rows.empty())
+    if (const auto lines = different_lines(store::as_text(shown.rows[0][0]), shown_of(plan)); !lines.empty())
+      return Error{ErrorKind::conflict, "ledger.import.moved", {{"lines", lines}}};
   auto result = MAMORI_TRY(
       detail::write_plan(ledger, transaction, actor, reg, import.facility, plan, import.file_name));
   result.id = import.id;
@@ -253,6 +303,10 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
     return found && found->is_array() ? found->get_array() : json::array();
   };
 
+  std::set<std::string, std::less<>> brought_back;
+  for (const auto& id_again : list("brought_back"))
+    brought_back.emplace(std::string_view(id_again.as_string()));
+
   Undone undone;
   const auto stays = [&](const Register& of, const Record& record) {
     undone.kept.push_back({of.name, record.id, record.number, record.label});
@@ -269,7 +323,7 @@ Result<Undone> undo_import(Ledger& ledger, const store::Actor& actor, const std:
       stays(reg, *record);
       continue;
     }
-    if (version == 1) {
+    if (version == 1 || brought_back.contains(record_id)) {
       MAMORI_TRY(ledger.retire_in(transaction, actor, reg, *record, reason));
     } else {
       const auto entries =

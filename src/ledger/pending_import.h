@@ -20,7 +20,8 @@ struct PendingImport {
 constexpr std::size_t kMostPendingOfUser = 5;
 constexpr std::chrono::hours kPendingLife{24};
 
-store::Migration import_schema();  // of the tables behind these calls; Ledger::open runs it
+store::Migration import_schema();  // of the tables behind these calls; Ledger::open runs them
+store::Migration shown_schema();
 
 // Keeps an uploaded file until it is applied, at most for kPendingLife; the id under which it is found.
 // Beyond kMostPendingOfUser the oldest of the same user goes, never another's.
@@ -35,7 +36,11 @@ Status set_import_options(Ledger& ledger, const std::string& id, const ImportOpt
 Result<std::vector<PendingImport>> list_imports(Ledger& ledger, const store::Scope& scope,
                                                 const std::string& user, std::size_t limit);
 
-// Writes the created and changed lines of a kept import, once. Errors: ledger.import.applied and .undone
+// Remembers that a person has been shown this plan. Applied is then only what was shown.
+Status keep_shown(Ledger& ledger, const std::string& id, const ImportPlan& plan);
+
+// Writes the created and changed lines of a kept import, once. Errors: ledger.import.moved (conflict; fact:
+// lines), where the plan is no longer the one that keep_shown() was told, ledger.import.applied and .undone
 // (conflict: it was done already, or is being done by someone else), and those of writing records.
 Result<ImportResult> apply_kept_import(Ledger& ledger, const store::Actor& actor, const Register& reg,
                                        const PendingImport& import, const ImportPlan& plan);

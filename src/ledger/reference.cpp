@@ -67,7 +67,7 @@ Error refused(const Field& field, const Register& target, const std::string& tex
 }  // namespace
 
 Result<std::string> Ledger::resolve(store::Connection& connection, const std::string& facility,
-                                    const Field& field, const std::string& text) const {
+                                    const Field& field, const std::string& text, FoldedNames* names) const {
   const auto* target = registers_.find(field.to);
   const auto* by_handle = handle_field(*target);
   const auto find = [&](const std::string& condition,
@@ -91,6 +91,24 @@ Result<std::string> Ledger::resolve(store::Connection& connection, const std::st
     std::erase_if(found, [&](const Candidate& one) {
       return one.id != handle && one.number != handle && one.handle != handle;
     });
+  }
+  if (found.empty()) {
+    FoldedNames once;
+    auto& kept = names ? *names : once;
+    if (!kept.contains(target->name)) {
+      auto& by_name = kept[target->name];
+      for (const auto& one : MAMORI_TRY(find("1 = 1", {})))
+        for (const auto& name : {one.number, one.label, one.handle})
+          if (auto folded = fold_name(name); !folded.empty()) {
+            auto& ids = by_name[std::move(folded)];
+            if (ids.empty() || ids.back() != one.id) ids.push_back(one.id);
+          }
+    }
+    const auto& by_name = kept[target->name];
+    if (const auto alike = by_name.find(fold_name(text)); alike != by_name.end())
+      for (const auto& id : alike->second)
+        for (auto& one : MAMORI_TRY(find("id = ?", {id}))) found.push_back(std::move(one));
+    found = in_use(std::move(found));
   }
   if (found.size() == 1) return found[0].id;
   if (found.empty()) return refused(field, *target, text, "ledger.field.ref", {});

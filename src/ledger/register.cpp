@@ -116,7 +116,7 @@ Result<Register> parse_register(const Yaml& yaml) {
   MAMORI_TRY(yaml.only({"register",  "label",  "description", "group",      "requirement", "fields",
                         "called",    "key",    "numbering",   "observed",   "life",        "writers",
                         "readers",   "hint",   "example",     "named_only", "finds",       "keeps",
-                        "remembers", "places", "printed",     "alone"}));
+                        "remembers", "places", "printed",     "alone",      "suite"}));
   Register reg;
   reg.name = MAMORI_TRY(yaml.required_text("register"));
   if (!is_name(reg.name)) return yaml.error("register name not allowed: " + reg.name);
@@ -171,6 +171,11 @@ Result<Register> parse_register(const Yaml& yaml) {
     if (!reg.alone.but_field.empty()) named.push_back(reg.alone.but_field);
     for (const auto& name : named)
       if (!reg.find(name)) return alone.error("unknown field: " + name);
+  }
+  if (const auto suite = yaml["suite"]; suite.present()) {
+    MAMORI_TRY(suite.only({"marks", "own"}));
+    reg.suite_marks = suite["marks"].texts();
+    reg.suite_own = suite["own"].texts();
   }
   reg.places = yaml["places"].texts();
   for (const auto& name : reg.places) {

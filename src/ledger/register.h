@@ -115,6 +115,9 @@ struct Register {
   std::optional<Numbering> numbering;
   bool named_only =
       false;  // a record may be made of its name alone, where an import names one that is not there
+  // Exports of asset-management suites: the headings they are known by, and those which there are about the
+  // suite's own inventory (最終更新日, バージョン) and mean no field of the register.
+  std::vector<std::string> suite_marks, suite_own;
   bool observed = false;                         // filled by collectors; people read it
   Duration life{};                               // observed: older facts are stale
   std::optional<Finds> finds;                    // observed: the record a fact is about

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "base/text.h"
 #include "sheet/table.h"
@@ -15,34 +16,86 @@ bool looks_like_formula(std::string_view cell) {
   return cell.find_first_not_of("+-0123456789. ") != cell.npos;
 }
 
+// The one that as many of the first lines as possible have equally often: texts full of commas, and decimal
+// commas, do not split evenly.
 char find_separator(std::string_view text) {
-  std::array<std::size_t, 3> counts{};
   constexpr std::array<char, 3> kSeparators = {',', '\t', ';'};
-  bool quoted = false;
-  int lines = 0;
+  constexpr std::size_t kLines = 50;
+  using Counts = std::array<std::size_t, 3>;
+  std::vector<Counts> lines(1);
+  bool quoted = false, any = false;
   for (const char c : text) {
     if (c == '"') quoted = !quoted;
     if (quoted) continue;
-    if (c == '\n' && ++lines == 20) break;
-    for (std::size_t i = 0; i < counts.size(); ++i)
-      if (c == kSeparators[i]) ++counts[i];
+    if (c == '\n' || c == '\r') {
+      if (lines.size() == kLines) break;
+      if (any) lines.emplace_back();
+      any = false;
+      continue;
+    }
+    any = true;
+    for (std::size_t i = 0; i < kSeparators.size(); ++i)
+      if (c == kSeparators[i]) ++lines.back()[i];
   }
-  return kSeparators[static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) -
-                                              counts.begin())];
+  char best = ',';
+  std::pair<std::size_t, std::size_t> most{0, 0};  // lines that agree, separators in each
+  for (std::size_t i = 0; i < kSeparators.size(); ++i) {
+    std::map<std::size_t, std::size_t> alike;
+    for (const auto& counts : lines)
+      if (counts[i] > 0) ++alike[counts[i]];
+    for (const auto& [count, agreeing] : alike) {
+      if (const std::pair score{agreeing, count}; score > most) {
+        most = score;
+        best = kSeparators[i];
+      }
+    }
+  }
+  return best;
+}
+
+// "1.23457E+19": what a spreadsheet writes of a number that is too long for it.
+bool is_shortened(std::string_view text) {
+  const auto e = text.find("E+");
+  return e != text.npos && e > 0 && e + 2 < text.size() &&
+         text.substr(0, e).find_first_not_of("0123456789.") == text.npos &&
+         text.substr(e + 2).find_first_not_of("0123456789") == text.npos;
+}
+
+bool is_blank(std::string_view text) { return trim(text).empty(); }
+
+std::string_view head_of_bytes(std::string_view bytes) { return trim(bytes.substr(0, 2048)); }
+
+// What a file that is no table is called by people; "" where nothing is known of it.
+std::string_view known_format(std::string_view bytes) {
+  if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
+  const auto start = head_of_bytes(bytes);
+  if (start.starts_with("%PDF")) return "PDF";
+  if (start.starts_with("{\\rtf")) return "RTF";
+  if (!start.starts_with("<")) return "";
+  const auto lower = to_lower_ascii(start);
+  if (lower.find("schemas-microsoft-com:office:spreadsheet") != lower.npos && lower.starts_with("<?xml"))
+    return "XML Spreadsheet 2003";
+  if (lower.find("<html") != lower.npos || lower.find("<table") != lower.npos ||
+      lower.find("<!doctype html") != lower.npos)
+    return "HTML";
+  return lower.starts_with("<?xml") ? "XML" : "";
 }
 
 }  // namespace
 
+bool is_error_value(std::string_view text) {
+  static constexpr std::string_view kErrors[] = {
+      "#N/A",    "#REF!",   "#NAME?", "#VALUE!",   "#DIV/0!",   "#NUM!",         "#NULL!",   "#CALC!",
+      "#SPILL!", "#FIELD!", "#BUSY!", "#BLOCKED!", "#CONNECT!", "#GETTING_DATA", "#UNKNOWN!"};
+  return std::find(std::begin(kErrors), std::end(kErrors), trim(text)) != std::end(kErrors);
+}
+
 Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
   if (bytes.size() > limits.bytes)
     return Error{ErrorKind::exhausted, "sheet.too-large", {{"limit", std::to_string(limits.bytes >> 20)}}};
-  if (std::count(bytes.begin(),
-                 bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 4096)),
-                 '\0') > 0 &&
-      !bytes.starts_with("\xFF\xFE") && !bytes.starts_with("\xFE\xFF"))
-    return Error{ErrorKind::invalid, "sheet.binary"};
   const auto decoded = MAMORI_TRY(decode_japanese(bytes));
   const std::string_view text = decoded.text;
+  if (text.substr(0, 4096).find('\0') != text.npos) return Error{ErrorKind::invalid, "sheet.binary"};
   const char separator = find_separator(text);
 
   Table table;
@@ -53,6 +106,10 @@ Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
   const auto end_cell = [&] {
     if (cell.size() > 1 && cell[0] == '\'' && looks_like_formula(std::string_view(cell).substr(1)))
       cell.erase(0, 1);
+    if (!was_quoted && is_shortened(trim(cell)))
+      table.flaws.push_back({table.rows.size(), row.size(), "sheet.cell.rounded", cell});
+    else if (is_error_value(cell))
+      table.flaws.push_back({table.rows.size(), row.size(), "sheet.cell.error", cell});
     row.push_back(std::move(cell));
     cell.clear();
     was_quoted = false;
@@ -79,7 +136,8 @@ Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
         cell += text[++i];
       else
         quoted = false;
-    } else if (c == '"' && cell.empty() && !was_quoted) {
+    } else if (c == '"' && !was_quoted && is_blank(cell)) {  // some programs put a space before it
+      cell.clear();
       quoted = was_quoted = true;
       quote_line = line;
     } else if (c == separator) {
@@ -110,6 +168,8 @@ Result<std::vector<Table>> read_tables(std::string_view bytes, const Limits& lim
   if (bytes.starts_with("PK\x03\x04")) return read_xlsx(bytes, limits);
   // The compound file of Excel 97–2003, and of an XLSX under a password.
   if (bytes.starts_with("\xD0\xCF\x11\xE0")) return Error{ErrorKind::invalid, "sheet.xls"};
+  if (const auto format = known_format(bytes); !format.empty())
+    return Error{ErrorKind::invalid, "sheet.format", {{"format", std::string(format)}}};
   auto table = MAMORI_TRY(read_csv(bytes, limits));
   std::vector<Table> tables;
   tables.push_back(std::move(table));

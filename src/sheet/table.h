@@ -10,10 +10,20 @@
 namespace mamori::sheet {
 
 // Rows of cells as text, in the order of the file: rows[0] is line 1. Rows may differ in length. Dates of
-// XLSX cells stand as ISO 8601 days, cells of a merged area all carry its text.
+// XLSX cells stand as ISO 8601 days, numbers as their number format shows them where it adds digits or
+// letters (00012, SN-0045), cells of a merged area all carry its text. A cell that does not say what its
+// keeper means. `code`: sheet.cell.error (#N/A, a date out of range), sheet.cell.formula (a formula whose
+// result was never stored), sheet.cell.rounded (a number of more digits than a spreadsheet keeps).
+struct Flaw {
+  std::size_t row = 0, column = 0;  // from 0
+  std::string code;
+  std::string shown;
+};
 struct Table {
   std::string name;
   std::vector<std::vector<std::string>> rows;
+  std::vector<Flaw> flaws;  // by row
+  bool padded = false;      // a row ends with its last text: what is missing behind it are empty cells
 };
 
 struct Limits {
@@ -25,13 +35,17 @@ struct Limits {
 };
 
 // By content, not by name: a ZIP is XLSX, anything else CSV (comma, semicolon or tab, whichever separates the
-// first lines most evenly; UTF-8 with or without mark, UTF-16 with mark, CP932). Errors: sheet.too-large
-// (facts: limit), sheet.empty, sheet.xls (the old binary format), sheet.xlsx.broken (fact: part),
+// first lines most evenly; UTF-8 with or without mark, UTF-16, CP932, ISO-2022-JP). Errors: sheet.too-large
+// (facts: limit), sheet.empty, sheet.xls (the old binary format), sheet.format (fact: format; HTML, PDF,
+// OpenDocument … whatever the file's name says), sheet.xlsx.broken (fact: part),
 // sheet.xlsx.bomb, sheet.xlsx.entities, sheet.xlsx.encrypted, sheet.csv.quote (fact: line),
 // sheet.too-many-rows, sheet.too-wide, base.text.encoding.
 Result<std::vector<Table>> read_tables(std::string_view bytes, const Limits& limits = {});
 Result<Table> read_csv(std::string_view bytes, const Limits& limits = {});
 Result<std::vector<Table>> read_xlsx(std::string_view bytes, const Limits& limits = {});
+
+// "#N/A", "#REF!" …: what a spreadsheet shows where it has no value.
+bool is_error_value(std::string_view text);
 
 // RFC 4180 with CRLF and a UTF-8 mark, so that Excel opens it as UTF-8. A text that a spreadsheet would take
 // for a formula gets an apostrophe before it; reading takes it away again.

@@ -2,6 +2,7 @@
 #include <xlsxwriter.h>
 #include <zip.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -17,7 +18,7 @@ namespace mamori::sheet {
 namespace {
 
 constexpr std::size_t kMostParts = 4000;
-constexpr std::size_t kMostMergedCells = 100'000;
+constexpr std::size_t kMostMergedBytes = std::size_t{8} << 20;
 
 Error broken(std::string part) {
   return {ErrorKind::invalid, "sheet.xlsx.broken", {{"part", std::move(part)}}};
@@ -29,6 +30,31 @@ struct ZipClose {
 struct ZipFileClose {
   void operator()(zip_file_t* file) const { zip_fclose(file); }
 };
+
+// Part names are compared without regard to case (ISO/IEC 29500-2, 6.2.2); some programs write backslashes,
+// "./" or "../".
+std::string plain_name(std::string_view name) {
+  std::string slashed = to_lower_ascii(name);
+  std::replace(slashed.begin(), slashed.end(), '\\', '/');
+  std::vector<std::string_view> steps;
+  for (const auto step : split(slashed, '/')) {
+    if (step.empty() || step == ".") continue;
+    if (step != "..")
+      steps.push_back(step);
+    else if (!steps.empty())
+      steps.pop_back();
+  }
+  std::string out;
+  for (const auto step : steps) out += (out.empty() ? "" : "/") + std::string(step);
+  return out;
+}
+
+// What a relation of the part `from` names.
+std::string target_of(std::string_view from, std::string_view target) {
+  if (target.starts_with('/') || target.starts_with('\\')) return plain_name(target);
+  const auto slash = from.rfind('/');
+  return plain_name(std::string(slash == from.npos ? "" : from.substr(0, slash + 1)) + std::string(target));
+}
 
 // The parts of an XLSX (ISO/IEC 29500), unpacked under a limit for all of them together: a ZIP bomb ends
 // here.
@@ -47,13 +73,20 @@ class Package {
     package.left_ = limits.unpacked;
     if (zip_get_num_entries(handle, 0) > static_cast<zip_int64_t>(kMostParts))
       return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
+    for (zip_int64_t i = 0; i < zip_get_num_entries(handle, 0); ++i)
+      if (const char* name = zip_get_name(handle, static_cast<zip_uint64_t>(i), 0))
+        package.parts_.emplace(plain_name(name), static_cast<zip_uint64_t>(i));
     return package;
   }
 
+  bool has(std::string_view name) const { return parts_.contains(plain_name(name)); }
+
   // An absent part is an empty text.
   Result<std::string> part(const std::string& name) {
+    const auto entry = parts_.find(plain_name(name));
+    if (entry == parts_.end()) return std::string();
     zip_stat_t status;
-    if (zip_stat(archive_.get(), name.c_str(), 0, &status) != 0) return std::string();
+    if (zip_stat_index(archive_.get(), entry->second, 0, &status) != 0) return broken(name);
     if (status.encryption_method != ZIP_EM_NONE) return Error{ErrorKind::invalid, "sheet.xlsx.encrypted"};
     if (status.size > left_) return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
     const std::unique_ptr<zip_file_t, ZipFileClose> file(zip_fopen_index(archive_.get(), status.index, 0));
@@ -84,6 +117,7 @@ class Package {
 
  private:
   std::unique_ptr<zip_t, ZipClose> archive_;
+  std::map<std::string, zip_uint64_t> parts_;  // by plain_name()
   std::size_t left_ = 0;
 };
 
@@ -101,54 +135,148 @@ pugi::xml_node child(const pugi::xml_node& parent, std::string_view name) {
 }
 
 // Text of <si> or <is>: its <t> and its runs' <t>, without the furigana (<rPh>).
+// "_x000D_" → the character (ECMA-376 22.9.2.19); carriage returns and other control characters go.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  while (true) {
+    const auto at = text.find("_x");
+    out += text.substr(0, at);
+    if (at == text.npos) return out;
+    text.remove_prefix(at);
+    unsigned code = 0;
+    const bool whole = text.size() >= 7 && text[6] == '_' &&
+                       std::from_chars(text.data() + 2, text.data() + 6, code, 16).ptr == text.data() + 6;
+    if (!whole || (code >= 0xD800 && code <= 0xDFFF)) {
+      out += text.substr(0, 2);
+      text.remove_prefix(2);
+      continue;
+    }
+    text.remove_prefix(7);
+    if (code == '\n' || code == '\t' || (code >= 0x20 && code < 0x7F))
+      out += static_cast<char>(code);
+    else if (code >= 0x80 && code < 0x800)
+      out += {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
+    else if (code >= 0x800)
+      out += {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 0x3F)),
+              static_cast<char>(0x80 | (code & 0x3F))};
+  }
+}
+
 std::string rich_text(const pugi::xml_node& node) {
   std::string text;
   for (const auto part : node) {
     if (local(part) == "t")
-      text += part.text().get();
+      text += unescaped(part.text().get());
     else if (local(part) == "r")
-      text += child(part, "t").text().get();
+      text += unescaped(child(part, "t").text().get());
   }
   return text;
 }
 
-bool is_date_format(std::string_view code) {
+enum class Shows { number, date, time };
+struct Format {
+  Shows shows = Shows::number;
+  std::string code;  // where it adds digits or letters to a whole number: its first section
+};
+
+// The characters of a number format that are not texts, paddings or brackets.
+template <typename Each>
+void each_code(std::string_view code, Each each) {  // each(is_literal, char)
   bool quoted = false, bracketed = false;
   for (std::size_t i = 0; i < code.size(); ++i) {
     const char c = code[i];
-    if (c == '\\')
-      ++i;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (quoted)
-      continue;
-    else if (c == '[')
+    if (quoted) {
+      if (c == '"')
+        quoted = false;
+      else
+        each(true, c);
+    } else if (bracketed) {
+      bracketed = c != ']';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[') {
       bracketed = true;
-    else if (c == ']')
-      bracketed = false;
-    else if (!bracketed && (c == 'y' || c == 'd' || c == 'e' || c == 'Y' || c == 'D'))
-      return code.find("E+") == code.npos && code.find("General") == code.npos;
+    } else if (c == '\\') {
+      if (++i < code.size()) each(true, code[i]);
+    } else if (c == '_' || c == '*') {
+      ++i;  // the width of a character, or one that fills the cell
+    } else {
+      each(false, c);
+    }
   }
-  return false;
+}
+
+Format format_of(std::string_view code) {
+  Format format;
+  if (code.find("General") != code.npos) return format;
+  bool day = false, clock = code.find("[h") != code.npos || code.find("[m") != code.npos, other = false;
+  std::size_t zeros = 0;
+  bool prefix = false;
+  const auto first = code.substr(0, code.find(';'));
+  each_code(first, [&](bool literal, char c) {
+    if (literal || c == '-' || c == ' ' || c == '(' || c == ')') {
+      if (zeros == 0 && ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) prefix = true;  // not "¥"
+      return;
+    }
+    if (std::string_view("yYdDeE").find(c) != std::string_view::npos && code.find("E+") == code.npos)
+      day = true;
+    else if (std::string_view("hHsS").find(c) != std::string_view::npos)
+      clock = true;
+    if (c == '0')
+      ++zeros;
+    else if (c != '#' && c != '?')
+      other = true;
+  });
+  if (day)
+    format.shows = Shows::date;
+  else if (clock)
+    format.shows = Shows::time;
+  else if (!other && (zeros > 1 || (zeros == 1 && prefix)) && first.find('<') == first.npos &&
+           first.find('>') == first.npos && first.find('=') == first.npos)
+    format.code = first;
+  return format;
+}
+
+// 12 under "SN-"00000 → SN-00012: what stands on the label of the device, and in the same list as CSV.
+std::string formatted(std::string_view code, std::string_view digits) {
+  std::size_t places = 0;
+  each_code(code, [&](bool literal, char c) { places += !literal && (c == '0' || c == '#' || c == '?'); });
+  std::string out;
+  std::size_t left = places, at = 0;
+  each_code(code, [&](bool literal, char c) {
+    if (literal || !(c == '0' || c == '#' || c == '?')) {
+      out += c;
+      return;
+    }
+    while (digits.size() - at > left) out += digits[at++];  // more digits than places: before the first
+    if (digits.size() - at == left)
+      out += digits[at++];
+    else if (c == '0')
+      out += '0';
+    --left;
+  });
+  return std::string(trim(out));
 }
 
 struct Styles {
-  std::vector<bool> is_date;
+  std::vector<Format> formats;
 };
 
 Styles read_styles(const pugi::xml_node& root) {
-  std::map<int, bool> custom;
+  std::map<int, Format> custom;
   for (const auto format : child(root, "numFmts"))
-    custom[format.attribute("numFmtId").as_int()] =
-        is_date_format(format.attribute("formatCode").as_string());
+    custom[format.attribute("numFmtId").as_int()] = format_of(format.attribute("formatCode").as_string());
   Styles styles;
   for (const auto xf : child(root, "cellXfs")) {
     const int id = xf.attribute("numFmtId").as_int();
-    // 14–22 are dates everywhere, 27–36 and 50–58 in Japanese Excel.
-    const bool built_in =
-        (id >= 14 && id <= 17) || id == 22 || (id >= 27 && id <= 36) || (id >= 50 && id <= 58);
+    // 14–22 are dates and times everywhere, 27–36 and 50–58 in Japanese Excel.
+    Format built_in;
+    if ((id >= 14 && id <= 17) || id == 22 || (id >= 27 && id <= 31) || id == 36 || (id >= 50 && id <= 58))
+      built_in.shows = Shows::date;
+    else if ((id >= 18 && id <= 21) || (id >= 32 && id <= 35) || (id >= 45 && id <= 47))
+      built_in.shows = Shows::time;
     const auto found = custom.find(id);
-    styles.is_date.push_back(found != custom.end() ? found->second : built_in);
+    styles.formats.push_back(found != custom.end() ? found->second : built_in);
   }
   return styles;
 }
@@ -167,34 +295,75 @@ bool parse_cell_name(std::string_view name, std::size_t& row, std::size_t& colum
   return true;
 }
 
-std::string number_text(std::string_view raw, bool date, bool from_1904) {
+struct Shown {
+  std::string text;
+  const char* flaw = nullptr;  // see Flaw::code
+};
+
+Shown number_text(std::string_view raw, const Format& format, bool from_1904) {
   double value = 0;
   const auto [end, failure] = std::from_chars(raw.data(), raw.data() + raw.size(), value);
   if (failure != std::errc{} || end != raw.data() + raw.size() || !std::isfinite(value))
-    return std::string(raw);
-  if (date && value >= 1 && value < 200'000) {
+    return {std::string(raw)};
+  if (format.shows != Shows::number) {
     using namespace std::chrono;
-    const auto whole = static_cast<int>(value);
-    const sys_days day = sys_days{1899y / 12 / 30} + days{whole + (from_1904 ? 1462 : 0)};
-    const auto seconds_of_day = static_cast<int>(std::lround((value - whole) * 86400));
-    std::string text = iso_date(Date{day});
-    if (seconds_of_day > 0)
-      text += fmt::format(" {:02}:{:02}", seconds_of_day / 3600, seconds_of_day / 60 % 60);
-    return text;
+    constexpr double kEnd = 2'958'466;  // 10000-01-01
+    if (value < 0 || value >= kEnd) return {"####", "sheet.cell.error"};
+    const auto total = std::llround(value * 86400);
+    const auto whole = total / 86400, seconds_of_day = total % 86400;
+    const auto clock = fmt::format("{:02}:{:02}", seconds_of_day / 3600, seconds_of_day / 60 % 60);
+    if (whole == 0 && !from_1904) {
+      if (format.shows == Shows::time || seconds_of_day > 0) return {clock};
+      return {"1900-01-00", "sheet.cell.error"};  // an empty cell that a formula took for a number
+    }
+    if (format.shows == Shows::time && whole < 366)  // a duration, "26:30"
+      return {fmt::format("{:02}:{:02}", total / 3600, total / 60 % 60)};
+    // Day 60 is a 29 February 1900 that never was: the days before it count from one later.
+    const auto shift = from_1904 ? 1462 : whole < 60 ? 1 : 0;
+    auto text = iso_date(Date{sys_days{1899y / 12 / 30} + days{whole + shift}});
+    if (seconds_of_day > 0) text += " " + clock;
+    if (seconds_of_day % 60 > 0) text += fmt::format(":{:02}", seconds_of_day % 60);
+    return {text};
   }
-  if (value == std::floor(value) && std::fabs(value) < 1e15)
-    return fmt::format("{}", static_cast<long long>(value));
-  return fmt::format("{}", value);
+  if (value == std::floor(value) && std::fabs(value) < 1e15) {
+    const auto digits = fmt::format("{}", static_cast<long long>(value));
+    return {value >= 0 && !format.code.empty() ? formatted(format.code, digits) : digits};
+  }
+  // A spreadsheet keeps 15 digits.
+  if (std::fabs(value) >= 1e15) return {std::string(raw), "sheet.cell.rounded"};
+  return {fmt::format("{}", value)};
 }
 
 struct Book {
   std::vector<std::string> shared;
   Styles styles;
   bool from_1904 = false;
+  std::size_t left = 0;  // bytes that the tables may still take
+
+  Status charge(std::size_t bytes) {
+    if (bytes > left) return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
+    left -= bytes;
+    return {};
+  }
 };
 
-Status fill_merged(const pugi::xml_node& root, Table& table) {
-  std::size_t filled = 0;
+// Where `text` goes; the row gets as wide as that.
+Status put(Table& table, std::size_t row, std::size_t column, std::string text, Book& book) {
+  if (table.rows.size() <= row) {
+    MAMORI_TRY(book.charge((row + 1 - table.rows.size()) * sizeof(table.rows[0])));
+    table.rows.resize(row + 1);
+  }
+  auto& cells = table.rows[row];
+  std::size_t cost = text.size() > sizeof(std::string) ? text.size() : 0;
+  if (cells.size() <= column) cost += (column + 1 - cells.size()) * sizeof(std::string);
+  MAMORI_TRY(book.charge(cost));
+  if (cells.size() <= column) cells.resize(column + 1);
+  cells[column] = std::move(text);
+  return {};
+}
+
+Status fill_merged(const pugi::xml_node& root, Table& table, Book& book) {
+  std::size_t left = kMostMergedBytes;
   for (const auto merge : child(root, "mergeCells")) {
     const std::string_view range = merge.attribute("ref").as_string();
     const auto colon = range.find(':');
@@ -207,26 +376,47 @@ Status fill_merged(const pugi::xml_node& root, Table& table) {
     if (text.empty()) continue;
     for (auto r = r1; r <= r2 && r < table.rows.size(); ++r) {
       for (auto c = c1; c <= c2 && c < 512; ++c) {
-        if (++filled > kMostMergedCells) return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
-        if (table.rows[r].size() <= c) table.rows[r].resize(c + 1);
-        table.rows[r][c] = text;
+        const auto cost = text.size() + sizeof(std::string);
+        if (cost > left) return Error{ErrorKind::exhausted, "sheet.xlsx.bomb"};
+        left -= cost;
+        MAMORI_TRY(put(table, r, c, text, book));
       }
     }
   }
   return {};
 }
 
-Result<Table> read_sheet(const pugi::xml_node& root, std::string name, const Book& book,
-                         const Limits& limits) {
+Result<Shown> cell_text(const pugi::xml_node& cell, const Book& book) {
+  const std::string_view type = cell.attribute("t").as_string();
+  const std::string_view raw = child(cell, "v").text().get();
+  if (type == "inlineStr") return Shown{rich_text(child(cell, "is"))};
+  if (raw.empty()) {
+    if (child(cell, "f") && type != "str") return Shown{"", "sheet.cell.formula"};
+    return Shown{};
+  }
+  if (type == "s") {
+    std::size_t index = 0;
+    const auto [end, failure] = std::from_chars(raw.data(), raw.data() + raw.size(), index);
+    if (failure != std::errc{} || end != raw.data() + raw.size() || index >= book.shared.size())
+      return broken("sharedStrings.xml");
+    return Shown{book.shared[index]};
+  }
+  if (type == "e") return Shown{std::string(raw), "sheet.cell.error"};
+  if (type == "str") return Shown{unescaped(raw), is_error_value(raw) ? "sheet.cell.error" : nullptr};
+  if (type == "b") return Shown{raw == "1" || raw == "true" ? "TRUE" : "FALSE"};
+  const auto style = cell.attribute("s").as_uint();
+  static const Format kPlain;
+  return number_text(raw, style < book.styles.formats.size() ? book.styles.formats[style] : kPlain,
+                     book.from_1904);
+}
+
+Result<Table> read_sheet(const pugi::xml_node& root, std::string name, Book& book, const Limits& limits) {
   Table table;
   table.name = std::move(name);
+  table.padded = true;
   std::size_t row_index = 0;
   for (const auto row : child(root, "sheetData")) {
     if (const auto number = row.attribute("r").as_uint(); number > 0) row_index = number - 1;
-    if (row_index >= limits.rows)
-      return Error{ErrorKind::exhausted, "sheet.too-many-rows", {{"limit", std::to_string(limits.rows)}}};
-    if (table.rows.size() <= row_index) table.rows.resize(row_index + 1);
-    auto& cells = table.rows[row_index];
     std::size_t column = 0;
     for (const auto cell : row) {
       std::size_t named_row, named_column;
@@ -235,57 +425,82 @@ Result<Table> read_sheet(const pugi::xml_node& root, std::string name, const Boo
         ++column;
         continue;
       }
-      const std::string_view type = cell.attribute("t").as_string();
-      const std::string_view raw = child(cell, "v").text().get();
-      std::string text;
-      if (type == "s") {
-        std::size_t index = 0;
-        std::from_chars(raw.data(), raw.data() + raw.size(), index);
-        if (index >= book.shared.size()) return broken("sharedStrings.xml");
-        text = book.shared[index];
-      } else if (type == "inlineStr") {
-        text = rich_text(child(cell, "is"));
-      } else if (type == "str" || type == "e") {
-        text = raw;
-      } else if (type == "b") {
-        text = raw == "1" ? "TRUE" : "FALSE";
-      } else if (!raw.empty()) {
-        const auto style = cell.attribute("s").as_uint();
-        text = number_text(raw, style < book.styles.is_date.size() && book.styles.is_date[style],
-                           book.from_1904);
-      }
+      auto [text, flaw] = MAMORI_TRY(cell_text(cell, book));
       if (text.size() > limits.cell) text = std::string(head(text, limits.cell / 4));
-      if (!text.empty()) {
-        if (cells.size() <= column) cells.resize(column + 1);
-        cells[column] = std::move(text);
+      if (flaw) {
+        MAMORI_TRY(book.charge(sizeof(Flaw)));
+        table.flaws.push_back({row_index, column, flaw, std::string(head(text, 40))});
+      }
+      if (!text.empty() || flaw) {
+        // Rows without text do not count: a format reaches down to the last row of the sheet.
+        if (row_index >= limits.rows)
+          return Error{ErrorKind::exhausted, "sheet.too-many-rows", {{"limit", std::to_string(limits.rows)}}};
+        MAMORI_TRY(put(table, row_index, column, std::move(text), book));
       }
       ++column;
     }
     ++row_index;
   }
-  MAMORI_TRY(fill_merged(root, table));
+  MAMORI_TRY(fill_merged(root, table, book));
   return table;
+}
+
+// What a ZIP is that is no XLSX; "" where nothing is known of it.
+Result<std::string> other_format(Package& package) {
+  const auto mimetype = MAMORI_TRY(package.part("mimetype"));
+  if (mimetype.find("opendocument.spreadsheet") != mimetype.npos) return std::string("OpenDocument (.ods)");
+  if (mimetype.find("opendocument") != mimetype.npos) return std::string("OpenDocument");
+  if (package.has("Index/Document.iwa")) return std::string("Numbers (.numbers)");
+  if (package.has("word/document.xml")) return std::string("Word (.docx)");
+  if (package.has("ppt/presentation.xml")) return std::string("PowerPoint (.pptx)");
+  if (package.has("xl/workbook.bin")) return std::string("Excel (.xlsb)");
+  return std::string();
+}
+
+struct Relations {
+  std::map<std::string, std::string> by_id, by_type;  // by_type: the last step of the type's address
+};
+
+Result<Relations> relations_of(Package& package, const std::string& part, bool required) {
+  const auto slash = part.rfind('/');
+  const auto folder = slash == part.npos ? std::string() : part.substr(0, slash + 1);
+  const auto name = slash == part.npos ? part : part.substr(slash + 1);
+  pugi::xml_document document;
+  MAMORI_TRY(package.xml(folder + "_rels/" + name + ".rels", document, required));
+  Relations out;
+  for (const auto relation : child(document, "Relationships")) {
+    const std::string_view type = relation.attribute("Type").as_string();
+    const std::string_view target = relation.attribute("Target").as_string();
+    if (target.empty()) continue;
+    out.by_id[relation.attribute("Id").as_string()] = target_of(part, target);
+    out.by_type.emplace(type.substr(type.rfind('/') + 1), target_of(part, target));
+  }
+  return out;
 }
 
 }  // namespace
 
 Result<std::vector<Table>> read_xlsx(std::string_view bytes, const Limits& limits) {
   auto package = MAMORI_TRY(Package::open(bytes, limits));
-  pugi::xml_document workbook, relations, shared, styles;
-  MAMORI_TRY(package.xml("xl/workbook.xml", workbook, true));
-  MAMORI_TRY(package.xml("xl/_rels/workbook.xml.rels", relations, true));
-  MAMORI_TRY(package.xml("xl/sharedStrings.xml", shared, false));
-  MAMORI_TRY(package.xml("xl/styles.xml", styles, false));
+  if (const auto other = MAMORI_TRY(other_format(package)); !other.empty())
+    return Error{ErrorKind::invalid, "sheet.format", {{"format", other}}};
+  const auto named = [](const Relations& relations, const char* type, const char* otherwise) {
+    const auto found = relations.by_type.find(type);
+    return found == relations.by_type.end() ? std::string(otherwise) : found->second;
+  };
+  const auto start = named(MAMORI_TRY(relations_of(package, "", false)), "officeDocument", "xl/workbook.xml");
+  pugi::xml_document workbook, shared, styles;
+  MAMORI_TRY(package.xml(start, workbook, true));
+  const auto relations = MAMORI_TRY(relations_of(package, start, true));
+  MAMORI_TRY(package.xml(named(relations, "sharedStrings", "xl/sharedStrings.xml"), shared, false));
+  MAMORI_TRY(package.xml(named(relations, "styles", "xl/styles.xml"), styles, false));
 
   Book book;
+  book.left = limits.unpacked;
   for (const auto item : child(shared, "sst")) book.shared.push_back(rich_text(item));
   book.styles = read_styles(child(styles, "styleSheet"));
   const auto root = child(workbook, "workbook");
   book.from_1904 = child(root, "workbookPr").attribute("date1904").as_bool();
-
-  std::map<std::string, std::string> targets;
-  for (const auto relation : child(relations, "Relationships"))
-    targets[relation.attribute("Id").as_string()] = relation.attribute("Target").as_string();
 
   std::vector<Table> tables;
   for (const auto entry : child(root, "sheets")) {
@@ -294,11 +509,10 @@ Result<std::vector<Table>> read_xlsx(std::string_view bytes, const Limits& limit
     std::string id;
     for (const auto attribute : entry.attributes())
       if (std::string_view(attribute.name()).ends_with(":id")) id = attribute.value();
-    auto target = targets[id];
-    if (target.empty()) return broken("workbook.xml.rels");
-    target = target.starts_with("/") ? target.substr(1) : "xl/" + target;
+    const auto target = relations.by_id.find(id);
+    if (target == relations.by_id.end()) return broken("workbook.xml.rels");
     pugi::xml_document document;
-    MAMORI_TRY(package.xml(target, document, true));
+    MAMORI_TRY(package.xml(target->second, document, true));
     auto table = MAMORI_TRY(
         read_sheet(child(document, "worksheet"), entry.attribute("name").as_string(), book, limits));
     if (!table.rows.empty()) tables.push_back(std::move(table));
