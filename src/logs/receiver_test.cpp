@@ -61,14 +61,17 @@ class Receiving : public Intake {
   static std::string line(const std::string& who, std::size_t number) {
     return "<34>1 - " + who + " app - - - number " + std::to_string(number) + " of many";
   }
-  // The numbers that are kept of one sender, in the order of the archive.
-  std::vector<std::size_t> kept_of(const std::string& who) {
+  // The numbers that are kept of one sender, in the order of the archive. `halves`: how many more messages
+  // may be kept of which only a part came.
+  std::vector<std::size_t> kept_of(const std::string& who, std::size_t halves = 0) {
     std::vector<std::size_t> out;
     const auto start = "<34>1 - " + who + " app - - - number ", end = std::string(" of many");
     for (const auto& raw : all())
-      if (raw.starts_with(start)) {
-        out.push_back(std::stoull(raw.substr(start.size())));
+      if (raw.starts_with(start) && !raw.ends_with(end) && halves > 0) {
+        --halves;
+      } else if (raw.starts_with(start)) {
         EXPECT_TRUE(raw.ends_with(end)) << "not whole: " << raw;
+        out.push_back(std::stoull(raw.substr(start.size())));
       }
     return out;
   }
@@ -164,12 +167,13 @@ TEST_F(Receiving, EndsWhileTcpSendersAreInTheMiddleOfAFrame) {
   ::close(idle);
   std::size_t total = 0;
   for (int n = 0; n < 4; ++n) {
-    const auto kept = kept_of("s" + std::to_string(n));
+    // What had come of the message that was on its way is kept as it is.
+    const auto kept = kept_of("s" + std::to_string(n), 1);
     total += kept.size();
     EXPECT_TRUE(std::is_sorted(kept.begin(), kept.end()));
     EXPECT_EQ(holes(kept), 0u);
   }
-  EXPECT_EQ(total, events().size());
+  EXPECT_GE(total, events().size() - 4);
 }
 
 TEST_F(Receiving, WaitsForAFullDiskAndLosesNothing) {

@@ -158,7 +158,10 @@ describe("the log archive", () => {
     });
     const statement = await client.capabilityStatement();
     const [resource] = statement.rest[0].resource;
-    assert.deepEqual([resource.type, resource.interaction.map((one) => one.code)], ["AuditEvent", ["create", "update"]]);
+    assert.deepEqual(
+      [resource.type, resource.interaction.map((one) => one.code)],
+      ["AuditEvent", ["create", "update"]],
+    );
     const made = await client.create({ resourceType: "AuditEvent", body: event("778001") });
     const { response } = FhirClient.httpFor(made);
     assert.equal(response.status, 201);
@@ -187,7 +190,10 @@ describe("the log archive", () => {
     const { brotliCompressSync, deflateSync, gzipSync } = await import("node:zlib");
     const twice = Buffer.concat([gzipSync("memberzebra one\n"), gzipSync("memberzebra two\n")]);
     assert.equal((await post("/ingest/lines", twice, { "Content-Encoding": "gzip" })).status, 201);
-    assert.equal((await post("/ingest/lines", deflateSync("memberzebra 3\n"), { "Content-Encoding": "deflate" })).status, 201);
+    assert.equal(
+      (await post("/ingest/lines", deflateSync("memberzebra 3\n"), { "Content-Encoding": "deflate" })).status,
+      201,
+    );
     assert.equal(find("memberzebra").length, 3);
     const reply = await post("/ingest/lines", brotliCompressSync("no\n"), { "Content-Encoding": "br" });
     assert.equal(reply.status, 415);
@@ -197,7 +203,10 @@ describe("the log archive", () => {
   test("what a sender has begun when the server stops is kept", async () => {
     const place = folder();
     try {
-      assert.equal(mamori("init", "--name", "別棟", "--kind", "clinic", "--login", "admin", "--data", place.path).code, 0);
+      assert.equal(
+        mamori("init", "--name", "別棟", "--kind", "clinic", "--login", "admin", "--data", place.path).code,
+        0,
+      );
       const free = createServer().listen(0, "127.0.0.1");
       await new Promise((resolve) => free.on("listening", resolve));
       const { port } = free.address();
@@ -211,7 +220,9 @@ describe("the log archive", () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
       await other.stop();
       socket.destroy();
-      const found = mamori("logs", "search", "pendingzebra", "--format", "json", "--data", place.path).out.trim().split("\n");
+      const found = mamori("logs", "search", "pendingzebra", "--format", "json", "--data", place.path)
+        .out.trim()
+        .split("\n");
       assert.equal(found.length, 2, found.join());
     } finally {
       place.remove();
