@@ -50,7 +50,18 @@ json::object responses_of(const Route& route) {
   if (!contract.media.empty())
     success["content"] = content(contract.media, json::object{{"type", "string"}, {"format", "binary"}});
   json::object out = {{std::to_string(contract.status), std::move(success)}};
-  out["default"] = json::object{{"$ref", "#/components/responses/Problem"}};
+  if (route.caller == Caller::browser) {
+    out["default"] = json::object{{"$ref", "#/components/responses/Problem"}};
+    return out;
+  }
+  // Senders are refused in the words of their protocol.
+  const json::object any = {{"schema", json::object{{"type", "object"}}}};
+  out["default"] =
+      json::object{{"description", "Why not"},
+                   {"content",
+                    {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}},
+                     {"application/fhir+json", any},
+                     {"application/json", any}}}};
   return out;
 }
 
