@@ -436,10 +436,12 @@ TEST_P(Verify, WhatAnotherVersionReadOtherwiseIsNotCalledAltered) {
     formats::normalise(event, {clock_.now(), source.number, "192.0.2.9", source.zone, nullptr}, arena);
     event[archive::Field::user] = "";
     ASSERT_TRUE((*services.logs.archive().stream({facility_, "events"}))->append(std::vector{event}));
-    auto transaction = *services.database.begin();
-    const auto note = json::serialize(json::object{{"reader", "another"}, {"since", 0}});
-    transaction.journal(kActor, {facility_, "logs", "", "reader", "", note, ""});
-    ASSERT_TRUE(transaction.commit());
+    {
+      auto transaction = *services.database.begin();
+      const auto note = json::serialize(json::object{{"reader", "another"}, {"since", 0}});
+      transaction.journal(kActor, {facility_, "logs", "", "reader", "", note, ""});
+      ASSERT_TRUE(transaction.commit());
+    }
     ASSERT_TRUE(services.logs.journal().feed());
     clock_.advance(std::chrono::minutes(1));
     installation_.reset();

@@ -93,7 +93,11 @@ bool is_error_value(std::string_view text) {
 Result<Table> read_csv(std::string_view bytes, const Limits& limits) {
   if (bytes.size() > limits.bytes)
     return Error{ErrorKind::exhausted, "sheet.too-large", {{"limit", std::to_string(limits.bytes >> 20)}}};
-  const auto decoded = MAMORI_TRY(decode_japanese(bytes));
+  auto decoding = decode_japanese(bytes);
+  // What cannot be read and has zeros is no text at all, in whatever encoding.
+  if (!decoding && bytes.substr(0, 4096).find('\0') != bytes.npos)
+    return Error{ErrorKind::invalid, "sheet.binary"};
+  const auto decoded = MAMORI_TRY(std::move(decoding));
   const std::string_view text = decoded.text;
   if (text.substr(0, 4096).find('\0') != text.npos) return Error{ErrorKind::invalid, "sheet.binary"};
   const char separator = find_separator(text);

@@ -143,7 +143,7 @@ describe("writing in the browser", () => {
       }),
     );
     await visit("/documents", ".document-list li");
-    const link = page.getByRole("link", { name: /Excel/ }).first();
+    const link = page.getByRole("link", { name: "使用機器一覧表 Excel" });
     await link.click();
     await page.waitForSelector("text=いま混み合っています。");
     await page.unroute("**/api/v1/documents/registers/asset*");
