@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <mutex>
 
 #include "base/text.h"
 
@@ -13,19 +12,16 @@ namespace {
 constexpr std::string_view kNamed = "#/components/schemas/";
 constexpr std::size_t kMostProblems = 50;
 
-struct Registry {
-  std::mutex mutex;
-  json::object shapes;
-};
-Registry& registry() {
-  static Registry all;
+// Filled while routes() is made, which happens once and before any request; read without a lock from then on.
+json::object& registry() {
+  static json::object all;
   return all;
 }
 
 const Shape& resolved(const Shape& shape) {
   const auto* name = shape.if_contains("$ref");
   if (!name) return shape;
-  return registry().shapes.at(std::string_view(name->get_string()).substr(kNamed.size())).get_object();
+  return registry().at(std::string_view(name->get_string()).substr(kNamed.size())).get_object();
 }
 
 std::string_view type_name(const json::value& value) {
@@ -182,8 +178,7 @@ Shape words() { return named("Words", object({{"ja", text()}, {"en", text()}}));
 
 Shape named(std::string_view name, Shape shape) {
   auto& all = registry();
-  const std::lock_guard lock(all.mutex);
-  if (!all.shapes.contains(name)) all.shapes[name] = std::move(shape);
+  if (!all.contains(name)) all[name] = std::move(shape);
   return {{"$ref", std::string(kNamed) + std::string(name)}};
 }
 
@@ -231,6 +226,6 @@ json::value example_of(const Shape& given) {
   return shape.contains("format") ? "2026-11-21T03:00:00Z" : "text";
 }
 
-const json::object& named_shapes() { return registry().shapes; }
+const json::object& named_shapes() { return registry(); }
 
 }  // namespace mamori::api

@@ -30,7 +30,7 @@ Shape map(Shape of);                                    // by names that are not
 Shape object(Members required, Members optional = {});  // and no others
 Shape nullable(Shape of);
 Shape words();  // {ja, en}
-// The same under a name of its own in the document.
+// The same under a name of its own in the document. Only while routes() is made.
 Shape named(std::string_view name, Shape shape);
 // {items: […]}, and where the list has pages what belongs to them.
 Shape items(Shape of, Members more = {});
