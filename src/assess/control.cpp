@@ -110,7 +110,7 @@ Status Controls::know_facility(Kept& kept, const std::string& id, const State& s
   if (kept.facility && kept.facility_versions == now_is && date_of(kept.facility_at) == date_of(state.now))
     return {};
   kept.facility = MAMORI_TRY(questions_.facility(id));
-  asked_ += 3;
+  asked_ += 4;
   kept.facility_versions = std::move(now_is);
   kept.facility_at = state.now;
   kept.answers.clear();  // questions ask how many beds it has
@@ -133,16 +133,14 @@ Result<Controls::Answer> Controls::ask(const catalog::Control& control, const Fa
   answer.versions = versions(rests(control).registers, state);
   answer.at = state.now;
   ++asked_;
-  answer.subjects = MAMORI_TRY(questions_.ask(control.subjects, facility, vendor)).rows.size();
+  answer.subjects = MAMORI_TRY(questions_.count(control.subjects, facility, vendor));
   if (control.violations.empty()) return answer;
   ++asked_;
-  const auto violations = MAMORI_TRY(questions_.ask(control.violations, facility, vendor));
-  answer.violations = violations.rows.size();
-  for (const auto& row : violations.rows) {
-    if (answer.records.size() == kMostRecords) break;
+  MAMORI_TRY(questions_.each(control.violations, facility, vendor, [&](store::Row& row) {
+    if (++answer.violations > kMostRecords) return;
     const auto text = [&](std::size_t i) { return row.size() > i ? store::as_text(row[i]) : ""; };
     answer.records.push_back({control.about, text(0), text(1), text(2)});
-  }
+  }));
   return answer;
 }
 

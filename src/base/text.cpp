@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/ucnv.h>
 #include <unicode/unistr.h>
@@ -176,17 +177,29 @@ std::string fold(std::string_view text) {
     return found;
   }();
   UErrorCode status = U_ZERO_ERROR;
-  const auto folded = normalizer->normalize(
-      icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size()))), status);
-  icu::UnicodeString out;
-  for (int32_t i = 0; i < folded.length();) {
-    const UChar32 c = folded.char32At(i);
-    out.append(static_cast<UChar32>(fold_code_point(static_cast<char32_t>(c))));
-    i += U16_LENGTH(c);
+  std::string normal;
+  icu::StringByteSink<std::string> sink(&normal, static_cast<int32_t>(text.size()));
+  normalizer->normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink,
+                            nullptr, status);
+  std::string out;
+  out.reserve(normal.size());
+  const auto* bytes = reinterpret_cast<const uint8_t*>(normal.data());
+  const auto size = static_cast<int32_t>(normal.size());
+  for (int32_t i = 0; i < size;) {
+    const auto from = i;
+    UChar32 c;
+    U8_NEXT(bytes, i, size, c);
+    const auto to = c < 0 ? 0xFFFD : static_cast<UChar32>(fold_code_point(static_cast<char32_t>(c)));
+    if (to == c) {
+      out.append(normal, static_cast<std::size_t>(from), static_cast<std::size_t>(i - from));
+      continue;
+    }
+    char encoded[U8_MAX_LENGTH];
+    int32_t length = 0;
+    U8_APPEND_UNSAFE(encoded, length, to);
+    out.append(encoded, static_cast<std::size_t>(length));
   }
-  std::string utf8;
-  out.toUTF8String(utf8);
-  return utf8;
+  return out;
 }
 
 std::string fold_name(std::string_view text) {
@@ -201,23 +214,25 @@ std::string fold_name(std::string_view text) {
 }
 
 std::string fold_heading(std::string_view text) {
-  static constexpr std::string_view kDropped[] = {"(", ")", "[", "]", "・", "/",  "、", ",",  ".",  "。", ":",
-                                                  "*", "※", "_", "-", "「", "」", "【", "】", "〔", "〕"};
+  static constexpr std::string_view kNarrow = "()[]/,.:*_-";
+  static constexpr std::string_view kWide = "・、。※「」【】〔〕";  // of three bytes each
   const std::string folded = fold(text);
   std::string out;
+  out.reserve(folded.size());
   for (std::size_t i = 0; i < folded.size();) {
-    const std::string_view rest = std::string_view(folded).substr(i);
-    if (static_cast<unsigned char>(rest[0]) <= 0x20) {
+    const char c = folded[i];
+    if (static_cast<unsigned char>(c) <= 0x20 || kNarrow.find(c) != kNarrow.npos) {
       ++i;
       continue;
     }
-    const auto* const drop = std::find_if(std::begin(kDropped), std::end(kDropped),
-                                          [&](std::string_view d) { return rest.starts_with(d); });
-    if (drop != std::end(kDropped)) {
-      i += drop->size();
-      continue;
-    }
-    out += folded[i++];
+    bool dropped = false;
+    if ((c == '\xE3' || c == '\xE2') && i + 2 < folded.size())
+      for (std::size_t w = 0; w < kWide.size() && !dropped; w += 3)
+        dropped = c == kWide[w] && folded[i + 1] == kWide[w + 1] && folded[i + 2] == kWide[w + 2];
+    if (dropped)
+      i += 3;
+    else
+      out += folded[i++];
   }
   return out;
 }

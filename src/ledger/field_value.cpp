@@ -80,11 +80,9 @@ const Choice* find_choice(const Field& field, std::string_view text) {
   for (const auto& choice : field.choices)
     if (choice.value == text) return &choice;
   const auto folded = fold_heading(text);
-  for (const auto& choice : field.choices) {
-    if (fold_heading(choice.label.ja) == folded || fold_heading(choice.label.en) == folded) return &choice;
-    for (const auto& also : choice.also)
-      if (fold_heading(also) == folded) return &choice;
-  }
+  if (folded.empty()) return nullptr;
+  for (const auto& choice : field.choices)
+    if (std::find(choice.folded.begin(), choice.folded.end(), folded) != choice.folded.end()) return &choice;
   return nullptr;
 }
 

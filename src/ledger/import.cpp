@@ -55,6 +55,22 @@ std::size_t recognised(const std::vector<std::string>& row, const HeadingIndex& 
   return fields.size();
 }
 
+// A line in the middle that says the headings again: at least `most` of its cells are headings. Of most lines
+// the first cell decides.
+bool repeats_headings(const std::vector<std::string>& row, std::size_t most, const HeadingIndex& index,
+                      const ImportOptions& options) {
+  auto left = row.size();
+  std::size_t known = 0;
+  for (const auto& cell : row) {
+    if (known + left < most) return false;
+    --left;
+    const bool heading =
+        index.contains(fold_heading(cell)) || options.mapping.contains(std::string(trim(cell)));
+    known += heading ? 1 : 0;
+  }
+  return known >= most && recognised(row, index, options) >= most;
+}
+
 struct Found {
   const sheet::Table* table = nullptr;
   std::size_t row = 0;
@@ -266,6 +282,7 @@ class CachedResolver {
   }
   // Those that are used.
   std::vector<ImportMade> made_for(const std::vector<ImportLine>& lines) const {
+    if (made_.empty()) return {};
     std::set<std::string_view> used;
     for (const auto& line : lines)
       if (line.outcome != LineOutcome::rejected)
@@ -550,13 +567,13 @@ Result<ImportPlan> plan_import(Ledger& ledger, const Register& reg, const std::s
   const Ledger::Resolver resolve = [&](const Field& field, const std::string& text) {
     return cached(field, text);
   };
+  const auto most = std::max<std::size_t>(2, recognised(headings, index, options));
   std::map<std::string, std::size_t> numbers_seen;
   std::vector<std::string> above(plan.columns.size());
   auto flaw = found.table->flaws.begin();
   for (std::size_t i = first; i < found.table->rows.size(); ++i) {
     const auto& row = found.table->rows[i];
-    if (is_filler(row) || is_total(row) ||
-        recognised(row, index, options) >= std::max<std::size_t>(2, recognised(headings, index, options))) {
+    if (is_filler(row) || is_total(row) || repeats_headings(row, most, index, options)) {
       ++plan.skipped;
       continue;
     }

@@ -2,10 +2,12 @@
 // reason and can come back.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "base/mutex.h"
 #include "ledger/register.h"
 #include "store/database.h"
 
@@ -147,6 +149,10 @@ class Ledger {
   Ledger(store::Database& database, const Registers& registers)
       : database_(database), registers_(registers) {}
   Status make_tables();
+  Result<RecordPage> page_of(const Register& reg, const ListQuery& query, bool counted) const;
+  // How many records in use a facility has in a register: counted again when one of them has changed.
+  Result<std::int64_t> live_count(store::Connection& connection, const Register& reg,
+                                  const std::string& facility) const;
   Status add_ref_labels(store::Connection& connection, const Register& reg,
                         std::vector<Record>& records) const;
   // The record as the transaction leaves it, which then is committed.
@@ -157,6 +163,12 @@ class Ledger {
 
   store::Database& database_;
   const Registers& registers_;
+  struct Counted {
+    std::int64_t version, count;  // of `touched`, before it was counted
+  };
+  mutable Mutex counting_;
+  mutable std::map<std::pair<std::string, std::string>, Counted> counted_
+      GUARDED_BY(counting_);  // by register and facility
 };
 
 json::object to_json(const Register& reg, const Record& record);

@@ -2,8 +2,10 @@
 // page stays where it was while others write.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <span>
 #include <tuple>
 
 #include "base/crypto.h"
@@ -15,6 +17,7 @@ namespace mamori::ledger {
 namespace {
 
 constexpr std::size_t kLargestPage = 500;
+constexpr std::size_t kMostCounted = 4096;  // registers of facilities whose count is kept
 
 struct Sql {
   std::string where;
@@ -114,7 +117,7 @@ Status add_condition(Sql& sql, const Register& reg, const Condition& condition) 
   return {};
 }
 
-Result<Sql> where_of(const Register& reg, const ListQuery& query) {
+Result<Sql> where_of(const Register& reg, const ListQuery& query, store::Engine engine) {
   Sql sql;
   sql.where = " WHERE " + detail::where_of(reg, query.scope, sql.parameters);
   if (query.retired == Retired::hidden) sql.where += " AND retired_at IS NULL";
@@ -122,8 +125,8 @@ Result<Sql> where_of(const Register& reg, const ListQuery& query) {
   const auto folded = fold(query.text);
   for (const auto word : split(folded, ' ')) {
     if (trim(word).empty()) continue;
-    sql.where += " AND search LIKE ? ESCAPE '!'";
-    sql.parameters.emplace_back(like_pattern(trim(word)));
+    sql.where += engine == store::Engine::sqlite ? " AND INSTR(search, ?) > 0" : " AND STRPOS(search, ?) > 0";
+    sql.parameters.emplace_back(std::string(trim(word)));
   }
   for (const auto& condition : query.conditions) MAMORI_TRY(add_condition(sql, reg, condition));
   return sql;
@@ -172,51 +175,154 @@ bool leads_on(const Position& before, const Position& next, bool descending) {
                     : std::tie(before.value, before.id) < std::tie(next.value, next.id);
 }
 
+// Which records a page holds, in order, and the first of the next page.
+struct Places {
+  std::vector<Position> at;
+  std::optional<std::int64_t> total;
+};
+
+struct Search {
+  const Register& reg;
+  const SortColumn& sort;
+  const std::optional<Position>& after;
+  bool descending;
+  std::size_t most;
+};
+
+Position position_of(const store::Row& row, Kind kind) {
+  return {sort_value(row[0], kind), store::as_text(row[1])};
+}
+
+// What words ask for stands in no index: every record is looked at, once for the page and the count.
+Result<Places> look_through(store::Connection& connection, const Search& search, const Sql& sql) {
+  const auto earlier = [&](const Position& a, const Position& b) {
+    return leads_on(a, b, search.descending);
+  };
+  Places places{.total = 0};
+  auto& at = places.at;  // a heap with the last on top
+  MAMORI_TRY(connection.each(
+      fmt::format("SELECT {}, id FROM {}{}", search.sort.expression, search.reg.table(), sql.where),
+      sql.parameters, [&](store::Row& row) {
+        ++*places.total;
+        auto here = position_of(row, search.sort.kind);
+        if (search.after && !earlier(*search.after, here)) return;
+        if (at.size() == search.most) {
+          if (!earlier(here, at.front())) return;
+          std::pop_heap(at.begin(), at.end(), earlier);
+          at.pop_back();
+        }
+        at.push_back(std::move(here));
+        std::push_heap(at.begin(), at.end(), earlier);
+      }));
+  std::sort_heap(at.begin(), at.end(), earlier);
+  return places;
+}
+
+// In the order of an index, as far as the page goes.
+Result<Places> walk(store::Connection& connection, const Search& search, Sql sql) {
+  if (search.after) {
+    sql.where += fmt::format(" AND ({0} {1} ? OR ({0} = ? AND id {1} ?))", search.sort.expression,
+                             search.descending ? "<" : ">");
+    sql.parameters.push_back(search.after->value);
+    sql.parameters.push_back(search.after->value);
+    sql.parameters.emplace_back(search.after->id);
+  }
+  sql.parameters.emplace_back(static_cast<std::int64_t>(search.most));
+  Places places;
+  MAMORI_TRY(connection.each(
+      fmt::format("SELECT {0}, id FROM {1}{2} ORDER BY {0} {3}, id {3} LIMIT ?", search.sort.expression,
+                  search.reg.table(), sql.where, search.descending ? "DESC" : "ASC"),
+      sql.parameters, [&](store::Row& row) { places.at.push_back(position_of(row, search.sort.kind)); }));
+  return places;
+}
+
+// In the order of `places`. `marks`: one statement for all pages of this size.
+Result<std::vector<Record>> records_at(store::Connection& connection, const Register& reg,
+                                       std::span<const Position> places, std::size_t marks) {
+  std::vector<Record> records(places.size());
+  if (places.empty()) return records;
+  std::map<std::string_view, std::size_t> order;
+  store::Row ids;
+  for (const auto& place : places) {
+    order.emplace(place.id, order.size());
+    ids.emplace_back(place.id);
+  }
+  ids.resize(std::max(marks, ids.size()), ids.back());
+  std::string list = "?";
+  for (std::size_t i = 1; i < ids.size(); ++i) list += ",?";
+  MAMORI_TRY(connection.each(
+      fmt::format("SELECT {} FROM {} WHERE id IN ({})", detail::selection(reg), reg.table(), list), ids,
+      [&](store::Row& row) {
+        auto record = detail::record_of(reg, row);
+        const auto place = order.at(record.id);
+        records[place] = std::move(record);
+      }));
+  std::erase_if(records, [](const Record& record) { return record.id.empty(); });  // gone in between
+  return records;
+}
+
 }  // namespace
 
 Result<RecordPage> Ledger::list(const Register& reg, const ListQuery& query) const {
-  auto sql = MAMORI_TRY(where_of(reg, query));
-  const auto sort = MAMORI_TRY(sort_column(reg, query.sort, database_.engine()));
-  auto lease = MAMORI_TRY(database_.read());
-  RecordPage page;
-  const auto total =
-      MAMORI_TRY(lease->query("SELECT COUNT(*) FROM " + reg.table() + sql.where, sql.parameters));
-  page.total = store::as_integer(total.rows[0][0]);
+  return page_of(reg, query, true);
+}
 
+Result<RecordPage> Ledger::page_of(const Register& reg, const ListQuery& query, bool counted) const {
+  const auto sql = MAMORI_TRY(where_of(reg, query, database_.engine()));
+  const auto sort = MAMORI_TRY(sort_column(reg, query.sort, database_.engine()));
   std::optional<Position> after;
-  if (!query.cursor.empty()) {
-    after = MAMORI_TRY(parse_cursor(query.cursor, sort.kind));
-    sql.where += fmt::format(" AND ({0} {1} ? OR ({0} = ? AND id {1} ?))", sort.expression,
-                             query.descending ? "<" : ">");
-    sql.parameters.push_back(after->value);
-    sql.parameters.push_back(after->value);
-    sql.parameters.emplace_back(after->id);
-  }
+  if (!query.cursor.empty()) after = MAMORI_TRY(parse_cursor(query.cursor, sort.kind));
   const auto limit = std::min(std::max<std::size_t>(query.limit, 1), kLargestPage);
-  const auto* direction = query.descending ? "DESC" : "ASC";
-  sql.parameters.emplace_back(static_cast<std::int64_t>(limit + 1));
-  store::Value last;
-  bool more = false;
-  MAMORI_TRY(
-      lease->each(fmt::format("SELECT {}, {} FROM {}{} ORDER BY {} {}, id {} LIMIT ?", detail::selection(reg),
-                              sort.expression, reg.table(), sql.where, sort.expression, direction, direction),
-                  sql.parameters, [&](store::Row& row) {
-                    if (page.items.size() == limit) {
-                      more = true;
-                      return;
-                    }
-                    last = row.back();
-                    page.items.push_back(detail::record_of(reg, row));
-                  }));
-  if (more) {
-    const Position next{sort_value(last, sort.kind), page.items.back().id};
-    // Whoever follows the cursors must come to an end, whatever is wrong with the order.
-    if (after && !leads_on(*after, next, query.descending))
-      return Error{ErrorKind::internal, "ledger.list.stuck", {{"sort", query.sort}}};
-    page.next = make_cursor(next);
+  const Search search{reg, sort, after, query.descending, limit + 1};
+
+  auto lease = MAMORI_TRY(database_.read());
+  const bool by_words = !trim(query.text).empty();
+  auto places = MAMORI_TRY(by_words ? look_through(*lease, search, sql) : walk(*lease, search, sql));
+  RecordPage page;
+  const auto alone = query.scope.only();
+  const bool whole = alone && query.scope.vendor().empty() && query.conditions.empty() &&
+                     query.retired == Retired::hidden;  // all that the facility uses
+  if (places.total) {
+    page.total = *places.total;
+  } else if (counted && whole && MAMORI_TRY(query.scope.covers(*lease, *alone))) {
+    page.total = MAMORI_TRY(live_count(*lease, reg, *alone));
+  } else if (counted) {
+    const auto total =
+        MAMORI_TRY(lease->query("SELECT COUNT(*) FROM " + reg.table() + sql.where, sql.parameters));
+    page.total = store::as_integer(total.rows[0][0]);
   }
+  const bool more = places.at.size() > limit;
+  if (more) {
+    places.at.pop_back();
+    const auto& last = places.at.back();
+    // Whoever follows the cursors must come to an end, whatever is wrong with the order.
+    if (after && !leads_on(*after, last, query.descending))
+      return Error{ErrorKind::internal, "ledger.list.stuck", {{"sort", query.sort}}};
+    page.next = make_cursor(last);
+  }
+  page.items = MAMORI_TRY(records_at(*lease, reg, places.at, limit));
   MAMORI_TRY(add_ref_labels(*lease, reg, page.items));
   return page;
+}
+
+Result<std::int64_t> Ledger::live_count(store::Connection& connection, const Register& reg,
+                                        const std::string& facility) const {
+  const auto touched = MAMORI_TRY(
+      connection.query("SELECT version FROM touched WHERE facility = ? AND what = ?", {facility, reg.name}));
+  const auto version = touched.rows.empty() ? 0 : store::as_integer(touched.rows[0][0]);
+  const std::pair key(reg.name, facility);
+  {
+    const MutexLock lock(counting_);
+    const auto found = counted_.find(key);
+    if (found != counted_.end() && found->second.version == version) return found->second.count;
+  }
+  const auto rows = MAMORI_TRY(connection.query(
+      "SELECT COUNT(*) FROM " + reg.table() + " WHERE facility = ? AND retired_at IS NULL", {facility}));
+  const auto count = store::as_integer(rows.rows[0][0]);
+  const MutexLock lock(counting_);
+  if (counted_.size() >= kMostCounted) counted_.clear();
+  counted_[key] = {version, count};
+  return count;
 }
 
 Status Ledger::each(const Register& reg, ListQuery query,
@@ -224,7 +330,7 @@ Status Ledger::each(const Register& reg, ListQuery query,
   query.limit = kLargestPage;
   query.cursor.clear();
   while (true) {
-    const auto page = MAMORI_TRY(list(reg, query));
+    const auto page = MAMORI_TRY(page_of(reg, query, false));
     for (const auto& record : page.items)
       if (!take(record)) return {};
     if (page.next.empty()) return {};

@@ -54,7 +54,9 @@ Result<Field> parse_field(const std::string& name, const Yaml& yaml) {
   if (yaml["max"].present()) field.most = yaml["max"].number(0);
   for (const auto& [value, choice] : yaml["choices"].members()) {
     MAMORI_TRY(choice.only({"ja", "en", "also"}));
-    field.choices.push_back({value, choice.words(), choice["also"].texts()});
+    auto& added = field.choices.emplace_back(Choice{value, choice.words(), choice["also"].texts(), {}});
+    for (const auto* label : {&added.label.ja, &added.label.en}) added.folded.push_back(fold_heading(*label));
+    for (const auto& also : added.also) added.folded.push_back(fold_heading(also));
   }
   if ((field.type == FieldType::choice) == field.choices.empty())
     return yaml.error("choices belong to type choice: " + name);

@@ -40,7 +40,8 @@ std::string_view name_of(FieldType type);
 struct Choice {
   std::string value;
   Words label;
-  std::vector<std::string> also;  // other spellings met in people's spreadsheets
+  std::vector<std::string> also;    // other spellings met in people's spreadsheets
+  std::vector<std::string> folded;  // fold_heading() of the labels and these
 };
 
 struct Field {
