@@ -1,7 +1,6 @@
 // The marks of the product on this machine. Each line: figure, mark, and the ratio to a peer or limit taken
 // in the same run: SQLite itself inserting or scanning the same rows without us, and a program that does
 // nothing for the start.
-#include <fmt/format.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -14,35 +13,14 @@
 #include "api/routes.h"
 #include "ledger/import.h"
 #include "ledger/observed.h"
+#include "marks.h"
 #include "os/process.h"
 #include "server/wiring.h"
 
 namespace {
 
 using namespace mamori;
-using Steady = std::chrono::steady_clock;
-
-double milliseconds(const std::function<void()>& work) {
-  const auto start = Steady::now();
-  work();
-  return std::chrono::duration<double, std::milli>(Steady::now() - start).count();
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "{}\n", describe(result.error()));
-    std::exit(1);
-  }
-  return std::move(result).take();
-}
-
-void line(const std::string& what, double value, const std::string& unit, double mark,
-          const std::string& peer, double peer_value) {
-  fmt::print("{:<58} {:>9.1f} {:<3} mark {:>6.0f} {:<4} {}: {:.1f} {} (ratio {:.1f})\n", what, value, unit,
-             mark, value <= mark ? "held" : "MISS", peer, peer_value, unit,
-             value / std::max(peer_value, 0.001));
-}
+using namespace bench;
 
 std::string asset_csv(int rows) {
   std::string csv =
@@ -344,6 +322,8 @@ int main(int argc, char** argv) {
   measure_controls(argv[1]);
   measure_many(argv[1]);
   measure_start(argv[2]);
+  bench::measure_jobs();
+  bench::measure_lanes(argv[2]);
   double pages = 0;
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(std::filesystem::path(argv[1]) / "web/dist"))

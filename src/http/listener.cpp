@@ -16,10 +16,12 @@
 #include <boost/beast/ssl.hpp>
 
 #include <atomic>
+#include <barrier>
 #include <list>
 #include <sstream>
 #include <thread>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/text.h"
@@ -102,6 +104,16 @@ struct Share {
 // The workers of one lane. Threads: all calls may come from several.
 struct Pool {
   explicit Pool(const LaneLimits& limits) : most(limits.workers + limits.waiting), threads(limits.workers) {}
+  // Each of its threads gives way to those of the other lanes. Before any work.
+  void to_background(std::size_t workers) {
+    std::barrier all(static_cast<std::ptrdiff_t>(workers) + 1);
+    for (std::size_t i = 0; i < workers; ++i)
+      asio::post(threads, [&] {
+        work_in_background();
+        all.arrive_and_wait();  // so that no thread takes two
+      });
+    all.arrive_and_wait();
+  }
   const std::size_t most;
   std::atomic<std::size_t> taken{0};
   asio::thread_pool threads;
@@ -170,6 +182,8 @@ struct Listener::State {
         listening(asio::make_strand(io)),
         acceptor(listening) {
     for (std::size_t i = 0; i < kLanes; ++i) pools[i] = std::make_unique<Pool>(options.lanes[i]);
+    const auto slow = static_cast<std::size_t>(Lane::slow);
+    pools[slow]->to_background(options.lanes[slow].workers);
   }
 
   Reply refuse(int status, std::string_view code) const {

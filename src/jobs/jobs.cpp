@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/background.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "jobs/held.h"
@@ -96,7 +97,11 @@ Status Jobs::start(Options options) {
   slow_.threads = options_.slow;
   MAMORI_TRY(begin_beating());
   for (auto* hands : {&quick_, &slow_})
-    for (std::size_t i = 0; i < hands->threads; ++i) threads_.emplace_back([this, hands] { work(*hands); });
+    for (std::size_t i = 0; i < hands->threads; ++i)
+      threads_.emplace_back([this, hands] {
+        if (hands == &slow_) work_in_background();
+        work(*hands);
+      });
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "server/serve.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -233,6 +234,7 @@ Status serve(Installation& installation, ServeOptions options) {
                                 : options.listener.address,
                             listener->port()),
                 setup_secret);
+  ::malloc_trim(0);  // what reading the catalogue and the registers took and gave back
   listener->run();
   waiter.join();
   services.jobs.join();
