@@ -229,11 +229,14 @@ Result<http::Reply> delete_view(const Call& call, Services& services) {
 }
 
 Result<http::Reply> put_blob(const Call& call, Services& services) {
-  return http::Reply::json(json::object{{"hash", MAMORI_TRY(services.blobs.put(call.request.body))}}, 201);
+  const auto facility = MAMORI_TRY(call.facility());
+  const auto hash = MAMORI_TRY(services.blobs.put(call.request.body));
+  MAMORI_TRY(services.ledger.keep_attachment(call.actor(), facility, hash));
+  return http::Reply::json(json::object{{"hash", hash}}, 201);
 }
 
-// By way of the record alone: whoever may not read the record cannot reach its file, even with the hash in
-// hand.
+// By way of the record alone, and where its facility has handed the file in: whoever may not read the record
+// cannot reach its file, and whoever has the hash in hand does not reach it by a record of their own.
 Result<http::Reply> get_attachment(const Call& call, Services& services) {
   const auto to = MAMORI_TRY(access(call, services, Use::read));
   const auto* field = to.reg->find(call.at("field"));
@@ -241,6 +244,8 @@ Result<http::Reply> get_attachment(const Call& call, Services& services) {
   const auto record = MAMORI_TRY(services.ledger.get(*to.reg, to.scope, call.at("id")));
   const auto value = text_of(record.fields, field->name);  // "SHA-256:name"
   const auto colon = value.find(':');
+  if (!MAMORI_TRY(services.ledger.has_attachment(record.facility, value.substr(0, colon))))
+    return Error{ErrorKind::not_found, "api.not-found"};
   // As a download only, whatever it is: an uploaded page must never run as ours.
   return http::Reply::file(MAMORI_TRY(services.blobs.get(value.substr(0, colon))), "application/octet-stream",
                            colon == value.npos ? "file" : value.substr(colon + 1));

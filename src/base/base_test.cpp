@@ -107,5 +107,14 @@ TEST(Yaml, AKeyThatStandsTwiceIsRefused) {
 
 TEST(Fill, LeavesUnknownNamesAlone) { EXPECT_EQ(fill("{a} と {b}{", {{"a", "1"}}), "1 と {b}{"); }
 
+TEST(Text, ATerminalIsGivenNothingThatItObeys) {
+  EXPECT_EQ(for_terminal("診療録\topen\x1b]0;owned\x07\x1b[2J"), "診療録\topen\\x1b]0;owned\\x07\\x1b[2J");
+  EXPECT_EQ(for_terminal("a\r\nb\x7f"), "a\\r\\nb\\x7f");
+  EXPECT_EQ(for_terminal("x\u009b31m"), "x\\xc2\\x9b31m") << "an escape of one character";
+  EXPECT_EQ(for_terminal("\xe2\x80\xaegnp.exe"), "\\u202egnp.exe");
+  EXPECT_EQ(for_terminal("\x9b\xff"), "\\x9b\\xff") << "no UTF-8";
+  EXPECT_EQ(for_terminal("〜😀"), "〜😀");
+}
+
 }  // namespace
 }  // namespace mamori

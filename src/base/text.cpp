@@ -132,6 +132,38 @@ std::string printable(std::string_view text, std::size_t longest) {
   return out;
 }
 
+std::string for_terminal(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(text.size());
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  const auto size = static_cast<int32_t>(text.size());
+  for (int32_t i = 0; i < size;) {
+    const auto from = static_cast<std::size_t>(i);
+    UChar32 c;
+    U8_NEXT(bytes, i, size, c);
+    const bool control = (c < 0x20 && c != '\t') || (c >= 0x7F && c < 0xA0);  // also where it is no UTF-8
+    const bool turns = c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+                       (c >= 0x2066 && c <= 0x2069);
+    if (!control && !turns) {
+      out += text.substr(from, static_cast<std::size_t>(i) - from);
+      continue;
+    }
+    if (turns) {
+      out += "\\u";
+      for (int shift = 12; shift >= 0; shift -= 4) out += kHex[c >> shift & 0xF];
+      continue;
+    }
+    for (auto at = from; at < static_cast<std::size_t>(i); ++at) {
+      const auto byte = static_cast<unsigned char>(text[at]);
+      out += byte == '\n'   ? "\\n"
+             : byte == '\r' ? "\\r"
+                            : std::string("\\x") + kHex[byte >> 4] + kHex[byte & 0xF];
+    }
+  }
+  return out;
+}
+
 std::size_t length(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

@@ -29,6 +29,10 @@ std::string_view head(std::string_view text, std::size_t count);
 
 // Full-width ASCII (U+FF01…FF5E) and the ideographic space to their half-width forms; nothing else.
 std::string to_half_width(std::string_view text);
+// Of a text from outside, what a terminal may be given: its control characters and those that turn the
+// direction of writing are shown as they are written in source, "\x1b" and "\u202e", instead of obeyed.
+std::string for_terminal(std::string_view text);
+
 // For searching and comparing: NFKC, case folded (Unicode NFKC_Casefold), katakana to hiragana, dashes of all
 // kinds to '-'.
 std::string fold(std::string_view text);

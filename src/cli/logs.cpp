@@ -39,8 +39,8 @@ void print_event(const Given& given, const archive::Stream& stream, proof::LeafI
     return;
   }
   std::printf("%s%s %-8s %s\n", local_minute(event.time).c_str(),
-              iso_instant(event.time).substr(16, 3).c_str(), std::string(event[Field::source]).c_str(),
-              archive::decode_text(event.raw).c_str());
+              iso_instant(event.time).substr(16, 3).c_str(), for_terminal(event[Field::source]).c_str(),
+              for_terminal(archive::decode_text(event.raw)).c_str());
 }
 
 Result<logs::Logs::Streams> streams_of(Session& session, const Common& common, const Given& given) {
@@ -106,7 +106,7 @@ int search(Session& session, const Common& common, const Given& given) {
       std::printf("%s\n", std::string(name).c_str());
       for (const auto& value : values.as_array())
         std::printf("  %10lld %s\n", static_cast<long long>(value.at("count").to_number<std::int64_t>()),
-                    std::string(value.at("value").get_string()).c_str());
+                    for_terminal(value.at("value").get_string()).c_str());
     }
     return tell_damage(session, common, result->damage);
   }

@@ -96,7 +96,7 @@ void add_serve(CLI::App& app, Common& common, Runner& run) {
         if (!setup_secret.empty())
           std::printf(
               "%s\n",
-              texts.get("cli.serve.setup", common.language, {{"url", url + "/setup?secret=" + setup_secret}})
+              texts.get("cli.serve.setup", common.language, {{"url", url + "/setup#secret=" + setup_secret}})
                   .c_str());
         std::fflush(stdout);
       };

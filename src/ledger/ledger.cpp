@@ -16,6 +16,7 @@ namespace mamori::ledger {
 namespace {
 
 constexpr std::size_t kLongestNumber = 60, kLongestReason = 1000;  // characters
+constexpr std::size_t kHashLength = 64;                            // of an attachment: SHA-256, hex
 
 Error missing() { return {ErrorKind::not_found, "ledger.record.missing"}; }
 
@@ -82,6 +83,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, const Re
   const store::Migration schema[] = {import_schema(), shown_schema(), observed_schema()};
   MAMORI_TRY(database.migrate(schema));
   MAMORI_TRY(ledger->make_tables());
+  MAMORI_TRY(ledger->know_attachments());
   return ledger;
 }
 
@@ -137,6 +139,38 @@ Status Ledger::make_tables() {
             "CREATE INDEX IF NOT EXISTS {0}_{1} ON {0} ({1}) WHERE {1} IS NOT NULL", table, field.name)));
   }
   return transaction.commit();
+}
+
+// What records held before it was asked whose a file is, theirs it is.
+Status Ledger::know_attachments() {
+  std::string sql =
+      "CREATE TABLE attachment (facility {text} NOT NULL, hash {text} NOT NULL, PRIMARY KEY (facility, "
+      "hash));";
+  for (const auto& reg : registers_.all())
+    for (const auto& field : reg.fields)
+      if (field.type == FieldType::file)
+        sql += fmt::format(
+            "INSERT INTO attachment SELECT DISTINCT facility, SUBSTR({0}, 1, {2}) FROM {1} WHERE {0} IS NOT "
+            "NULL ON CONFLICT (facility, hash) DO NOTHING;",
+            field.name, reg.table(), kHashLength);
+  const store::Migration schema[] = {{"ledger.attachment.1", sql}};
+  return database_.migrate(schema);
+}
+
+Status Ledger::keep_attachment(const store::Actor& actor, const std::string& facility,
+                               const std::string& hash) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto fresh = MAMORI_TRY(transaction->execute(
+      "INSERT INTO attachment VALUES (?,?) ON CONFLICT (facility, hash) DO NOTHING", {facility, hash}));
+  if (fresh > 0) transaction.journal(actor, {facility, "attachment", hash, "uploaded", "", "", ""});
+  return transaction.commit();
+}
+
+Result<bool> Ledger::has_attachment(const std::string& facility, const std::string& hash) const {
+  auto lease = MAMORI_TRY(database_.read());
+  const auto found = MAMORI_TRY(
+      lease->query("SELECT hash FROM attachment WHERE facility = ? AND hash = ?", {facility, hash}));
+  return !found.rows.empty();
 }
 
 Result<const Register*> Ledger::find_register(std::string_view name) const {

@@ -134,6 +134,11 @@ class Ledger {
   Result<std::map<std::string, std::string>> distinct_names(const Register& reg,
                                                             const store::Scope& scope) const;
 
+  // A file that somebody of this facility has handed in: its records may hold it, and give it out. Whoever
+  // learns of the hash of another's file has nothing by it.
+  Status keep_attachment(const store::Actor& actor, const std::string& facility, const std::string& hash);
+  Result<bool> has_attachment(const std::string& facility, const std::string& hash) const;
+
   // Whether a record that is not retired points to this one.
   Result<bool> is_named(store::Connection& connection, const Register& reg, const std::string& facility,
                         const std::string& id) const;
@@ -149,6 +154,7 @@ class Ledger {
   Ledger(store::Database& database, const Registers& registers)
       : database_(database), registers_(registers) {}
   Status make_tables();
+  Status know_attachments();
   Result<RecordPage> page_of(const Register& reg, const ListQuery& query, bool counted) const;
   // How many records in use a facility has in a register: counted again when one of them has changed.
   Result<std::int64_t> live_count(store::Connection& connection, const Register& reg,

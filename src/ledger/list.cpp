@@ -96,7 +96,9 @@ Status add_condition(Sql& sql, const Register& reg, const Condition& condition) 
     return {};
   }
   if (condition.comparison == Comparison::contains) {
-    sql.where += fmt::format(" AND {} LIKE ? ESCAPE '!'", name);
+    // Of a number or a yes, as its column writes it.
+    const bool text = !field || kind_of(field->type) == Kind::text;
+    sql.where += fmt::format(" AND {} LIKE ? ESCAPE '!'", text ? name : "CAST(" + name + " AS TEXT)");
     sql.parameters.emplace_back(like_pattern(condition.value));
     return {};
   }

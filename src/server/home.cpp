@@ -18,8 +18,7 @@ Result<Home> find_home(const std::filesystem::path& given) {
   }
   for (const auto& candidate : candidates) {
     if (!std::filesystem::exists(candidate / "data/registers")) continue;
-    const auto built = candidate / "web/dist";
-    return Home{candidate / "data", std::filesystem::exists(built) ? built : candidate / "web"};
+    return Home{candidate / "data", candidate / "web/dist"};  // what is built, and never its sources
   }
   return Error{ErrorKind::not_found, "server.home.missing", {{"tried", candidates.front().string()}}};
 }

@@ -318,6 +318,15 @@ TEST_P(OnBothEngines, AnAttachmentIsReachedThroughItsRecordOnly) {
   EXPECT_EQ(send(http::Method::get, path + "title", here).status, 404) << "not a file";
   EXPECT_EQ(send(http::Method::get, "/api/v1/blobs/" + hash, here).status, 404)
       << "the hash alone opens nothing";
+  const auto stolen =
+      send(http::Method::post, "/api/v1/registers/document/records", there,
+           R"({"fields":{"title":"写し","kind":"rules","document":")" + hash + R"(:kitei.pdf"}})");
+  ASSERT_EQ(stolen.status, 201) << stolen.body;
+  const auto theirs = "/api/v1/registers/document/records/" + text_of(*parse_json_object(stolen.body), "id") +
+                      "/files/document";
+  EXPECT_EQ(send(http::Method::get, theirs, there).status, 404) << "nor by a record of one's own";
+  EXPECT_EQ(send(http::Method::post, "/api/v1/blobs", there, "規程の本文").status, 201);
+  EXPECT_EQ(send(http::Method::get, theirs, there).status, 200) << "who has the file itself may hand it in";
 }
 
 TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {

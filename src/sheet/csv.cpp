@@ -9,8 +9,13 @@ namespace mamori::sheet {
 namespace {
 
 constexpr std::string_view kFormulaStarts = "=+-@\t\r";
+constexpr std::string_view kWideStarts[] = {"＝", "＋", "－",
+                                            "＠"};  // a Japanese spreadsheet takes them as well
 
 bool looks_like_formula(std::string_view cell) {
+  if (std::any_of(std::begin(kWideStarts), std::end(kWideStarts),
+                  [&](std::string_view wide) { return cell.starts_with(wide) && cell.size() > wide.size(); }))
+    return true;
   if (cell.empty() || kFormulaStarts.find(cell[0]) == cell.npos) return false;
   // "-12.5" and "+81-3-…" typed as plain numbers are harmless
   return cell.find_first_not_of("+-0123456789. ") != cell.npos;

@@ -59,9 +59,14 @@ TEST(Csv, NamesTheLineOfAQuoteThatIsNeverClosed) {
 }
 
 TEST(Csv, WrittenAndReadAgainIsTheSame) {
-  const std::vector<Cells> rows = {{"=1+A1", "-5", "+81-3", "@x", "'=x"}, {"a\"b", "c,d", "e\nf", "", "値"}};
+  const std::vector<Cells> rows = {{"=1+A1", "-5", "+81-3", "@x", "'=x"},
+                                   {"a\"b", "c,d", "e\nf", "", "値"},
+                                   {"＝1+1", "＠SUM(A1)", "－", "＋1", "－2"}};
   const auto text = write_csv(rows);
   EXPECT_NE(text.find("\"'=1+A1\""), text.npos);
+  EXPECT_NE(text.find("'＝1+1"), text.npos) << "a full-width sign makes a formula of it in Japanese Excel";
+  EXPECT_NE(text.find("'＠SUM"), text.npos);
+  EXPECT_EQ(read_csv(text)->rows[2], rows[2]);
   EXPECT_EQ(read_csv(text)->rows[0], (Cells{"=1+A1", "-5", "+81-3", "@x", "=x"}));
   EXPECT_EQ(read_csv(text)->rows[1], rows[1]);
 }

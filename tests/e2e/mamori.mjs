@@ -47,7 +47,7 @@ export async function serve(path, ...more) {
     url,
     pid: child.pid,
     milliseconds: Date.now() - started,
-    setup: /(https?:\/\/\S+\/setup\?secret=\S+)/.exec(text)?.[1],
+    setup: /(https?:\/\/\S+\/setup#secret=\S+)/.exec(text)?.[1],
     // Also where it has ended already.
     stop: () =>
       new Promise((resolve) => {

@@ -35,7 +35,7 @@ describe("writing in the browser", () => {
     let answer = "hold";
     let release;
     const held = new Promise((resolve) => (release = resolve));
-    await page.route("**/api/v1/blobs", async (route) => {
+    await page.route("**/api/v1/blobs?*", async (route) => {
       if (answer === "hold") {
         await held;
         return route.abort();
@@ -71,7 +71,7 @@ describe("writing in the browser", () => {
     await page.getByRole("button", { name: "もう一度送る" }).click();
     await page.waitForSelector("text=添付を外す");
     assert.equal(await save.isDisabled(), false);
-    await page.unroute("**/api/v1/blobs");
+    await page.unroute("**/api/v1/blobs?*");
   });
 
   test("an answer that is lost is neither success nor failure", async () => {

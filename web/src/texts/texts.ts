@@ -225,6 +225,7 @@ export const texts = {
   "record.unset": ["未設定", "Not set"],
   "action.created": ["登録", "Created"],
   "action.updated": ["変更", "Changed"],
+  "action.uploaded": ["添付", "Attached"],
   "action.retired": ["終了", "Retired"],
   "action.restored": ["復活", "Restored"],
   "action.declared": ["申告", "Declared"],

@@ -100,6 +100,7 @@ function AttachmentField({
 }) {
   const t = useTexts();
   const words = useWords();
+  const { facility } = useSession();
   const newest = useRef<File | null>(null);
   const [error, setError] = useState<unknown>(null);
   const send = async (file: File) => {
@@ -107,7 +108,7 @@ function AttachmentField({
     setError(null);
     setSending({ state: "sending", name: file.name });
     try {
-      const { hash } = await post("/api/v1/blobs", {}, file);
+      const { hash } = await post("/api/v1/blobs", { facility: facility.id }, file);
       if (newest.current !== file) return; // another was chosen meanwhile
       change(`${hash}:${file.name}`);
       setSending(undefined);

@@ -9,6 +9,9 @@ import { Button, ErrorSummary, Loading, Notice, PageHead, SelectField, TextField
 
 const kinds = ["hospital", "clinic_with_beds", "clinic", "dental", "birth_centre", "pharmacy"];
 
+// Behind the # of the address: no server, proxy or referrer learns of it.
+const setupSecret = () => new URLSearchParams(window.location.hash.slice(1)).get("secret") ?? "";
+
 export function Setup() {
   const t = useTexts();
   const words = useWords();
@@ -38,7 +41,7 @@ export function Setup() {
   });
   const make = useWrite({
     mutationFn: () =>
-      post("/api/v1/setup", {}, { ...form, beds: Number(form.beds) || 0, secret: location.search.get("secret") ?? "" }),
+      post("/api/v1/setup", {}, { ...form, beds: Number(form.beds) || 0, secret: setupSecret() }),
     onSuccess: async () => {
       await client.invalidateQueries();
       window.setTimeout(() => go("/"), 1500);
