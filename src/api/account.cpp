@@ -1,3 +1,4 @@
+#include "api/passwords.h"
 #include "api/routes.h"
 #include "api/shapes.h"
 
@@ -24,7 +25,7 @@ Result<http::Reply> sign_in(const Call& call, Services& services) {
 }
 
 Result<http::Reply> sign_out(const Call& call, Services& services) {
-  MAMORI_TRY(services.users.sign_out(call.session->id));
+  MAMORI_TRY(services.users.sign_out(call.actor(), *call.session));
   auto reply = http::Reply::nothing();
   reply.headers.emplace_back("Set-Cookie", cookie("", call.request.secure, true));
   return reply;
@@ -97,14 +98,17 @@ Result<http::Reply> revoke_session(const Call& call, Services& services) {
   return http::Reply::nothing();
 }
 
+// That it is the user, and not whoever found the page open.
+Status prove(const Call& call, Services& services, const json::object& body, bool with_code) {
+  return services.users.prove(call.actor(), call.user->id, Secret(text_of(body, "current")),
+                              text_of(body, "code"), with_code, call.request.remote);
+}
+
 Result<http::Reply> change_password(const Call& call, Services& services) {
   const auto body = MAMORI_TRY(call.body());
-  if (!MAMORI_TRY(services.users.password_is(call.user->id, Secret(text_of(body, "current"))))) {
-    Error wrong{ErrorKind::invalid, "identity.user.invalid"};
-    wrong.problems.push_back({"current", "identity.password.current", {}});
-    return wrong;
-  }
-  MAMORI_TRY(services.users.set_password(call.actor(), call.user->id, Secret(text_of(body, "password")), {}));
+  MAMORI_TRY(prove(call, services, body, false));
+  MAMORI_TRY(services.users.set_password(call.actor(), call.user->id, Secret(text_of(body, "password")),
+                                         MAMORI_TRY(password_context(*call.user, services))));
   return http::Reply::nothing();
 }
 
@@ -123,6 +127,7 @@ Result<http::Reply> check_password_strength(const Call& call, Services& services
 }
 
 Result<http::Reply> begin_totp(const Call& call, Services& services) {
+  MAMORI_TRY(prove(call, services, MAMORI_TRY(call.body()), true));
   const auto secret = MAMORI_TRY(services.users.begin_totp(call.user->id));
   return http::Reply::json(json::object{
       {"secret", secret},
@@ -136,6 +141,7 @@ Result<http::Reply> confirm_totp(const Call& call, Services& services) {
 }
 
 Result<http::Reply> remove_totp(const Call& call, Services& services) {
+  MAMORI_TRY(prove(call, services, MAMORI_TRY(call.body()), true));
   MAMORI_TRY(services.users.remove_totp(call.actor(), call.user->id));
   return http::Reply::nothing();
 }
@@ -201,13 +207,16 @@ std::vector<Route> account_routes() {
           .takes(object({{"password", text()}},
                         {{"facility_name", text()}, {"login", text()}, {"user_name", text()}}))
           .gives(object({{"problems", list(object({{"code", text()}, {"ja", text()}, {"en", text()}}))}})),
-      Route{post, "/api/v1/account/totp", Permission::own_account, begin_totp, "Begin a second factor"}.gives(
-          object({{"secret", text()}, {"uri", text()}})),
+      Route{post, "/api/v1/account/totp", Permission::own_account, begin_totp, "Begin a second factor"}
+          .takes(object({{"current", text()}}, {{"code", text(20)}}))
+          .gives(object({{"secret", text()}, {"uri", text()}})),
       Route{post, "/api/v1/account/totp/confirm", Permission::own_account, confirm_totp,
             "Confirm the second factor"}
           .takes(object({{"code", text(20)}}))
           .gives_nothing(),
-      Route{delete_, "/api/v1/account/totp", Permission::own_account, remove_totp, "Remove the second factor"}
+      Route{post, "/api/v1/account/totp/remove", Permission::own_account, remove_totp,
+            "Remove the second factor"}
+          .takes(object({{"current", text()}, {"code", text(20)}}))
           .gives_nothing(),
   };
 }

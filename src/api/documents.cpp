@@ -82,18 +82,22 @@ std::vector<Route> document_routes() {
       Route{get, "/api/v1/documents/checklists/{framework}", Permission::documents_make,
             get_checklist_document, "A checklist as PDF or XLSX"}
           .asks({{"format", "pdf or xlsx"}, {"vendor", "of a vendor's form: whose"}})
+          .tells("printed")
           .gives_file(kPdf),
       Route{get, "/api/v1/documents/registers/{register}", Permission::documents_make, get_register_document,
             "A register as PDF or XLSX"}
           .asks({{"format", "pdf or xlsx"}, {"as", "list, or matrix where the register declares one"}})
+          .tells("printed")
           .gives_file(kPdf),
       Route{get, "/api/v1/documents/log-heads", Permission::documents_make, get_log_heads_document,
             "The newest signed heads of the logs as PDF with QR codes"}
           .asks({{"format", "pdf"}})
+          .tells("printed")
           .gives_file(kPdf),
       Route{get, "/api/v1/documents/inspection-package", Permission::documents_make, get_package,
             "The signed inspection package"}
           .asks({{"format", "zip"}})
+          .tells("exported")
           .gives_file("application/zip"),
   };
 }

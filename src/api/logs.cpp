@@ -16,8 +16,6 @@ using enum http::Method;
 using identity::Permission;
 
 using archive::Field;
-using logs::Logs;
-
 std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
   std::uint64_t out = otherwise;
   std::from_chars(text.data(), text.data() + text.size(), out);
@@ -30,12 +28,24 @@ struct Asked {
   std::vector<archive::Stream*> streams;
   std::vector<archive::Damage> closed;  // streams that do not open
 };
+
+bool is_journal(std::string_view stream) { return stream == "journal" || stream.starts_with("journal@"); }
+
+// The journal is the journal also where it stands among the logs.
+Status check_journal(const Call& call, Services& services, const std::string& facility) {
+  const auto lease = MAMORI_TRY(services.database.read());
+  if (MAMORI_TRY(call.user->scope_with(Permission::journal_read).covers(*lease, facility))) return {};
+  return Error{ErrorKind::forbidden, "api.forbidden"};
+}
+
 Result<Asked> asked_of(const Call& call, Services& services) {
   Asked scope;
   scope.facility = MAMORI_TRY(call.facility());
   std::vector<std::string> wanted;
   for (const auto name : split(call.request.parameter("stream"), ','))
     if (!name.empty()) wanted.emplace_back(name);
+  if (std::any_of(wanted.begin(), wanted.end(), is_journal))
+    MAMORI_TRY(check_journal(call, services, scope.facility));
   auto found = MAMORI_TRY(services.logs.streams(scope.facility, wanted));
   scope.streams = std::move(found.open);
   scope.closed = std::move(found.closed);
@@ -198,6 +208,7 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
 
 Result<http::Reply> get_log_event(const Call& call, Services& services) {
   auto* stream = MAMORI_TRY(one_stream(call, services));
+  if (is_journal(call.at("stream"))) MAMORI_TRY(check_journal(call, services, MAMORI_TRY(call.facility())));
   const auto index = number_of(call.at("index"), std::numeric_limits<std::uint64_t>::max());
   auto there = stream->event(index);
   if (!there && there.error().kind == ErrorKind::not_found)
@@ -230,6 +241,9 @@ Result<http::Reply> get_log_event(const Call& call, Services& services) {
   }
   out["proof"] = std::move(proof);
   const auto facility = MAMORI_TRY(call.facility());
+  if (!kept.event[Field::patient].empty())
+    MAMORI_TRY(services.logs.record_search(call.actor(), facility,
+                                           fmt::format("{}/{}", stream_name(*stream), index)));
   if (!kept.event[Field::user].empty())
     out["owners"] = MAMORI_TRY(owners_json(call, services, facility, {std::string(kept.event[Field::user])}));
   const auto sources = MAMORI_TRY(services.logs.sources(facility));

@@ -337,6 +337,7 @@ std::vector<Route> register_routes() {
           .gives(items(record_change_shape())),
       Route{get, "/api/v1/registers/{register}/export", Permission::ledger_read, export_records,
             "CSV or XLSX of a list"}
+          .tells("exported")
           .asks(export_parameters())
           .filters()
           .gives_file("text/csv"),

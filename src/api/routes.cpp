@@ -160,12 +160,23 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
   return std::nullopt;
 }
 
+// A right that somebody signed in does not have; of strangers nothing is known.
+void note_refusal(const http::Reply& refusal, const http::Request& request, const Asked& asked,
+                  Services& services) {
+  if (refusal.status == 403 && asked.signed_in)
+    services.trace.refused(request, &asked.signed_in->first, services);
+}
+
 }  // namespace
 
 http::Lane lane_of(const http::Request& head) {
   const std::string_view path = head.path;
   if (path == "/healthz") return http::Lane::health;
   if (path.starts_with("/ingest/")) return http::Lane::intake;
+  // Where passwords are tried: that takes its time, and must take nobody else's.
+  if (head.method == http::Method::post &&
+      (path == "/api/v1/session" || path == "/api/v1/setup" || path.starts_with("/api/v1/account/")))
+    return http::Lane::door;
   const auto last = path.substr(path.rfind('/') + 1);
   const bool many = last == "export" || last == "apply" || last == "undo" || last == "verify" ||
                     path == "/api/v1/logs/import";
@@ -174,18 +185,27 @@ http::Lane lane_of(const http::Request& head) {
 
 http::Admission admit(const http::Request& head, Services& services) {
   Asked asked;
-  if (auto refusal = look(head, services, asked)) return {0, std::move(refusal)};
+  if (auto refusal = look(head, services, asked)) {
+    note_refusal(*refusal, head, asked, services);
+    return {0, std::move(refusal)};
+  }
   const auto most = asked.route->body == Body::upload ? kUpload : kSmallBody;
   if (asked.route->caller == Caller::sender) {
     const auto sender = sender_of(head, services);
-    return sender ? http::Admission{most} : http::Admission{0, problem_reply(sender.error(), services.texts)};
+    if (sender) return http::Admission{most};
+    if (sender.error().kind == ErrorKind::unauthenticated || sender.error().kind == ErrorKind::forbidden)
+      services.trace.refused(head, nullptr, services);
+    return http::Admission{0, problem_reply(sender.error(), services.texts)};
   }
   return {asked.signed_in ? most : kStrangersBody};
 }
 
 http::Reply dispatch(const http::Request& request, Services& services) {
   Asked asked;
-  if (auto refusal = look(request, services, asked)) return std::move(*refusal);
+  if (auto refusal = look(request, services, asked)) {
+    note_refusal(*refusal, request, asked, services);
+    return std::move(*refusal);
+  }
   const auto* route = asked.route;
   Call call{request, std::move(asked.names)};
   if (asked.signed_in) {
@@ -208,8 +228,12 @@ http::Reply dispatch(const http::Request& request, Services& services) {
   if (auto wrong = check_request(*route, request); !wrong)
     return problem_reply(wrong.error(), services.texts);
   auto reply = once(call, services, [&] { return route->handler(call, services); });
-  if (reply) return std::move(reply).take();
+  if (reply) {
+    if (!route->told.empty() && reply->status < 300) Trace::taken(call, *route, services);
+    return std::move(reply).take();
+  }
   const auto& error = reply.error();
+  if (error.kind == ErrorKind::forbidden && call.user) services.trace.refused(request, call.user, services);
   if (error.kind == ErrorKind::internal || error.kind == ErrorKind::corrupt)
     log::error(fmt::format("{} {}: {} ({}:{})", http::name_of(request.method), request.path, describe(error),
                            error.file, error.line));

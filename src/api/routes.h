@@ -39,7 +39,13 @@ struct Route {
   Body body = Body::small;
   Caller caller = Caller::browser;
   Contract contract = {};
+  std::string_view told = {};  // what the journal calls it, of a route that gives something out
 
+  // Each answer is written into the journal of the facility.
+  Route tells(std::string_view action) && {
+    told = action;
+    return std::move(*this);
+  }
   Route asks(std::vector<Parameter> parameters) && {
     contract.query = std::move(parameters);
     return std::move(*this);

@@ -1,6 +1,7 @@
 // What the handlers work with. Built by server/wiring.cpp; everything outlives the handlers.
 #pragma once
 
+#include "api/trace.h"
 #include "assess/assessor.h"
 #include "base/file.h"
 #include "base/mutex.h"
@@ -34,6 +35,7 @@ struct Services {
   std::function<json::object()> health = [] {
     return json::object{{"status", "ok"}};
   };  // what the server knows of itself
+  Trace trace = {};
   Mutex mutex = {};
   // Where syslog is listened for: {udp, tcp, tls} → port.
   json::object receivers GUARDED_BY(mutex) = {};

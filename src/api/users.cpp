@@ -1,4 +1,4 @@
-
+#include "api/passwords.h"
 #include "api/routes.h"
 #include "api/shapes.h"
 
@@ -76,34 +76,32 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
       if (!MAMORI_TRY(call.scope.reaches(*lease, node))) return Error{ErrorKind::forbidden, "api.forbidden"};
     return {};
   };
-  if (const auto* names = body.if_contains("roles")) {
-    const auto roles = MAMORI_TRY(roles_of(*names));
-    bool manager = false;
-    for (const auto role : roles)
-      manager = manager || identity::allows(role, identity::Permission::users_manage);
-    if (self && !manager)
-      return Error{ErrorKind::conflict, "identity.user.self"};  // nobody locks himself out
-    MAMORI_TRY(services.users.set_roles(call.actor(), user.id, facility, roles));
-  }
-  if (body.contains("enabled")) {
-    if (self) return Error{ErrorKind::conflict, "identity.user.self"};
+  // Whatever may be refused, before anything is written: all of it is done, or nothing.
+  const auto* names = body.if_contains("roles");
+  const auto roles = MAMORI_TRY(roles_of(names ? *names : json::value()));
+  const bool manages = std::any_of(roles.begin(), roles.end(), [](identity::Role role) {
+    return identity::allows(role, identity::Permission::users_manage);
+  });
+  if (self && ((names && !manages) || body.contains("enabled")))
+    return Error{ErrorKind::conflict, "identity.user.self"};  // nobody locks himself out
+  if (body.contains("enabled") || body.contains("password") || boolean_of(body, "remove_totp") ||
+      boolean_of(body, "end_sessions"))
     MAMORI_TRY(everywhere());
+  const Secret password(text_of(body, "password"));
+  auto context = MAMORI_TRY(password_context(user, services));
+  context.names.insert(context.names.end(), {user.login, user.name});
+  if (body.contains("password")) MAMORI_TRY(identity::check_password(password, context));
+
+  if (names) MAMORI_TRY(services.users.set_roles(call.actor(), user.id, facility, roles));
+  if (body.contains("enabled"))
     MAMORI_TRY(services.users.set_enabled(call.actor(), user.id, boolean_of(body, "enabled", true)));
-  }
-  if (body.contains("password")) {
-    MAMORI_TRY(everywhere());
-    MAMORI_TRY(services.users.set_password(call.actor(), user.id, Secret(text_of(body, "password")), {}));
-  }
+  if (body.contains("password"))
+    MAMORI_TRY(services.users.set_password(call.actor(), user.id, password, context));
   if (boolean_of(body, "unlock")) MAMORI_TRY(services.users.unlock(call.actor(), user.id));
-  if (boolean_of(body, "remove_totp")) {
-    MAMORI_TRY(everywhere());
-    MAMORI_TRY(services.users.remove_totp(call.actor(), user.id));
-  }
-  if (boolean_of(body, "end_sessions")) {
-    MAMORI_TRY(everywhere());
+  if (boolean_of(body, "remove_totp")) MAMORI_TRY(services.users.remove_totp(call.actor(), user.id));
+  if (boolean_of(body, "end_sessions"))
     for (const auto& session : MAMORI_TRY(services.users.sessions(user.id)))
       MAMORI_TRY(services.users.revoke(call.actor(), user.id, session.id));
-  }
   return http::Reply::json(identity::to_json(MAMORI_TRY(services.users.get(user.id))));
 }
 

@@ -116,5 +116,11 @@ TEST(Text, ATerminalIsGivenNothingThatItObeys) {
   EXPECT_EQ(for_terminal("〜😀"), "〜😀");
 }
 
+TEST(Text, KanaIsRomanisedAsPeopleWriteIt) {
+  EXPECT_EQ(romanised("みなと総合病院"), (std::vector<std::string>{"minato"}));
+  EXPECT_EQ(romanised("こうべクリニック"), (std::vector<std::string>{"koubekurinikku", "kobekurinikku"}));
+  EXPECT_EQ(romanised("市立病院"), (std::vector<std::string>{}));
+}
+
 }  // namespace
 }  // namespace mamori

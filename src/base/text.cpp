@@ -2,11 +2,13 @@
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
+#include <unicode/translit.h>
 #include <unicode/ucnv.h>
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <memory>
 
 namespace mamori {
 namespace {
@@ -232,6 +234,40 @@ std::string fold(std::string_view text) {
     out.append(encoded, static_cast<std::size_t>(length));
   }
   return out;
+}
+
+std::vector<std::string> romanised(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const std::unique_ptr<icu::Transliterator> to_latin(icu::Transliterator::createInstance(
+      icu::UnicodeString::fromUTF8("Hiragana-Latin; Latin-ASCII; Lower"), UTRANS_FORWARD, status));
+  std::vector<std::string> words;
+  if (U_FAILURE(status)) return words;  // a system without these tables
+  auto folded = fold(text);
+  auto rest = icu::UnicodeString::fromUTF8(folded);
+  icu::UnicodeString run;
+  const auto end_run = [&] {
+    if (run.isEmpty()) return;
+    to_latin->transliterate(run);
+    std::string latin;
+    run.toUTF8String(latin);
+    run.remove();
+    std::erase_if(latin, [](char c) { return c < 'a' || c > 'z'; });
+    auto brief = latin;
+    for (const auto* longer : {"ou", "oo", "uu"})
+      for (std::size_t at = brief.find(longer); at != brief.npos; at = brief.find(longer))
+        brief.erase(at + 1, 1);
+    words.push_back(latin);
+    if (brief != latin) words.push_back(std::move(brief));
+  };
+  for (int32_t i = 0; i < rest.length(); ++i) {
+    const auto c = rest.charAt(i);
+    if ((c >= 0x3041 && c <= 0x3096) || c == 0x30FC)
+      run.append(c);
+    else
+      end_run();
+  }
+  end_run();
+  return words;
 }
 
 std::string fold_name(std::string_view text) {

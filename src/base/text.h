@@ -33,6 +33,10 @@ std::string to_half_width(std::string_view text);
 // direction of writing are shown as they are written in source, "\x1b" and "\u202e", instead of obeyed.
 std::string for_terminal(std::string_view text);
 
+// How the words of a Japanese text that are written in kana are written in Latin letters: "みなと総合" gives
+// "minato", and of long vowels both spellings, "こうべ" "koube" and "kobe".
+std::vector<std::string> romanised(std::string_view text);
+
 // For searching and comparing: NFKC, case folded (Unicode NFKC_Casefold), katakana to hiragana, dashes of all
 // kinds to '-'.
 std::string fold(std::string_view text);

@@ -136,7 +136,7 @@ int tail(const Common& common, const Given& given) {
           stream->each_match(asked->query, asked->from, asked->to, next,
                              [&](proof::LeafIndex index, const archive::Event& event) -> Result<bool> {
                                if (index >= size) return false;
-                               if (!noted && asked->about_patient(event[Field::patient])) {
+                               if (!noted && (asked->about_patient() || !event[Field::patient].empty())) {
                                  MAMORI_TRY(session->services().logs.record_search(
                                      session->actor(), *session->facility(common), given.question));
                                  noted = true;

@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "api/passwords.h"
 #include "cli/command.h"
 
 namespace mamori::cli {
@@ -45,15 +46,19 @@ Status manage(Session& session, const Common& common, const Given& given) {
   bool made = false;
   if (given.action == "add") {
     const auto password = MAMORI_TRY(password_of(given, made));
+    identity::User fresh;
+    fresh.roles = {{node, roles}};
     MAMORI_TRY(users.create(
-        actor, {given.login, given.name.empty() ? given.login : given.name, password, {{node, roles}}}, {}));
+        actor, {given.login, given.name.empty() ? given.login : given.name, password, fresh.roles},
+        MAMORI_TRY(api::password_context(fresh, session.services()))));
     if (made) std::printf("password: %s\n", password.reveal().c_str());
     return {};
   }
   const auto user = MAMORI_TRY(users.find_login(given.login));
   if (given.action == "password") {
     const auto password = MAMORI_TRY(password_of(given, made));
-    MAMORI_TRY(users.set_password(actor, user.id, password, {}));
+    MAMORI_TRY(users.set_password(actor, user.id, password,
+                                  MAMORI_TRY(api::password_context(user, session.services()))));
     if (made) std::printf("password: %s\n", password.reveal().c_str());
     return {};
   }

@@ -26,8 +26,8 @@ struct Limits {
 
 // Who works on a request. What waits for a database or an archive that does not answer holds up only its own
 // lane.
-enum class Lane { health, page, quick, intake, slow };
-inline constexpr std::size_t kLanes = 5;
+enum class Lane { health, page, door, quick, intake, slow };
+inline constexpr std::size_t kLanes = 6;
 
 struct LaneLimits {
   std::size_t workers;
@@ -38,7 +38,7 @@ struct ListenerOptions {
   std::string address = "127.0.0.1";
   int port = 8080;                         // 0 = any free one
   std::string certificate_file, key_file;  // both: TLS
-  std::array<LaneLimits, kLanes> lanes = {{{1, 32}, {2, 128}, {4, 128}, {4, 128}, {2, 16}}};
+  std::array<LaneLimits, kLanes> lanes = {{{1, 32}, {2, 128}, {2, 32}, {4, 128}, {4, 128}, {2, 16}}};
   std::function<Lane(const Request& head)> lane = {};  // must not wait for anything; none: all are quick
   Limits limits = {};
   // Asked by a worker about each request that has a body. Whoever is refused is answered, and the connection

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 #include <liboath/oath.h>
 
+#include <atomic>
+#include <thread>
+
 #include "base/crypto.h"
 #include "identity/users.h"
 #include "os/keys.h"
@@ -37,6 +40,11 @@ TEST(PasswordRule, KnowsTheDangerousClassesOf2024) {
   EXPECT_TRUE(complains("1234", "short"));
   EXPECT_TRUE(complains("aB1!aB1!aB1!aB1!", "repeated"));
   EXPECT_TRUE(complains("kazetsukimizuumi", "kinds"));
+  EXPECT_TRUE(complains("Xy7!kumoXy7!kumo", "repeated"));
+  EXPECT_TRUE(complains("Kumo-Hana7.Kumo-Hana8", "repeated"));
+  EXPECT_TRUE(complains("Winter2027!yukiX", "known"));
+  EXPECT_TRUE(complains("Sapporo#2027kQx", "known"));
+  EXPECT_TRUE(complains("Kokoro2027#Qxzw", "name")) << "こころ病院 in Latin letters";
 }
 
 TEST(PasswordRule, AcceptsLongMixedOnes) {
@@ -61,7 +69,20 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   }
   std::string code_of(const Result<SignedIn>& result) { return result ? "ok" : result.error().code; }
   std::string sign_in(const std::string& password, const std::string& totp = "") {
-    return code_of(users_->sign_in("tanaka", Secret(password), totp, "127.0.0.1", "test"));
+    return from("127.0.0.1", password, totp);
+  }
+  std::string from(const std::string& address, const std::string& password, const std::string& totp = "") {
+    return code_of(users_->sign_in("tanaka", Secret(password), totp, address, "test"));
+  }
+  // How often the journals of a facility tell of something.
+  std::size_t told(const std::string& facility, const std::string& action) {
+    const auto lease = *database_->read();
+    std::size_t count = 0;
+    for (const auto& entry : *store::read_journal(
+             *lease, {.scope = facility.empty() ? store::Scope::installation() : store::Scope::door(facility),
+                     .limit = 500}))
+      count += entry.change.action == action && entry.change.facility == facility ? 1 : 0;
+    return count;
   }
 };
 
@@ -74,9 +95,92 @@ INSTANTIATE_TEST_SUITE_P(Engines, OnBothEngines,
 TEST_P(OnBothEngines, LocksAfterFiveFailuresForAQuarterOfAnHour) {
   for (int i = 0; i < kFailuresBeforeLock; ++i) EXPECT_EQ(sign_in("wrong"), "identity.login.failed");
   EXPECT_EQ(sign_in("wrong"), "identity.login.failed");
-  EXPECT_EQ(sign_in(kGood), "identity.login.locked");
+  EXPECT_EQ(sign_in(kGood), "identity.login.failed") << "whether it is right is nobody's to learn now";
+  EXPECT_TRUE(users_->get(user_.id)->locked_until);
   clock_.advance(kLockTime);
+  EXPECT_FALSE(users_->get(user_.id)->locked_until);
   EXPECT_EQ(sign_in(kGood), "ok");
+}
+
+TEST_P(OnBothEngines, WhoGuessesShutsOutNobodyElse) {
+  ASSERT_EQ(from("10.0.0.7", kGood), "ok");
+  for (int i = 0; i < 3 * kFailuresOfStrangers; ++i) from("192.0.2." + std::to_string(i), "wrong");
+  EXPECT_EQ(from("10.0.0.7", kGood), "ok") << "from where it is always used";
+  EXPECT_EQ(from("10.9.9.9", kGood), "identity.login.failed") << "a stranger, while strangers guess";
+  ASSERT_TRUE(users_->unlock(kActor, user_.id));
+  EXPECT_EQ(from("10.9.9.9", kGood), "ok");
+}
+
+TEST_P(OnBothEngines, OneAddressThatTriesManyNamesIsShutOut) {
+  const auto try_name = [&](const std::string& login, const std::string& password) {
+    return code_of(users_->sign_in(login, Secret(password), "", "2001:db8:1:2::1", "test"));
+  };
+  for (int i = 0; i < kFailuresOfAddress; ++i) try_name("name" + std::to_string(i), "wrong");
+  EXPECT_EQ(try_name("tanaka", kGood), "identity.login.failed");
+  EXPECT_EQ(from("2001:db8:1:2:ffff::9", kGood), "identity.login.failed") << "the same line of IPv6";
+  EXPECT_EQ(from("2001:db8:1:3::1", kGood), "ok") << "another";
+  EXPECT_EQ(told("", "sign_in_failed"), static_cast<std::size_t>(kFailuresOfAddress));
+  EXPECT_EQ(told("", "locked"), 1u);
+}
+
+TEST_P(OnBothEngines, OldFailuresCountNoMore) {
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < kFailuresBeforeLock - 1; ++i) sign_in("wrong");
+    clock_.advance(kLockTime);
+  }
+  EXPECT_EQ(sign_in(kGood), "ok");
+}
+
+TEST_P(OnBothEngines, ManyAtOnceAreNoWayAroundTheCount) {
+  std::vector<std::thread> guesses;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 12; ++i)
+    guesses.emplace_back([&, i] { right += sign_in("wrong" + std::to_string(i)) == "ok" ? 1 : 0; });
+  for (auto& guess : guesses) guess.join();
+  EXPECT_EQ(right, 0);
+  EXPECT_EQ(sign_in(kGood), "identity.login.failed");
+}
+
+TEST_P(OnBothEngines, WhatConcernsAUserStandsInEveryFacilityOfHis) {
+  ASSERT_TRUE(users_->set_roles(kActor, user_.id, "f2", {Role::staff}));
+  sign_in("wrong");
+  const auto in = users_->sign_in("tanaka", Secret(kGood), "", "127.0.0.1", "test");
+  ASSERT_TRUE(in);
+  ASSERT_TRUE(users_->sign_out(kActor, in->session));
+  for (const auto* facility : {"f1", "f2"}) {
+    for (const auto* action : {"sign_in_failed", "signed_in", "signed_out"})
+      EXPECT_EQ(told(facility, action), 1u) << facility << " " << action;
+  }
+  for (int i = 0; i < 4 * kFailuresBeforeLock; ++i) sign_in("wrong");
+  EXPECT_LE(told("f2", "sign_in_failed"), static_cast<std::size_t>(kFailuresBeforeLock) + 1)
+      << "a flood writes no more than it takes to be shut out";
+}
+
+TEST_P(OnBothEngines, WhoSitsThereIsAskedForThePasswordAndTheCode) {
+  const auto prove = [&](const std::string& password, const std::string& code) {
+    const auto proven = users_->prove(kActor, user_.id, Secret(password), code, true, "127.0.0.1");
+    return proven ? std::string("ok") : proven.error().problems.at(0).field;
+  };
+  EXPECT_EQ(prove("wrong", ""), "current");
+  EXPECT_EQ(prove(kGood, ""), "ok") << "no second factor yet";
+  const auto base32 = users_->begin_totp(user_.id);
+  char* secret = nullptr;
+  std::size_t size = 0;
+  ASSERT_EQ(oath_base32_decode(base32->data(), base32->size(), &secret, &size), OATH_OK);
+  const auto code = [&] {
+    char text[8];
+    oath_totp_generate(secret, size, static_cast<time_t>(to_millis(clock_.now()) / 1000), 30, 0, 6, text);
+    return std::string(text);
+  };
+  ASSERT_TRUE(users_->confirm_totp(kActor, user_.id, code()));
+  EXPECT_EQ(prove(kGood, ""), "code");
+  EXPECT_EQ(prove(kGood, code()), "code") << "already used";
+  clock_.advance(std::chrono::seconds(30));
+  EXPECT_EQ(prove("wrong", code()), "current");
+  EXPECT_EQ(prove(kGood, code()), "ok");
+  for (int i = 0; i < kFailuresBeforeLock; ++i) EXPECT_EQ(prove("wrong", ""), "current");
+  EXPECT_EQ(prove(kGood, code()), "current") << "guessing at a page left open ends like guessing at the door";
+  std::free(secret);
 }
 
 TEST_P(OnBothEngines, AnUnknownNameLooksLikeAWrongPassword) {

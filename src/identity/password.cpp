@@ -12,12 +12,14 @@ namespace mamori::identity {
 namespace {
 
 // The stems that leaked lists and factory settings are full of, in folded form (see undo_substitution).
-constexpr std::array kKnown = {"password", "passwd",   "administrator", "admin",   "welcome",  "letmein",
-                               "iloveyou", "monkey",   "dragon",        "master",  "sunshine", "princess",
-                               "football", "baseball", "hospital",      "clinic",  "mamori",   "secret",
-                               "default",  "guest",    "changeme",      "manager", "sakura",   "doctor",
-                               "nurse",    "karte",    "byouin",        "kanri",   "security", "test",
-                               "user",     "root",     "cisco",         "fortinet"};
+constexpr std::array kKnown = {
+    "password", "passwd",   "administrator", "admin",    "welcome",  "letmein",  "iloveyou",  "monkey",
+    "dragon",   "master",   "sunshine",      "princess", "football", "baseball", "hospital",  "clinic",
+    "mamori",   "secret",   "default",       "guest",    "changeme", "manager",  "sakura",    "doctor",
+    "nurse",    "karte",    "byouin",        "kanri",    "security", "test",     "user",      "root",
+    "cisco",    "fortinet", "spring",        "summer",   "autumn",   "winter",   "tokyo",     "osaka",
+    "kyoto",    "nagoya",   "yokohama",      "sapporo",  "sendai",   "fukuoka",  "hiroshima", "nippon",
+    "japan",    "corona",   "qazwsx"};
 // Rows and columns of keyboard and number pad, read in both directions.
 constexpr std::array kRows = {"1234567890",
                               "qwertyuiop",
@@ -97,6 +99,14 @@ std::string undo_substitution(std::string text, bool digits) {
   return text;
 }
 
+// Whether half of it or more is one piece that stands there twice.
+bool repeats_itself(const std::string& text) {
+  for (std::size_t size = text.size() / 2; size >= kRunLength && size * 4 >= text.size(); --size)
+    for (std::size_t at = 0; at + 2 * size <= text.size(); ++at)
+      if (text.find(text.substr(at, size), at + size) != text.npos) return true;
+  return false;
+}
+
 // How many characters stand in pieces of keyboard rows or sequences.
 std::size_t characters_in_runs(const std::string& text) {
   std::vector<bool> covered(text.size(), false);
@@ -134,9 +144,9 @@ Status check_password(const Secret& password, const PasswordContext& context) {
   any([](char c) { return c >= '0' && c <= '9'; });
   any([](char c) { return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')); });
   if (kinds < 3) complain("kinds");
-  if (std::set<char>(text.begin(), text.end()).size() < 7) complain("repeated");
+  const auto folded = fold(head(text, kLongestPassword));  // a longer one is refused, and costs no more
+  if (std::set<char>(text.begin(), text.end()).size() < 7 || repeats_itself(folded)) complain("repeated");
 
-  const auto folded = fold(text);
   const auto letters = undo_substitution(folded, false);
   const auto digits = undo_substitution(folded, true);
   const auto runs =
@@ -153,6 +163,8 @@ Status check_password(const Secret& password, const PasswordContext& context) {
   for (const auto& name : context.names) {
     bool found = false;
     const auto folded_name = fold(name);
+    for (const auto& kana : romanised(name))
+      if (kana.size() >= kRunLength) found = found || folded.find(kana) != folded.npos;
     for (const auto part : split(folded_name, ' ')) {
       if (length(part) < 3 && is_utf8(part) && part.size() == length(part)) continue;  // "of", "st"
       if (part.empty()) continue;

@@ -23,7 +23,10 @@ constexpr store::Migration kSchema[] = {
 };
 
 constexpr std::string_view kUserColumns =
-    "id, login, name, enabled, totp_sealed, locked_until, last_login_at";
+    "id, login, name, enabled, totp_sealed, (SELECT MAX(a.shut_until) FROM sign_in_attempt a WHERE a.user_id "
+    "= "
+    "users.id), last_login_at";
+constexpr std::size_t kMostJournals = 50;  // facilities that an entry about a user is written for, one each
 constexpr int kTotpStep = 30;
 constexpr int kTotpWindow = 1;  // steps of clock difference that are forgiven
 
@@ -31,7 +34,7 @@ Error login_failed() { return {ErrorKind::unauthenticated, "identity.login.faile
 Error no_session() { return {ErrorKind::unauthenticated, "identity.session.none"}; }
 Error no_user() { return {ErrorKind::not_found, "identity.user.missing"}; }
 
-User user_of(const store::Row& row) {
+User user_of(const store::Row& row, Instant now) {
   User user;
   user.id = store::as_text(row[0]);
   user.login = store::as_text(row[1]);
@@ -39,6 +42,7 @@ User user_of(const store::Row& row) {
   user.enabled = store::as_integer(row[3]) != 0;
   user.has_totp = !store::is_null(row[4]);
   user.locked_until = store::as_instant(row[5]);
+  if (user.locked_until && *user.locked_until <= now) user.locked_until.reset();
   user.last_login_at = store::as_instant(row[6]);
   return user;
 }
@@ -91,8 +95,17 @@ Status give(store::Connection& connection, const std::string& id, const std::str
 
 // Whose journal it stands in: what is about a group of facilities is the installation's.
 std::string journal_of(const std::string& node) { return store::is_group(node) ? "" : node; }
-std::string some_facility(const User& user) {
-  return user.roles.empty() ? "" : journal_of(user.roles.begin()->first);
+
+// Into the journal of every facility in which the user has a role.
+void tell(store::Transaction& transaction, const store::Actor& actor, const User& user,
+          const std::string& action, const std::string& said = "") {
+  std::set<std::string> journals;
+  for (const auto& [node, held] : user.roles)
+    if (journals.size() < kMostJournals) journals.insert(journal_of(node));
+  if (journals.empty()) journals.insert("");
+  for (const auto& facility : journals)
+    transaction.journal(
+        actor, {facility, "user", user.id, action, "", "", user.login + (said.empty() ? "" : ": ") + said});
 }
 
 std::string to_base32(const std::string& bytes) {
@@ -134,6 +147,7 @@ store::Scope User::scope_of_all() const {
 
 Result<std::unique_ptr<Users>> Users::open(store::Database& database, const Sealer& sealer) {
   MAMORI_TRY(database.migrate(kSchema));
+  MAMORI_TRY(database.migrate(Attempts::schema()));
   oath_init();
   return std::unique_ptr<Users>(new Users(database, sealer));
 }
@@ -149,7 +163,7 @@ Result<User> Users::read_user(store::Connection& connection, const std::string& 
   const auto rows = MAMORI_TRY(
       connection.query(fmt::format("SELECT {} FROM users WHERE {} = ?", kUserColumns, column), {value}));
   if (rows.rows.empty()) return no_user();
-  auto user = user_of(rows.rows[0]);
+  auto user = user_of(rows.rows[0], database_.clock().now());
   MAMORI_TRY(add_roles(connection, user));
   return user;
 }
@@ -249,8 +263,7 @@ Status Users::set_enabled(const store::Actor& actor, const std::string& id, bool
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   MAMORI_TRY(transaction->execute("UPDATE users SET enabled = ? WHERE id = ?", {enabled, id}));
   if (!enabled) MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE user_id = ?", {id}));
-  transaction.journal(
-      actor, {some_facility(user), "user", id, enabled ? "enabled" : "disabled", "", "", user.login});
+  tell(transaction, actor, user, enabled ? "enabled" : "disabled");
   return transaction.commit();
 }
 
@@ -263,24 +276,67 @@ Status Users::set_password(const store::Actor& actor, const std::string& id, con
   MAMORI_TRY(check_password(password, names));
   const auto hash = MAMORI_TRY(hash_password(password));
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute(
-      "UPDATE users SET password_hash = ?, failures = 0, locked_until = NULL WHERE id = ?", {hash, id}));
+  MAMORI_TRY(transaction->execute("UPDATE users SET password_hash = ? WHERE id = ?", {hash, id}));
+  MAMORI_TRY(Attempts::forgive(*transaction, id));
   MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE user_id = ?", {id}));
-  transaction.journal(actor, {some_facility(user), "user", id, "password_changed", "", "", user.login});
+  tell(transaction, actor, user, "password_changed");
   return transaction.commit();
 }
 
-Result<bool> Users::password_is(const std::string& id, const Secret& password) const {
-  auto lease = MAMORI_TRY(database_.read());
-  const auto rows = MAMORI_TRY(lease->query("SELECT password_hash FROM users WHERE id = ?", {id}));
-  return !rows.rows.empty() && password_matches(store::as_text(rows.rows[0][0]), password);
+Status Users::prove(const store::Actor& actor, const std::string& id, const Secret& password,
+                    const std::string& code, bool with_code, const std::string& address) {
+  const Attempts attempts(id, address, database_.clock().now());
+  const auto wrong = [](const char* field, const char* problem) {
+    Error error{ErrorKind::invalid, "identity.user.invalid"};
+    error.problems.push_back({field, problem, {}});
+    return error;
+  };
+  std::string hash;
+  {
+    auto lease = MAMORI_TRY(database_.read());
+    if (MAMORI_TRY(attempts.shut(*lease))) return wrong("current", "identity.password.current");
+    const auto rows = MAMORI_TRY(lease->query("SELECT password_hash FROM users WHERE id = ?", {id}));
+    if (rows.rows.empty()) return no_user();
+    hash = store::as_text(rows.rows[0][0]);
+  }
+  if (!password_matches(hash, password)) {
+    MAMORI_TRY(count_failure(actor, attempts, id, "password"));
+    return wrong("current", "identity.password.current");
+  }
+  if (!with_code) return {};
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto rows =
+      MAMORI_TRY(transaction->query("SELECT totp_sealed, totp_step FROM users WHERE id = ?", {id}));
+  if (store::is_null(rows.rows[0][0])) return {};
+  const bool right = MAMORI_TRY(accept_code(transaction, id, store::as_text(rows.rows[0][0]), code,
+                                            store::as_integer(rows.rows[0][1])));
+  if (right) return transaction.commit();
+  { const auto rolled_back = std::move(transaction); }
+  MAMORI_TRY(count_failure(actor, attempts, id, "code"));
+  return wrong("code", "identity.totp.wrong");
+}
+
+Status Users::count_failure(const store::Actor& actor, const Attempts& attempts, const std::string& id,
+                            const std::string& said) {
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto shut = MAMORI_TRY(attempts.count(*transaction));
+  if (id.empty()) {
+    transaction.journal(actor, {"", "user", "", "sign_in_failed", "", "", said});
+    if (shut != Attempts::Shut::nothing)
+      transaction.journal(actor, {"", "user", "", "locked", "", "", counted_address(actor.origin)});
+    return transaction.commit();
+  }
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  tell(transaction, actor, user, "sign_in_failed", said);
+  if (shut != Attempts::Shut::nothing) tell(transaction, actor, user, "locked");
+  return transaction.commit();
 }
 
 Status Users::unlock(const store::Actor& actor, const std::string& id) {
   auto transaction = MAMORI_TRY(database_.begin());
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
-  MAMORI_TRY(transaction->execute("UPDATE users SET failures = 0, locked_until = NULL WHERE id = ?", {id}));
-  transaction.journal(actor, {some_facility(user), "user", id, "unlocked", "", "", user.login});
+  MAMORI_TRY(Attempts::forgive(*transaction, id));
+  tell(transaction, actor, user, "unlocked");
   return transaction.commit();
 }
 
@@ -297,10 +353,11 @@ Result<User> Users::find_login(const std::string& login) const {
 Result<std::vector<User>> Users::list(const std::string& node) const {
   auto lease = MAMORI_TRY(database_.read());
   std::vector<User> users;
+  const auto now = database_.clock().now();
   MAMORI_TRY(lease->each(fmt::format("SELECT {} FROM users WHERE id IN (SELECT user_id FROM user_roles WHERE "
                                      "facility = ?) ORDER BY login",
                                      kUserColumns),
-                         {node}, [&](store::Row& row) { users.push_back(user_of(row)); }));
+                         {node}, [&](store::Row& row) { users.push_back(user_of(row, now)); }));
   for (auto& user : users) MAMORI_TRY(add_roles(*lease, user));
   return users;
 }
@@ -344,7 +401,7 @@ Result<bool> Users::accept_code(store::Transaction& transaction, const std::stri
 
 Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password, const std::string& totp,
                                 const std::string& address, const std::string& agent) {
-  std::string id, hash, sealed;
+  std::string id, hash;
   bool enabled = false;
   {
     auto lease = MAMORI_TRY(database_.read());
@@ -355,58 +412,47 @@ Result<SignedIn> Users::sign_in(const std::string& login, const Secret& password
       hash = store::as_text(rows.rows[0][1]);
       enabled = store::as_integer(rows.rows[0][2]) != 0;
     }
+    // Before the slow part, which whoever is shut out is not given.
+    if (MAMORI_TRY(Attempts(id, address, database_.clock().now()).shut(*lease))) return login_failed();
   }
   // The slow part stands outside the transaction. An unknown name costs the same time as a known one.
   static const std::string kNobody = *hash_password(Secret("nobody has this password"));
   const bool right = password_matches(id.empty() ? kNobody : hash, password) && !id.empty() && enabled;
-  if (id.empty()) return login_failed();
-
-  auto transaction = MAMORI_TRY(database_.begin());
   const auto now = database_.clock().now();
-  const auto state = MAMORI_TRY(transaction->query(
-      "SELECT failures, locked_until, totp_sealed, totp_step FROM users WHERE id = ?", {id}));
-  const auto failures = store::as_integer(state.rows[0][0]);
-  const auto locked_until = store::as_instant(state.rows[0][1]);
-  sealed = store::as_text(state.rows[0][2]);
-  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
-  const store::Actor actor{id, user.name, "web " + address};
-  if (locked_until && now < *locked_until)
-    return right ? Error{ErrorKind::unauthenticated,
-                         "identity.login.locked",
-                         {{"minutes", std::to_string((*locked_until - now).count() / 60000 + 1)}}}
-                 : login_failed();
-
-  const auto count_failure = [&]() -> Status {
-    const bool lock = failures + 1 >= kFailuresBeforeLock;
-    MAMORI_TRY(transaction->execute("UPDATE users SET failures = ?, locked_until = ? WHERE id = ?",
-                                    {lock ? std::int64_t{0} : failures + 1,
-                                     lock ? store::Value(to_millis(now + kLockTime)) : store::Value(), id}));
-    if (lock) transaction.journal(actor, {some_facility(user), "user", id, "locked", "", "", user.login});
-    return transaction.commit();
-  };
+  const Attempts attempts(id, address, now);
+  const store::Actor guest{id, printable(login, 64), "web " + address};
   if (!right) {
-    MAMORI_TRY(count_failure());
+    MAMORI_TRY(count_failure(guest, attempts, id, id.empty() ? printable(login, 64) : ""));
     return login_failed();
   }
+
+  auto transaction = MAMORI_TRY(database_.begin());
+  const auto state =
+      MAMORI_TRY(transaction->query("SELECT totp_sealed, totp_step FROM users WHERE id = ?", {id}));
+  const auto sealed = store::as_text(state.rows[0][0]);
+  const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
+  const store::Actor actor{id, user.name, "web " + address};
+  // Others were tried while this one was looked at: many at once are no way around the count.
+  if (MAMORI_TRY(attempts.shut(*transaction))) return login_failed();
   if (!sealed.empty()) {
     if (totp.empty()) return Error{ErrorKind::unauthenticated, "identity.totp.needed"};
-    if (!MAMORI_TRY(accept_code(transaction, id, sealed, totp, store::as_integer(state.rows[0][3])))) {
-      MAMORI_TRY(count_failure());
+    if (!MAMORI_TRY(accept_code(transaction, id, sealed, totp, store::as_integer(state.rows[0][1])))) {
+      { const auto rolled_back = std::move(transaction); }
+      MAMORI_TRY(count_failure(actor, attempts, id, "code"));
       return Error{ErrorKind::unauthenticated, "identity.totp.wrong"};
     }
   }
   SignedIn signed_in{
       Secret(to_hex(random_bytes(32))),
       {new_id(to_millis(now)), id, now, now, address, std::string(head(is_utf8(agent) ? agent : "", 200))}};
-  MAMORI_TRY(transaction->execute(
-      "UPDATE users SET failures = 0, locked_until = NULL, last_login_at = ? WHERE id = ?",
-      {to_millis(now), id}));
+  MAMORI_TRY(transaction->execute("UPDATE users SET last_login_at = ? WHERE id = ?", {to_millis(now), id}));
+  MAMORI_TRY(attempts.succeed(*transaction));
   MAMORI_TRY(transaction->execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?)",
                                   {signed_in.session.id, sha256_hex(signed_in.token.reveal()), id,
                                    to_millis(now), to_millis(now), address, signed_in.session.agent}));
   MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE last_seen_at < ? OR started_at < ?",
                                   {to_millis(now - kIdleLimit), to_millis(now - kSessionLimit)}));
-  transaction.journal(actor, {some_facility(user), "user", id, "signed_in", "", "", user.login});
+  tell(transaction, actor, user, "signed_in");
   MAMORI_TRY(transaction.commit());
   return signed_in;
 }
@@ -443,9 +489,10 @@ Status Users::note_seen(const std::string& session, Instant now) {
   return transaction.commit();
 }
 
-Status Users::sign_out(const std::string& session_id) {
+Status Users::sign_out(const store::Actor& actor, const Session& session) {
   auto transaction = MAMORI_TRY(database_.begin());
-  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE id = ?", {session_id}));
+  MAMORI_TRY(transaction->execute("DELETE FROM sessions WHERE id = ?", {session.id}));
+  tell(transaction, actor, MAMORI_TRY(read_user(*transaction, "id", session.user)), "signed_out");
   return transaction.commit();
 }
 
@@ -467,7 +514,7 @@ Status Users::revoke(const store::Actor& actor, const std::string& user, const s
       transaction->execute("DELETE FROM sessions WHERE id = ? AND user_id = ?", {session_id, user}));
   if (count == 0) return Error{ErrorKind::not_found, "identity.session.none"};
   const auto owner = MAMORI_TRY(read_user(*transaction, "id", user));
-  transaction.journal(actor, {some_facility(owner), "user", user, "session_revoked", "", "", owner.login});
+  tell(transaction, actor, owner, "session_revoked");
   return transaction.commit();
 }
 
@@ -491,7 +538,7 @@ Status Users::confirm_totp(const store::Actor& actor, const std::string& id, con
   MAMORI_TRY(transaction->execute(
       "UPDATE users SET totp_sealed = totp_pending, totp_pending = NULL WHERE id = ?", {id}));
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
-  transaction.journal(actor, {some_facility(user), "user", id, "totp_set", "", "", user.login});
+  tell(transaction, actor, user, "totp_set");
   return transaction.commit();
 }
 
@@ -500,7 +547,7 @@ Status Users::remove_totp(const store::Actor& actor, const std::string& id) {
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   MAMORI_TRY(transaction->execute(
       "UPDATE users SET totp_sealed = NULL, totp_pending = NULL, totp_step = 0 WHERE id = ?", {id}));
-  transaction.journal(actor, {some_facility(user), "user", id, "totp_removed", "", "", user.login});
+  tell(transaction, actor, user, "totp_removed");
   return transaction.commit();
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/crypto.h"
 #include "base/json.h"
+#include "identity/attempts.h"
 #include "identity/password.h"
 #include "identity/permission.h"
 #include "store/database.h"
@@ -13,8 +14,6 @@
 
 namespace mamori::identity {
 
-constexpr int kFailuresBeforeLock = 5;
-constexpr std::chrono::minutes kLockTime{15};
 constexpr std::chrono::minutes kIdleLimit{60};
 constexpr std::chrono::hours kSessionLimit{12};
 
@@ -24,7 +23,7 @@ struct User {
   std::string name;
   bool enabled = true;
   bool has_totp = false;
-  std::optional<Instant> locked_until;
+  std::optional<Instant> locked_until;  // from some address, or from all that are strange to the account
   std::optional<Instant> last_login_at;
   std::map<std::string, std::set<Role>> roles;  // by node of the tree: store/scope.h
 
@@ -82,7 +81,11 @@ class Users {
                      bool enabled);  // disabling ends all sessions
   Status set_password(const store::Actor& actor, const std::string& id, const Secret& password,
                       const PasswordContext& context);  // ends all sessions
-  Result<bool> password_is(const std::string& id, const Secret& password) const;
+  // That it is the user who sits there: by the password and, where one is set and `with_code`, by a code of
+  // the second factor. What is wrong counts as at sign-in. Error: identity.user.invalid with
+  // identity.password.current at `current`, identity.totp.wrong at `code`.
+  Status prove(const store::Actor& actor, const std::string& id, const Secret& password,
+               const std::string& code, bool with_code, const std::string& address);
   Status unlock(const store::Actor& actor, const std::string& id);
   Result<User> get(const std::string& id) const;
   Result<User> find_login(const std::string& login) const;
@@ -92,14 +95,15 @@ class Users {
   Result<std::map<std::string, std::set<Role>>> roles_in(const User& user,
                                                          const std::vector<std::string>& facilities) const;
 
-  // Wrong name, wrong password, disabled and locked look the same from outside (identity.login.failed), but a
-  // locked account that gives the right password is told so (identity.login.locked). With a second factor:
-  // identity.totp.needed until `totp` is right. A code is accepted once.
+  // Wrong name, wrong password, disabled and locked look the same from outside (identity.login.failed): while
+  // it is locked nobody learns whether a password is right. With a second factor: identity.totp.needed until
+  // `totp` is right. A code is accepted once. What fails stands in the journal of every facility in which the
+  // user has a role, what is nobody's in the installation's.
   Result<SignedIn> sign_in(const std::string& login, const Secret& password, const std::string& totp,
                            const std::string& address, const std::string& agent);
   // Error: identity.session.none; extends the idle limit.
   Result<std::pair<User, Session>> session(const Secret& token);
-  Status sign_out(const std::string& session_id);
+  Status sign_out(const store::Actor& actor, const Session& session);
   Result<std::vector<Session>> sessions(const std::string& user) const;
   // Error: identity.session.none where the session is not of that user.
   Status revoke(const store::Actor& actor, const std::string& user, const std::string& session_id);
@@ -115,6 +119,9 @@ class Users {
   Status note_seen(const std::string& session, Instant now);
   Result<User> read_user(store::Connection& connection, const std::string& column,
                          const std::string& value) const;
+  // A wrong password or code, in a transaction of its own. `said`: what the journal tells of it.
+  Status count_failure(const store::Actor& actor, const Attempts& attempts, const std::string& id,
+                       const std::string& said);
   Result<bool> accept_code(store::Transaction& transaction, const std::string& id, const std::string& sealed,
                            const std::string& code, std::int64_t last_step);
 

@@ -103,18 +103,7 @@ Result<Logs::Streams> Logs::streams(const std::string& facility, const std::vect
   return out;
 }
 
-bool Question::about_patient(std::string_view found) const {
-  if (!query.values_of(archive::Field::patient).empty()) return true;
-  if (found.empty()) return false;
-  // As a word, or in a field of the sender's own name: whoever asks for a number that turns out to be a
-  // patient's has looked for her.
-  const auto patient = archive::searchable(found);
-  const auto terms = query.terms();
-  return std::any_of(terms.begin(), terms.end(), [&](const archive::Term* term) {
-    return term->kind != archive::Term::Kind::field &&
-           (term->is(patient) || (term->kind == archive::Term::Kind::text && term->in(patient)));
-  });
-}
+bool Question::about_patient() const { return !query.values_of(archive::Field::patient).empty(); }
 
 Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std::string& facility,
                                            std::span<const archive::Stream* const> streams,
@@ -133,13 +122,9 @@ Result<archive::SearchResult> Logs::search(const store::Actor& actor, const std:
     }
   using archive::Field;
   const auto& counted = result.counts[static_cast<std::size_t>(Field::patient)];
-  const bool about =
-      question.about_patient() ||
-      std::any_of(
-          result.hits.begin(), result.hits.end(),
-          [&](const archive::Hit& hit) { return question.about_patient(hit.event[Field::patient]); }) ||
-      std::any_of(counted.begin(), counted.end(),
-                  [&](const archive::FieldCount& entry) { return question.about_patient(entry.value); });
+  const bool about = question.about_patient() || !counted.empty() ||
+                     std::any_of(result.hits.begin(), result.hits.end(),
+                                 [](const archive::Hit& hit) { return !hit.event[Field::patient].empty(); });
   if (about) MAMORI_TRY(record_search(actor, facility, question.text));
   return result;
 }

@@ -24,9 +24,7 @@ struct Question {
   std::string text;
   archive::Query query;
   Instant from = archive::SearchOptions().from, to = archive::SearchOptions().to;
-  // Whether it asks for a patient: by the field, or because a word of it is the patient of an event that it
-  // found.
-  bool about_patient(std::string_view found = {}) const;
+  bool about_patient() const;  // it asks for one by the field
 };
 // Errors: archive.query.bad, collect.log.time. Empty times = without limit.
 Result<Question> parse_question(std::string text, std::string_view from, std::string_view to);
@@ -105,7 +103,7 @@ class Logs {
     std::vector<archive::Damage> closed;
   };
   Result<Streams> streams(const std::string& facility, const std::vector<std::string>& wanted = {});
-  // Where the question, or what it found, names a patient, the journal tells who asked (LOG-02): the same
+  // Where the question names a patient, or what it found does, the journal tells who asked (LOG-02): the same
   // question of the same person once an hour. `options` gives page and statistics; the times are the
   // question's.
   Result<archive::SearchResult> search(const store::Actor& actor, const std::string& facility,

@@ -329,6 +329,106 @@ TEST_P(OnBothEngines, AnAttachmentIsReachedThroughItsRecordOnly) {
   EXPECT_EQ(send(http::Method::get, theirs, there).status, 200) << "who has the file itself may hand it in";
 }
 
+TEST_P(OnBothEngines, WhatIsTakenOutAndWhoIsTurnedAwayStandsInTheJournal) {
+  const auto manager = user_with(Role::planning_manager, first_.facility),
+             staff = user_with(Role::staff, first_.facility);
+  const auto told = [&](const std::string& action) {
+    const auto lease = *services().database.read();
+    std::vector<std::string> out;
+    for (const auto& entry :
+         *store::read_journal(*lease, {.scope = store::Scope::door(first_.facility), .limit = 500}))
+      if (entry.change.action == action) out.push_back(entry.change.reason);
+    return out;
+  };
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/person/export?format=xlsx", manager).status, 200);
+  EXPECT_EQ(told("exported"), std::vector<std::string>{"GET /api/v1/registers/person/export xlsx"});
+  EXPECT_EQ(send(http::Method::get, "/api/v1/documents/registers/asset?format=xlsx", manager).status, 200);
+  EXPECT_EQ(told("printed").size(), 1u);
+  EXPECT_EQ(send(http::Method::get, "/api/v1/registers/nothing/export", manager).status, 404);
+  EXPECT_EQ(told("exported").size(), 1u) << "nothing was given out";
+
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(send(http::Method::get, "/api/v1/users", staff).status, 403);
+  const auto some = told("refused").size();
+  EXPECT_GE(some, 1u);
+  EXPECT_LE(some, 10u) << "whoever knocks again and again does not fill the journal";
+  clock_.advance(std::chrono::minutes(2));
+  EXPECT_EQ(send(http::Method::get, "/api/v1/users", staff).status, 403);
+  EXPECT_EQ(told("refused").size(), some + 1);
+  EXPECT_NE(told("refused").front().find("(+35)"), std::string::npos) << told("refused").front();
+
+  EXPECT_EQ(send(http::Method::delete_, "/api/v1/session", staff).status, 204);
+  EXPECT_EQ(told("signed_out").size(), 1u);
+}
+
+TEST_P(OnBothEngines, TheJournalIsNoLogForWhoMayReadLogsAlone) {
+  const auto manager = user_with(Role::planning_manager, first_.facility),
+             operator_ = user_with(Role::operator_, first_.facility);
+  ASSERT_TRUE(services().jobs.do_due(installation_->server()));  // the journal becomes a stream
+  for (const auto* path : {"/api/v1/logs/search?stream=journal", "/api/v1/logs/search?stream=events,journal",
+                           "/api/v1/logs/events/journal/0", "/api/v1/logs/export?stream=journal"}) {
+    EXPECT_EQ(send(http::Method::get, path, operator_).status, 403) << path;
+    EXPECT_EQ(send(http::Method::get, path, manager).status, 200) << path;
+  }
+  EXPECT_EQ(send(http::Method::get, "/api/v1/logs/search", operator_).status, 200);
+}
+
+TEST_P(OnBothEngines, AChangeOfAUserIsDoneWholeOrNotAtAll) {
+  const auto manager = user_with(Role::planning_manager, first_.facility);
+  const auto made = send(http::Method::post, "/api/v1/users", manager,
+                         R"({"login":"sato","name":"佐藤","password":"kumo#Hana9 tori","roles":["staff"]})");
+  ASSERT_EQ(made.status, 201) << made.body;
+  const auto path = "/api/v1/users/" + text_of(*parse_json_object(made.body), "id");
+  const auto roles = [&] { return services().users.find_login("sato")->roles.at(first_.facility); };
+  for (const auto* body : {R"({"roles":["inspector"],"password":"weak"})", R"({"roles":"planning_manager"})",
+                           R"({"roles":["inspector","nobody"]})", R"({"roles":["inspector"],"enabled":"no"})",
+                           R"({"roles":["inspector"],"password":"みなと病院Ab1#xyzw"})",
+                           R"({"roles":["inspector"],"admin":true})"})
+    EXPECT_EQ(send(http::Method::patch, path, manager, body).status, 422) << body;
+  EXPECT_EQ(roles(), std::set<Role>{Role::staff});
+  EXPECT_EQ(send(http::Method::patch, path, manager, R"({"roles":["inspector"],"enabled":false})").status,
+            200);
+  EXPECT_EQ(roles(), std::set<Role>{Role::inspector});
+  EXPECT_FALSE(services().users.find_login("sato")->enabled);
+
+  // What counts everywhere needs the right everywhere.
+  const auto sato = *services().users.find_login("sato");
+  ASSERT_TRUE(services().users.set_roles({"", "t", "test"}, sato.id, "elsewhere", {Role::staff}));
+  for (const auto* body :
+       {R"({"enabled":true})", R"({"password":"kumo#Hana9 tori2"})", R"({"remove_totp":true})",
+        R"({"end_sessions":true})", R"({"roles":["staff"],"enabled":true})"})
+    EXPECT_EQ(send(http::Method::patch, path, manager, body).status, 403) << body;
+  EXPECT_EQ(roles(), std::set<Role>{Role::inspector});
+}
+
+TEST_P(OnBothEngines, APasswordIsNotTheNameOfTheHouseWhereverItIsSet) {
+  const auto manager = user_with(Role::planning_manager, first_.facility);
+  const std::string weak = "みなと病院-Ab1xyzw#";
+  EXPECT_EQ(send(http::Method::post, "/api/v1/account/password", manager,
+                 json::serialize(json::object{{"current", kPassword}, {"password", weak}}))
+                .status,
+            422);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/account/password", manager,
+                 json::serialize(json::object{{"current", kPassword}, {"password", "Minato2026#wzkq"}}))
+                .status,
+            422)
+      << "nor in Latin letters";
+}
+
+TEST_P(OnBothEngines, ASecondFactorIsNotChangedByAPageThatWasLeftOpen) {
+  const auto manager = user_with(Role::planning_manager, first_.facility);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/account/totp", manager, R"({"current":"wrong"})").status, 422);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/account/totp", manager, R"({})").status, 422);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/account/totp/remove", manager,
+                 R"({"current":"wrong","code":"123456"})")
+                .status,
+            422);
+  EXPECT_EQ(send(http::Method::delete_, "/api/v1/account/totp", manager).status, 405);
+  EXPECT_EQ(send(http::Method::post, "/api/v1/account/totp", manager,
+                 json::serialize(json::object{{"current", kPassword}}))
+                .status,
+            200);
+}
+
 TEST_P(OnBothEngines, NoBodyIsReadOfWhoMayNotSendIt) {
   const auto operator_ = user_with(Role::operator_, first_.facility),
              staff = user_with(Role::staff, first_.facility);

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, post, erase } from "../../api/client";
+import { erase, get, post } from "../../api/client";
 import { useWrite } from "../../api/write";
 import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
@@ -18,17 +18,26 @@ export function Account() {
     mutationFn: () => post("/api/v1/account/password", {}, { current, password }),
     onSuccess: () => window.setTimeout(() => window.location.assign("/"), 1500),
   });
-  const begin = useWrite({ mutationFn: () => post("/api/v1/account/totp", {}, {}) });
+  const [proof, setProof] = useState("");
+  const begin = useWrite({
+    mutationFn: () => post("/api/v1/account/totp", {}, { current: proof }),
+    onSuccess: () => setProof(""),
+  });
   const confirm = useWrite({
     mutationFn: () => post("/api/v1/account/totp/confirm", {}, { code }),
     onSuccess: () => {
       begin.reset();
+      setCode("");
       return client.invalidateQueries({ queryKey: ["me"] });
     },
   });
   const remove = useWrite({
-    mutationFn: () => erase("/api/v1/account/totp", {}),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["me"] }),
+    mutationFn: () => post("/api/v1/account/totp/remove", {}, { current: proof, code }),
+    onSuccess: () => {
+      setProof("");
+      setCode("");
+      return client.invalidateQueries({ queryKey: ["me"] });
+    },
   });
   const sessions = useQuery({
     queryKey: ["sessions"],
@@ -39,6 +48,19 @@ export function Account() {
     onSuccess: () => client.invalidateQueries({ queryKey: ["sessions"] }),
   });
   const wrong = useProblemText(change.error);
+  const unproven = useProblemText(begin.error ?? remove.error);
+  const proofField = (
+    <TextField
+      label={t("account.current")}
+      type="password"
+      autoComplete="current-password"
+      required
+      help={t("account.totp.proof")}
+      value={proof}
+      problem={unproven("current")}
+      onChange={(event) => setProof(event.target.value)}
+    />
+  );
   return (
     <>
       <PageHead title={t("account.title")} lead={`${me.name}（${me.login}）`} />
@@ -81,9 +103,27 @@ export function Account() {
         <p>{me.totp ? t("account.totp.on") : t("account.totp.off")}</p>
         <ErrorSummary error={begin.error ?? confirm.error ?? remove.error} />
         {me.totp ? (
-          <Button kind="danger" onClick={() => remove.mutate()}>
-            {t("account.totp.remove")}
-          </Button>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              remove.mutate();
+            }}
+          >
+            {proofField}
+            <TextField
+              label={t("signin.totp")}
+              inputMode="numeric"
+              autoComplete="one-time-code"
+              maxLength={6}
+              required
+              value={code}
+              problem={unproven("code")}
+              onChange={(event) => setCode(event.target.value)}
+            />
+            <Button kind="danger" type="submit" disabled={remove.isPending}>
+              {t("account.totp.remove")}
+            </Button>
+          </form>
         ) : begin.data ? (
           <form
             onSubmit={(event) => {
@@ -107,7 +147,17 @@ export function Account() {
             </Button>
           </form>
         ) : (
-          <Button onClick={() => begin.mutate()}>{t("account.totp.begin")}</Button>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              begin.mutate();
+            }}
+          >
+            {proofField}
+            <Button type="submit" disabled={begin.isPending}>
+              {t("account.totp.begin")}
+            </Button>
+          </form>
         )}
       </section>
       <section aria-labelledby="sessions">
