@@ -60,7 +60,13 @@ int collect_now(const Common& common, const Given& given) {
       const auto equals = pair.find('=');
       if (equals == pair.npos)
         return fail({ErrorKind::invalid, "cli.import.mapping", {{"value", pair}}}, common);
-      write.settings[pair.substr(0, equals)] = pair.substr(equals + 1);
+      auto value = pair.substr(equals + 1);
+      if (value.starts_with('@')) {
+        auto text = read_file(value.substr(1), 1u << 20);
+        if (!text) return fail(text.error(), common);
+        value = std::move(*text);
+      }
+      write.settings[pair.substr(0, equals)] = value;
     }
     if (!given.secret_file.empty()) {
       auto text = read_file(given.secret_file, 4096);
@@ -127,7 +133,8 @@ void add_collect(CLI::App& app, Common& common, Runner& run) {
   make->add_option("kind", given->kind, "directory, network or backup")->required();
   make->add_option("name", given->name)->required();
   make->add_option("--set", given->settings,
-                   "KEY=VALUE: url, base, bind_dn, ca_file | targets | kind, repository, pattern");
+                   "KEY=VALUE, or KEY=@FILE for what stands in a file: url, base, bind_dn, ca | targets | "
+                   "kind, repository, pattern");
   make->add_option("--secret-file", given->secret_file, "file with the password")->check(CLI::ExistingFile);
   make->add_option("--every", given->every, "minutes between readings (default: by hand)");
 }

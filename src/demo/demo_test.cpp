@@ -34,7 +34,7 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto sealer = *os::open_or_make_sealer(folder.path() / "seal");
   const os::Blobs blobs(folder.path() / "blobs");
   const auto jobs = *jobs::Jobs::open(*database);
-  const auto sources = *readers::Sources::open(*ledger, sealer, blobs, *jobs, kSource / "data/readers");
+  const auto sources = *readers::Sources::open(*ledger, sealer, blobs, *jobs, kSource / "data/readers", {});
   const auto users = *identity::Users::open(*database, sealer);
   const auto key = *os::open_or_make_signing_key(folder.path() / "key");
   const auto archive = *archive::EmbeddedArchive::open(folder.path() / "archive", key, clock);

@@ -1023,7 +1023,7 @@ class Builder {
       const auto listing =
           i % 2 ? json::serialize(json::object{{"archives", list}, {"encryption", {{"mode", "repokey"}}}})
                 : json::serialize(list);
-      auto reading = MAMORI_TRY(readers::backup::parse_listing(listing, name));
+      auto reading = MAMORI_TRY(readers::backup::parse_listing(listing, name, now_));
       reading.sets[0].facts[0]["size_bytes"] = 40'000'000'000LL + i * 1'000'000'000LL;
       MAMORI_TRY(parts_.sources.record(kActor, made, reading, yesterday));
     }

@@ -10,7 +10,7 @@ namespace mamori::readers {
 namespace {
 
 Result<Kind> parse_kind(const Yaml& yaml) {
-  MAMORI_TRY(yaml.only({"reader", "label", "description", "file", "secret", "fields"}));
+  MAMORI_TRY(yaml.only({"reader", "label", "description", "file", "secret", "secret_for", "fields"}));
   Kind kind;
   kind.name = MAMORI_TRY(yaml.required_text("reader"));
   if (!find_reader(kind.name)) return yaml.error("no reader of this name: " + kind.name);
@@ -23,6 +23,11 @@ Result<Kind> parse_kind(const Yaml& yaml) {
   for (const auto& field : kind.fields)
     if (field.type == ledger::FieldType::ref || field.type == ledger::FieldType::file)
       return yaml.error("a setting is no reference and no file: " + field.name);
+  kind.secret_for = yaml["secret_for"].texts();
+  for (const auto& name : kind.secret_for)
+    if (std::none_of(kind.fields.begin(), kind.fields.end(),
+                     [&](const ledger::Field& field) { return field.name == name; }))
+      return yaml.error("secret_for names no field: " + name);
   return kind;
 }
 

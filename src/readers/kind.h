@@ -13,6 +13,8 @@ struct Kind {
   Words label, description;
   Words file;    // what may be brought as a file
   Words secret;  // how its secret is called; empty: it has none
+  std::vector<std::string>
+      secret_for;  // settings that say to whom its secret goes: changed, it is given anew
   std::vector<ledger::Field> fields;
 };
 

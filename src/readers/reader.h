@@ -2,6 +2,7 @@
 // reader.cpp.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <stop_token>
 
@@ -19,6 +20,7 @@ struct Order {
   Secret secret;
   store::Database& ledger;  // for what it must allow
   std::stop_token stop;
+  std::filesystem::path places;  // the file that names what of this machine and others may be read
 };
 
 // Threads: all calls may come from several.

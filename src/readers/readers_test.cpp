@@ -4,6 +4,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/file.h"
 #include "ledger/observed.h"
 #include "os/file.h"
 #include "os/keys.h"
@@ -96,7 +97,7 @@ class Slapd {
             "dc=h,dc=example",
             "cn=reader,dc=h,dc=example",
             Secret("readerpw"),
-            folder_.path() / "cert.pem",
+            *read_file(folder_.path() / "cert.pem", 1 << 20),
             {}};
   }
 
@@ -134,7 +135,7 @@ TEST(OpenLdap, IsReadOverLdapsAndStartTls) {
   wrong.password = Secret("nope");
   EXPECT_EQ(code_of(ldap::read_directory(wrong)), "collect.ldap.credentials");
   auto unknown_ca = server.settings(true);
-  unknown_ca.ca_file = "";
+  unknown_ca.ca = "";
   EXPECT_NE(code_of(ldap::read_directory(unknown_ca)), "ok") << "an unknown certificate is refused";
   auto nowhere = server.settings(true);
   nowhere.base = "dc=other,dc=example";
@@ -191,12 +192,8 @@ for lie in lies:
   const Child liar(
       {"python3", (folder.path() / "liar.py").string(), folder.path().string(), std::to_string(port)});
   std::this_thread::sleep_for(std::chrono::milliseconds(800));
-  ldap::Settings settings{"ldaps://127.0.0.1:" + std::to_string(port),
-                          "dc=h",
-                          "cn=reader",
-                          Secret("x"),
-                          folder.path() / "cert.pem",
-                          {}};
+  ldap::Settings settings{"ldaps://127.0.0.1:" + std::to_string(port),     "dc=h", "cn=reader", Secret("x"),
+                          *read_file(folder.path() / "cert.pem", 1 << 20), {}};
   settings.limit = std::chrono::seconds(2);
   for (const auto* lie : {"no LDAP", "two gigabytes", "pages without end"}) {
     const auto started = std::chrono::steady_clock::now();
@@ -251,7 +248,7 @@ TEST(ActiveDirectory, ASambaDomainIsRead) {
                                       "DC=minato,DC=example",
                                       "tanaka@MINATO.EXAMPLE",
                                       Secret("Mizu-Umi7-kaze"),
-                                      dir + "/cert.pem",
+                                      *read_file(dir + "/cert.pem", 1 << 20),
                                       {}});
   }
   if (!directory) GTEST_SKIP() << "Samba's LDAP server did not answer here: " << describe(directory.error());
@@ -333,6 +330,8 @@ backup::Settings repository(backup::Kind kind, const std::filesystem::path& path
   settings.repository = path;
   settings.name = "repo";
   settings.password = Secret("pw");
+  settings.places = {*backup::parse_place(path.parent_path().string())};
+  settings.now = SystemClock().now();
   return settings;
 }
 
@@ -384,6 +383,198 @@ TEST(Borg, ARealRepositoryIsReadAndNotWrittenAlsoWhileLocked) {
             "collect.backup.not-found");
 }
 
+// Of a listing that was carried here.
+json::object listed(std::string_view text, const char* now = "2026-11-20T12:00:00Z") {
+  const auto reading = backup::parse_listing(text, "repo", *parse_instant(now));
+  EXPECT_TRUE(reading) << text << describe(reading.error());
+  return reading ? reading->sets[0].facts[0] : json::object{};
+}
+
+TEST(Places, AreReadInANarrowGrammarOnly) {
+  using backup::Kind;
+  for (const auto* good : {"/srv/backup", "/srv/バックアップ/日次 1", "ssh://borg@nas-1.example/srv/b",
+                           "ssh://nas:2222/b", "sftp://b@nas//srv/b", "rest:https://u:p4ss@nas:8000/b"}) {
+    const auto place = backup::parse_place(good);
+    ASSERT_TRUE(place) << good;
+    EXPECT_EQ(place->text(), good);
+  }
+  for (const auto* bad : {"",
+                          "backup",
+                          "./b",
+                          "../b",
+                          "-oProxyCommand=id",
+                          "ssh://-oProxyCommand=id/x",
+                          "ssh://-lroot@h/x",
+                          "ssh://a b/x",
+                          "ssh://h;id/x",
+                          "ssh://$(id)/x",
+                          "ssh://h`id`/x",
+                          "ssh://h:0/x",
+                          "ssh://h:22x/x",
+                          "ssh://h:-1/x",
+                          "ssh://h",
+                          "ssh:///x",
+                          "ssh://u:p@h/x",
+                          "ssh://h/../etc",
+                          "ssh://h/a//b",
+                          "ssh://h/~/x",
+                          "ssh://h/a?b",
+                          "ssh://h/a%2e",
+                          "user@host:/x",
+                          "host:/x",
+                          "sftp:h:/x",
+                          "sftp://h/a b",
+                          "rclone:x:y",
+                          "s3:https://h/x",
+                          "rest:file:///x",
+                          "rest:h/x",
+                          "file:///x",
+                          "/srv/../etc",
+                          "/srv/./x",
+                          "/srv//x",
+                          "/srv/x::archive",
+                          "/srv/{now}",
+                          "/a\nb",
+                          "\n/a",
+                          "/a\\b",
+                          "/\xff"})
+    EXPECT_FALSE(backup::parse_place(bad)) << bad;
+  EXPECT_TRUE(backup::fits(Kind::borg, *backup::parse_place("ssh://h/x")));
+  EXPECT_FALSE(backup::fits(Kind::restic, *backup::parse_place("ssh://h/x")));
+  EXPECT_FALSE(backup::fits(Kind::folder, *backup::parse_place("sftp://h//x")));
+}
+
+TEST(Places, OnlyThoseThatWereNamedAndWhatIsBelowThem) {
+  const auto below = [](const char* place, const char* allowed) {
+    return backup::is_below(*backup::parse_place(place), *backup::parse_place(allowed));
+  };
+  EXPECT_TRUE(below("/srv/backup", "/srv/backup/"));
+  EXPECT_TRUE(below("/srv/backup/a", "/srv/backup"));
+  EXPECT_TRUE(below("/srv", "/"));
+  EXPECT_FALSE(below("/srv/backup-other", "/srv/backup"));
+  EXPECT_FALSE(below("/srv", "/srv/backup"));
+  EXPECT_TRUE(below("ssh://b@NAS/x/y", "ssh://b@nas/x"));
+  for (const auto* other : {"ssh://c@nas/x/y", "ssh://nas/x/y", "ssh://b@nas2/x/y", "ssh://b@nas:2222/x/y"})
+    EXPECT_FALSE(below(other, "ssh://b@nas/x")) << other;
+  EXPECT_FALSE(below("sftp://nas/x", "sftp://nas//"));
+  EXPECT_FALSE(below("rest:http://nas/x", "rest:https://nas/x"));
+
+  const TemporaryFolder folder;
+  const auto inside = folder.path() / "inside", outside = folder.path() / "outside";
+  std::filesystem::create_directory(inside);
+  std::filesystem::create_directory(outside);
+  std::filesystem::create_directory_symlink(outside, inside / "way-out");
+  std::ofstream(outside / "secret.dump") << "x";
+  std::filesystem::create_symlink(outside / "secret.dump", inside / "link.dump");
+  const auto file = folder.path() / "places";
+  EXPECT_TRUE(backup::load_places(file)->empty()) << "no file: nothing";
+  std::ofstream(file) << "# what may be read\n\n" << inside.string() << "  # dumps\nssh://b@nas/x\n";
+  const auto places = *backup::load_places(file);
+  ASSERT_EQ(places.size(), 2u);
+  auto settings = repository(backup::Kind::folder, inside);
+  settings.places = {};
+  EXPECT_EQ(code_of(backup::read_repository(settings)), "collect.backup.place");
+  settings.places = places;
+  auto reading = backup::read_repository(settings);
+  ASSERT_TRUE(reading) << describe(reading.error());
+  EXPECT_EQ(integer_of(reading->sets[0].facts[0], "generations"), 0) << "a link is no dump";
+  settings.repository = inside / "way-out";
+  EXPECT_EQ(code_of(backup::read_repository(settings)), "collect.backup.place");
+  settings.repository = "ssh://-oProxyCommand=id/x";
+  EXPECT_EQ(code_of(backup::read_repository(settings)), "collect.backup.address");
+  std::ofstream(file, std::ios::app) << "nas:/x\n";
+  const auto bad = backup::load_places(file);
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().code, "collect.backup.places");
+  EXPECT_EQ(bad.error().facts[1].second, "5");
+}
+
+// borg and ssh are stood in for: what would reach a host, and with what.
+TEST(Places, ABorgOfAnotherHostIsReachedWithoutAnythingThatSshCouldStart) {
+  const TemporaryFolder folder;
+  const auto bin = folder.path() / "bin";
+  std::filesystem::create_directory(bin);
+  for (const auto* name : {"borg", "restic"}) {
+    std::ofstream(bin / name) << "#!/bin/sh\n(for a in \"$BORG_RSH\" \"$@\"; do echo \"$a\"; done) >> '"
+                              << folder.path().string() << "/" << name << "'\nexit 3\n";
+    std::filesystem::permissions(bin / name, std::filesystem::perms::owner_all);
+  }
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", (bin.string() + ":" + path).c_str(), 1);
+  auto settings = repository(backup::Kind::borg, "/x");
+  settings.repository = "ssh://b@nas:2222/x/y";
+  settings.places = {*backup::parse_place("ssh://b@nas:2222/x")};
+  EXPECT_EQ(code_of(backup::read_repository(settings)), "collect.backup.failed");
+  settings.kind = backup::Kind::restic;
+  settings.repository = "sftp://b@nas:2222//x/y";
+  settings.places = {*backup::parse_place("sftp://b@nas:2222//x")};
+  EXPECT_EQ(code_of(backup::read_repository(settings)), "collect.backup.failed");
+  ::setenv("PATH", path.c_str(), 1);
+  const auto borg = *read_file(folder.path() / "borg", 1 << 20),
+             restic = *read_file(folder.path() / "restic", 1 << 20);
+  for (const auto* words : {"-oBatchMode=yes", "-oProxyCommand=none", "-oPermitLocalCommand=no"}) {
+    EXPECT_NE(borg.find(words), std::string::npos) << borg;
+    EXPECT_NE(restic.find(words), std::string::npos) << restic;
+  }
+  EXPECT_NE(borg.find("\nssh://b@nas:2222/x/y\n"), std::string::npos) << borg;
+  EXPECT_NE(restic.find(" -p 2222 -l b nas -s sftp\n"), std::string::npos) << restic;
+}
+
+TEST(Listings, ABackupOfATimeThatHasNotComeIsNoSuccess) {
+  const auto fact = listed(R"([{"time":"2026-10-01T03:00:00+09:00"},{"time":"2027-01-01T03:00:00+09:00"}])");
+  EXPECT_EQ(text_of(fact, "last_success_at"), "2026-09-30T18:00:00Z");
+  EXPECT_EQ(integer_of(fact, "generations"), 1);
+  EXPECT_EQ(integer_of(fact, "ahead"), 1);
+  const auto only = listed(R"({"archives":[{"name":"a","time":"2027-01-01T03:00:00"}]})");
+  EXPECT_FALSE(only.contains("last_success_at"));
+  EXPECT_EQ(integer_of(only, "generations"), 0);
+}
+
+TEST(Listings, AFreshMachineDoesNotHideOneThatHasStopped) {
+  const auto fact = listed(R"([{"time":"2026-11-20T03:00:00Z","hostname":"office"},
+    {"time":"2026-11-19T03:00:00Z","hostname":"office"},{"time":"2026-10-01T03:00:00Z","hostname":"chart"}])");
+  EXPECT_EQ(text_of(fact, "last_success_at"), "2026-10-01T03:00:00Z");
+  EXPECT_EQ(integer_of(fact, "generations"), 1) << "of the one that keeps fewest";
+  EXPECT_EQ(text_of(fact, "hosts"), "chart 2026-10-01 12:00, office 2026-11-20 12:00");
+}
+
+TEST(Listings, BorgsTimesWithoutAZoneAreJapansAndInterruptedOnesCountForNothing) {
+  const auto fact = listed(R"({"archives":[{"name":"a","time":"2026-11-20T03:00:00.000000"},
+    {"name":"b.checkpoint","time":"2026-11-20T04:00:00"},{"name":"b.checkpoint.12","time":"2026-11-20T05:00:00"},
+    {"name":"checkpoint.1","time":"2026-11-18T03:00:00+09:00"}]})");
+  EXPECT_EQ(text_of(fact, "last_success_at"), "2026-11-19T18:00:00Z");
+  EXPECT_EQ(integer_of(fact, "generations"), 2);
+}
+
+TEST(Listings, OfFormerVersionsGroupedOrInUtf16AreRead) {
+  EXPECT_EQ(integer_of(listed("null"), "generations", -1), 0);
+  EXPECT_EQ(integer_of(listed("[]"), "generations", -1), 0);
+  EXPECT_EQ(integer_of(listed(R"([{"group_key":{},"snapshots":[{"time":"2026-11-20T03:00:00Z"}]}])"),
+                       "generations"),
+            1);
+  const std::string plain = R"([{"time":"2026-11-20T03:00:00Z"}])";
+  std::string wide = "\xFF\xFE";
+  for (const char c : plain) wide += std::string{c, '\0'};
+  EXPECT_EQ(integer_of(listed(wide), "generations"), 1);
+  EXPECT_EQ(integer_of(listed("\xEF\xBB\xBF" + plain), "generations"), 1);
+}
+
+// Its index is missing, as after a crash: borg makes it anew, but not in the repository.
+TEST(Borg, ARepositoryWithoutItsIndexIsReadAndNotWritten) {
+  const TemporaryFolder folder;
+  const auto repo = folder.path() / "repo";
+  std::ofstream(folder.path() / "a") << "x";
+  shell("export BORG_BASE_DIR='" + folder.path().string() +
+        "/b' BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes && borg init -e none '" + repo.string() +
+        "' && borg create '" + repo.string() + "::one' '" + (folder.path() / "a").string() + "' && cd '" +
+        repo.string() + "' && rm -f index.* hints.* integrity.*");
+  const auto before = fingerprint(repo);
+  const auto reading = backup::read_repository(repository(backup::Kind::borg, repo));
+  ASSERT_TRUE(reading) << describe(reading.error());
+  EXPECT_EQ(integer_of(reading->sets[0].facts[0], "generations"), 1);
+  EXPECT_EQ(fingerprint(repo), before);
+}
+
 TEST(Folder, CountsDumpsThatHoldSomething) {
   const TemporaryFolder folder;
   for (const auto* name : {"db-1.dump", "db-2.dump"}) std::ofstream(folder.path() / name) << "data";
@@ -409,7 +600,9 @@ class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
   os::Blobs blobs_{folder_.path() / "blobs"};
   std::unique_ptr<jobs::Jobs> jobs_ = std::move(jobs::Jobs::open(*database_)).take();
   std::unique_ptr<Sources> sources_ =
-      std::move(Sources::open(*ledger_, sealer_, blobs_, *jobs_, kSource / "data/readers")).take();
+      std::move(Sources::open(*ledger_, sealer_, blobs_, *jobs_, kSource / "data/readers",
+                              folder_.path() / "places"))
+          .take();
 
   ledger::Record make(std::string_view reg, json::object fields) {
     return *ledger_->create(kActor, **ledger_->find_register(reg), "f1", {std::move(fields), ""});
@@ -541,13 +734,65 @@ TEST_P(OnBothEngines, SettingsAreCheckedAsTheirFileSays) {
   EXPECT_EQ(problems("backup", {{"kind", "tar"}, {"repository", "/b"}}), "kind ledger.field.choice;");
   EXPECT_EQ(problems("network", {{"targtes", "10.0.0.0/24"}}), "targtes ledger.field.unknown;");
   EXPECT_EQ(problems("network", {{"ports", "perhaps"}}), "ports ledger.field.boolean;");
-  EXPECT_EQ(problems("directory", {{"url", "http://x"}, {"base", "dc=x"}}), "url collect.source.url;");
+  for (const auto* bad : {"http://x", "ldap://", "ldaps://a b", "ldaps://a,ldap://b", "ldaps://a/dc=x?",
+                          "ldaps://-x", "ldaps://[::1", "ldaps://a:99999", "ldaps://a ldap://b"})
+    EXPECT_EQ(problems("directory", {{"url", bad}, {"base", "dc=x"}}), "url collect.source.url;") << bad;
+  for (const auto* bad : {"b", "ssh://-oProxyCommand=id/x", "sftp://h//x"})
+    EXPECT_EQ(problems("backup", {{"kind", "borg"}, {"repository", bad}}),
+              "repository collect.source.repository;")
+        << bad;
   EXPECT_EQ(problems("directory", {{"url", "ldaps://x"}}), "base collect.source.base;");
   EXPECT_EQ(problems("printer", {}), "kind collect.source.kind;");
   const auto made =
       sources_->create(kActor, "f1", {"x", "network", {{"ports", "いいえ"}}, std::nullopt, 0, true});
   ASSERT_TRUE(made) << describe(made.error());
   EXPECT_EQ(made->settings, (json::object{{"ports", false}}));
+}
+
+TEST_P(OnBothEngines, AKeptSecretGoesNowhereElse) {
+  json::object settings = {{"url", "ldaps://dc1.example"}, {"base", "dc=x"}, {"bind_dn", "cn=reader"}};
+  const auto source = sources_->create(kActor, "f1", {"ad", "directory", settings, Secret("old"), 0, true});
+  ASSERT_TRUE(source) << describe(source.error());
+  const auto change = [&](json::object to, std::optional<Secret> secret, std::string kind = "directory") {
+    const auto done = sources_->update(kActor, store::Scope::door("f1"), source->id,
+                                       {"ad", std::move(kind), std::move(to), std::move(secret), 0, true});
+    std::string out;
+    if (!done)
+      for (const auto& problem : done.error().problems) out += problem.field + " " + problem.code + ";";
+    return out;
+  };
+  const TemporaryFolder folder;
+  make_ca(folder.path());
+  const auto pem = *read_file(folder.path() / "cert.pem", 1 << 20);
+  const auto with = [&](const char* name, const std::string& value) {
+    auto out = settings;
+    out[name] = value;
+    return out;
+  };
+  const std::string again = "secret collect.source.secret-again;";
+  EXPECT_EQ(change(with("url", "ldaps://127.0.0.1:18636"), std::nullopt), again);
+  EXPECT_EQ(change(with("bind_dn", "cn=other"), std::nullopt), again);
+  EXPECT_EQ(change(with("ca", pem), std::nullopt), again);
+  EXPECT_EQ(change(with("privileged_groups", "管理者"), std::nullopt), "") << "it stays where it was";
+  EXPECT_EQ(change(with("ca", pem), Secret("new")), "");
+  EXPECT_EQ(change(with("ca", "/etc/ssl/cert.pem"), Secret("new")), "ca collect.source.ca;");
+  EXPECT_EQ(change(with("ca", *read_file(folder.path() / "key.pem", 1 << 20)), Secret("new")),
+            "ca collect.source.ca;");
+  EXPECT_EQ(change(with("ca_file", "/etc/ssl/cert.pem"), Secret("new")), "ca_file ledger.field.unknown;");
+  // The kind that is kept decides what is checked, not the one that a change calls itself.
+  EXPECT_EQ(
+      change({{"targets", "10.0.0.0/24"}}, Secret("new"), "network").find("kind collect.source.kind-stays;"),
+      0u);
+  EXPECT_EQ(change(with("ca", pem), std::nullopt, ""), "");
+  const auto repo = *sources_->create(
+      kActor, "f1", {"repo", "backup", {{"kind", "borg"}, {"repository", "/b"}}, Secret("pw"), 0, true});
+  EXPECT_EQ(sources_
+                ->update(kActor, store::Scope::door("f1"), repo.id,
+                         {"repo", "backup", {{"kind", "borg"}, {"repository", "ssh://h/b"}}, {}, 0, true})
+                .error()
+                .problems.at(0)
+                .code,
+            "collect.source.secret-again");
 }
 
 TEST(Kinds, EveryReaderHasItsFileAndEveryFileItsReader) {
@@ -630,6 +875,7 @@ TEST_P(OnBothEngines, ABadFileChangesNothingAndAFailingSourceSaysSinceWhen) {
                         60,
                         true});
   ASSERT_TRUE(source);
+  std::ofstream(folder_.path() / "places") << folder_.path().string() << '\n';
   const auto first = sources_->run(kActor, store::Scope::door("f1"), source->id);
   ASSERT_TRUE(first);
   EXPECT_EQ(first->error, "collect.backup.not-found");
@@ -687,7 +933,7 @@ TEST_P(OnBothEngines, AReadingThatRunsEndsWithTheProgramAndIsNoFailureOfItsSourc
   EXPECT_TRUE(sources_->runs(store::Scope::door("f1"), source.id)->empty());
   jobs_->join();
   const auto next = *jobs::Jobs::open(*database_);
-  const auto sources = *Sources::open(*ledger_, sealer_, blobs_, *next, kSource / "data/readers");
+  const auto sources = *Sources::open(*ledger_, sealer_, blobs_, *next, kSource / "data/readers", {});
   sources->add_duties();
   (void)next->do_due("one").has_value();
   EXPECT_EQ(sources->runs(store::Scope::door("f1"), source.id)->size(), 1u) << "read after the next start";

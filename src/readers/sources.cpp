@@ -94,7 +94,7 @@ Result<Source> read_source(store::Connection& connection, const store::Scope& sc
 }  // namespace
 
 // The settings as they are kept, or everything that is wrong with the source.
-Result<json::object> Sources::check(const SourceWrite& write) const {
+Result<json::object> Sources::check(const SourceWrite& write, const Source* before) const {
   Error bad{ErrorKind::invalid, "collect.source.invalid"};
   const auto complain = [&](std::string field, std::string code) {
     bad.problems.push_back({std::move(field), "collect.source." + code, {}});
@@ -103,30 +103,48 @@ Result<json::object> Sources::check(const SourceWrite& write) const {
   if (write.every_minutes < 0 || (write.every_minutes > 0 && write.every_minutes < 15) ||
       write.every_minutes > 525600)
     complain("every_minutes", "every");
+  if (before && !write.kind.empty() && write.kind != before->kind) complain("kind", "kind-stays");
+  const auto& called = before ? before->kind : write.kind;
   const auto kind =
-      std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& one) { return one.name == write.kind; });
+      std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& one) { return one.name == called; });
   if (kind == kinds_.end()) {
     complain("kind", "kind");
     return bad;
   }
   auto kept = check_settings(*kind, write.settings);
   if (!kept && kept.error().code != "collect.source.invalid") return kept.error();
-  const auto more = kept ? find_reader(write.kind)->check(*kept) : std::move(kept.error().problems);
+  const auto more = kept ? find_reader(called)->check(*kept) : std::move(kept.error().problems);
   bad.problems.insert(bad.problems.end(), more.begin(), more.end());
+  if (kept && before && before->has_secret && !write.secret && !keeps_secret(*before, *kept))
+    complain("secret", "secret-again");
   if (!bad.problems.empty()) return bad;
   return kept;
 }
 
+// A kept secret goes where it was meant to go, and nowhere else.
+bool Sources::keeps_secret(const Source& before, const json::object& settings) const {
+  const auto same = [&](const std::string& name) {
+    const auto* old = before.settings.if_contains(name);
+    const auto* now = settings.if_contains(name);
+    return (old ? *old : json::value()) == (now ? *now : json::value());
+  };
+  for (const auto& kind : kinds_)
+    if (kind.name == before.kind) return std::all_of(kind.secret_for.begin(), kind.secret_for.end(), same);
+  return false;
+}
+
 Result<std::unique_ptr<Sources>> Sources::open(ledger::Ledger& ledger, const Sealer& sealer,
                                                const os::Blobs& blobs, jobs::Jobs& jobs,
-                                               const std::filesystem::path& kinds) {
+                                               const std::filesystem::path& kinds,
+                                               const std::filesystem::path& places) {
   MAMORI_TRY(ledger.database().migrate(kSchema));
-  return std::unique_ptr<Sources>(new Sources(ledger, sealer, blobs, jobs, MAMORI_TRY(load_kinds(kinds))));
+  return std::unique_ptr<Sources>(
+      new Sources(ledger, sealer, blobs, jobs, MAMORI_TRY(load_kinds(kinds)), places));
 }
 
 Result<Source> Sources::create(const store::Actor& actor, const std::string& facility,
                                const SourceWrite& write) {
-  const auto settings = MAMORI_TRY(check(write));
+  const auto settings = MAMORI_TRY(check(write, nullptr));
   const auto id = new_id(to_millis(ledger_.database().clock().now()));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   const auto made = transaction->execute(
@@ -150,9 +168,9 @@ Result<Source> Sources::create(const store::Actor& actor, const std::string& fac
 
 Result<Source> Sources::update(const store::Actor& actor, const store::Scope& scope, const std::string& id,
                                const SourceWrite& write) {
-  const auto settings = MAMORI_TRY(check(write));
   auto transaction = MAMORI_TRY(ledger_.database().begin());
   const auto before = MAMORI_TRY(read_source(*transaction, scope, id));
+  const auto settings = MAMORI_TRY(check(write, &before));
   const std::string name(trim(write.name));
   const auto changed = transaction->execute(
       "UPDATE source SET name = ?, settings = ?, every_minutes = ?, enabled = ? WHERE id = ?",
@@ -245,8 +263,8 @@ Result<Order> Sources::order_of(const Source& source, std::stop_token stop) cons
     const auto rows = MAMORI_TRY(lease->query("SELECT secret FROM source WHERE id = ?", {source.id}));
     secret = MAMORI_TRY(sealer_.open(store::as_text(rows.rows.at(0)[0])));
   }
-  return Order{source.facility,   source.name,        source.settings,
-               std::move(secret), ledger_.database(), std::move(stop)};
+  return Order{source.facility,    source.name,     source.settings, std::move(secret),
+               ledger_.database(), std::move(stop), places_};
 }
 
 Result<Run> Sources::record(const store::Actor& actor, const Source& source, const Result<Reading>& outcome,
@@ -362,6 +380,7 @@ Result<Run> Sources::run_file(const store::Actor& actor, const store::Scope& sco
                                      source.settings,
                                      {},
                                      ledger_.database(),
+                                     {},
                                      {}}));  // a bad file is the sender's error, not a failure of the source
   return record(actor, source, reading, ledger_.database().clock().now());
 }

@@ -37,7 +37,7 @@ struct Run {
 
 struct SourceWrite {
   std::string name;
-  std::string kind;
+  std::string kind;  // empty in a change: as it was
   json::object settings;
   std::optional<Secret> secret;  // absent: as it was
   std::int64_t every_minutes = 0;
@@ -48,15 +48,18 @@ struct SourceWrite {
 // (jobs.busy). What it is given outlives it.
 class Sources {
  public:
-  // `kinds`: the folder of data/readers.
+  // `kinds`: the folder of data/readers. `places`: the file in which whoever installs it names the folders
+  // and repositories that sources may read; looked at for each reading; where there is none, none may be.
   static Result<std::unique_ptr<Sources>> open(ledger::Ledger& ledger, const Sealer& sealer,
                                                const os::Blobs& blobs, jobs::Jobs& jobs,
-                                               const std::filesystem::path& kinds);
+                                               const std::filesystem::path& kinds,
+                                               const std::filesystem::path& places);
   const std::vector<Kind>& kinds() const { return kinds_; }
   // What is read by itself, each source a job of its own. Before the jobs start.
   void add_duties();
 
-  // Errors: collect.source.invalid with problems per field.
+  // Errors: collect.source.invalid with problems per field. A source stays of its kind; where its secret
+  // would go to somebody else from now on, the secret must be given again.
   Result<Source> create(const store::Actor& actor, const std::string& facility, const SourceWrite& write);
   Result<Source> update(const store::Actor& actor, const store::Scope& scope, const std::string& id,
                         const SourceWrite& write);
@@ -81,9 +84,15 @@ class Sources {
 
  private:
   Sources(ledger::Ledger& ledger, const Sealer& sealer, const os::Blobs& blobs, jobs::Jobs& jobs,
-          std::vector<Kind> kinds)
-      : ledger_(ledger), sealer_(sealer), blobs_(blobs), jobs_(jobs), kinds_(std::move(kinds)) {}
-  Result<json::object> check(const SourceWrite& write) const;
+          std::vector<Kind> kinds, std::filesystem::path places)
+      : ledger_(ledger),
+        sealer_(sealer),
+        blobs_(blobs),
+        jobs_(jobs),
+        kinds_(std::move(kinds)),
+        places_(std::move(places)) {}
+  Result<json::object> check(const SourceWrite& write, const Source* before) const;
+  bool keeps_secret(const Source& before, const json::object& settings) const;
   Result<Order> order_of(const Source& source, std::stop_token stop) const;
   Result<Run> read(const store::Actor& actor, const Source& source, jobs::Turn& turn);
   Result<Run> write(const store::Actor& actor, const Source& source, const Result<Reading>& reading,
@@ -94,6 +103,7 @@ class Sources {
   const os::Blobs& blobs_;
   jobs::Jobs& jobs_;
   const std::vector<Kind> kinds_;
+  const std::filesystem::path places_;
 };
 
 json::object to_json(const Source& source);

@@ -66,8 +66,9 @@ Result<std::unique_ptr<Installation>> Installation::open(const std::filesystem::
   made->catalog_ = MAMORI_TRY(catalog::Catalog::load(home.data));
   made->assessor_ = MAMORI_TRY(assess::Assessor::open(*made->ledger_, *made->catalog_, made->texts_));
   made->jobs_ = MAMORI_TRY(jobs::Jobs::open(*made->database_));
-  made->sources_ = MAMORI_TRY(readers::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_,
-                                                     *made->jobs_, home.data / "readers"));
+  made->sources_ =
+      MAMORI_TRY(readers::Sources::open(*made->ledger_, *made->sealer_, *made->blobs_, *made->jobs_,
+                                        home.data / "readers", directory / "places"));
   made->archive_ =
       MAMORI_TRY(archive::open_archive(archive, directory / "archive", *made->signing_key_, clock));
   made->logs_ = MAMORI_TRY(logs::Logs::open(*made->ledger_, *made->archive_));

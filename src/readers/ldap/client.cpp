@@ -2,8 +2,11 @@
 #include <ldap.h>
 
 #include <algorithm>
+#include <fstream>
 
+#include "base/file.h"
 #include "base/text.h"
+#include "readers/host.h"
 #include "readers/ldap/entry.h"
 
 namespace mamori::readers::ldap {
@@ -103,7 +106,13 @@ Result<Handle> connect(const Settings& settings) {
   ldap_set_option(raw, LDAP_OPT_NETWORK_TIMEOUT, &network);
   ldap_set_option(raw, LDAP_OPT_TIMEOUT, &network);
   ldap_set_option(raw, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand);
-  if (!settings.ca_file.empty()) ldap_set_option(raw, LDAP_OPT_X_TLS_CACERTFILE, settings.ca_file.c_str());
+  const TemporaryFolder folder;  // the library takes the authority's certificates as a file
+  if (!settings.ca.empty()) {
+    const auto file = (folder.path() / "ca.pem").string();
+    if (!(std::ofstream(file) << settings.ca).flush())
+      return Error{ErrorKind::unavailable, "collect.ldap.tls", {{"url", settings.url}, {"reason", file}}};
+    ldap_set_option(raw, LDAP_OPT_X_TLS_CACERTFILE, file.c_str());
+  }
   ldap_set_option(raw, LDAP_OPT_X_TLS_NEWCTX, &new_context);
   if (!settings.url.starts_with("ldaps://")) {
     code = ldap_start_tls_s(raw, nullptr, nullptr);
@@ -148,9 +157,48 @@ Status take_entry(LDAP* handle, LDAPMessage* message, Directory& directory, std:
 
 }  // namespace
 
+bool is_url(std::string_view text) {
+  for (const std::string_view scheme : {"ldaps://", "ldap://"}) {
+    if (!text.starts_with(scheme)) continue;
+    text.remove_prefix(scheme.size());
+    if (text.ends_with('/')) text.remove_suffix(1);
+    auto host = text.substr(0, text.find(':'));
+    if (text.starts_with('[')) {
+      const auto close = text.find(']');
+      if (close == text.npos || close > 60 ||
+          text.substr(1, close - 1).find_first_not_of("0123456789abcdefABCDEF:.") != text.npos)
+        return false;
+      host = text.substr(0, close + 1);
+    } else if (!is_host(host)) {
+      return false;
+    }
+    const auto rest = text.substr(host.size());
+    return rest.empty() || (rest.starts_with(':') && parse_port(rest.substr(1)));
+  }
+  return false;
+}
+
+bool is_pem(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----", kEnd = "-----END CERTIFICATE-----";
+  std::size_t count = 0;
+  for (auto begin = text.find(kBegin); begin != text.npos; begin = text.find(kBegin)) {
+    if (text.substr(0, begin).find("-----") != text.npos) return false;  // a private key, say
+    text.remove_prefix(begin + kBegin.size());
+    const auto end = text.find(kEnd);
+    if (end == text.npos) return false;
+    std::string body;
+    for (const char c : text.substr(0, end))
+      if (c != '\n' && c != '\r' && c != ' ' && c != '\t') body += c;
+    const auto bytes = from_base64(body);
+    if (!bytes || !bytes->starts_with('\x30')) return false;
+    text.remove_prefix(end + kEnd.size());
+    ++count;
+  }
+  return count > 0 && text.find("-----") == text.npos;
+}
+
 Result<Directory> read_directory(const Settings& settings) {
-  if (!settings.url.starts_with("ldaps://") && !settings.url.starts_with("ldap://"))
-    return Error{ErrorKind::invalid, "collect.ldap.url", {{"url", settings.url}}};
+  if (!is_url(settings.url)) return Error{ErrorKind::invalid, "collect.ldap.url", {{"url", settings.url}}};
   const auto deadline = Steady::now() + settings.limit;
   const auto handle = MAMORI_TRY(connect(settings));
   Directory directory;

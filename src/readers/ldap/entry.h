@@ -27,10 +27,15 @@ struct Settings {
   std::string base;     // e.g. DC=hospital,DC=local
   std::string bind_dn;  // empty: anonymous
   Secret password;
-  std::string ca_file;                         // PEM of the certificate authority; empty: the system's
+  std::string ca;                              // certificates of the authority, PEM; empty: the system's
   std::vector<std::string> privileged_groups;  // beside the built-in names
   std::chrono::seconds limit{120};             // for the whole reading
 };
+
+// ldaps://host[:port] or ldap://host[:port]; host may be an IPv6 address in brackets.
+bool is_url(std::string_view text);
+// One certificate or several, and nothing else but white space and words between them.
+bool is_pem(std::string_view text);
 
 // Reads only: searches, nothing else. Errors: collect.ldap.unreachable, collect.ldap.tls,
 // collect.ldap.credentials, collect.ldap.timeout, collect.ldap.base, collect.ldap.refused (fact: reason),

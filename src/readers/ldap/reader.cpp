@@ -13,17 +13,18 @@ class DirectoryReader final : public Reader {
   std::vector<Problem> check(const json::object& settings) const override {
     std::vector<Problem> out;
     const auto url = text_of(settings, "url");
-    if (!url.empty() && !url.starts_with("ldaps://") && !url.starts_with("ldap://"))
-      out.push_back({"url", "collect.source.url", {}});
+    if (!url.empty() && !is_url(url)) out.push_back({"url", "collect.source.url", {}});
     if (!url.empty() && trim(text_of(settings, "base")).empty())
       out.push_back({"base", "collect.source.base", {}});
+    if (const auto ca = text_of(settings, "ca"); !ca.empty() && !is_pem(ca))
+      out.push_back({"ca", "collect.source.ca", {}});
     return out;
   }
 
   Result<Reading> read(const Order& order) const override {
     const auto& given = order.settings;
-    const Settings settings{text_of(given, "url"), text_of(given, "base"),    text_of(given, "bind_dn"),
-                            order.secret,          text_of(given, "ca_file"), groups(given)};
+    const Settings settings{text_of(given, "url"), text_of(given, "base"), text_of(given, "bind_dn"),
+                            order.secret,          text_of(given, "ca"),   groups(given)};
     const auto directory = MAMORI_TRY(read_directory(settings));
     return Reading{interpret(directory, settings.privileged_groups), write_ldif(directory), "ldif"};
   }

@@ -71,7 +71,7 @@ function SourceForm({ source, kinds, close }: { source?: Source; kinds: Kind[]; 
   });
   const wrong = useProblemText(make.error);
   const ids = Object.fromEntries(
-    [...(kind?.fields ?? []).map((field) => field.name), "name", "kind", "every_minutes"].map((name) => [
+    [...(kind?.fields ?? []).map((field) => field.name), "name", "kind", "secret", "every_minutes"].map((name) => [
       name,
       `${prefix}${name}`,
     ]),
@@ -123,6 +123,8 @@ function SourceForm({ source, kinds, close }: { source?: Source; kinds: Kind[]; 
         ))}
         {kind?.secret && (
           <TextField
+            id={ids.secret}
+            problem={wrong("secret")}
             label={`${words(kind.secret)}${source ? t("sources.secret.keep") : ""}`}
             type="password"
             autoComplete="new-password"
