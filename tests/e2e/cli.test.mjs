@@ -132,6 +132,10 @@ describe("the command line", () => {
       run("collect", "add", "backup", "nas", "--set", "kind=folder", "--set", "repository=/nonexistent").code,
       0,
     );
+    const elsewhere = run("collect", "run", "nas");
+    assert.equal(elsewhere.code, 4, "no place is read that the installation does not name");
+    assert.match(elsewhere.err, /places/);
+    writeFileSync(join(data.path, "places"), "/nonexistent\n");
     const failed = run("collect", "run", "nas");
     assert.equal(failed.code, 5);
     assert.match(failed.err, /見つかりません/);
