@@ -63,7 +63,8 @@ Shape evidence_shape() {
                                    {"observed_at", nullable(instant())},
                                    {"life_days", number()},
                                    {"stale", boolean()},
-                                   {"sources", list(text())}}));
+                                   {"sources", list(text())},
+                                   {"files", list(text())}}));
 }
 
 Shape field_shape() {

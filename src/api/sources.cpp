@@ -141,6 +141,7 @@ Shape source_shape() {
                                  {"enabled", boolean()},
                                  {"last_error", text()},
                                  {"last_facts", map(text())},
+                                 {"last_origin", text()},
                                  {"last_run_at", nullable(instant())},
                                  {"last_success_at", nullable(instant())},
                                  {"failing_since", nullable(instant())}},
@@ -156,7 +157,9 @@ Shape run_shape() {
                                     {"error", text()},
                                     {"error_facts", map(text())},
                                     {"counts", map(counts)},
-                                    {"evidence", text()}},
+                                    {"evidence", text()},
+                                    {"origin", text()},
+                                    {"partial", boolean()}},
                                    {{"error_text", words()}}));
 }
 Shape source_write_shape() {

@@ -22,6 +22,7 @@ void note_age(Evidence& evidence, const std::vector<ledger::ReadingAt>& readings
   for (const auto& reading : readings) {
     if (any && reading.facts == 0) continue;
     evidence.sources.push_back(reading.observer.name);
+    if (reading.from_file) evidence.files.push_back(reading.observer.name);
     if (!evidence.observed_at || reading.at < *evidence.observed_at) evidence.observed_at = reading.at;
   }
 }
@@ -240,7 +241,8 @@ json::object to_json(const ControlResult& result) {
     json::object out = {{"register", fact.reg},
                         {"stale", fact.stale},
                         {"life_days", static_cast<double>(fact.life.count()) / 86400000.0},
-                        {"sources", json::array(fact.sources.begin(), fact.sources.end())}};
+                        {"sources", json::array(fact.sources.begin(), fact.sources.end())},
+                        {"files", json::array(fact.files.begin(), fact.files.end())}};
     out["observed_at"] =
         fact.observed_at ? json::value(iso_instant(*fact.observed_at)) : json::value(nullptr);
     evidence.push_back(std::move(out));

@@ -30,6 +30,7 @@ struct Evidence {
   Duration life{};
   bool stale = false;
   std::vector<std::string> sources;  // names of the readers that brought it
+  std::vector<std::string> files;    // of those: what somebody brought as a file, not measured by us
 };
 
 struct ControlResult {

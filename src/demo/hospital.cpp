@@ -983,7 +983,7 @@ class Builder {
     const auto tree = directory();
     MAMORI_TRY(parts_.sources.record(
         kActor, ad,
-        readers::Reading{readers::ldap::interpret(tree, {}), readers::ldap::write_ldif(tree), "ldif"},
+        readers::Reading{readers::ldap::interpret(tree, {}, now_), readers::ldap::write_ldif(tree), "ldif"},
         yesterday));
 
     // defect: this one was last read 45 days ago; it brings a policy only
@@ -1000,10 +1000,10 @@ class Builder {
                                {"pwdmaxfailure", {"5"}},
                                {"pwdlockoutduration", {"900"}},
                                {"pwdmaxage", {"0"}}}});
-    MAMORI_TRY(parts_.sources.record(
-        kActor, lab,
-        readers::Reading{readers::ldap::interpret(policy, {}), readers::ldap::write_ldif(policy), "ldif"},
-        now_ - std::chrono::hours(24 * 45)));
+    MAMORI_TRY(parts_.sources.record(kActor, lab,
+                                     readers::Reading{readers::ldap::interpret(policy, {}, now_),
+                                                      readers::ldap::write_ldif(policy), "ldif"},
+                                     now_ - std::chrono::hours(24 * 45)));
 
     const auto scan = MAMORI_TRY(source("電子カルテ系の走査", "network", {{"targets", "10.1.0.0/20"}}, 0));
     MAMORI_TRY(parts_.sources.record(kActor, scan, readers::nmap::parse_xml(scan_xml()), yesterday));

@@ -80,7 +80,8 @@ Status check_reason(const std::string& reason) {
 
 Result<std::unique_ptr<Ledger>> Ledger::open(store::Database& database, const Registers& registers) {
   std::unique_ptr<Ledger> ledger(new Ledger(database, registers));
-  const store::Migration schema[] = {import_schema(), shown_schema(), observed_schema()};
+  std::vector<store::Migration> schema = {import_schema(), shown_schema()};
+  for (auto& step : observed_schema()) schema.push_back(std::move(step));
   MAMORI_TRY(database.migrate(schema));
   MAMORI_TRY(ledger->make_tables());
   MAMORI_TRY(ledger->know_attachments());

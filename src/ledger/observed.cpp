@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/texts.h"
 #include "ledger/detail/rows.h"
 #include "ledger/field_value.h"
@@ -92,22 +94,24 @@ Status add_observer(store::Connection& connection, const Register& reg, const Fa
   MAMORI_TRY(connection.script(
       fmt::format("CREATE INDEX IF NOT EXISTS {0}_observer ON {0} (facility, observer);", reg.table())));
   if (!reg.find("source") || !reg.find("observed_at")) return {};
-  return connection.script(fmt::format(
-      "UPDATE {0} SET observer = source;"
-      "INSERT INTO reading SELECT facility, '{1}', source, source, MAX(observed_at), COUNT(*) FROM {0} "
-      "WHERE retired_at IS "
-      "NULL AND source IS NOT NULL AND observed_at IS NOT NULL GROUP BY facility, source;",
-      reg.table(), reg.name));
+  return connection.script(
+      fmt::format("UPDATE {0} SET observer = source;"
+                  "INSERT INTO reading (facility, register, observer, name, at, facts) SELECT facility, "
+                  "'{1}', source, source, MAX(observed_at), COUNT(*) FROM {0} "
+                  "WHERE retired_at IS "
+                  "NULL AND source IS NOT NULL AND observed_at IS NOT NULL GROUP BY facility, source;",
+                  reg.table(), reg.name));
 }
 
 }  // namespace detail
 
-store::Migration observed_schema() {
-  return {"ledger.observed.1",
-          "CREATE TABLE reading (facility {text} NOT NULL, register {text} NOT NULL, observer {text} NOT "
-          "NULL, name "
-          "{text} NOT NULL, at BIGINT NOT NULL, facts BIGINT NOT NULL, PRIMARY KEY (facility, register, "
-          "observer));"};
+std::vector<store::Migration> observed_schema() {
+  return {{"ledger.observed.1",
+           "CREATE TABLE reading (facility {text} NOT NULL, register {text} NOT NULL, observer {text} NOT "
+           "NULL, name "
+           "{text} NOT NULL, at BIGINT NOT NULL, facts BIGINT NOT NULL, PRIMARY KEY (facility, register, "
+           "observer));"},
+          {"ledger.observed.2", "ALTER TABLE reading ADD COLUMN from_file BOOLEAN NOT NULL DEFAULT FALSE;"}};
 }
 
 Status note_reading(store::Connection& connection, const Register& reg, const std::string& facility,
@@ -116,11 +120,11 @@ Status note_reading(store::Connection& connection, const Register& reg, const st
   if (name != id)
     MAMORI_TRY(connection.execute("DELETE FROM reading WHERE facility = ? AND register = ? AND observer = ?",
                                   {facility, reg.name, name}));
-  MAMORI_TRY(
-      connection.execute("INSERT INTO reading VALUES (?,?,?,?,?,?) ON CONFLICT (facility, register, "
-                         "observer) DO UPDATE SET name = "
-                         "excluded.name, at = excluded.at, facts = excluded.facts",
-                         {facility, reg.name, id, name, to_millis(reading.at), reading.facts}));
+  MAMORI_TRY(connection.execute(
+      "INSERT INTO reading VALUES (?,?,?,?,?,?,?) ON CONFLICT (facility, register, "
+      "observer) DO UPDATE SET name = "
+      "excluded.name, at = excluded.at, facts = excluded.facts, from_file = excluded.from_file",
+      {facility, reg.name, id, name, to_millis(reading.at), reading.facts, reading.from_file}));
   return {};
 }
 
@@ -128,19 +132,21 @@ Result<std::map<std::string, std::vector<ReadingAt>>> read_readings(store::Conne
                                                                     const std::string& facility) {
   std::map<std::string, std::vector<ReadingAt>> out;
   MAMORI_TRY(connection.each(
-      "SELECT register, observer, name, at, facts FROM reading WHERE facility = ? ORDER BY register, name, "
+      "SELECT register, observer, name, at, facts, from_file FROM reading WHERE facility = ? ORDER BY "
+      "register, name, "
       "observer",
       {facility}, [&](store::Row& row) {
         out[store::as_text(row[0])].push_back({{store::as_text(row[1]), store::as_text(row[2])},
                                                from_millis(store::as_integer(row[3])),
-                                               store::as_integer(row[4])});
+                                               store::as_integer(row[4]),
+                                               store::as_integer(row[5]) != 0});
       }));
   return out;
 }
 
 Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transaction, const Register& reg,
                                       const std::string& facility, const Observer& observer,
-                                      std::vector<json::object> facts, Instant at) {
+                                      std::vector<json::object> facts, Instant at, Manner manner) {
   MAMORI_ASSERT(reg.observed);
   std::map<std::string, Record> before;
   MAMORI_TRY(each_of(*transaction, reg, facility, observer, [&](Record&& record) {
@@ -150,6 +156,7 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
 
   ObservedCounts counts;
   std::vector<json::object> fresh;
+  std::set<std::string> said;
   Updates changed(reg, at);
   for (auto& fields : facts) {
     // One odd byte in what a device calls itself must not cost the whole reading.
@@ -159,7 +166,9 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
     fields["source"] = observer.name;
     fields["observed_at"] = iso_instant(at);
     if (reg.find("present")) fields["present"] = true;
-    const auto found = before.find(key_of(reg, fields));
+    const auto key = key_of(reg, fields);
+    if (!said.insert(key).second) continue;  // twice in one reading
+    const auto found = before.find(key);
     if (found == before.end()) {
       if (reg.find("first_seen_at")) fields["first_seen_at"] = iso_instant(at);
       fresh.push_back(std::move(fields));
@@ -180,7 +189,7 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
     changed.add(std::move(record));
   }
   for (auto& [key, record] : before) {
-    if (record.retired_at) continue;
+    if (record.retired_at || manner.partial) continue;
     if (reg.find("present")) {
       if (!boolean_of(record.fields, "present")) continue;
       record.fields["present"] = false;
@@ -203,8 +212,15 @@ Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transa
   };
   if (counts.fresh > 0) MAMORI_TRY(own("observer IS NULL AND source = ?"));
   if (observer.id != observer.name) MAMORI_TRY(own("observer = ?"));
-  MAMORI_TRY(note_reading(*transaction, reg, facility,
-                          {observer, at, static_cast<std::int64_t>(counts.fresh + counts.known)}));
+  if (manner.partial) {
+    const auto noted = MAMORI_TRY(
+        transaction->query("SELECT 1 FROM reading WHERE facility = ? AND register = ? AND observer IN (?, ?)",
+                           {facility, reg.name, observer.id, observer.name}));
+    if (!noted.rows.empty()) return counts;
+  }
+  MAMORI_TRY(
+      note_reading(*transaction, reg, facility,
+                   {observer, at, static_cast<std::int64_t>(counts.fresh + counts.known), manner.from_file}));
   return counts;
 }
 

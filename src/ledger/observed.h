@@ -21,15 +21,23 @@ struct ReadingAt {
   Observer observer;
   Instant at;
   std::int64_t facts = 0;  // how many it found
+  bool from_file = false;  // what somebody brought, not what was measured
+};
+
+// How an observer came to what it says.
+struct Manner {
+  bool from_file = false;
+  bool partial = false;  // it ended early
 };
 
 // Writes `facts` (kept form, without source and observed_at) as what the observer says at `at`. A fact with
 // the same key (Register::key) keeps its id and the fields that the register keeps (what people decided about
 // it). Facts of the observer that no longer appear get present = false where the register has that field;
-// where it has not, they are retired.
+// where it has not, they are retired. A partial reading takes nothing away, and what was said before grows no
+// fresher by it.
 Result<ObservedCounts> write_observed(Ledger& ledger, store::Transaction& transaction, const Register& reg,
                                       const std::string& facility, const Observer& observer,
-                                      std::vector<json::object> facts, Instant at);
+                                      std::vector<json::object> facts, Instant at, Manner manner = {});
 // That it has read and found so many, without a look at its facts.
 Status note_reading(store::Connection& connection, const Register& reg, const std::string& facility,
                     const ReadingAt& reading);
@@ -44,6 +52,6 @@ Status rename_observer(Ledger& ledger, store::Transaction& transaction, const st
 Status end_observer(Ledger& ledger, store::Transaction& transaction, const std::string& facility,
                     const std::string& id, Instant at);
 
-store::Migration observed_schema();  // of the tables behind these calls; Ledger::open runs it
+std::vector<store::Migration> observed_schema();  // of the tables behind these calls; Ledger::open runs it
 
 }  // namespace mamori::ledger

@@ -79,7 +79,9 @@ class Slapd {
            << "\nuserPassword: secret-hash\n"
            << (i == 7 ? "pwdAccountLockedTime: 000001010000Z\n" : "") << "\n";
     ldif << "dn: cn=admins,dc=h,dc=example\nobjectClass: groupOfNames\ncn: admins\nmember: "
-            "uid=u3,dc=h,dc=example\n";
+            "uid=u3,dc=h,dc=example\nmember: cn=team,dc=h,dc=example\n\ndn: "
+            "cn=team,dc=h,dc=example\nobjectClass: "
+            "groupOfNames\ncn: team\nmember: uid=u5,dc=h,dc=example\n";
     ldif.close();
     shell("slapadd -q -f '" + (dir / "slapd.conf").string() + "' -l '" + (dir / "data.ldif").string() + "'");
     process_ = std::make_unique<Child>(std::vector<std::string>{
@@ -115,12 +117,14 @@ TEST(OpenLdap, IsReadOverLdapsAndStartTls) {
   for (const bool tls : {true, false}) {
     const auto directory = ldap::read_directory(server.settings(tls));
     ASSERT_TRUE(directory) << describe(directory.error());
-    const auto sets = ldap::interpret(*directory, {});
+    const auto sets = ldap::interpret(*directory, {}, SystemClock().now());
     ASSERT_EQ(sets[0].facts.size(), 1203u) << "paged past the server's size limit";
     std::map<std::string, json::object> by_login;
     for (const auto& fact : sets[0].facts) by_login[text_of(fact, "login")] = fact;
     EXPECT_EQ(text_of(by_login["u12"], "display_name"), "職員12");
     EXPECT_TRUE(boolean_of(by_login["u3"], "privileged"));
+    EXPECT_TRUE(boolean_of(by_login["u5"], "privileged")) << "by a group in the group";
+    EXPECT_FALSE(boolean_of(by_login["u4"], "privileged", true));
     EXPECT_FALSE(boolean_of(by_login["u7"], "enabled"));
     ASSERT_EQ(sets[1].facts.size(), 1u);
     EXPECT_EQ(integer_of(sets[1].facts[0], "min_length"), 14);
@@ -230,6 +234,15 @@ TEST(ActiveDirectory, ASambaDomainIsRead) {
   shell("samba-tool user create leaver 'Mizu-Umi7-kaze' --configfile=" + conf + " -H " + dir +
         "/private/sam.ldb && samba-tool user disable leaver --configfile=" + conf + " -H " + dir +
         "/private/sam.ldb");
+  // One by a group in a group, one by its primary group alone.
+  shell(
+      "T='--configfile=" + conf + " -H " + dir +
+      "/private/sam.ldb'; samba-tool user create nested 'Mizu-Umi7-kaze' $T && samba-tool group add Team $T "
+      "&& "
+      "samba-tool group addmembers Team nested $T && samba-tool group addmembers 'Domain Admins' Team $T && "
+      "samba-tool user create primary 'Mizu-Umi7-kaze' $T && samba-tool group addmembers 'Domain Admins' "
+      "primary "
+      "$T && samba-tool user setprimarygroup primary 'Domain Admins' $T");
   shell(
       "samba-tool domain passwordsettings set --min-pwd-length=13 --account-lockout-threshold=6 "
       "--configfile=" +
@@ -252,13 +265,16 @@ TEST(ActiveDirectory, ASambaDomainIsRead) {
                                       {}});
   }
   if (!directory) GTEST_SKIP() << "Samba's LDAP server did not answer here: " << describe(directory.error());
-  const auto sets = ldap::interpret(*directory, {});
+  const auto sets = ldap::interpret(*directory, {}, SystemClock().now());
   std::map<std::string, json::object> by_login;
   for (const auto& fact : sets[0].facts) by_login[text_of(fact, "login")] = fact;
   ASSERT_TRUE(by_login.contains("tanaka"));
   EXPECT_TRUE(boolean_of(by_login["tanaka"], "enabled"));
   EXPECT_FALSE(boolean_of(by_login["leaver"], "enabled"));
   EXPECT_TRUE(boolean_of(by_login["Administrator"], "privileged"));
+  EXPECT_TRUE(boolean_of(by_login["nested"], "privileged"));
+  EXPECT_TRUE(boolean_of(by_login["primary"], "privileged"));
+  EXPECT_FALSE(boolean_of(by_login["tanaka"], "privileged", true));
   EXPECT_FALSE(by_login.contains("DC1$")) << "machines are no accounts of people";
   ASSERT_FALSE(sets[1].facts.empty());
   EXPECT_EQ(integer_of(sets[1].facts[0], "min_length"), 13);
@@ -273,6 +289,139 @@ TEST(Ldif, NamesTheLineThatCannotBeRead) {
   EXPECT_FALSE(ldap::parse_ldif("dn: a=b\njpegPhoto:< file:///etc/passwd\n")) << "nothing is fetched";
   EXPECT_FALSE(ldap::parse_ldif("dn: a=b\n;objectClass: t\n")) << "an attribute needs a name";
   EXPECT_FALSE(ldap::parse_ldif(""));
+}
+
+// What the directory of this text says of a login.
+json::object account_in(const std::string& text, const std::string& login,
+                        const char* now = "2026-11-20T12:00:00Z") {
+  const auto directory = ldap::parse_ldif(text);
+  EXPECT_TRUE(directory) << describe(directory.error());
+  if (!directory) return {};
+  const auto sets = ldap::interpret(*directory, {}, *parse_instant(now));
+  for (const auto& fact : sets[0].facts)
+    if (text_of(fact, "login") == login) return fact;
+  return {};
+}
+
+std::string ad_user(const std::string& login, const std::string& more = "") {
+  return "dn: CN=" + login +
+         ",OU=Staff,DC=h,DC=example\nobjectClass: user\nobjectClass: person\nsAMAccountName: " + login +
+         "\nuserAccountControl: 512\n" + more + "\n";
+}
+std::string ad_group(const std::string& name, const std::string& more) {
+  return "dn: CN=" + name + ",CN=Users,DC=h,DC=example\nobjectClass: group\ncn: " + name + "\n" + more + "\n";
+}
+std::string sid_of(std::uint32_t last) {
+  std::string out = {1, 2, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0};
+  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(last >> shift & 0xFF);
+  return "objectSid:: " + to_base64(out) + "\n";
+}
+
+TEST(Ldif, WhoIsInAGroupThatIsInAnotherIsInBoth) {
+  const auto text =
+      ad_user("a") + ad_user("b") + ad_user("c", "memberOf: CN=Team,CN=Users,DC=h,DC=example\n") +
+      ad_group("Team",
+               "member: CN=a,OU=Staff,DC=h,DC=example\nmember: CN=Circle,CN=Users,DC=h,DC=example\n") +
+      ad_group("Circle",
+               "member: cn=team,cn=users,dc=h,dc=example\nmember: CN=b,OU=Staff,DC=h,DC=example\n") +
+      ad_group("Operators",
+               "member: CN=Team,CN=Users,DC=h,DC=example\nmemberOf: CN=Backup "
+               "Operators,CN=Builtin,DC=h,DC=example\n") +
+      ad_user("d");
+  for (const auto* login : {"a", "b", "c"})
+    EXPECT_TRUE(boolean_of(account_in(text, login), "privileged")) << login;
+  EXPECT_EQ(text_of(account_in(text, "b"), "member_of"), "Backup Operators, Circle, Operators, Team");
+  EXPECT_FALSE(boolean_of(account_in(text, "d"), "privileged", true));
+}
+
+TEST(Ldif, APrimaryGroupIsAGroup) {
+  EXPECT_EQ(ldap::sid_text(std::string("\x01\x02\0\0\0\0\0\x05\x20\0\0\0\x20\x02\0\0", 16)), "S-1-5-32-544");
+  EXPECT_EQ(ldap::sid_text("S-1-5-32-544"), "S-1-5-32-544");
+  EXPECT_EQ(ldap::sid_text(std::string("\x01\xFF", 2)), (std::string("\x01\xFF", 2)));
+  const auto text =
+      ad_user("a", "primaryGroupID: 1107\n" + sid_of(1200)) + ad_user("b", "primaryGroupID: 518\n") +
+      ad_user("c", "primaryGroupID: 513\n" + sid_of(1201)) + ad_group("情報係", sid_of(1107)) +
+      ad_group("管理者", sid_of(512) + "member: CN=d,OU=Staff,DC=h,DC=example\n") + ad_user("d");
+  EXPECT_EQ(text_of(account_in(text, "a"), "member_of"), "情報係");
+  EXPECT_FALSE(boolean_of(account_in(text, "a"), "privileged", true));
+  EXPECT_TRUE(boolean_of(account_in(text, "b"), "privileged"));
+  EXPECT_FALSE(boolean_of(account_in(text, "c"), "privileged", true));
+  EXPECT_TRUE(boolean_of(account_in(text, "d"), "privileged")) << "by its number, whatever it is called";
+  const std::string posix =
+      "dn: uid=p,dc=h\nobjectClass: posixAccount\nuid: p\ngidNumber: 27\n\n"
+      "dn: cn=sudo,dc=h\nobjectClass: posixGroup\ncn: sudo\ngidNumber: 27\n";
+  EXPECT_TRUE(boolean_of(account_in(posix, "p"), "privileged"));
+}
+
+TEST(Ldif, ALockOutEnds) {
+  const auto filetime = [](const char* at) {
+    return std::to_string(to_millis(*parse_instant(at)) * 10000 + 116444736000000000);
+  };
+  const std::string domain =
+      "dn: DC=h,DC=example\nobjectClass: domainDNS\nminPwdLength: 13\nlockoutDuration: ";
+  const auto users = ad_user("past", "lockoutTime: " + filetime("2026-11-20T11:00:00Z") + "\n") +
+                     ad_user("now", "lockoutTime: " + filetime("2026-11-20T11:45:00Z") + "\n") +
+                     ad_user("counted", "lockoutTime: " + filetime("2026-11-20T11:45:00Z") +
+                                            "\nmsDS-User-Account-Control-Computed: 0\n") +
+                     ad_user("never", "lockoutTime: 0\n");
+  const auto locked = [&](const std::string& length, const char* login) {
+    return boolean_of(account_in(domain + length + "\n\n" + users, login), "locked");
+  };
+  EXPECT_FALSE(locked("-18000000000", "past"));
+  EXPECT_TRUE(locked("-18000000000", "now"));
+  EXPECT_FALSE(locked("-18000000000", "counted"));
+  EXPECT_FALSE(locked("-18000000000", "never"));
+  EXPECT_TRUE(locked("0", "past")) << "until somebody lifts it";
+  EXPECT_TRUE(locked("-9223372036854775808", "past"));
+  EXPECT_TRUE(boolean_of(account_in(users, "past"), "locked")) << "nothing says for how long";
+  const auto ppolicy = [](const std::string& at, const std::string& seconds) {
+    return boolean_of(
+        account_in("dn: cn=default,dc=h\nobjectClass: pwdPolicy\npwdLockoutDuration: " + seconds +
+                       "\n\ndn: uid=u,dc=h\nobjectClass: inetOrgPerson\nobjectClass: person\nuid: u\n"
+                       "pwdAccountLockedTime: " +
+                       at + "\n",
+                   "u"),
+        "locked");
+  };
+  EXPECT_FALSE(ppolicy("20261120110000Z", "900"));
+  EXPECT_TRUE(ppolicy("20261120115500Z", "900"));
+  EXPECT_TRUE(ppolicy("20261120110000Z", "0"));
+  EXPECT_TRUE(ppolicy("000001010000Z", "900"));
+}
+
+TEST(Ldif, IsReadAsPeopleBringIt) {
+  const auto plain = "# extended LDIF\n\n" + ad_user("a") +
+                     "# search reference\nref: ldap://x.example/DC=x\n\n" + ad_user("b");
+  const auto ended = [&](const std::string& result) {
+    return code_of(
+        ldap::parse_ldif(plain + "# search result\nsearch: 3\nresult: " + result +
+                         "\ncontrol: 1.2.840.113556.1.4.319 false MAUCAQAEAA==\npagedresults: cookie=\n\n"
+                         "# numResponses: 3\n# numEntries: 2\n"));
+  };
+  EXPECT_EQ(ended("0 Success"), "ok");
+  EXPECT_EQ(ended("4 Size limit exceeded"), "collect.ldif.result");
+  EXPECT_EQ(ended("01 Operations error"), "collect.ldif.result");
+  EXPECT_EQ(code_of(ldap::parse_ldif("result: 0 Success\n")), "collect.ldif.bad") << "nothing was found";
+  EXPECT_EQ(code_of(ldap::parse_ldif("cn: x\n\n" + plain)), "collect.ldif.bad");
+  const auto count = [](const std::string& text) {
+    const auto read = ldap::parse_ldif(text);
+    return read ? read->entries.size() : 0;
+  };
+  EXPECT_EQ(count(plain), 2u);
+  EXPECT_EQ(count("\xEF\xBB\xBF" + plain), 2u);
+  std::string little = "\xFF\xFE", big = "\xFE\xFF";
+  for (const char c : plain) {
+    little += std::string{c, '\0'};
+    big += std::string{'\0', c};
+  }
+  EXPECT_EQ(count(little), 2u);
+  EXPECT_EQ(count(big), 2u);
+  const std::string twice =
+      "dn: uid=t,ou=a,dc=h\nobjectClass: account\nuid: t\n\ndn: uid=t,ou=b,dc=h\nobjectClass: account\nuid: "
+      "t\n";
+  const auto directory = ldap::parse_ldif(twice);
+  ASSERT_TRUE(directory);
+  EXPECT_EQ(ldap::interpret(*directory, {}, {})[0].facts.size(), 2u) << "one login in two units";
 }
 
 TEST(Nmap, ARealScanOfHostsInNetworkNamespacesIsRead) {
@@ -322,6 +471,82 @@ TEST(Nmap, RefusesEntitiesAndCutOffFiles) {
   EXPECT_EQ(code_of(nmap::parse_xml("<nmaprun><host/>")), "collect.nmap.unfinished");
   EXPECT_EQ(code_of(nmap::parse_xml("<nmaprun></nmaprun>")), "collect.nmap.unfinished");
   EXPECT_EQ(code_of(nmap::parse_xml("hello")), "collect.nmap.bad");
+}
+
+std::string nmap_run(const std::string& hosts, const std::string& finish = "<finished exit=\"success\"/>") {
+  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>\n<nmaprun scanner=\"nmap\">" +
+         hosts + "<runstats>" + finish + "</runstats></nmaprun>\n";
+}
+
+std::string nmap_host(const std::string& ip, const std::string& inside,
+                      const std::string& status = "<status state=\"up\" reason=\"echo-reply\"/>") {
+  return "<host>" + status + "<address addr=\"" + ip + "\" addrtype=\"ipv4\"/>" + inside + "</host>";
+}
+
+std::string nmap_port(const std::string& number, const std::string& protocol, const std::string& service,
+                      const std::string& state = "open") {
+  return "<ports><port protocol=\"" + protocol + "\" portid=\"" + number + "\"><state state=\"" + state +
+         "\"/><service name=\"" + service + "\"/></port></ports>";
+}
+
+// "address ports|risky;" of each.
+std::string hosts_of(const std::string& xml) {
+  const auto reading = nmap::parse_xml(xml);
+  if (!reading) return reading.error().code;
+  std::string out = reading->partial ? "partial " : "";
+  for (const auto& fact : reading->sets[0].facts)
+    out += text_of(fact, "ip") + " " + text_of(fact, "open_ports") + "|" + text_of(fact, "risky_ports") + ";";
+  return out;
+}
+
+TEST(Nmap, SeveralRunsInOneFileAreAllRead) {
+  const auto first = nmap_run(nmap_host("10.1.0.1", nmap_port("22", "tcp", "ssh"))),
+             second = nmap_run(nmap_host("10.1.0.2", nmap_port("80", "tcp", "http")) +
+                               nmap_host("10.1.0.1", nmap_port("443", "tcp", "https")));
+  EXPECT_EQ(hosts_of(first + second), "10.1.0.1 22/ssh, 443/https|;10.1.0.2 80/http|;");
+  EXPECT_EQ(hosts_of(first + nmap_run(nmap_host("10.1.0.2", ""), "")), "collect.nmap.unfinished");
+}
+
+TEST(Nmap, HostsOfMasscanWhichGivesNoStatusAreRead) {
+  EXPECT_EQ(hosts_of(nmap_run(nmap_host("10.1.0.1", nmap_port("8080", "tcp", "?"), "") +
+                                  nmap_host("10.1.0.1", nmap_port("23", "tcp", "?"), "") +
+                                  nmap_host("10.1.0.3", nmap_port("53", "udp", "?"), ""),
+                              "<finished time=\"2\"/>")),
+            "10.1.0.1 23/?, 8080/?|23/?;10.1.0.3 53/udp/?|;");
+}
+
+TEST(Nmap, ARunThatEndedByAnErrorIsPartial) {
+  EXPECT_EQ(
+      hosts_of(nmap_run(nmap_host("10.1.0.1", ""), "<finished exit=\"error\" errormsg=\"out of memory\"/>")),
+      "partial 10.1.0.1 |;");
+}
+
+TEST(Nmap, WhatOnlyTheUserTookForPresentIsNoDevice) {
+  const std::string by_word = "<status state=\"up\" reason=\"user-set\"/>";
+  EXPECT_EQ(
+      hosts_of(nmap_run(
+          nmap_host("10.1.0.1", "<ports><extraports state=\"filtered\" count=\"100\"/></ports>", by_word) +
+          nmap_host("10.1.0.2", nmap_port("161", "udp", "snmp", "open|filtered"), by_word) +
+          nmap_host("10.1.0.3", nmap_port("22", "tcp", "ssh"), by_word) +
+          nmap_host("10.1.0.4", nmap_port("22", "tcp", "ssh", "closed"), by_word) +
+          nmap_host("10.1.0.5", "<ports><extraports state=\"closed\" count=\"99\"/></ports>", by_word) +
+          nmap_host("10.1.0.6", "<address addr=\"02:00:00:00:00:09\" addrtype=\"mac\"/>", by_word))),
+      "10.1.0.3 22/ssh|;10.1.0.4 |;10.1.0.5 |;10.1.0.6 |;");
+}
+
+TEST(Nmap, APortIsRiskyByItsProtocol) {
+  EXPECT_EQ(hosts_of(nmap_run(nmap_host("10.1.0.1", nmap_port("513", "udp", "who")) +
+                              nmap_host("10.1.0.2", nmap_port("513", "tcp", "login")) +
+                              nmap_host("10.1.0.3", nmap_port("69", "tcp", "?")) +
+                              nmap_host("10.1.0.4", nmap_port("69", "udp", "tftp")))),
+            "10.1.0.1 513/udp/who|;10.1.0.2 513/login|513/login;10.1.0.3 69/?|;10.1.0.4 "
+            "69/udp/tftp|69/udp/tftp;");
+}
+
+TEST(Nmap, WhatPowerShellMadeUtf16OfIsRead) {
+  std::string wide = "\xFF\xFE";
+  for (const char c : nmap_run(nmap_host("10.1.0.1", ""))) wide += std::string{c, '\0'};
+  EXPECT_EQ(hosts_of(wide), "10.1.0.1 |;");
 }
 
 backup::Settings repository(backup::Kind kind, const std::filesystem::path& path) {
@@ -720,6 +945,79 @@ TEST_P(OnBothEngines, WhatASourceSaysAgainIsNotWrittenAgainAndIsAsFreshAsTheRead
                         .conditions = {{"observed_at", ledger::Comparison::greater, iso_instant(gone_at)}}})
           ->total,
       1);
+}
+
+TEST_P(OnBothEngines, APartialReadingTakesNothingAwayAndMakesNothingFresher) {
+  const auto source = *sources_->create(kActor, "f1", {"scan", "network", {}, std::nullopt, 0, true});
+  const auto bring = [&](const std::string& xml) {
+    return *sources_->run_file(kActor, store::Scope::door("f1"), source.id, xml);
+  };
+  bring(nmap_run(nmap_host("10.0.0.1", "") + nmap_host("10.0.0.2", "")));
+  const auto first = clock_.now();
+  clock_.advance(std::chrono::hours(1));
+  const auto run =
+      bring(nmap_run(nmap_host("10.0.0.1", "") + nmap_host("10.0.0.3", ""), "<finished exit=\"error\"/>"));
+  EXPECT_TRUE(run.partial);
+  EXPECT_EQ(run.counts, (json::object{{"observed_host", {{"fresh", 1}, {"known", 1}, {"gone", 0}}}}));
+  EXPECT_TRUE(sources_->runs(store::Scope::door("f1"), source.id)->at(0).partial);
+  ASSERT_EQ(hosts().total, 3);
+  EXPECT_TRUE(boolean_of(hosts().items[1].fields, "present"));
+  {
+    auto lease = *database_->read();
+    EXPECT_EQ(ledger::read_readings(*lease, "f1")->at("observed_host").at(0).at, first);
+  }
+  const auto whole =
+      bring(nmap_run(nmap_host("10.0.0.1", "") + nmap_host("10.0.0.1", nmap_port("22", "tcp", "ssh"))));
+  EXPECT_FALSE(whole.partial);
+  EXPECT_EQ(hosts().total, 3) << "one address twice is one row";
+  EXPECT_FALSE(boolean_of(hosts().items[1].fields, "present", true));
+}
+
+TEST_P(OnBothEngines, WhatCameFromAFileSaysSo) {
+  std::ofstream(folder_.path() / "places") << (folder_.path() / "dumps").string() << '\n';
+  std::filesystem::create_directory(folder_.path() / "dumps");
+  std::ofstream(folder_.path() / "dumps/a.dump") << "x";
+  const auto source =
+      *sources_->create(kActor, "f1",
+                        {"repo",
+                         "backup",
+                         {{"kind", "folder"}, {"repository", (folder_.path() / "dumps").string()}},
+                         std::nullopt,
+                         0,
+                         true});
+  EXPECT_EQ(source.last_origin, "");
+  const auto fact = [&] {
+    return ledger_->list(**ledger_->find_register("observed_backup"), {.scope = store::Scope::door("f1")})
+        ->items.at(0)
+        .fields;
+  };
+  const auto from_file = [&] {
+    auto lease = *database_->read();
+    return ledger::read_readings(*lease, "f1")->at("observed_backup").at(0).from_file;
+  };
+  const auto done = [&] {
+    auto lease = *database_->read();
+    return store::as_text(
+        lease->query("SELECT action FROM journal WHERE subject = 'source' ORDER BY sequence DESC LIMIT 1", {})
+            ->rows.at(0)[0]);
+  };
+  const auto brought =
+      sources_->run_file(kActor, store::Scope::door("f1"), source.id, R"([{"time":"2026-11-20T03:00:00Z"}])");
+  ASSERT_TRUE(brought) << describe(brought.error());
+  EXPECT_EQ(brought->origin, "file");
+  EXPECT_EQ(text_of(fact(), "origin"), "file");
+  EXPECT_TRUE(from_file());
+  EXPECT_EQ(done(), "read_file");
+  EXPECT_EQ(sources_->get(store::Scope::door("f1"), source.id)->last_origin, "file");
+  clock_.advance(std::chrono::hours(1));
+  const auto read = sources_->run(kActor, store::Scope::door("f1"), source.id);
+  ASSERT_TRUE(read) << describe(read.error());
+  EXPECT_EQ(read->error, "");
+  EXPECT_EQ(read->origin, "system");
+  EXPECT_EQ(text_of(fact(), "origin"), "system");
+  EXPECT_FALSE(from_file());
+  EXPECT_EQ(done(), "read");
+  EXPECT_EQ(sources_->runs(store::Scope::door("f1"), source.id)->at(1).origin, "file");
 }
 
 TEST_P(OnBothEngines, SettingsAreCheckedAsTheirFileSays) {

@@ -21,11 +21,16 @@ constexpr store::Migration kSchema[] = {
      "NULL, error_facts {text} NOT NULL, counts {text} NOT NULL, evidence {text} NOT NULL);"
      "CREATE INDEX source_run_source ON source_run (source, started_at);"},
     {"readers.2", "ALTER TABLE source ADD COLUMN retired_at BIGINT;"},
+    {"readers.3",
+     "ALTER TABLE source_run ADD COLUMN origin {text} NOT NULL DEFAULT '';"
+     "ALTER TABLE source_run ADD COLUMN partial BOOLEAN NOT NULL DEFAULT FALSE;"},
 };
 
 constexpr std::string_view kColumns =
     "id, facility, name, kind, settings, secret, every_minutes, enabled, last_run_at, last_success_at, "
-    "failing_since, last_error, last_facts";
+    "failing_since, last_error, last_facts, (SELECT r.origin FROM source_run r WHERE r.source = source.id "
+    "AND "
+    "r.error = '' ORDER BY r.started_at DESC, r.id DESC LIMIT 1)";
 
 Facts parse_facts(const std::string& text) {
   const auto object = parse_json_object(text.empty() ? "{}" : text);
@@ -47,6 +52,7 @@ Source source_of(const store::Row& row) {
   source.failing_since = store::as_instant(row[10]);
   source.last_error = store::as_text(row[11]);
   source.last_facts = parse_facts(store::as_text(row[12]));
+  source.last_origin = store::is_null(row[13]) ? "" : store::as_text(row[13]);
   return source;
 }
 
@@ -72,6 +78,8 @@ json::object run_summary(const Run& run) {
   json::object out = {{"counts", run.counts}};
   if (!run.error.empty()) out["error"] = run.error;
   if (!run.evidence.empty()) out["evidence"] = run.evidence;
+  if (!run.origin.empty()) out["origin"] = run.origin;
+  if (run.partial) out["partial"] = true;
   return out;
 }
 
@@ -238,8 +246,8 @@ Result<std::vector<Run>> Sources::runs(const store::Scope& scope, const std::str
   auto lease = MAMORI_TRY(ledger_.database().read());
   std::vector<Run> out;
   MAMORI_TRY(
-      lease->each("SELECT id, started_at, finished_at, run_by, error, error_facts, counts, evidence FROM "
-                  "source_run WHERE source = ? ORDER BY started_at DESC LIMIT ?",
+      lease->each("SELECT id, started_at, finished_at, run_by, error, error_facts, counts, evidence, "
+                  "origin, partial FROM source_run WHERE source = ? ORDER BY started_at DESC LIMIT ?",
                   {id, static_cast<std::int64_t>(limit)}, [&](store::Row& row) {
                     Run run{store::as_text(row[0]),
                             from_millis(store::as_integer(row[1])),
@@ -248,7 +256,9 @@ Result<std::vector<Run>> Sources::runs(const store::Scope& scope, const std::str
                             store::as_text(row[4]),
                             parse_facts(store::as_text(row[5])),
                             {},
-                            store::as_text(row[7])};
+                            store::as_text(row[7]),
+                            store::as_text(row[8]),
+                            store::as_integer(row[9]) != 0};
                     if (auto counts = parse_json_object(store::as_text(row[6])))
                       run.counts = std::move(counts).take();
                     out.push_back(std::move(run));
@@ -285,12 +295,17 @@ Result<Run> Sources::write(const store::Actor& actor, const Source& source, cons
     MAMORI_TRY(
         turn->keep_cursor(transaction, run.id));  // nothing of it is kept where another has the source by now
   if (outcome) {
+    run.origin = name_of(outcome->origin);
+    run.partial = outcome->partial;
     auto reading = *outcome;
     for (auto& set : reading.sets) {
       const auto* reg = MAMORI_TRY(ledger_.find_register(set.reg));
+      if (reg->find("origin"))
+        for (auto& fact : set.facts) fact["origin"] = run.origin;
       MAMORI_TRY(ledger::match_facts(*transaction, *reg, source.facility, set.facts));
       const auto counts = MAMORI_TRY(ledger::write_observed(ledger_, transaction, *reg, source.facility,
-                                                            observer_of(source), std::move(set.facts), at));
+                                                            observer_of(source), std::move(set.facts), at,
+                                                            {reading.origin == Origin::file, run.partial}));
       run.counts[set.reg] =
           json::object{{"fresh", counts.fresh}, {"known", counts.known}, {"gone", counts.gone}};
     }
@@ -300,10 +315,10 @@ Result<Run> Sources::write(const store::Actor& actor, const Source& source, cons
     run.error = outcome.error().code;
     run.error_facts = outcome.error().facts;
   }
-  MAMORI_TRY(transaction->execute(
-      "INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?)",
-      {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at), run.by, run.error,
-       json::serialize(facts_json(run.error_facts)), json::serialize(run.counts), run.evidence}));
+  MAMORI_TRY(transaction->execute("INSERT INTO source_run VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                                  {run.id, source.id, to_millis(run.started_at), to_millis(run.finished_at),
+                                   run.by, run.error, json::serialize(facts_json(run.error_facts)),
+                                   json::serialize(run.counts), run.evidence, run.origin, run.partial}));
   MAMORI_TRY(transaction->execute(
       "UPDATE source SET last_run_at = ?, last_error = ?, last_facts = ? WHERE id = ?",
       {to_millis(at), run.error, json::serialize(facts_json(run.error_facts)), source.id}));
@@ -315,9 +330,9 @@ Result<Run> Sources::write(const store::Actor& actor, const Source& source, cons
     MAMORI_TRY(
         transaction->execute("UPDATE source SET failing_since = COALESCE(failing_since, ?) WHERE id = ?",
                              {to_millis(at), source.id}));
-  transaction.journal(actor,
-                      {source.facility, "source", source.id, run.error.empty() ? "read" : "read_failed", "",
-                       json::serialize(run_summary(run)), source.name});
+  const auto* action = !run.error.empty() ? "read_failed" : run.origin == "file" ? "read_file" : "read";
+  transaction.journal(actor, {source.facility, "source", source.id, action, "",
+                              json::serialize(run_summary(run)), source.name});
   MAMORI_TRY(transaction.commit());
   return run;
 }
@@ -373,7 +388,7 @@ void Sources::add_duties() {
 Result<Run> Sources::run_file(const store::Actor& actor, const store::Scope& scope, const std::string& id,
                               std::string_view bytes) {
   const auto source = MAMORI_TRY(get(scope, id));
-  const auto reading =
+  auto reading =
       MAMORI_TRY(MAMORI_TRY(reader_of(source))
                      ->parse(bytes, {source.facility,
                                      source.name,
@@ -382,7 +397,8 @@ Result<Run> Sources::run_file(const store::Actor& actor, const store::Scope& sco
                                      ledger_.database(),
                                      {},
                                      {}}));  // a bad file is the sender's error, not a failure of the source
-  return record(actor, source, reading, ledger_.database().clock().now());
+  reading.origin = Origin::file;
+  return record(actor, source, std::move(reading), ledger_.database().clock().now());
 }
 
 json::object to_json(const Source& source) {
@@ -394,7 +410,8 @@ json::object to_json(const Source& source) {
                       {"every_minutes", source.every_minutes},
                       {"enabled", source.enabled},
                       {"last_error", source.last_error},
-                      {"last_facts", facts_json(source.last_facts)}};
+                      {"last_facts", facts_json(source.last_facts)},
+                      {"last_origin", source.last_origin}};
   const auto put = [&](std::string_view name, const std::optional<Instant>& at) {
     out[name] = at ? json::value(iso_instant(*at)) : json::value(nullptr);
   };
@@ -412,7 +429,9 @@ json::object to_json(const Run& run) {
           {"error", run.error},
           {"error_facts", facts_json(run.error_facts)},
           {"counts", run.counts},
-          {"evidence", run.evidence}};
+          {"evidence", run.evidence},
+          {"origin", run.origin},
+          {"partial", run.partial}};
 }
 
 }  // namespace mamori::readers

@@ -23,6 +23,7 @@ struct Source {
   std::optional<Instant> last_run_at, last_success_at, failing_since;
   std::string last_error;  // code of data/texts
   Facts last_facts;
+  std::string last_origin;  // of the last success: "system", "file", "" not known
 };
 
 struct Run {
@@ -33,6 +34,8 @@ struct Run {
   Facts error_facts;
   json::object counts;   // register → {fresh, known, gone}
   std::string evidence;  // blob hash of the raw bytes
+  std::string origin;    // "system", "file"; "": not known, or it failed
+  bool partial = false;
 };
 
 struct SourceWrite {

@@ -93,10 +93,11 @@ std::string_view ending_of(std::string_view bytes) {
 Status add_evidence(const Context& context, const PackageRequest& request, document::ZipFiles& files) {
   if (!request.blobs) return {};
   auto lease = MAMORI_TRY(context.ledger.database().read());
-  const auto rows = MAMORI_TRY(lease->query(
-      "SELECT s.name, s.kind, r.evidence, r.started_at FROM source s JOIN source_run r ON r.source = s.id "
-      "WHERE s.facility = ? AND r.error = '' AND r.evidence <> '' ORDER BY r.started_at DESC",
-      {request.request.facility}));
+  const auto rows = MAMORI_TRY(
+      lease->query("SELECT s.name, s.kind, r.evidence, r.started_at, r.origin, r.partial, r.run_by FROM "
+                   "source s JOIN source_run r ON r.source = s.id "
+                   "WHERE s.facility = ? AND r.error = '' AND r.evidence <> '' ORDER BY r.started_at DESC",
+                   {request.request.facility}));
   std::set<std::string> seen, written;
   json::array index;
   for (const auto& row : rows.rows) {
@@ -109,7 +110,10 @@ Status add_evidence(const Context& context, const PackageRequest& request, docum
     index.push_back(json::object{{"source", name},
                                  {"kind", kind},
                                  {"file", file},
-                                 {"read_at", iso_instant(from_millis(store::as_integer(row[3])))}});
+                                 {"read_at", iso_instant(from_millis(store::as_integer(row[3])))},
+                                 {"origin", store::as_text(row[4])},
+                                 {"partial", store::as_integer(row[5]) != 0},
+                                 {"by", store::as_text(row[6])}});
     if (!written.insert(file).second) continue;  // two sources may say the same, byte for byte
     files.emplace_back(file, std::move(bytes));
   }

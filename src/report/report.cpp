@@ -98,7 +98,8 @@ std::string evidence_text(const Context& context, const assess::ItemResult& item
           context.texts.get("report.violations", language, {{"count", std::to_string(control->violations)}});
     for (const auto& evidence : control->evidence)
       if (evidence.observed_at)
-        line += context.texts.get("report.observed", language, {{"at", local_minute(*evidence.observed_at)}});
+        line += context.texts.get(evidence.files.empty() ? "report.observed" : "report.observed-file",
+                                  language, {{"at", local_minute(*evidence.observed_at)}});
     text += line + "\n";
   }
   while (text.ends_with('\n')) text.pop_back();

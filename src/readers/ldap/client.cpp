@@ -42,6 +42,10 @@ constexpr const char* kAttributes[] = {"objectClass",
                                        "createTimestamp",
                                        "authTimestamp",
                                        "pwdLastSuccess",
+                                       "primaryGroupID",
+                                       "objectSid",
+                                       "gidNumber",
+                                       "msDS-User-Account-Control-Computed",
                                        "member",
                                        "uniqueMember",
                                        "memberUid",
@@ -140,7 +144,9 @@ Status take_entry(LDAP* handle, LDAPMessage* message, Directory& directory, std:
     auto** values = ldap_get_values_len(handle, message, name);
     auto& target = entry.attributes[to_lower_ascii(name)];
     for (int i = 0; values && values[i] && target.size() < kMostValues; ++i) {
-      const std::string_view value(values[i]->bv_val, values[i]->bv_len);
+      std::string_view value(values[i]->bv_val, values[i]->bv_len);
+      std::string sid;
+      if (to_lower_ascii(name) == "objectsid") value = sid = sid_text(value);
       if (value.size() > kLongestValue || !is_utf8(value)) continue;
       bytes += value.size();
       target.emplace_back(value);

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "base/crypto.h"
+#include "base/time.h"
 #include "readers/reading.h"
 
 namespace mamori::readers::ldap {
 
 struct Entry {
   std::string dn;
-  std::map<std::string, std::vector<std::string>> attributes;  // names in lower case
+  std::map<std::string, std::vector<std::string>> attributes;  // names in lower case; objectSid as S-1-…
   std::string first(const std::string& name) const;
   bool has_class(std::string_view name) const;  // objectClass, case folded
 };
@@ -42,12 +43,18 @@ bool is_pem(std::string_view text);
 // collect.ldap.too-many.
 Result<Directory> read_directory(const Settings& settings);
 
-// Error: collect.ldif.bad (fact: line).
+// LDIF of ldifde, slapcat or ldapsearch, in UTF-8 or, with a mark, UTF-16. Errors: collect.ldif.bad (fact:
+// line), collect.ldif.result (fact: result; ldapsearch says that the search was ended early).
 Result<Directory> parse_ldif(std::string_view text);
 std::string write_ldif(const Directory& directory);  // without password attributes
 
 // Accounts, groups and policies as facts; Active Directory, Samba AD and OpenLDAP (with and without the
-// ppolicy overlay) are recognised.
-std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups);
+// ppolicy overlay) are recognised. Members of a group that is in another are in that one too, and so is whose
+// primary group it is. `now`: a lock-out of a certain time may have passed.
+std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups,
+                               Instant now);
+
+// "S-1-5-21-…" of its binary form ([MS-DTYP] 2.4.2.2); what is none stays as it is.
+std::string sid_text(std::string_view value);
 
 }  // namespace mamori::readers::ldap

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -62,20 +63,127 @@ std::string first_name(const std::string& dn) {  // "CN=Domain Admins,CN=Users,�
   return equals == dn.npos || equals > comma ? dn : dn.substr(equals + 1, comma - equals - 1);
 }
 
-using Groups = std::map<std::string, std::set<std::string>>;  // folded member (DN or uid) → group names
+// "…-512" of a security identifier, or of a primary group.
+std::string last_part(const std::string& sid) { return sid.substr(sid.rfind('-') + 1); }
 
-Groups groups_of(const Directory& directory) {
-  Groups groups;
-  for (const auto& entry : directory.entries) {
-    const auto name = entry.first("cn").empty() ? first_name(entry.dn) : entry.first("cn");
-    for (const auto* attribute : {"member", "uniquemember", "memberuid"}) {
-      const auto found = entry.attributes.find(attribute);
-      if (found == entry.attributes.end()) continue;
-      for (const auto& member : found->second) groups[fold(member)].insert(name);
+// Groups whose number says what they are, whatever they are called ([MS-DTYP] 2.4.2.4): Domain, Schema and
+// Enterprise Admins; Administrators, and the operators of accounts, servers and backups.
+bool is_privileged_number(const std::string& number) {
+  return number == "512" || number == "518" || number == "519";
+}
+bool is_privileged_sid(const std::string& sid) {
+  static const std::set<std::string> kBuiltIn = {"S-1-5-32-544", "S-1-5-32-548", "S-1-5-32-549",
+                                                 "S-1-5-32-551"};
+  return kBuiltIn.contains(sid) || (sid.starts_with("S-1-5-21-") && is_privileged_number(last_part(sid)));
+}
+
+// Who is in which group: by itself, by its primary group, and by groups that are in groups.
+class Groups {
+ public:
+  explicit Groups(const Directory& directory) {
+    for (const auto& entry : directory.entries) {
+      const auto name = entry.first("cn").empty() ? first_name(entry.dn) : entry.first("cn");
+      const auto group = fold(entry.dn);
+      names_[group] = name;
+      const auto sid = entry.first("objectsid");
+      if (is_privileged_sid(sid)) privileged_.insert(group);
+      if (entry.has_class("group")) by_number_.emplace("sid " + sid, group);
+      if (entry.has_class("posixGroup")) by_number_.emplace("gid " + entry.first("gidnumber"), group);
+      for (const auto* attribute : {"member", "uniquemember", "memberuid"}) {
+        const auto found = entry.attributes.find(attribute);
+        if (found == entry.attributes.end()) continue;
+        for (const auto& member : found->second) parents_[fold(member)].insert(group);
+      }
+      if (const auto found = entry.attributes.find("memberof"); found != entry.attributes.end())
+        for (const auto& dn : found->second) {
+          parents_[group].insert(fold(dn));
+          names_.try_emplace(fold(dn), first_name(dn));
+        }
     }
   }
-  return groups;
-}
+
+  struct Membership {
+    std::set<std::string> names;
+    bool privileged = false;  // by number; by name is for who calls
+  };
+  Membership of(const Entry& entry, const std::string& login) const {
+    Membership out;
+    std::set<std::string> seen;
+    std::vector<std::string> next = {fold(entry.dn), fold(login)};
+    const auto primary = entry.first("primarygroupid");
+    if (!primary.empty()) {
+      out.privileged = is_privileged_number(primary);
+      const auto sid = entry.first("objectsid");
+      const auto found = by_number_.find("sid " + sid.substr(0, sid.rfind('-') + 1) + primary);
+      if (found != by_number_.end()) add(found->second, seen, next, out);
+    }
+    if (const auto gid = entry.first("gidnumber"); !gid.empty())
+      if (const auto found = by_number_.find("gid " + gid); found != by_number_.end())
+        add(found->second, seen, next, out);
+    while (!next.empty()) {
+      const auto member = std::move(next.back());
+      next.pop_back();
+      if (const auto found = parents_.find(member); found != parents_.end())
+        for (const auto& group : found->second) add(group, seen, next, out);
+    }
+    return out;
+  }
+
+ private:
+  // Groups may be in each other: each is looked at once.
+  void add(const std::string& group, std::set<std::string>& seen, std::vector<std::string>& next,
+           Membership& out) const {
+    if (!seen.insert(group).second) return;
+    next.push_back(group);
+    out.names.insert(names_.at(group));
+    out.privileged = out.privileged || privileged_.contains(group);
+  }
+
+  std::map<std::string, std::set<std::string>> parents_;  // folded DN or uid → folded DNs of groups
+  std::map<std::string, std::string> names_, by_number_;
+  std::set<std::string> privileged_;
+};
+
+// How long a lock-out lasts, where the directory says so.
+class LockOuts {
+ public:
+  explicit LockOuts(const Directory& directory) {
+    for (const auto& entry : directory.entries) {
+      if (const auto length = integer(entry.first("lockoutduration"))) {
+        constexpr std::int64_t kMilli = 10000;  // in 100 ns
+        domains_[fold(entry.dn)] =
+            *length < 0 && *length > -kNever ? Duration(-*length / kMilli) : Duration(0);
+      }
+      if (entry.has_class("pwdPolicy")) {
+        const Duration length = std::chrono::seconds(std::clamp<std::int64_t>(
+            integer(entry.first("pwdlockoutduration")).value_or(0), 0, 10'000'000'000));
+        for_ever_ = for_ever_ || length == Duration(0);
+        longest_ = std::max(longest_, length);
+      }
+    }
+  }
+  // Of Active Directory: from when an account is locked, by the domain that it is in.
+  bool holds(const std::string& dn, Instant since, Instant now) const {
+    const auto folded = fold(dn);
+    const Duration* length = nullptr;
+    std::size_t longest = 0;
+    for (const auto& [domain, duration] : domains_)
+      if (domain.size() > longest && folded.ends_with("," + domain)) {
+        longest = domain.size();
+        length = &duration;
+      }
+    return !length || *length == Duration(0) || now < since + *length;
+  }
+  // Of the ppolicy overlay: by the policy that locks for longest, since any may be the account's.
+  bool holds(Instant since, Instant now) const {
+    return for_ever_ || longest_ == Duration(0) || now < since + longest_;
+  }
+
+ private:
+  std::map<std::string, Duration> domains_;  // folded DN; 0: until somebody lifts it
+  Duration longest_{0};
+  bool for_ever_ = false;
+};
 
 bool is_account(const Entry& entry) {
   if (entry.has_class("computer") || entry.has_class("group")) return false;
@@ -87,7 +195,19 @@ bool is_account(const Entry& entry) {
                                          entry.has_class("posixAccount") || entry.has_class("inetOrgPerson"));
 }
 
-json::object account_fact(const Entry& entry, const Groups& groups, const std::set<std::string>& privileged) {
+// Of Active Directory: by its own count where it was asked for that (UF_LOCKOUT of [MS-ADA2]), else by when
+// the account was locked and for how long; the time itself stays until the next log-on.
+bool is_locked(const Entry& entry, const LockOuts& lock_outs, Instant now) {
+  constexpr std::int64_t kLockedOut = 0x10;
+  if (const auto computed = integer(entry.first("msds-user-account-control-computed")))
+    return (*computed & kLockedOut) != 0;
+  if (integer(entry.first("lockouttime")).value_or(0) <= 0) return false;
+  const auto since = filetime(entry.first("lockouttime"));
+  return !since || lock_outs.holds(entry.dn, *since, now);
+}
+
+json::object account_fact(const Entry& entry, const Groups& groups, const LockOuts& lock_outs,
+                          const std::set<std::string>& privileged, Instant now) {
   json::object fact;
   const bool active_directory = !entry.first("samaccountname").empty();
   const auto login = active_directory ? entry.first("samaccountname") : entry.first("uid");
@@ -99,15 +219,10 @@ json::object account_fact(const Entry& entry, const Groups& groups, const std::s
   put(fact, "employee_number",
       entry.first("employeenumber").empty() ? entry.first("employeeid") : entry.first("employeenumber"));
 
-  std::set<std::string> member_of;
-  if (const auto found = entry.attributes.find("memberof"); found != entry.attributes.end())
-    for (const auto& dn : found->second) member_of.insert(first_name(dn));
-  for (const auto& key : {fold(entry.dn), fold(login)})
-    if (const auto found = groups.find(key); found != groups.end())
-      member_of.insert(found->second.begin(), found->second.end());
+  const auto membership = groups.of(entry, login);
   std::string list;
-  bool has_privilege = false;
-  for (const auto& group : member_of) {
+  bool has_privilege = membership.privileged;
+  for (const auto& group : membership.names) {
     list += (list.empty() ? "" : ", ") + group;
     has_privilege = has_privilege || privileged.contains(fold(group));
   }
@@ -119,7 +234,7 @@ json::object account_fact(const Entry& entry, const Groups& groups, const std::s
     const auto control = integer(entry.first("useraccountcontrol")).value_or(0);
     enabled = (control & kDisabled) == 0;
     fact["never_expires"] = (control & kNeverExpires) != 0;
-    locked = integer(entry.first("lockouttime")).value_or(0) > 0;
+    locked = is_locked(entry, lock_outs, now);
     if (const auto expires = filetime(entry.first("accountexpires")))
       fact["expires_on"] = iso_date(date_of(*expires));
     auto last = filetime(entry.first("lastlogontimestamp"));
@@ -129,7 +244,8 @@ json::object account_fact(const Entry& entry, const Groups& groups, const std::s
     put(fact, "made_at", generalized(entry.first("whencreated")));
   } else {
     const auto lock = entry.first("pwdaccountlockedtime");
-    locked = !lock.empty();
+    const auto since = generalized(lock);
+    locked = !lock.empty() && (!since || lock.starts_with("0000") || lock_outs.holds(*since, now));
     enabled = lock != "000001010000Z" && fold(entry.first("nsaccountlock")) != "true" &&
               fold(entry.first("logindisabled")) != "true";  // ppolicy: locked for ever by an administrator
     if (const auto days = integer(entry.first("shadowexpire")); days && *days > 0 && *days < 100000)
@@ -181,17 +297,19 @@ std::optional<json::object> policy_fact(const Entry& entry, bool encrypted) {
 
 }  // namespace
 
-std::vector<FactSet> interpret(const Directory& directory,
-                               const std::vector<std::string>& privileged_groups) {
+std::vector<FactSet> interpret(const Directory& directory, const std::vector<std::string>& privileged_groups,
+                               Instant now) {
   auto privileged = kPrivileged;
   for (const auto& group : privileged_groups) privileged.insert(fold(group));
-  const auto groups = groups_of(directory);
+  const Groups groups(directory);
+  const LockOuts lock_outs(directory);
   FactSet accounts{"observed_account", {}}, policies{"observed_policy", {}};
-  std::set<std::string> logins;
+  std::set<std::pair<std::string, std::string>> accounts_seen;  // one login may be in two units
   for (const auto& entry : directory.entries) {
     if (is_account(entry)) {
-      auto fact = account_fact(entry, groups, privileged);
-      if (logins.insert(text_of(fact, "login")).second) accounts.facts.push_back(std::move(fact));
+      auto fact = account_fact(entry, groups, lock_outs, privileged, now);
+      if (accounts_seen.emplace(text_of(fact, "login"), fold(entry.dn)).second)
+        accounts.facts.push_back(std::move(fact));
     }
     if (auto fact = policy_fact(entry, directory.encrypted)) policies.facts.push_back(std::move(*fact));
   }

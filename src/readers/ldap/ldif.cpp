@@ -1,3 +1,5 @@
+#include <set>
+
 #include "base/text.h"
 #include "readers/ldap/entry.h"
 
@@ -21,6 +23,13 @@ void write_line(std::string& out, std::string_view name, std::string_view value)
   out += '\n';
 }
 
+// What ldapsearch writes below the entries, unless it was told not to (-LLL).
+const std::set<std::string_view> kOfSearch = {"search",       "result",    "ref", "control",
+                                              "pagedresults", "matcheddn", "text"};
+
+// "0 Success"
+bool is_success(std::string_view result) { return result == "0" || result.starts_with("0 "); }
+
 }  // namespace
 
 std::string Entry::first(const std::string& name) const {
@@ -36,7 +45,28 @@ bool Entry::has_class(std::string_view name) const {
   return false;
 }
 
-Result<Directory> parse_ldif(std::string_view text) {
+std::string sid_text(std::string_view value) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(value[i]); };
+  if (value.size() < 8 || byte(0) != 1 || value.size() != 8 + 4u * byte(1)) return std::string(value);
+  std::uint64_t authority = 0;
+  for (std::size_t i = 2; i < 8; ++i) authority = authority << 8 | byte(i);
+  std::string out = "S-1-" + std::to_string(authority);
+  for (std::size_t i = 8; i < value.size(); i += 4)
+    out += "-" +
+           std::to_string(byte(i) | byte(i + 1) << 8 | byte(i + 2) << 16 | std::uint32_t{byte(i + 3)} << 24);
+  return out;
+}
+
+Result<Directory> parse_ldif(std::string_view bytes) {
+  // PowerShell and Notepad put marks before it, or write UTF-16.
+  std::string converted;
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
+    auto decoded = decode_japanese(bytes);
+    if (!decoded) return Error{ErrorKind::invalid, "collect.ldif.bad", {{"line", "1"}}};
+    converted = std::move(decoded->text);
+  }
+  std::string_view text = converted.empty() ? bytes : converted;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   Directory directory;
   const auto bad = [](std::size_t line) {
     return Error{ErrorKind::invalid, "collect.ldif.bad", {{"line", std::to_string(line)}}};
@@ -70,12 +100,18 @@ Result<Directory> parse_ldif(std::string_view text) {
     } else {
       value = std::string(trim(rest));
     }
+    if (name == "objectsid") value = sid_text(value);
     if (!is_utf8(value)) return {};  // binary attributes (objectGUID, photos) are of no use here
     if (name == "dn") {
       if (!entry.dn.empty()) return bad(logical_line);
       entry.dn = value;
     } else if (name != "version" || !entry.dn.empty()) {
-      if (entry.dn.empty()) return bad(logical_line);
+      if (entry.dn.empty() && !kOfSearch.contains(name)) return bad(logical_line);
+      if (entry.dn.empty()) {
+        if (name == "result" && !is_success(value))
+          return Error{ErrorKind::invalid, "collect.ldif.result", {{"result", printable(value, 200)}}};
+        return {};
+      }
       entry.attributes[name].push_back(std::move(value));
     }
     return {};

@@ -26,12 +26,14 @@ class DirectoryReader final : public Reader {
     const Settings settings{text_of(given, "url"), text_of(given, "base"), text_of(given, "bind_dn"),
                             order.secret,          text_of(given, "ca"),   groups(given)};
     const auto directory = MAMORI_TRY(read_directory(settings));
-    return Reading{interpret(directory, settings.privileged_groups), write_ldif(directory), "ldif"};
+    return Reading{interpret(directory, settings.privileged_groups, order.ledger.clock().now()),
+                   write_ldif(directory), "ldif"};
   }
 
   Result<Reading> parse(std::string_view bytes, const Order& order) const override {
     const auto directory = MAMORI_TRY(parse_ldif(bytes));
-    return Reading{interpret(directory, groups(order.settings)), std::string(bytes), "ldif"};
+    return Reading{interpret(directory, groups(order.settings), order.ledger.clock().now()),
+                   std::string(bytes), "ldif"};
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <map>
 #include <pugixml.hpp>
 #include <set>
 
@@ -15,8 +16,16 @@ namespace {
 constexpr std::size_t kMostHosts = 200'000;
 constexpr std::size_t kMostPorts = 2'000;
 // Services that carry passwords in the clear or give away the screen: they need a reason to stand open in a
-// hospital.
-const std::set<int> kRisky = {21, 23, 69, 512, 513, 514, 3389, 5900, 5901};
+// hospital. rsh is 514 of TCP (syslog is 514 of UDP), tftp 69 of UDP.
+const std::set<std::pair<std::string_view, int>> kRisky = {{"tcp", 21},   {"tcp", 23},   {"udp", 69},
+                                                           {"tcp", 512},  {"tcp", 513},  {"tcp", 514},
+                                                           {"tcp", 3389}, {"tcp", 5900}, {"tcp", 5901}};
+
+// As what one file says of it, in however many places.
+struct Host {
+  std::string ip, mac, maker, name, os;
+  std::map<std::pair<int, std::string>, std::string> open;  // port and protocol → service
+};
 
 bool is_target(const std::string& text) {
   const auto slash = text.find('/');
@@ -29,67 +38,148 @@ bool is_target(const std::string& text) {
   return !bits.empty() && bits.size() <= 3 && bits.find_first_not_of("0123456789") == bits.npos;
 }
 
-json::object host_fact(const pugi::xml_node& host) {
-  json::object fact;
-  for (const auto address : host.children("address")) {
+void take_first(std::string& kept, std::string_view given) {
+  if (kept.empty()) kept = head(given, 200);
+}
+
+Host host_of(const pugi::xml_node& node) {
+  Host host;
+  std::string ipv6;
+  for (const auto address : node.children("address")) {
     const std::string_view type = address.attribute("addrtype").as_string();
     const std::string value = address.attribute("addr").as_string();
     if (type == "mac") {
-      std::string upper;
-      for (const char c : value) upper += c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c;
-      fact["mac"] = upper;
-      if (const std::string maker = address.attribute("vendor").as_string(); !maker.empty())
-        fact["maker"] = std::string(head(maker, 200));
-    } else if (type == "ipv4" || (type == "ipv6" && !fact.contains("ip"))) {
-      fact["ip"] = value;
+      host.mac.clear();
+      for (const char c : value) host.mac += c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c;
+      take_first(host.maker, address.attribute("vendor").as_string());
+    } else if (type == "ipv4") {
+      host.ip = value;
+    } else if (type == "ipv6" && ipv6.empty()) {
+      ipv6 = value;
     }
   }
-  if (const std::string name = host.child("hostnames").child("hostname").attribute("name").as_string();
-      !name.empty())
-    fact["hostname"] = std::string(head(name, 200));
-  if (const std::string os = host.child("os").child("osmatch").attribute("name").as_string(); !os.empty())
-    fact["os"] = std::string(head(os, 200));
-  std::string open, risky;
-  std::int64_t count = 0;
-  for (const auto port : host.child("ports").children("port")) {
+  if (host.ip.empty()) host.ip = ipv6;
+  take_first(host.name, node.child("hostnames").child("hostname").attribute("name").as_string());
+  take_first(host.os, node.child("os").child("osmatch").attribute("name").as_string());
+  for (const auto port : node.child("ports").children("port")) {
     if (std::string_view(port.child("state").attribute("state").as_string()) != "open") continue;
-    if (++count > static_cast<std::int64_t>(kMostPorts)) break;
-    const int number = port.attribute("portid").as_int();
-    const auto service = port.child("service");
-    const auto entry = fmt::format("{}/{}", number, service.attribute("name").as_string("?"));
-    open += (open.empty() ? "" : ", ") + entry;
-    if (kRisky.contains(number)) risky += (risky.empty() ? "" : ", ") + entry;
+    if (host.open.size() == kMostPorts) break;
+    const std::string_view protocol = port.attribute("protocol").as_string("tcp");
+    host.open.try_emplace({port.attribute("portid").as_int(), std::string(head(protocol, 10))},
+                          head(port.child("service").attribute("name").as_string("?"), 100));
   }
-  fact["open_count"] = count;
-  if (!open.empty()) fact["open_ports"] = std::string(head(open, 4000));
-  if (!risky.empty()) fact["risky_ports"] = std::string(head(risky, 500));
+  return host;
+}
+
+// Whether anything came back from it. With -Pn every address is "up" by the user's word; masscan names only
+// what answered, and gives no status.
+bool answered(const pugi::xml_node& node) {
+  const auto status = node.child("status");
+  if (!status) return !node.child("ports").child("port").empty();
+  if (std::string_view(status.attribute("state").as_string()) != "up") return false;
+  if (std::string_view(status.attribute("reason").as_string()) != "user-set") return true;
+  for (const auto address : node.children("address"))
+    if (std::string_view(address.attribute("addrtype").as_string()) == "mac") return true;
+  const auto says = [](std::string_view state) { return state == "open" || state == "closed"; };
+  for (const auto port : node.child("ports").children("port"))
+    if (says(port.child("state").attribute("state").as_string())) return true;
+  for (const auto ports : node.child("ports").children("extraports"))
+    if (says(ports.attribute("state").as_string())) return true;
+  return false;
+}
+
+// Hosts of one address are one, unless two cards answer for it.
+class Hosts {
+ public:
+  // False where there are too many.
+  bool add(Host host) {
+    auto [first, last] = by_ip_.equal_range(host.ip);
+    for (; first != last; ++first) {
+      auto& known = all_[first->second];
+      if (!known.mac.empty() && !host.mac.empty() && known.mac != host.mac) continue;
+      if (known.mac.empty()) known.mac = host.mac;
+      take_first(known.maker, host.maker);
+      take_first(known.name, host.name);
+      take_first(known.os, host.os);
+      for (auto& [port, service] : host.open)
+        if (known.open.size() < kMostPorts) known.open.try_emplace(port, service);
+      return true;
+    }
+    if (all_.size() == kMostHosts) return false;
+    by_ip_.emplace(host.ip, all_.size());
+    all_.push_back(std::move(host));
+    return true;
+  }
+  const std::vector<Host>& all() const { return all_; }
+
+ private:
+  std::vector<Host> all_;
+  std::multimap<std::string, std::size_t> by_ip_;
+};
+
+json::object fact_of(const Host& host) {
+  json::object fact = {{"ip", host.ip}};
+  const auto put = [&](std::string_view name, const std::string& value) {
+    if (!value.empty()) fact[name] = value;
+  };
+  put("mac", host.mac);
+  put("maker", host.maker);
+  put("hostname", host.name);
+  put("os", host.os);
+  std::string open, risky;
+  for (const auto& [port, service] : host.open) {
+    const auto& [number, protocol] = port;
+    const auto entry = protocol == "tcp" ? fmt::format("{}/{}", number, service)
+                                         : fmt::format("{}/{}/{}", number, protocol, service);
+    open += (open.empty() ? "" : ", ") + entry;
+    if (kRisky.contains({protocol, number})) risky += (risky.empty() ? "" : ", ") + entry;
+  }
+  fact["open_count"] = static_cast<std::int64_t>(host.open.size());
+  put("open_ports", std::string(head(open, 4000)));
+  put("risky_ports", std::string(head(risky, 500)));
   return fact;
 }
 
 }  // namespace
 
-Result<Reading> parse_xml(std::string_view xml) {
-  if (xml.find("<!ENTITY") != xml.npos) return Error{ErrorKind::invalid, "collect.nmap.entities"};
-  if (!is_utf8(xml)) return Error{ErrorKind::invalid, "collect.nmap.bad", {{"offset", "0"}}};
-  pugi::xml_document document;
-  const auto parsed = document.load_buffer(xml.data(), xml.size());
-  const auto root = document.child("nmaprun");
-  if (!root)
-    return Error{ErrorKind::invalid, "collect.nmap.bad", {{"offset", std::to_string(parsed.offset)}}};
-  if (!parsed || !root.child("runstats").child("finished"))
-    return Error{ErrorKind::invalid, "collect.nmap.unfinished"};
-  FactSet hosts{"observed_host", {}};
-  for (const auto host : root.children("host")) {
-    if (std::string_view(host.child("status").attribute("state").as_string()) != "up") continue;
-    auto fact = host_fact(host);
-    if (!fact.contains("ip")) continue;
-    if (hosts.facts.size() == kMostHosts) return Error{ErrorKind::exhausted, "collect.nmap.too-many"};
-    hosts.facts.push_back(std::move(fact));
+Result<Reading> parse_xml(std::string_view bytes) {
+  const auto bad = [](std::ptrdiff_t offset) {
+    return Error{ErrorKind::invalid, "collect.nmap.bad", {{"offset", std::to_string(offset)}}};
+  };
+  // PowerShell's ">" makes UTF-16 of it; the document itself says UTF-8 then, and is that from here on.
+  std::string converted;
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
+    auto decoded = decode_japanese(bytes);
+    if (!decoded) return bad(0);
+    converted = std::move(decoded->text);
   }
+  const std::string_view xml = converted.empty() ? bytes : converted;
+  if (xml.find("<!ENTITY") != xml.npos) return Error{ErrorKind::invalid, "collect.nmap.entities"};
+  if (!is_utf8(xml)) return bad(0);
+  pugi::xml_document document;
+  const auto parsed = document.load_buffer(xml.data(), xml.size(), pugi::parse_default, pugi::encoding_utf8);
+  if (!document.child("nmaprun")) return bad(parsed.offset);
+  if (!parsed) return Error{ErrorKind::invalid, "collect.nmap.unfinished"};
+  Hosts hosts;
+  bool partial = false;
+  for (const auto run : document.children("nmaprun")) {
+    const auto finished = run.child("runstats").child("finished");
+    if (!finished) return Error{ErrorKind::invalid, "collect.nmap.unfinished"};
+    partial = partial || std::string_view(finished.attribute("exit").as_string()) == "error";
+    for (const auto node : run.children("host")) {
+      if (!answered(node)) continue;
+      auto host = host_of(node);
+      if (!host.ip.empty() && !hosts.add(std::move(host)))
+        return Error{ErrorKind::exhausted, "collect.nmap.too-many"};
+    }
+  }
+  FactSet facts{"observed_host", {}};
+  for (const auto& host : hosts.all()) facts.facts.push_back(fact_of(host));
   Reading reading;
-  reading.sets.push_back(std::move(hosts));
-  reading.raw = xml;
+  reading.sets.push_back(std::move(facts));
+  reading.raw = bytes;
   reading.raw_kind = "xml";
+  reading.partial = partial;
   return reading;
 }
 

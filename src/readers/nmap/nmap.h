@@ -7,9 +7,11 @@
 
 namespace mamori::readers::nmap {
 
-// Hosts that are up, with address, MAC, name, maker, guessed OS and open ports. Entities are refused, a
-// cut-off file (nmap was interrupted) is refused too: absent hosts would look like silent ones. Errors:
-// collect.nmap.bad (fact: offset), collect.nmap.entities, collect.nmap.unfinished, collect.nmap.too-many.
+// Hosts that answered, with address, MAC, name, maker, guessed OS and open ports, of one run or of several in
+// one file (--append-output); masscan's are understood too. A host that nmap was told to take for present
+// (-Pn) and that gave no answer is none. A run that ended by an error makes the reading partial. Entities are
+// refused; so is a cut-off file: absent hosts would look like silent ones. Errors: collect.nmap.bad (fact:
+// offset), collect.nmap.entities, collect.nmap.unfinished, collect.nmap.too-many.
 Result<Reading> parse_xml(std::string_view xml);
 
 struct Settings {

@@ -175,7 +175,9 @@ function Control({ control }: { control: Shapes["Control"] }) {
           {t("check.evidence")}:{" "}
           {evidence.observed_at ? (
             <>
-              {evidence.sources.join("、")}
+              {evidence.sources
+                .map((name) => (evidence.files.includes(name) ? t("check.evidence.file", { name }) : name))
+                .join("、")}
               {wide}
               <time dateTime={evidence.observed_at} title={dates.time(evidence.observed_at)}>
                 {dates.ago(evidence.observed_at)}

@@ -230,6 +230,7 @@ function SourceRow({ source, kinds }: { source: Source; kinds: Kind[] }) {
         <h2>{source.name}</h2>
         <span className="chip">{words(kinds.find((kind) => kind.kind === source.kind)?.label) || source.kind}</span>
         {!source.enabled && <span className="chip">{t("sources.disabled")}</span>}
+        {source.last_origin === "file" && <span className="chip">{t("sources.from_file")}</span>}
         {source.failing_since ? (
           <Sign verdict="gap" />
         ) : source.last_success_at ? (
@@ -258,6 +259,7 @@ function SourceRow({ source, kinds }: { source: Source; kinds: Kind[] }) {
         </div>
       )}
       {(run.error ?? file.error) && <Problem error={run.error ?? file.error} />}
+      {result?.partial && <Notice kind="plain">{t("sources.partial")}</Notice>}
       {result &&
         (result.error_text ? (
           <div className="notice bad" role="alert">
