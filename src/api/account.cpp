@@ -9,7 +9,7 @@ using enum http::Method;
 using identity::Permission;
 
 std::string cookie(const std::string& value, bool secure, bool clear) {
-  return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}{}", kSessionCookie, value,
+  return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}{}", session_cookie(secure), value,
                      secure ? "; Secure" : "", clear ? "; Max-Age=0" : "");
 }
 

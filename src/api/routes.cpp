@@ -146,7 +146,7 @@ std::optional<http::Reply> look(const http::Request& request, Services& services
   for (const auto& [name, value] : request.query)
     if (!is_storable(name) || !is_storable(value))
       return problem_reply(text_refused(printable(name, 60)), services.texts);
-  if (const auto token = request.cookie(kSessionCookie); !token.empty()) {
+  if (const auto token = request.cookie(session_cookie(request.secure)); !token.empty()) {
     auto session = services.users.session(Secret(token));
     // A database that does not answer has not signed anybody out.
     if (!session && session.error().kind != ErrorKind::unauthenticated)

@@ -111,7 +111,10 @@ http::Reply dispatch(const http::Request& request, Services& services);
 // OpenAPI 3.1, made from routes().
 json::object openapi(std::string_view version);
 
+// Over TLS its name makes browsers take it from this very host alone.
 inline constexpr std::string_view kSessionCookie = "mamori_session";
+inline constexpr std::string_view kSecureSessionCookie = "__Host-mamori_session";
+inline std::string_view session_cookie(bool secure) { return secure ? kSecureSessionCookie : kSessionCookie; }
 // Browsers send it only from our own pages (it needs a CORS preflight elsewhere): the second fence beside
 // SameSite=Strict.
 inline constexpr const char* kForgeryHeader = "x-mamori";

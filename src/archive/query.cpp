@@ -8,22 +8,26 @@ namespace mamori::archive {
 namespace {
 
 constexpr std::size_t kLongest = 2000, kMostTerms = 100, kDeepest = 20;
+constexpr std::size_t kLongestPhrase = 4096;  // bytes that a phrase with stars matches at most
 
 bool is_word(char c) { return (class_of(c) & (kLetter | kDigit)) != 0; }
 bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-// A star takes word characters in a single word, anything but white space elsewhere; no word goes on over the
-// end of the match.
-std::size_t match_at(std::string_view pattern, std::string_view text, std::size_t at, bool one_word) {
+// Whether a star may stand for it: word characters in a single word, anything but white space elsewhere.
+bool in_star(char c, bool one_word) { return one_word ? is_word(c) : !is_space(c); }
+
+// No word goes on over the end of the match, which has at most `most` bytes.
+std::size_t match_at(std::string_view pattern, std::string_view text, std::size_t at, bool one_word,
+                     std::size_t most) {
   std::size_t p = 0, t = at, star = pattern.npos, mark = 0;
-  while (true) {
+  while (t - at <= most) {
     if (p == pattern.size() &&
         (pattern.back() == '*' || t == text.size() || t == 0 || !is_word(text[t - 1]) || !is_word(text[t]))) {
       auto best = t;
       // A pattern that ends in a star has taken as little as it may: the rest of the word belongs to it.
       if (!pattern.empty() && pattern.back() == '*')
-        while (best < text.size() && (one_word ? is_word(text[best]) : !is_space(text[best]))) ++best;
+        while (best < text.size() && in_star(text[best], one_word)) ++best;
       return best;
     }
     if (p < pattern.size() && pattern[p] == '*') {
@@ -36,12 +40,11 @@ std::size_t match_at(std::string_view pattern, std::string_view text, std::size_
       ++t;
       continue;
     }
-    if (star == pattern.npos || mark >= text.size() ||
-        (one_word ? !is_word(text[mark]) : is_space(text[mark])))
-      return text.npos;
+    if (star == pattern.npos || mark >= text.size() || !in_star(text[mark], one_word)) return text.npos;
     p = star + 1;
     t = ++mark;
   }
+  return text.npos;
 }
 
 // Whether [from, to) of `text` stands alone: no word goes on over its ends. `whole`: neither does a run of
@@ -63,14 +66,27 @@ std::size_t find_value(const Term& term, std::string_view text, std::size_t from
       if (stands_alone(text, at, at + value.size(), joined)) return at;
     return text.npos;
   }
-  const auto first_star = value.find('*');
-  const auto lead = value.substr(0, first_star);
-  for (auto at = lead.empty() ? from : text.find(lead, from); at <= text.size();
-       at = lead.empty() ? at + 1 : text.find(lead, at + 1)) {
-    const auto end = match_at(value, text, at, term.one_word);
-    const bool starts_well = value.front() == '*' || at == 0 || !is_word(text[at]) || !is_word(text[at - 1]);
-    if (end != text.npos && starts_well) return at;
-    if (at == text.size()) break;
+  // All its stars end where the run of characters ends that the first of them begins in; else, of a phrase,
+  // they stand for little, so that no line of a stranger makes a search endless.
+  const bool one_run =
+      std::all_of(value.begin(), value.end(), [&](char c) { return c == '*' || in_star(c, term.one_word); });
+  const auto most = one_run ? text.npos : kLongestPhrase;
+  const auto lead = value.substr(0, value.find('*'));
+  const auto next = [&](std::size_t at) { return lead.empty() ? at : text.find(lead, at); };
+  for (auto at = next(from); at <= text.size();) {
+    const bool starts_well =
+        value.front() == '*' || at == 0 || at == text.size() || !is_word(text[at]) || !is_word(text[at - 1]);
+    auto further = at + 1;
+    if (starts_well) {
+      if (match_at(value, text, at, term.one_word, most) != text.npos) return at;
+      if (one_run) {  // then nothing matches that has its first star in the same run
+        auto end = at + lead.size();
+        while (end < text.size() && in_star(text[end], term.one_word)) ++end;
+        further = std::max(further, end + 1 - lead.size());
+      }
+    }
+    if (further > text.size()) break;
+    at = next(further);
   }
   return text.npos;
 }

@@ -1,8 +1,12 @@
 // What of a text can be found, and the question language.
 #include "archive/query.h"
 
+#include <fnmatch.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
 
 #include "archive/samples_test.h"
 #include "base/text.h"
@@ -50,6 +54,36 @@ TEST(Queries, FindWordsPhrasesStarsAndJapanese) {
   EXPECT_FALSE(stands_in("EventID:462", "<Event><EventID>4625</EventID></Event>"));
   EXPECT_TRUE(stands_in("TargetUserName:s10001", "<Data Name=\"TargetUserName\">S10001</Data>"));
   EXPECT_TRUE(stands_in("code:\"a b\"", "{\"code\": \"a b\"}"));
+}
+
+TEST(Queries, StarsFindWhatMatchesAWholeWordAndNothingElse) {
+  std::mt19937 random(7);
+  const auto letters = [&](std::size_t most, const char* of) {
+    std::string out;
+    for (std::size_t i = 1 + random() % most; i > 0; --i) out += of[random() % std::strlen(of)];
+    return out;
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    const auto pattern = letters(6, "ab*");
+    if (pattern.find('*') == pattern.npos || pattern.find_first_not_of('*') == pattern.npos) continue;
+    std::string text;
+    bool expected = false;
+    for (std::size_t words = 1 + random() % 4; words > 0; --words) {
+      const auto word = letters(9, "abb");
+      expected = expected || ::fnmatch(pattern.c_str(), word.c_str(), 0) == 0;
+      text += (text.empty() ? "" : " ") + word;
+    }
+    EXPECT_EQ(stands_in(pattern, text), expected) << pattern << " in " << text;
+  }
+}
+
+// Would take hours if each start were tried to the end.
+TEST(Queries, ALongLineOfAStrangersMakesNoSearchEndless) {
+  const std::string line(1u << 20, 'a');
+  for (const auto* query : {"*a*a*b", "a*b", "a*a*a*a*b", "*b", "\"*a*a*b\"", "\"aaa*b\""})
+    EXPECT_FALSE(stands_in(query, line)) << query;
+  EXPECT_TRUE(stands_in("a*a*b", line + "b"));
+  EXPECT_TRUE(stands_in("*a*b", line + "b"));
 }
 
 TEST(Queries, BadOnesNameThePlace) {

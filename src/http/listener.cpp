@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/text.h"
+#include "base/tls.h"
 
 namespace mamori::http {
 namespace {
@@ -554,6 +555,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const ListenerOptions& options,
     auto& tls = *state->tls;
     tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
                     asio::ssl::context::no_tlsv1_1);
+    MAMORI_ASSERT(SSL_CTX_set_cipher_list(tls.native_handle(), kTlsSuites) == 1);
     tls.use_certificate_chain_file(options.certificate_file, failure);
     if (!failure) tls.use_private_key_file(options.key_file, asio::ssl::context::pem, failure);
     if (failure)

@@ -303,5 +303,31 @@ TEST(Listener, SpeaksTlsBeyondLoopbackOnly) {
   running.join();
 }
 
+TEST(Listener, TakesNoSuiteThatTheKeyWouldOpenLater) {
+  const TemporaryFolder folder;
+  ListenerOptions options;
+  options.port = 0;
+  options.certificate_file = folder.path() / "c.pem";
+  options.key_file = folder.path() / "k.pem";
+  const auto made =
+      os::run_process({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1",
+                       "-keyout", options.key_file, "-out", options.certificate_file});
+  ASSERT_EQ(made->exit_code, 0) << made->err;
+  const auto listener = Listener::open(options, [](const Request&) { return Reply::json(true); });
+  ASSERT_TRUE(listener) << describe(listener.error());
+  std::thread running([&] { (*listener)->run(); });
+  const auto shakes_hands = [&](const std::string& suite) {
+    const auto run =
+        os::run_process({"openssl", "s_client", "-connect",
+                         "127.0.0.1:" + std::to_string((*listener)->port()), "-tls1_2", "-cipher", suite});
+    return run->exit_code == 0;
+  };
+  EXPECT_TRUE(shakes_hands("ECDHE-RSA-AES128-GCM-SHA256"));
+  for (const auto* suite : {"AES128-GCM-SHA256", "AES128-SHA", "ECDHE-RSA-AES128-SHA"})
+    EXPECT_FALSE(shakes_hands(suite)) << suite;
+  (*listener)->stop();
+  running.join();
+}
+
 }  // namespace
 }  // namespace mamori::http

@@ -23,6 +23,7 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/tls.h"
 #include "formats/framing.h"
 #include "logs/keeper.h"
 
@@ -435,6 +436,7 @@ Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiverOptions& options,
     tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
                         asio::ssl::context::no_tlsv1_1,
                     failure);
+    MAMORI_ASSERT(SSL_CTX_set_cipher_list(tls.native_handle(), kTlsSuites) == 1);
     tls.use_certificate_chain_file(options.certificate_file, failure);
     if (!failure) tls.use_private_key_file(options.key_file, asio::ssl::context::pem, failure);
     if (!failure && !options.client_ca_file.empty()) {

@@ -414,6 +414,29 @@ TEST_P(OnBothEngines, APasswordIsNotTheNameOfTheHouseWhereverItIsSet) {
       << "nor in Latin letters";
 }
 
+TEST_P(OnBothEngines, OverTlsTheSessionsCookieIsOfThisHostAlone) {
+  auto asked = request(http::Method::post, "/api/v1/session", "",
+                       json::serialize(json::object{{"login", "manager"}, {"password", kPassword}}));
+  asked.secure = true;
+  const auto reply = answer(asked, *installation_);
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  std::string cookie;
+  for (const auto& [name, value] : reply.headers)
+    if (name == "Set-Cookie") cookie = value;
+  EXPECT_TRUE(cookie.starts_with("__Host-mamori_session=")) << cookie;
+  EXPECT_NE(cookie.find("; Secure"), cookie.npos);
+  const auto pair = cookie.substr(0, cookie.find(';'));
+  const auto with = [&](const std::string& sent) {
+    auto next = request(http::Method::get, "/api/v1/session");
+    next.secure = true;
+    next.headers["cookie"] = sent;
+    return answer(next, *installation_).status;
+  };
+  EXPECT_EQ(with(pair), 200);
+  EXPECT_EQ(with(pair.substr(std::string_view("__Host-").size())), 401)
+      << "one that another host may have set";
+}
+
 TEST_P(OnBothEngines, ASecondFactorIsNotChangedByAPageThatWasLeftOpen) {
   const auto manager = user_with(Role::planning_manager, first_.facility);
   EXPECT_EQ(send(http::Method::post, "/api/v1/account/totp", manager, R"({"current":"wrong"})").status, 422);
