@@ -898,6 +898,18 @@ TEST_P(OnBothEngines, TheInspectionPackageVerifiesAndNamesTheFirstAlteredFile) {
   ASSERT_TRUE(verified) << describe(verified.error());
   EXPECT_EQ(verified->facility, "みなと病院");
   const auto files = *document::read_zip(*bytes, 1u << 30);
+  // What somebody brought as a file says so, in the package and where an answer rests on it.
+  const auto index = std::find_if(files.begin(), files.end(),
+                                  [](const auto& file) { return file.first == "evidence/index.json"; });
+  ASSERT_NE(index, files.end());
+  const auto entries = parse_json(index->second);
+  ASSERT_TRUE(entries && entries->is_array());
+  ASSERT_EQ(entries->get_array().size(), 2u);
+  for (const auto& entry : entries->get_array()) EXPECT_EQ(text_of(entry.as_object(), "origin"), "file");
+  const auto answers = services().assessor.controls().all(first_.facility);
+  ASSERT_TRUE(answers) << describe(answers.error());
+  EXPECT_EQ((*answers)->at("assets.discovered").evidence.at(0).files,
+            (std::vector<std::string>{"走査1", "走査2"}));
   const auto outcome = [&](const std::function<void(document::ZipFiles&)>& change) {
     auto copy = files;
     change(copy);
