@@ -76,7 +76,7 @@ Result<http::Reply> list_facilities(const Call& call, Services& services) {
 Result<http::Reply> get_me(const Call& call, Services& services) {
   auto user = identity::to_json(*call.user);
   // Who looks after many finds the others by name: GET /api/v1/facilities.
-  const auto page = MAMORI_TRY(facilities_of(*call.user, services, ""));
+  auto page = MAMORI_TRY(facilities_of(*call.user, services, ""));
   user["facilities"] = std::move(page.items);
   user["more_facilities"] = page.total > page.shown;
   user["session"] = call.session->id;

@@ -122,7 +122,7 @@ json::object outcome(const char* severity, const char* code, const std::string& 
            json::array{json::object{{"severity", severity}, {"code", code}, {"diagnostics", diagnostics}}}}};
 }
 
-http::Reply fhir_reply(json::object resource, int status) {
+http::Reply fhir_reply(const json::object& resource, int status) {
   auto reply = http::Reply::json(resource, status);
   reply.content_type = "application/fhir+json; charset=utf-8";
   return reply;
