@@ -25,8 +25,10 @@ int make_demo(const Common& common, std::uint64_t seed, bool keep) {
   if (!any) return fail(any.error(), common);
   if (*any)
     return fail({ErrorKind::conflict, "cli.demo.exists", {{"directory", common.data.string()}}}, common);
-  const auto hospital = demo::make_hospital(
-      {services.ledger, services.sources, services.assessor, services.users, services.logs}, seed);
+  const auto hospital =
+      demo::make_hospital({services.ledger, services.sources, services.assessor, services.users,
+                           services.logs, session->installation->home().data / "demo/records"},
+                          seed);
   if (!hospital) return fail(hospital.error(), common);
   std::string text = services.texts.get("cli.demo.done", common.language) + "\n" +
                      services.texts.get("cli.demo.users", common.language) + "\n";

@@ -39,7 +39,8 @@ TEST_P(OnBothEngines, ExactlyThePlantedDefectsAreFound) {
   const auto key = *os::open_or_make_signing_key(folder.path() / "key");
   const auto archive = *archive::EmbeddedArchive::open(folder.path() / "archive", key, clock);
   const auto logs = *logs::Logs::open(*ledger, *archive);
-  const auto hospital = make_hospital({*ledger, *sources, *assessor, *users, *logs}, 20260401);
+  const auto hospital =
+      make_hospital({*ledger, *sources, *assessor, *users, *logs, kSource / "data/demo/records"}, 20260401);
   ASSERT_TRUE(hospital) << describe(hospital.error());
 
   const auto count = [&](const char* reg) {

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "base/yaml.h"
+#include "demo/records.h"
 #include "ledger/observed.h"
 #include "readers/backup/backup.h"
 #include "readers/ldap/entry.h"
@@ -70,6 +72,7 @@ class Builder {
 
   Result<Hospital> build() {
     Hospital hospital;
+    MAMORI_TRY(files());
     MAMORI_TRY(begin());
     MAMORI_TRY(facility());
     MAMORI_TRY(people());
@@ -80,6 +83,8 @@ class Builder {
     MAMORI_TRY(access());
     MAMORI_TRY(backups());
     MAMORI_TRY(paper());
+    if (!files_.empty())
+      return files_.begin()->second.error("the demonstration has no place for this register");
     MAMORI_TRY(transaction_->commit());
     transaction_.reset();
     MAMORI_TRY(readings());
@@ -91,6 +96,15 @@ class Builder {
   }
 
  private:
+  Status files() {
+    for (const auto& file : MAMORI_TRY(load_yaml_folder(parts_.records))) {
+      const auto name = MAMORI_TRY(file.required_text("register"));
+      if (!parts_.ledger.find_register(name)) return file.error("unknown register: " + name);
+      if (!files_.emplace(name, file).second) return file.error("a second file of this register: " + name);
+    }
+    return {};
+  }
+
   Status begin() {
     transaction_.emplace(MAMORI_TRY(parts_.ledger.database().begin()));
     return {};
@@ -104,7 +118,6 @@ class Builder {
   Result<std::vector<std::string>> add(std::string_view name, std::vector<json::object> records) {
     const auto* reg = MAMORI_TRY(parts_.ledger.find_register(name));
     std::vector<json::object> checked;
-    std::vector<std::string> ids;
     for (auto& fields : records) {
       const auto number = text_of(fields, "number");
       for (const auto& field : reg->fields)
@@ -114,23 +127,41 @@ class Builder {
           [](const ledger::Field&, const std::string& id) -> Result<std::string> { return id; }));
       if (!number.empty()) kept["number"] = number;
       checked.push_back(std::move(kept));
-      ids.push_back(fmt::format("demo-{}-{:05}", name, ++counters_[std::string(name)]));
     }
+    return insert(*reg, std::move(checked));
+  }
+
+  // Adds the records of data/demo/records/NAME.yaml; returns their ids.
+  Result<std::vector<std::string>> from_file(const std::string& name) {
+    const auto file = files_.find(name);
+    if (file == files_.end())
+      return Error{ErrorKind::invalid,
+                   "base.yaml.bad",
+                   {{"file", (parts_.records / (name + ".yaml")).string()},
+                    {"line", "0"},
+                    {"reason", "missing: the demonstration's records of " + name}}};
+    const auto* reg = MAMORI_TRY(parts_.ledger.find_register(name));
+    auto records = MAMORI_TRY(
+        read_records(file->second, *reg, now_, [&](const ledger::Field& field, const std::string& text) {
+          return parts_.ledger.resolve(**transaction_, facility_, field, text);
+        }));
+    files_.erase(file);
+    return insert(*reg, std::move(records));
+  }
+
+  Result<std::vector<std::string>> insert(const ledger::Register& reg, std::vector<json::object> records) {
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < records.size(); ++i)
+      ids.push_back(fmt::format("demo-{}-{:05}", reg.name, ++counters_[reg.name]));
     MAMORI_TRY(
-        parts_.ledger.create_many(*transaction_, kActor, *reg, facility_, std::move(checked), "demo", &ids));
+        parts_.ledger.create_many(*transaction_, kActor, reg, facility_, std::move(records), "demo", &ids));
     return ids;
   }
 
   Status facility() {
     facility_ = "demo-facility-00001";
-    MAMORI_TRY(add("facility", {{{"name", "みなと総合病院（実演）"},
-                                 {"kind", "hospital"},
-                                 {"beds", 300},
-                                 {"address", "架空県みなと市1-2-3"},
-                                 {"phone", "000-000-0000"},
-                                 {"contact_office", "情報管理室"}}}));
-    const auto sites = MAMORI_TRY(add(
-        "site", {{{"name", "本館2階サーバ室"}}, {{"name", "遠隔保管庫（隣県）"}, {"disaster_safe", true}}}));
+    MAMORI_TRY(from_file("facility"));
+    const auto sites = MAMORI_TRY(from_file("site"));
     safe_site_ = sites[1];
     std::vector<json::object> records;
     for (const auto* name : kDepartments)
@@ -158,33 +189,8 @@ class Builder {
     records[2]["post"] = "情報管理室長";
     records[3]["post"] = "情報管理室主任";
     people_ = MAMORI_TRY(add("person", std::move(records)));
-    MAMORI_TRY(add(
-        "role_assignment",
-        {{{"role", "safety_officer"},
-          {"person", people_[1]},
-          {"deputy", people_[2]},
-          {"since", ago(900)},
-          {"full_time", true}},
-         {{"role", "planning_manager"}, {"person", people_[2]}, {"deputy", people_[3]}, {"since", ago(900)}},
-         {{"role", "operator"}, {"person", people_[3]}, {"since", ago(900)}},
-         {{"role", "committee"}, {"person", people_[1]}, {"since", ago(900)}}}));
-    std::vector<json::object> trainings;
-    const auto training = [&](const char* title, const char* kind, int days) {
-      trainings.push_back({{"title", title}, {"kind", kind}, {"held_on", ago(days)}, {"target", "全職員"}});
-    };
-    training("情報セキュリティ研修（第1回）", "all_staff", 210);
-    training("情報セキュリティ研修（第2回）", "all_staff", 40);
-    training("操作とインシデント対策", "operation", 120);
-    training("経営管理編の読了", "reading_management", 300);
-    training("企画管理編の読了", "reading_planning", 300);
-    training("システム運用編の読了", "reading_operation", 300);
-    training("職員業務方針の確認", "rules", 150);
-    training("標的型メール訓練", "mail_drill", 90);
-    training("BCP訓練（電子カルテ停止）", "emergency_drill", 60);
-    training("個人情報ガイダンスの周知", "reading_privacy", 150);
-    training("関係法令の確認", "reading_laws", 140);
-    training("厚生労働省 医療情報セキュリティ研修", "ministry", 110);
-    const auto ids = MAMORI_TRY(add("training", std::move(trainings)));
+    MAMORI_TRY(from_file("role_assignment"));
+    const auto ids = MAMORI_TRY(from_file("training"));
     std::vector<json::object> attendance;
     for (int i = 0; i < kStaff; ++i) {
       if (i % 90 == 89) continue;  // defect: 7 of 650 took part in neither
@@ -360,44 +366,7 @@ class Builder {
                        number)
           ->id;
     };
-    MAMORI_TRY(add("segment", {{{"name", "電子カルテ系"},
-                                {"cidr", "10.1.0.0/20"},
-                                {"purpose", "business"},
-                                {"scan_allowed", true},
-                                {"separated", true},
-                                {"reviewed_on", ago(100)}},
-                               {{"name", "医療機器系"},
-                                {"cidr", "10.2.0.0/20"},
-                                {"purpose", "medical"},
-                                {"scan_allowed", false},
-                                {"separated", true},
-                                {"reviewed_on", ago(100)}},
-                               {{"name", "業務用無線"},
-                                {"cidr", "10.3.0.0/22"},
-                                {"purpose", "business"},
-                                {"wireless", true},
-                                {"wifi_encryption", "wpa3"},
-                                {"unregistered_refused", true},
-                                {"separated", true},
-                                {"range_checked", true},
-                                {"reviewed_on", ago(100)}},
-                               {{"name", "病棟無線（旧）"},
-                                {"cidr", "10.3.8.0/24"},
-                                {"purpose", "business"},
-                                {"wireless", true},
-                                {"wifi_encryption", "wpa2_tkip"},
-                                {"unregistered_refused", true},
-                                {"separated", true},
-                                {"range_checked", true},
-                                {"reviewed_on", ago(100)}},  // defect: TKIP
-                               {{"name", "来訪者用Wi-Fi"},
-                                {"cidr", "10.9.0.0/22"},
-                                {"purpose", "guest"},
-                                {"wireless", true},
-                                {"wifi_encryption", "wpa2_aes"},
-                                {"separated", true},
-                                {"range_checked", true},
-                                {"reviewed_on", ago(100)}}}));
+    MAMORI_TRY(from_file("segment"));
     MAMORI_TRY(add("connection", {{{"name", "インターネット"},
                                    {"kind", "internet"},
                                    {"route_reason", "外部サービスの利用のため"},
@@ -578,12 +547,7 @@ class Builder {
                                 {"explained", true},
                                 {"consent", true},
                                 {"contact_told", true}}}));
-    MAMORI_TRY(add("private_use", {{{"device", "私物USBメモリ（学会資料）"},
-                                    {"user_name", "医局員"},
-                                    {"approved_by", "医局長"},
-                                    {"used_on", ago(80)},
-                                    {"virus_checked", true},
-                                    {"erased_on", ago(79)}}}));
+    MAMORI_TRY(from_file("private_use"));
     return {};
   }
 
@@ -716,69 +680,7 @@ class Builder {
   }
 
   Status paper() {
-    std::vector<json::object> documents;
-    const auto document = [&](const char* title, const char* kind) {
-      documents.push_back({{"title", title},
-                           {"kind", kind},
-                           {"edition", "第3版"},
-                           {"approved_on", ago(150)},
-                           {"approved_by", "院長"},
-                           {"reviewed_on", ago(100)},
-                           {"place", "文書管理システム"}});
-    };
-    document("情報セキュリティ方針", "policy");
-    document("運用管理規程", "rules");
-    document("連絡体制図", "contact_chart");
-    document("サイバー攻撃を想定したBCP", "bcp");
-    document("全体構成図", "diagram");
-    document("システム責任者一覧", "responsible_list");
-    document("職員業務方針", "staff_rules");
-    document("緊急時対応手順", "emergency");
-    document("更新手順書", "update_manual");
-    document("復旧手順書", "recovery");
-    document("停止時の紙様式集", "downtime");
-    document("院内掲示ポスター", "poster");
-    document("体制図", "org_chart");
-    document("災害時の診療継続計画", "disaster");
-    document("メール・ファイル取扱規程", "mail_rules");
-    document("ダウンロード規程", "download_rules");
-    document("電子カルテ操作マニュアル", "manual");
-    MAMORI_TRY(add("document", std::move(documents)));
-    std::vector<json::object> reviews;
-    const auto review = [&](const char* kind, int days) {
-      reviews.push_back(
-          {{"kind", kind}, {"done_on", ago(days)}, {"done_by", "情報管理室長"}, {"result", "問題なし"}});
-    };
-    for (const auto* kind :
-         {"accounts", "rights", "stocktaking", "diagram", "contacts", "connections", "time", "attack_surface",
-          "holiday", "backups", "passwords", "antivirus", "privileged", "management", "purchase"})
-      review(kind, 80);
-    review("logs", 20);
-    review("news", 75);  // defect: security news not read for two months
-    MAMORI_TRY(add("review", std::move(reviews)));
-    std::vector<json::object> contacts = {
-        {{"kind", "inside"}, {"organisation", "情報管理室"}, {"name", "企画管理者"}, {"phone", "内線 2000"}},
-        {{"kind", "vendor"},
-         {"organisation", "株式会社みらいメディカルシステムズ"},
-         {"phone", "03-0000-1000"},
-         {"vendor", vendors_[0]},
-         {"system", systems_[0]}},
-        {{"kind", "ministry"},
-         {"organisation", "厚生労働省 医政局 特定医薬品開発支援・医療情報担当参事官室"},
-         {"phone", "03-6812-7837"}},
-        {{"kind", "ppc"},
-         {"organisation", "個人情報保護委員会"},
-         {"url", "https://www.ppc.go.jp/personalinfo/legal/leakAction/"}},
-        {{"kind", "police"}, {"organisation", "架空県警察 サイバー犯罪相談窓口"}, {"phone", "000-000-0110"}},
-        {{"kind", "ipa"},
-         {"organisation", "独立行政法人情報処理推進機構"},
-         {"url", "https://www.ipa.go.jp/security/"}},
-        {{"kind", "prefecture"}, {"organisation", "架空県 医療政策課"}, {"phone", "000-000-2222"}}};
-    for (auto& contact : contacts) contact["confirmed_on"] = ago(60);
-    MAMORI_TRY(add("contact", std::move(contacts)));
-    MAMORI_TRY(add("fee_item", {{{"code", "FEE-01"}, {"since", ago(700)}, {"conditions_on", ago(120)}},
-                                {{"code", "FEE-03"}, {"since", ago(700)}, {"conditions_on", ago(120)}},
-                                {{"code", "FEE-08"}, {"since", ago(700)}, {"conditions_on", ago(120)}}}));
+    for (const auto* name : {"document", "review", "contact", "fee_item"}) MAMORI_TRY(from_file(name));
     return {};
   }
 
@@ -1077,6 +979,7 @@ class Builder {
   Instant now_;
   Date today_;
   std::optional<store::Transaction> transaction_;
+  std::map<std::string, Yaml> files_;  // of data/demo/records, by register, until their turn
   std::map<std::string, int> counters_;
   std::string facility_, safe_site_;
   std::vector<std::string> departments_, people_, vendors_, systems_, jobs_;

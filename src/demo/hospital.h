@@ -1,7 +1,10 @@
 // The demonstration hospital, generated from a seed: 300 beds, about 1,200 devices, 650 staff, 25 vendors,
+// with the records that data/demo/records/ writes down,
 // with readings of a directory, a network scan, backups and two days of logs, and the planted defects that
 // data/demo/defects.yaml lists. Everything else is in order.
 #pragma once
+
+#include <filesystem>
 
 #include "assess/assessor.h"
 #include "identity/users.h"
@@ -17,6 +20,7 @@ struct Parts {
   assess::Assessor& assessor;
   identity::Users& users;
   logs::Logs& logs;
+  std::filesystem::path records;  // data/demo/records
 };
 
 struct SignIn {
