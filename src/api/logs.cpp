@@ -42,7 +42,8 @@ Result<Asked> asked_of(const Call& call, Services& services) {
   Asked scope;
   scope.facility = MAMORI_TRY(call.facility());
   std::vector<std::string> wanted;
-  for (const auto name : split(call.request.parameter("stream"), ','))
+  const auto named = call.request.parameter("stream");
+  for (const auto name : split(named, ','))
     if (!name.empty()) wanted.emplace_back(name);
   if (std::any_of(wanted.begin(), wanted.end(), is_journal))
     MAMORI_TRY(check_journal(call, services, scope.facility));

@@ -16,7 +16,7 @@
 #include <boost/beast/ssl.hpp>
 
 #include <atomic>
-#include <barrier>
+#include <latch>
 #include <list>
 #include <sstream>
 #include <thread>
@@ -107,13 +107,12 @@ struct Pool {
   explicit Pool(const LaneLimits& limits) : most(limits.workers + limits.waiting), threads(limits.workers) {}
   // Each of its threads gives way to those of the other lanes. Before any work.
   void to_background(std::size_t workers) {
-    std::barrier all(static_cast<std::ptrdiff_t>(workers) + 1);
+    const auto all = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(workers));
     for (std::size_t i = 0; i < workers; ++i)
-      asio::post(threads, [&] {
+      asio::post(threads, [all] {
         work_in_background();
-        all.arrive_and_wait();  // so that no thread takes two
+        all->arrive_and_wait();  // so that no thread takes two
       });
-    all.arrive_and_wait();
   }
   const std::size_t most;
   std::atomic<std::size_t> taken{0};

@@ -227,7 +227,7 @@ TEST(Listener, ALaneThatIsStuckHoldsUpNoOther) {
   std::atomic<int> stuck{0};
   ListenerOptions options;
   options.port = 0;
-  options.lanes = {{{1, 4}, {1, 4}, {2, 4}, {2, 3}, {1, 4}}};
+  options.lanes = {{{1, 4}, {1, 4}, {1, 4}, {2, 4}, {2, 3}, {1, 4}}};
   options.lane = [](const Request& head) {
     return head.path == "/in"        ? Lane::intake
            : head.path == "/long"    ? Lane::slow

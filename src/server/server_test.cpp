@@ -363,7 +363,7 @@ TEST_P(OnBothEngines, WhatIsTakenOutAndWhoIsTurnedAwayStandsInTheJournal) {
 TEST_P(OnBothEngines, TheJournalIsNoLogForWhoMayReadLogsAlone) {
   const auto manager = user_with(Role::planning_manager, first_.facility),
              operator_ = user_with(Role::operator_, first_.facility);
-  ASSERT_TRUE(services().jobs.do_due(installation_->server()));  // the journal becomes a stream
+  ASSERT_TRUE(services().logs.journal().feed(first_.facility));  // it becomes a stream
   for (const auto* path : {"/api/v1/logs/search?stream=journal", "/api/v1/logs/search?stream=events,journal",
                            "/api/v1/logs/events/journal/0", "/api/v1/logs/export?stream=journal"}) {
     EXPECT_EQ(send(http::Method::get, path, operator_).status, 403) << path;

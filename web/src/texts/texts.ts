@@ -637,7 +637,10 @@ export const texts = {
     "使っていません。認証アプリで守りを固めてください。",
     "Not in use. Protect your account with an authenticator.",
   ],
-  "account.totp.proof": ["この画面を開いたままにした間に、ほかの人が変えられないように確かめます。", "So that nobody else changes it while this page is left open."],
+  "account.totp.proof": [
+    "この画面を開いたままにした間に、ほかの人が変えられないように確かめます。",
+    "So that nobody else changes it while this page is left open.",
+  ],
   "account.totp.begin": ["設定を始める", "Begin"],
   "account.totp.secret": [
     "認証アプリにこの文字列を登録し、表示された番号を入力してください。",

@@ -40,8 +40,7 @@ export function Setup() {
     placeholderData: (before) => before,
   });
   const make = useWrite({
-    mutationFn: () =>
-      post("/api/v1/setup", {}, { ...form, beds: Number(form.beds) || 0, secret: setupSecret() }),
+    mutationFn: () => post("/api/v1/setup", {}, { ...form, beds: Number(form.beds) || 0, secret: setupSecret() }),
     onSuccess: async () => {
       await client.invalidateQueries();
       window.setTimeout(() => go("/"), 1500);
