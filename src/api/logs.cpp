@@ -116,13 +116,23 @@ std::optional<archive::Position> parse_cursor(const std::string& text) {
   return position;
 }
 
+std::string asked_stream(const Call& call) {
+  return call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
+}
+
+// One that exists; its heads and proofs tell nothing of what is in it.
 Result<archive::Stream*> one_stream(const Call& call, Services& services) {
   const auto facility = MAMORI_TRY(call.facility());
-  const auto name =
-      call.path.contains("stream") ? call.at("stream") : call.request.parameter("stream", "events");
+  const auto name = asked_stream(call);
   for (const auto& known : MAMORI_TRY(services.logs.archive().names(facility)))
     if (known.name == name || known.base() == name) return services.logs.archive().stream({facility, name});
   return Error{ErrorKind::not_found, "archive.stream.missing", {{"name", name}}};
+}
+
+// One whose events the caller may read.
+Result<archive::Stream*> readable_stream(const Call& call, Services& services) {
+  if (is_journal(asked_stream(call))) MAMORI_TRY(check_journal(call, services, MAMORI_TRY(call.facility())));
+  return one_stream(call, services);
 }
 
 json::object damage_json(const Services& services, const archive::Damage& damage) {
@@ -208,8 +218,7 @@ Result<http::Reply> search_logs(const Call& call, Services& services) {
 }
 
 Result<http::Reply> get_log_event(const Call& call, Services& services) {
-  auto* stream = MAMORI_TRY(one_stream(call, services));
-  if (is_journal(call.at("stream"))) MAMORI_TRY(check_journal(call, services, MAMORI_TRY(call.facility())));
+  auto* stream = MAMORI_TRY(readable_stream(call, services));
   const auto index = number_of(call.at("index"), std::numeric_limits<std::uint64_t>::max());
   auto there = stream->event(index);
   if (!there && there.error().kind == ErrorKind::not_found)
@@ -366,7 +375,7 @@ Result<http::Reply> make_log_token(const Call& call, Services& services) {
 }
 
 Result<http::Reply> export_logs(const Call& call, Services& services) {
-  auto* stream = MAMORI_TRY(one_stream(call, services));
+  auto* stream = MAMORI_TRY(readable_stream(call, services));
   const auto facility = MAMORI_TRY(call.facility());
   const auto asked = MAMORI_TRY(question_of(call));
   const auto format = report::parse_log_format(call.request.parameter("format", "jsonl"));
