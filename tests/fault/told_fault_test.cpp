@@ -24,7 +24,7 @@ class World {
     users = *identity::Users::open(installation.database(), sealer);
     jobs = *jobs::Jobs::open(installation.database());
     sources = *readers::Sources::open(installation.ledger(), sealer, blobs, *jobs,
-                                      std::filesystem::path(MAMORI_SOURCE_DIR) / "data/readers");
+                                      std::filesystem::path(MAMORI_SOURCE_DIR) / "data/readers", {});
   }
   std::int64_t entries(const std::string& subject, const std::string& action) {
     const auto lease = installation.database().read();

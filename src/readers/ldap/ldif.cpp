@@ -46,14 +46,13 @@ bool Entry::has_class(std::string_view name) const {
 }
 
 std::string sid_text(std::string_view value) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(value[i]); };
+  const auto byte = [&](std::size_t i) -> std::uint32_t { return static_cast<unsigned char>(value[i]); };
   if (value.size() < 8 || byte(0) != 1 || value.size() != 8 + 4u * byte(1)) return std::string(value);
   std::uint64_t authority = 0;
   for (std::size_t i = 2; i < 8; ++i) authority = authority << 8 | byte(i);
   std::string out = "S-1-" + std::to_string(authority);
   for (std::size_t i = 8; i < value.size(); i += 4)
-    out += "-" +
-           std::to_string(byte(i) | byte(i + 1) << 8 | byte(i + 2) << 16 | std::uint32_t{byte(i + 3)} << 24);
+    out += "-" + std::to_string(byte(i) | byte(i + 1) << 8 | byte(i + 2) << 16 | byte(i + 3) << 24);
   return out;
 }
 

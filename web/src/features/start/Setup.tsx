@@ -16,7 +16,7 @@ export function Setup() {
   const t = useTexts();
   const words = useWords();
   const client = useQueryClient();
-  const { location, go } = useRouter();
+  const { go } = useRouter();
   const [form, setForm] = useState({
     facility_name: "",
     facility_kind: "hospital",
