@@ -9,7 +9,7 @@
 namespace mamori::api {
 namespace {
 
-constexpr std::size_t kRefusalsAMinute = 5;
+constexpr std::size_t kRefusalsAMinute = 5, kAllRefusalsAMinute = 200;
 constexpr std::size_t kMostRemembered = 4096;
 constexpr std::size_t kLongestSaid = 200;
 
@@ -43,15 +43,17 @@ void Trace::refused(const http::Request& request, const identity::User* user, Se
     const MutexLock lock(mutex_);
     if (minutes_.size() >= kMostRemembered && !minutes_.contains(key)) minutes_.clear();
     auto& minute = minutes_[key];
-    if (now - minute.since >= std::chrono::minutes(1)) {
-      more = minute.more;
-      minute = {now, 0, 0};
-    }
-    if (minute.written >= kRefusalsAMinute) {
+    for (auto* one : {&minute, &all_})
+      if (now - one->since >= std::chrono::minutes(1)) {
+        if (one == &minute) more = one->more;
+        *one = {now, 0, 0};
+      }
+    if (minute.written >= kRefusalsAMinute || all_.written >= kAllRefusalsAMinute) {
       ++minute.more;
       return;
     }
     ++minute.written;
+    ++all_.written;
   }
   std::string facility;
   if (const auto asked = request.parameter("facility"); user && user->roles.contains(asked))

@@ -23,7 +23,7 @@ class Trace {
   static void taken(const Call& call, const Route& route, Services& services);
 
   // Somebody was turned away: who is known by a session, or only an address. Of each a few a minute are
-  // written, and with the next how many more there were.
+  // written, of all together not many, and with the next of the same how many more there were.
   void refused(const http::Request& request, const identity::User* user, Services& services);
 
  private:
@@ -33,6 +33,7 @@ class Trace {
   };
   Mutex mutex_;
   std::map<std::string, Minute> minutes_ GUARDED_BY(mutex_);  // by user, or address
+  Minute all_ GUARDED_BY(mutex_);
 };
 
 }  // namespace mamori::api

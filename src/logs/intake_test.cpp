@@ -505,7 +505,8 @@ TEST_F(Intake, FoldersThatAreNoStreamsAreLeftAlone) {
   EXPECT_TRUE(logs_->keeping().state(facility_));
 }
 
-// LOG-02: by field, as a word, on a later page, in the counts; and who asks for no patient leaves no trace.
+// LOG-02: by field, as a word, on a later page, in the counts, or because the answer shows patients; who
+// neither asks for one nor sees one leaves no trace.
 TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
   const auto source = *logs_->source_of({.address = "192.0.2.9"});
   std::vector<formats::Found> found;
@@ -531,19 +532,20 @@ TEST_F(Intake, WhoLooksForAPatientIsOnRecord) {
     return recorded();
   };
   ASSERT_EQ(events().event(0)->event[Field::patient], "001234");
-  EXPECT_EQ(ask("user:tanaka"), 0);
-  EXPECT_EQ(ask("tanaka NOT read"), 0);
-  EXPECT_EQ(ask("patient:001234"), 1);
-  EXPECT_EQ(ask("patient:001234"), 1) << "the same question, the same person";
-  EXPECT_EQ(ask("patient:001234", {}, "b"), 2);
-  EXPECT_EQ(ask("001234"), 3);
-  EXPECT_EQ(ask("0012*"), 4);
-  EXPECT_EQ(ask("patient_id:001234"), 5);
-  EXPECT_EQ(ask("tanaka OR patient:999", {.before = archive::Position{clock_.now(), 0, 5}}), 6)
+  EXPECT_EQ(ask("tanaka NOT read"), 0) << "no patient is seen";
+  EXPECT_EQ(ask("user:tanaka"), 1) << "whose charts she opened";
+  EXPECT_EQ(ask("patient:001234"), 2);
+  EXPECT_EQ(ask("patient:001234"), 2) << "the same question, the same person";
+  EXPECT_EQ(ask("patient:001234", {}, "b"), 3);
+  EXPECT_EQ(ask("001234"), 4);
+  EXPECT_EQ(ask("0012*"), 5);
+  EXPECT_EQ(ask("patient_id:001234"), 6);
+  EXPECT_EQ(ask("tanaka OR patient:999", {.before = archive::Position{clock_.now(), 0, 5}}), 7)
       << "a later page asked for first";
+  EXPECT_EQ(ask("patient:nobody"), 8) << "asked for, and not there";
   archive::SearchOptions counting{.limit = 0, .statistics = true};
   counting.count = {Field::patient};
-  EXPECT_EQ(ask("\"001234\"", counting), 7);
+  EXPECT_EQ(ask("\"001234\"", counting), 9);
   EXPECT_EQ(parse_question("a", "soon", "").error().code, "collect.log.time");
 }
 

@@ -358,6 +358,20 @@ TEST_P(OnBothEngines, WhatIsTakenOutAndWhoIsTurnedAwayStandsInTheJournal) {
 
   EXPECT_EQ(send(http::Method::delete_, "/api/v1/session", staff).status, 204);
   EXPECT_EQ(told("signed_out").size(), 1u);
+
+  for (int i = 0; i < 400; ++i) {  // as many addresses
+    auto stranger = request(http::Method::post, "/ingest/lines");
+    stranger.remote = "198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200);
+    stranger.headers["authorization"] = "Bearer mml_wrong";
+    EXPECT_EQ(api::admit(stranger, services()).refusal->status, 401);
+  }
+  const auto lease = *services().database.read();
+  std::size_t strangers = 0;
+  for (const auto& entry :
+       *store::read_journal(*lease, {.scope = store::Scope::installation(), .limit = 2000}))
+    strangers += entry.change.action == "refused" && entry.change.facility.empty() ? 1 : 0;
+  EXPECT_GE(strangers, 100u);
+  EXPECT_LE(strangers, 200u) << "many who knock do not fill it either";
 }
 
 TEST_P(OnBothEngines, TheJournalIsNoLogForWhoMayReadLogsAlone) {
