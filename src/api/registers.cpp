@@ -331,6 +331,7 @@ std::vector<Route> register_routes() {
           .gives(record_shape()),
       Route{get, "/api/v1/registers/{register}/records/{id}/files/{field}", Permission::ledger_read,
             get_attachment, "The file attached to a record"}
+          .tells("exported")
           .gives_file("application/octet-stream"),
       Route{get, "/api/v1/registers/{register}/records/{id}/history", Permission::ledger_read, record_history,
             "The journal of a record"}

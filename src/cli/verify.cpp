@@ -450,6 +450,18 @@ class Whole {
   json::array streams_, not_covered_;
 };
 
+constexpr int kSignerUnchecked = 7;
+
+// Anybody can sign: whole means much only where it is known whose key it is.
+int end_of(const Given& given, const Common& common, const Texts& texts, const std::string& fingerprint) {
+  if (!given.key.empty()) return 0;
+  if (given.format != "json")
+    std::printf(
+        "%s\n",
+        texts.get("cli.verify.signer-unchecked", common.language, {{"fingerprint", fingerprint}}).c_str());
+  return kSignerUnchecked;
+}
+
 // A package file, or the data directory where no file is given.
 int verify(const Common& common, const Given& given) {
   const auto home = server::find_home(common.home);
@@ -470,6 +482,7 @@ int verify(const Common& common, const Given& given) {
       std::printf("%s", pretty(json::object{{"valid", true},
                                             {"origin", verified->origin},
                                             {"question", verified->question},
+                                            {"signer_checked", !given.key.empty()},
                                             {"made_at", verified->made_at},
                                             {"fingerprint", verified->fingerprint},
                                             {"events", verified->events},
@@ -503,13 +516,14 @@ int verify(const Common& common, const Given& given) {
                     common.language,
                     {{"at", iso_instant(verified->stamp->at)}, {"authority", verified->stamp->authority}})
               .c_str());
-    return 0;
+    return end_of(given, common, *texts, verified->fingerprint);
   }
   const auto verified = report::verify_package(*bytes, given.key);
   if (!verified) return print_failure(verified.error(), common, given);
   if (given.format == "json")
     std::printf("%s", pretty(json::object{{"valid", true},
                                           {"facility", verified->facility},
+                                          {"signer_checked", !given.key.empty()},
                                           {"made_at", verified->made_at},
                                           {"fingerprint", verified->fingerprint},
                                           {"files", verified->files}})
@@ -522,7 +536,7 @@ int verify(const Common& common, const Given& given) {
                                    {"fingerprint", verified->fingerprint},
                                    {"files", std::to_string(verified->files)}})
                             .c_str());
-  return 0;
+  return end_of(given, common, *texts, verified->fingerprint);
 }
 
 }  // namespace
@@ -549,7 +563,8 @@ void add_verify(CLI::App& app, Common& common, Runner& run) {
       "signed, and with --heads the heads kept elsewhere; what could not be seen is printed too.\n"
       "Exit codes: 0 whole, as far as printed; 1 something is altered, missing, shorter than it was signed, "
       "or a head is broken (each is named);\n"
-      "others as `mamori --help`.");
+      "7 a file is whole, but without --key it is not known whose signature it bears; others as `mamori "
+      "--help`.");
   command->callback([&common, &run, given] { run = [&common, given] { return verify(common, *given); }; });
 }
 

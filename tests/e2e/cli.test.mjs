@@ -1,5 +1,6 @@
 // The command line as scripts use it: the README's commands, exit codes, JSON, bad input.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -103,7 +104,25 @@ describe("the command line", () => {
   test("documents are made, the package verifies on its own, and the first altered file is named", () => {
     const pack = join(data.path, "立入検査.zip");
     assert.equal(run("document", "inspection-package", "-o", pack).code, 0);
-    assert.equal(mamori("verify", pack).code, 0);
+    const whole = mamori("verify", pack, "--format", "json");
+    assert.equal(whole.code, 7, "whole, but nobody said whose key it must be");
+    assert.equal(JSON.parse(whole.out).signer_checked, false);
+    const manifest = spawnSync(
+      "python3",
+      ["-c", "import sys,zipfile; print(zipfile.ZipFile(sys.argv[1]).read('manifest.json').decode())", pack],
+      { encoding: "utf8" },
+    ).stdout;
+    const key = JSON.parse(manifest).public_key;
+    assert.equal(mamori("verify", pack, "--key", key).code, 0);
+    assert.equal(
+      mamori(
+        "verify",
+        pack,
+        "--key",
+        key.replace(/^./, (c) => (c === "0" ? "1" : "0")),
+      ).code,
+      1,
+    );
     const bytes = readFileSync(pack);
     const at = bytes.indexOf("README.txt") + 40;
     bytes[at] ^= 1;
