@@ -152,8 +152,8 @@ describe("the command line", () => {
       0,
     );
     const elsewhere = run("collect", "run", "nas");
-    assert.equal(elsewhere.code, 4, "no place is read that the installation does not name");
-    assert.match(elsewhere.err, /places/);
+    assert.equal(elsewhere.code, 5);
+    assert.match(elsewhere.err, /places/, "no place is read that the installation does not name");
     writeFileSync(join(data.path, "places"), "/nonexistent\n");
     const failed = run("collect", "run", "nas");
     assert.equal(failed.code, 5);

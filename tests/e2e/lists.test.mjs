@@ -71,6 +71,9 @@ describe("a list of thousands", () => {
     await focused(2);
     await page.keyboard.press("PageDown");
     await page.waitForFunction(() => Number(document.activeElement.closest("tr").getAttribute("aria-rowindex")) > 8);
+    await focused(
+      await page.evaluate(() => Number(document.activeElement.closest("tr").getAttribute("aria-rowindex"))),
+    );
     await page.keyboard.press("End");
     await focused(rows);
     await page.keyboard.press("Enter");
