@@ -16,6 +16,7 @@ using enum http::Method;
 using identity::Permission;
 
 using archive::Field;
+
 std::uint64_t number_of(const std::string& text, std::uint64_t otherwise) {
   std::uint64_t out = otherwise;
   std::from_chars(text.data(), text.data() + text.size(), out);

@@ -76,7 +76,7 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
       if (!MAMORI_TRY(call.scope.reaches(*lease, node))) return Error{ErrorKind::forbidden, "api.forbidden"};
     return {};
   };
-  // Whatever may be refused, before anything is written: all of it is done, or nothing.
+  // Whatever may be refused is refused before anything is written.
   const auto* names = body.if_contains("roles");
   const auto roles = MAMORI_TRY(roles_of(names ? *names : json::value()));
   const bool manages = std::any_of(roles.begin(), roles.end(), [](identity::Role role) {
@@ -88,9 +88,12 @@ Result<http::Reply> change_user(const Call& call, Services& services) {
       boolean_of(body, "end_sessions"))
     MAMORI_TRY(everywhere());
   const Secret password(text_of(body, "password"));
-  auto context = MAMORI_TRY(password_context(user, services));
-  context.names.insert(context.names.end(), {user.login, user.name});
-  if (body.contains("password")) MAMORI_TRY(identity::check_password(password, context));
+  identity::PasswordContext context;
+  if (body.contains("password")) {
+    context = MAMORI_TRY(password_context(user, services));
+    context.names.insert(context.names.end(), {user.login, user.name});
+    MAMORI_TRY(identity::check_password(password, context));
+  }
 
   if (names) MAMORI_TRY(services.users.set_roles(call.actor(), user.id, facility, roles));
   if (body.contains("enabled"))

@@ -237,13 +237,15 @@ std::string fold(std::string_view text) {
 }
 
 std::vector<std::string> romanised(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<icu::Transliterator> to_latin(icu::Transliterator::createInstance(
-      icu::UnicodeString::fromUTF8("Hiragana-Latin; Latin-ASCII; Lower"), UTRANS_FORWARD, status));
+  // Costly to make, and of one thread.
+  thread_local const std::unique_ptr<icu::Transliterator> to_latin = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    return std::unique_ptr<icu::Transliterator>(icu::Transliterator::createInstance(
+        icu::UnicodeString::fromUTF8("Hiragana-Latin; Latin-ASCII; Lower"), UTRANS_FORWARD, status));
+  }();
   std::vector<std::string> words;
-  if (U_FAILURE(status)) return words;  // a system without these tables
-  auto folded = fold(text);
-  auto rest = icu::UnicodeString::fromUTF8(folded);
+  if (!to_latin) return words;  // a system without these tables
+  const auto rest = icu::UnicodeString::fromUTF8(fold(text));
   icu::UnicodeString run;
   const auto end_run = [&] {
     if (run.isEmpty()) return;

@@ -63,8 +63,8 @@ Result<bool> Attempts::shut(store::Connection& connection) const {
   return !user_.empty() && MAMORI_TRY(is_shut(connection, strangers_of(user_)));
 }
 
-Result<bool> Attempts::count(store::Connection& connection, const std::string& about, const std::string& user,
-                             int most) const {
+Result<bool> Attempts::add(store::Connection& connection, const std::string& about, const std::string& user,
+                           int most) const {
   // What lies longer back than a lock lasts counts no more.
   MAMORI_TRY(connection.execute(
       "INSERT INTO sign_in_attempt VALUES (?,?,1,?,NULL) ON CONFLICT (about) DO UPDATE SET failures = CASE "
@@ -77,19 +77,16 @@ Result<bool> Attempts::count(store::Connection& connection, const std::string& a
   return shuts > 0;
 }
 
-Result<Attempts::Shut> Attempts::count(store::Connection& connection) const {
+Result<bool> Attempts::count(store::Connection& connection) const {
   MAMORI_TRY(
       connection.execute("DELETE FROM sign_in_attempt WHERE since < ? AND (shut_until IS NULL OR "
                          "shut_until < ?)",
                          {to_millis(now_ - kForgotten), to_millis(now_)}));
-  auto shut = Shut::nothing;
-  const bool familiar = MAMORI_TRY(known(connection));
-  if (MAMORI_TRY(count(connection, address_of(address_), "", kFailuresOfAddress))) shut = Shut::address;
-  if (user_.empty()) return shut;
-  if (!familiar && MAMORI_TRY(count(connection, strangers_of(user_), user_, kFailuresOfStrangers)))
-    shut = Shut::strangers;
-  if (MAMORI_TRY(count(connection, pair_of(user_, address_), user_, kFailuresBeforeLock))) shut = Shut::pair;
-  return shut;
+  bool shuts = MAMORI_TRY(add(connection, address_of(address_), "", kFailuresOfAddress));
+  if (user_.empty()) return shuts;
+  if (!MAMORI_TRY(known(connection)))
+    shuts = MAMORI_TRY(add(connection, strangers_of(user_), user_, kFailuresOfStrangers)) || shuts;
+  return MAMORI_TRY(add(connection, pair_of(user_, address_), user_, kFailuresBeforeLock)) || shuts;
 }
 
 Status Attempts::succeed(store::Connection& connection) const {

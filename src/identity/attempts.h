@@ -30,9 +30,8 @@ class Attempts {
   // Whether nothing is tried from here: the answer is that of a wrong password, and the password is not even
   // looked at.
   Result<bool> shut(store::Connection& connection) const;
-  // One more that was wrong. What it shut, if anything.
-  enum class Shut { nothing, pair, address, strangers };
-  Result<Shut> count(store::Connection& connection) const;
+  // One more that was wrong. Whether it shut something.
+  Result<bool> count(store::Connection& connection) const;
   // The right ones: the pair counts from nothing, and the address is known from now on.
   Status succeed(store::Connection& connection) const;
   // Whoever is shut out of this account may try again.
@@ -41,8 +40,8 @@ class Attempts {
  private:
   Result<bool> known(store::Connection& connection) const;
   Result<bool> is_shut(store::Connection& connection, const std::string& about) const;
-  Result<bool> count(store::Connection& connection, const std::string& about, const std::string& user,
-                     int most) const;
+  Result<bool> add(store::Connection& connection, const std::string& about, const std::string& user,
+                   int most) const;
 
   const std::string user_, address_;
   const Instant now_;

@@ -52,6 +52,26 @@ TEST(PasswordRule, AcceptsLongMixedOnes) {
     EXPECT_TRUE(complaints(good).empty()) << good << " " << complaints(good)[0];
 }
 
+// The app on a user's phone.
+class Authenticator {
+ public:
+  explicit Authenticator(const std::string& base32) {
+    EXPECT_EQ(oath_base32_decode(base32.data(), base32.size(), &secret_, &size_), OATH_OK);
+  }
+  ~Authenticator() { std::free(secret_); }
+  Authenticator(const Authenticator&) = delete;
+  Authenticator& operator=(const Authenticator&) = delete;
+  std::string code(Instant at) const {
+    char text[8];
+    oath_totp_generate(secret_, size_, static_cast<time_t>(to_millis(at) / 1000), 30, 0, 6, text);
+    return text;
+  }
+
+ private:
+  char* secret_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 class OnBothEngines : public ::testing::TestWithParam<store::Engine> {
  protected:
   static void SetUpTestSuite() { crypto_ready(); }
@@ -164,14 +184,8 @@ TEST_P(OnBothEngines, WhoSitsThereIsAskedForThePasswordAndTheCode) {
   EXPECT_EQ(prove("wrong", ""), "current");
   EXPECT_EQ(prove(kGood, ""), "ok") << "no second factor yet";
   const auto base32 = users_->begin_totp(user_.id);
-  char* secret = nullptr;
-  std::size_t size = 0;
-  ASSERT_EQ(oath_base32_decode(base32->data(), base32->size(), &secret, &size), OATH_OK);
-  const auto code = [&] {
-    char text[8];
-    oath_totp_generate(secret, size, static_cast<time_t>(to_millis(clock_.now()) / 1000), 30, 0, 6, text);
-    return std::string(text);
-  };
+  const Authenticator authenticator(*base32);
+  const auto code = [&] { return authenticator.code(clock_.now()); };
   ASSERT_TRUE(users_->confirm_totp(kActor, user_.id, code()));
   EXPECT_EQ(prove(kGood, ""), "code");
   EXPECT_EQ(prove(kGood, code()), "code") << "already used";
@@ -180,7 +194,6 @@ TEST_P(OnBothEngines, WhoSitsThereIsAskedForThePasswordAndTheCode) {
   EXPECT_EQ(prove(kGood, code()), "ok");
   for (int i = 0; i < kFailuresBeforeLock; ++i) EXPECT_EQ(prove("wrong", ""), "current");
   EXPECT_EQ(prove(kGood, code()), "current") << "guessing at a page left open ends like guessing at the door";
-  std::free(secret);
 }
 
 TEST_P(OnBothEngines, AnUnknownNameLooksLikeAWrongPassword) {
@@ -231,14 +244,8 @@ TEST_P(OnBothEngines, ASecondFactorIsAskedForAndEachCodeCountsOnce) {
   const auto base32 = users_->begin_totp(user_.id);
   ASSERT_TRUE(base32);
   EXPECT_EQ(sign_in(kGood), "ok") << "not before it is confirmed";
-  char* secret = nullptr;
-  std::size_t size = 0;
-  ASSERT_EQ(oath_base32_decode(base32->data(), base32->size(), &secret, &size), OATH_OK);
-  const auto code = [&] {
-    char text[8];
-    oath_totp_generate(secret, size, static_cast<time_t>(to_millis(clock_.now()) / 1000), 30, 0, 6, text);
-    return std::string(text);
-  };
+  const Authenticator authenticator(*base32);
+  const auto code = [&] { return authenticator.code(clock_.now()); };
   EXPECT_FALSE(users_->confirm_totp(kActor, user_.id, "000000"));
   ASSERT_TRUE(users_->confirm_totp(kActor, user_.id, code()));
   EXPECT_EQ(sign_in(kGood), "identity.totp.needed");
@@ -246,7 +253,6 @@ TEST_P(OnBothEngines, ASecondFactorIsAskedForAndEachCodeCountsOnce) {
   clock_.advance(std::chrono::seconds(30));
   EXPECT_EQ(sign_in(kGood, code()), "ok");
   EXPECT_EQ(sign_in(kGood, code()), "identity.totp.wrong");
-  std::free(secret);
 }
 
 TEST_P(OnBothEngines, RolesCountInTheirFacilityOnly) {

@@ -319,16 +319,15 @@ Status Users::prove(const store::Actor& actor, const std::string& id, const Secr
 Status Users::count_failure(const store::Actor& actor, const Attempts& attempts, const std::string& id,
                             const std::string& said) {
   auto transaction = MAMORI_TRY(database_.begin());
-  const auto shut = MAMORI_TRY(attempts.count(*transaction));
+  const bool shuts = MAMORI_TRY(attempts.count(*transaction));
   if (id.empty()) {
     transaction.journal(actor, {"", "user", "", "sign_in_failed", "", "", said});
-    if (shut != Attempts::Shut::nothing)
-      transaction.journal(actor, {"", "user", "", "locked", "", "", counted_address(actor.origin)});
+    if (shuts) transaction.journal(actor, {"", "user", "", "locked", "", "", ""});  // whence: the actor
     return transaction.commit();
   }
   const auto user = MAMORI_TRY(read_user(*transaction, "id", id));
   tell(transaction, actor, user, "sign_in_failed", said);
-  if (shut != Attempts::Shut::nothing) tell(transaction, actor, user, "locked");
+  if (shuts) tell(transaction, actor, user, "locked");
   return transaction.commit();
 }
 
