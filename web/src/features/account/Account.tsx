@@ -6,6 +6,32 @@ import { useSession } from "../../app/session";
 import { useDates, useTexts } from "../../texts/context";
 import { Button, ErrorSummary, Notice, PageHead, QueryView, TextField, useProblemText, wide } from "../../ui/ui";
 
+function CurrentPassword({
+  value,
+  set,
+  problem,
+  help,
+}: {
+  value: string;
+  set: (value: string) => void;
+  problem?: string;
+  help?: string;
+}) {
+  const t = useTexts();
+  return (
+    <TextField
+      label={t("account.current")}
+      type="password"
+      autoComplete="current-password"
+      required
+      help={help}
+      value={value}
+      problem={problem}
+      onChange={(event) => set(event.target.value)}
+    />
+  );
+}
+
 export function Account() {
   const t = useTexts();
   const dates = useDates();
@@ -50,16 +76,7 @@ export function Account() {
   const wrong = useProblemText(change.error);
   const unproven = useProblemText(begin.error ?? remove.error);
   const proofField = (
-    <TextField
-      label={t("account.current")}
-      type="password"
-      autoComplete="current-password"
-      required
-      help={t("account.totp.proof")}
-      value={proof}
-      problem={unproven("current")}
-      onChange={(event) => setProof(event.target.value)}
-    />
+    <CurrentPassword value={proof} set={setProof} problem={unproven("current")} help={t("account.totp.proof")} />
   );
   return (
     <>
@@ -74,15 +91,7 @@ export function Account() {
         >
           <ErrorSummary error={change.error} />
           {change.isSuccess && <Notice>{t("account.changed")}</Notice>}
-          <TextField
-            label={t("account.current")}
-            type="password"
-            autoComplete="current-password"
-            required
-            value={current}
-            problem={wrong("current")}
-            onChange={(event) => setCurrent(event.target.value)}
-          />
+          <CurrentPassword value={current} set={setCurrent} problem={wrong("current")} />
           <TextField
             label={t("account.new")}
             type="password"
